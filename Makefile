@@ -1,0 +1,141 @@
+# Builds, tests and installs Shoal: `make help`. One make for the whole tree, out of tree in build/.
+#
+# SANITIZE=address,undefined or SANITIZE=thread builds the host's code into a folder of its own.
+# SETUP=no leaves the machine's packages alone (otherwise scripts/setup installs what is missing).
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SANITIZE ?=
+SETUP ?= yes
+
+ifeq ($(SANITIZE),)
+BUILD := build
+else ifeq ($(SANITIZE),address,undefined)
+BUILD := build/asan-ubsan
+else ifeq ($(SANITIZE),thread)
+BUILD := build/tsan
+else
+$(error SANITIZE is "$(SANITIZE)": it can be address,undefined or thread)
+endif
+
+# ---- sources: found by folder -------------------------------------------------------------------
+
+files = $(sort $(shell find $(wildcard $(1)) -name '$(2)' -type f 2>/dev/null))
+
+DEVICE_FOLDERS := devices/host devices/machine devices/backend devices/virtio devices/legacy
+VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
+vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
+cli_srcs := $(wildcard controlplane/cli/*.cpp)
+main_srcs := vmm/main.cpp controlplane/cli/main.cpp
+# What the unikernel does without hardware also runs in unit tests and under the fuzzer.
+GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp)
+unit_srcs := $(call files,tests/unit,*.cpp)
+fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
+
+library_srcs := $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs)) $(GUEST_HOST_SRCS)
+host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(GUEST_HOST_SRCS) $(unit_srcs))
+
+objects = $(patsubst %,$(BUILD)/obj/%.o,$(1))
+
+# ---- flags --------------------------------------------------------------------------------------
+
+CXX := g++
+CLANGXX := clang++-14
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor \
+	-Wold-style-cast -Woverloaded-virtual -Werror
+CXXFLAGS := -std=c++23 -O2 -g1 $(WARNINGS) -I. -ffunction-sections -fdata-sections
+LDFLAGS := -Wl,--gc-sections
+PROGRAM_LDFLAGS := -static
+ifneq ($(SANITIZE),)
+# -O1: a sanitizer needs the instructions, not their order, and the compile takes half the time.
+CXXFLAGS := $(CXXFLAGS:-O2=-O1) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SANITIZE)
+PROGRAM_LDFLAGS :=
+endif
+CLANG_CXXFLAGS := -std=c++2b -include scripts/clang_prelude.h -Wno-builtin-macro-redefined -I.
+
+programs := $(BUILD)/shoal-vmm $(BUILD)/shoal
+unit := $(BUILD)/tests/unit
+
+# ---- what people type ---------------------------------------------------------------------------
+
+.PHONY: all help setup
+all: $(programs)
+
+help:
+	@echo "make            build everything into build/"
+	@echo "make run        run a real Linux program in a microVM"
+	@echo "make test       all tests: unit (plain, ASan+UBSan, TSan) and system (real microVMs)"
+	@echo "make test-unit  the unit tests only; make test-system the system tests only"
+	@echo "make fuzz       run every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
+	@echo "make check      formatting, include directions, clang-tidy"
+	@echo "make bench      measure: a table on the screen and JSON in build/bench/"
+	@echo "make install    install into DESTDIR and PREFIX ($(PREFIX))"
+	@echo "make clean      delete build/"
+	@echo "SANITIZE=address,undefined | thread   build the host's code with a sanitizer"
+	@echo "SETUP=no                              never install packages"
+
+setup:
+ifeq ($(SETUP),yes)
+	@scripts/setup --check || scripts/setup
+endif
+
+# ---- host programs ------------------------------------------------------------------------------
+
+# Rewritten only when the flags change: everything compiled depends on it.
+flags_file := $(BUILD)/obj/flags
+.PHONY: force
+$(flags_file): force
+	@mkdir -p $(@D)
+	@echo '$(CXX) $(CXXFLAGS)' | cmp -s - $@ || echo '$(CXX) $(CXXFLAGS)' > $@
+
+$(BUILD)/obj/%.cpp.o: %.cpp $(flags_file) | setup
+	@mkdir -p $(@D)
+	@echo "  CXX   $(if $(SANITIZE),[$(SANITIZE)] )$<"
+	@$(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+define link
+@mkdir -p $(@D)
+@echo "  LINK  $@"
+@$(CXX) $(CXXFLAGS) $(LDFLAGS) $(1) -o $@ $(filter %.o,$^) $(2)
+endef
+
+$(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
+	$(call link,$(PROGRAM_LDFLAGS),-lfdt -pthread)
+
+$(BUILD)/shoal: $(call objects,$(cli_srcs))
+	$(call link,$(PROGRAM_LDFLAGS))
+
+$(unit): $(call objects,$(library_srcs) $(unit_srcs))
+	$(call link,,-lfdt -lz -pthread)
+
+-include $(wildcard $(patsubst %,$(BUILD)/obj/%.d,$(host_srcs)))
+
+# ---- the rest of the house ----------------------------------------------------------------------
+
+ifeq ($(SANITIZE),)
+include guest/guest.mk
+include tests/tests.mk
+include scripts/check.mk
+endif
+
+.PHONY: run install clean
+run: all
+	@scripts/demo
+
+install: all
+	install -D -m 755 build/shoal $(DESTDIR)$(PREFIX)/bin/shoal
+	install -D -m 755 build/shoal-vmm $(DESTDIR)$(PREFIX)/bin/shoal-vmm
+	install -D -m 644 build/guest/shoal.elf $(DESTDIR)$(PREFIX)/lib/shoal/shoal.elf
+
+clean:
+	rm -rf build
