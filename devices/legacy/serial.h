@@ -1,0 +1,111 @@
+// Serial: a 16550A UART, as Linux's 8250 driver and our own guest use one.
+//
+// Source: National Semiconductor PC16550D data sheet. The bytes go through two bounded queues to
+// streams that the event loop serves, so a vCPU never waits for the host: when the output queue is
+// full the transmitter says it is busy, and interrupts when it is not any more.
+// Registers are accessed on vCPU threads, streams on the event loop; a mutex guards the state.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+
+#include "devices/backend/stream.h"
+#include "devices/host/event_fd.h"
+#include "devices/machine/bus_device.h"
+#include "devices/machine/irq_line.h"
+
+namespace shoal::legacy {
+
+// Bytes first in, first out.
+template <std::size_t capacity>
+class ByteQueue {
+public:
+    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] std::size_t room() const noexcept { return capacity - size_; }
+    void push(std::byte byte) noexcept { bytes_[(start_ + size_++) % capacity] = byte; }
+    std::byte pop() noexcept {
+        const std::byte byte = bytes_[start_];
+        drop(1);
+        return byte;
+    }
+    // The oldest bytes that lie side by side.
+    [[nodiscard]] std::span<const std::byte> front() const noexcept {
+        return std::span{bytes_}.subspan(start_, std::min(size_, capacity - start_));
+    }
+    void drop(std::size_t count) noexcept {
+        start_ = (start_ + count) % capacity;
+        size_ -= count;
+    }
+    void clear() noexcept { size_ = 0; }
+
+private:
+    std::array<std::byte, capacity> bytes_{};
+    std::size_t start_ = 0;
+    std::size_t size_ = 0;
+};
+
+struct SerialMetrics {
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    std::uint64_t dropped = 0;  // written while the transmitter was busy
+};
+
+class Serial final : public machine::BusDevice, public backend::StreamClient {
+public:
+    static constexpr std::uint64_t port_count = 8;
+
+    // `wake` is signalled when the event loop should look at wants_...() again. Borrows both.
+    Serial(machine::IrqLine& irq, const host::EventFd& wake, backend::InputStream input,
+           backend::OutputStream output) noexcept
+        : irq_{irq}, wake_{wake}, input_{input}, output_{output} {}
+
+    void read(std::uint64_t offset, std::span<std::byte> data) noexcept override;
+    void write(std::uint64_t offset, std::span<const std::byte> data) noexcept override;
+
+    [[nodiscard]] int input_fd() const noexcept override { return input_.fd(); }
+    [[nodiscard]] int output_fd() const noexcept override { return output_.fd(); }
+    [[nodiscard]] bool wants_input() const noexcept override;
+    [[nodiscard]] bool wants_output() const noexcept override;
+    void on_input_ready() noexcept override;
+    void on_output_ready() noexcept override;
+
+    [[nodiscard]] SerialMetrics metrics() const noexcept;
+
+private:
+    [[nodiscard]] std::uint8_t read_register(std::uint64_t offset) noexcept;
+    void write_register(std::uint64_t offset, std::uint8_t value) noexcept;
+    void transmit(std::byte byte) noexcept;
+    [[nodiscard]] bool is_transmitter_ready() const noexcept;
+    [[nodiscard]] std::uint8_t line_status() const noexcept;
+    [[nodiscard]] std::uint8_t modem_status() const noexcept;
+    [[nodiscard]] std::uint8_t pending_interrupt() const noexcept;
+    void update_interrupt() noexcept;
+
+    static constexpr std::size_t fifo_bytes = 16;
+    static constexpr std::size_t output_queue_bytes = 16384;
+    static constexpr std::size_t output_wake_room = output_queue_bytes / 2;
+
+    machine::IrqLine& irq_;
+    const host::EventFd& wake_;
+    mutable std::mutex mutex_;
+    backend::InputStream input_;
+    backend::OutputStream output_;
+    ByteQueue<fifo_bytes> received_;
+    ByteQueue<output_queue_bytes> to_send_;
+    SerialMetrics metrics_;
+    std::uint8_t interrupt_enable_ = 0;
+    std::uint8_t line_control_ = 0;
+    std::uint8_t modem_control_ = 0;
+    std::uint8_t fifo_control_ = 0;
+    std::uint8_t scratch_ = 0;
+    std::uint16_t divisor_ = 12;         // 9600 baud; nothing depends on it
+    bool transmitter_was_busy_ = false;  // the guest saw it so, and may wait for the interrupt
+    bool transmit_interrupt_ = false;    // "transmitter holding register empty" is due
+    bool input_ended_ = false;
+};
+
+}  // namespace shoal::legacy

@@ -1,0 +1,70 @@
+// GuestMemory: the memfd, its mapping, and the one place where guest addresses are checked.
+#include "devices/machine/guest_memory.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "devices/abi/address_map.h"
+
+namespace shoal::machine {
+namespace {
+
+std::uint64_t checked_size(std::uint64_t size_bytes) {
+    if (size_bytes < abi::min_ram_bytes || size_bytes % abi::page_size != 0) {
+        throw std::invalid_argument("guest memory of " + std::to_string(size_bytes) +
+                                    " bytes: the smallest is 1 MiB, in whole pages");
+    }
+    return size_bytes;
+}
+
+host::UniqueFd make_memfd(std::uint64_t size_bytes) {
+    host::UniqueFd fd{
+        host::check_os(::memfd_create("shoal-guest-ram", MFD_CLOEXEC), "memfd_create")};
+    if (::ftruncate(fd.get(), static_cast<off_t>(size_bytes)) < 0) {
+        host::throw_os_error("guest memory of " + std::to_string(size_bytes) + " bytes");
+    }
+    return fd;
+}
+
+}  // namespace
+
+GuestMemory::GuestMemory(std::uint64_t size_bytes)
+    : size_bytes_{checked_size(size_bytes)},
+      memfd_{make_memfd(size_bytes)},
+      mapping_{size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memfd_.get()} {
+    const std::uint64_t low = std::min(size_bytes, abi::ram_hole_start);
+    regions_.push_back({Gpa{0}, mapping_.bytes().first(low), 0});
+    if (size_bytes > low) {
+        regions_.push_back({Gpa{abi::ram_hole_end}, mapping_.bytes().subspan(low), low});
+    }
+}
+
+std::expected<std::span<std::byte>, MemoryError> GuestMemory::slice(
+    Gpa at, std::uint64_t size_bytes) const noexcept {
+    for (const RamRegion& region : regions_) {
+        if (at < region.start) {
+            continue;
+        }
+        const std::uint64_t offset = at.value() - region.start.value();
+        if (offset <= region.bytes.size() && size_bytes <= region.bytes.size() - offset) {
+            return region.bytes.subspan(offset, size_bytes);
+        }
+    }
+    return std::unexpected(MemoryError::out_of_range);
+}
+
+std::expected<void, MemoryError> GuestMemory::write_bytes(
+    Gpa at, std::span<const std::byte> source) const noexcept {
+    const auto target = slice(at, source.size());
+    if (!target) {
+        return std::unexpected(target.error());
+    }
+    std::ranges::copy(source, target->begin());
+    return {};
+}
+
+}  // namespace shoal::machine

@@ -1,0 +1,79 @@
+// GuestMemory: the microVM's RAM. The only way from a guest address to host memory.
+//
+// RAM is one memfd. It starts at guest address 0; what does not fit below the hole at 3 GiB
+// continues at 4 GiB (devices/abi/address_map.h). Pages that nobody touches cost nothing.
+// Thread-safe: the layout never changes after construction; the bytes are shared with the guest,
+// which may change them at any time, so copy first, then check, then use the copy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <expected>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "devices/host/mapping.h"
+#include "devices/host/unique_fd.h"
+#include "devices/machine/gpa.h"
+
+namespace shoal::machine {
+
+enum class MemoryError {
+    out_of_range,  // some of the bytes are not RAM: past the end, in the hole, or wrapping
+};
+
+// What may be copied to and from the guest: no pointers to chase, no padding to leak.
+template <typename T>
+concept GuestLayout =
+    std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
+
+// A contiguous piece of RAM, as KVM wants to hear about it.
+struct RamRegion {
+    Gpa start;
+    std::span<std::byte> bytes;
+    std::uint64_t file_offset = 0;  // within the memfd
+};
+
+class GuestMemory {
+public:
+    // `size_bytes` is a multiple of the page size, at least abi::min_ram_bytes.
+    // Throws std::invalid_argument for a bad size and std::system_error when the host refuses.
+    explicit GuestMemory(std::uint64_t size_bytes);
+
+    [[nodiscard]] std::uint64_t size_bytes() const noexcept { return size_bytes_; }
+    [[nodiscard]] std::span<const RamRegion> regions() const noexcept { return regions_; }
+    [[nodiscard]] int fd() const noexcept { return memfd_.get(); }
+
+    // Borrows `size_bytes` of RAM that lie within one region.
+    [[nodiscard]] std::expected<std::span<std::byte>, MemoryError> slice(
+        Gpa at, std::uint64_t size_bytes) const noexcept;
+
+    template <GuestLayout T>
+    [[nodiscard]] std::expected<T, MemoryError> read(Gpa at) const noexcept {
+        const auto bytes = slice(at, sizeof(T));
+        if (!bytes) {
+            return std::unexpected(bytes.error());
+        }
+        T value;
+        std::memcpy(&value, bytes->data(), sizeof value);
+        return value;
+    }
+
+    template <GuestLayout T>
+    [[nodiscard]] std::expected<void, MemoryError> write(Gpa at, const T& value) const noexcept {
+        return write_bytes(at, std::as_bytes(std::span{&value, 1}));
+    }
+
+    [[nodiscard]] std::expected<void, MemoryError> write_bytes(
+        Gpa at, std::span<const std::byte> source) const noexcept;
+
+private:
+    std::uint64_t size_bytes_;
+    host::UniqueFd memfd_;
+    host::Mapping mapping_;
+    std::vector<RamRegion> regions_;
+};
+
+}  // namespace shoal::machine
