@@ -1,0 +1,78 @@
+// Putting a boot together: kernel, initrd, command line, tables.
+#include "vmm/boot/boot.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "devices/abi/address_map.h"
+#include "devices/host/check.h"
+#include "firmware/pvh.h"
+#include "vmm/boot/elf.h"
+#include "vmm/boot/image_file.h"
+
+namespace shoal::boot {
+namespace {
+
+// The words that announce the devices, before the " -- " after which Linux stops reading.
+std::string with_devices(const std::string& command_line, std::span<const VirtioMmioSlot> slots) {
+    std::string words;
+    for (const VirtioMmioSlot& slot : slots) {
+        std::array<char, 64> word;
+        std::snprintf(word.data(), word.size(), " virtio_mmio.device=%lluK@0x%llx:%u",
+                      static_cast<unsigned long long>(slot.size_bytes >> 10),
+                      static_cast<unsigned long long>(slot.start.value()), slot.gsi);
+        words += word.data();
+    }
+    const std::size_t arguments = std::min(command_line.find(" -- "), command_line.size());
+    return command_line.substr(0, arguments) + words + command_line.substr(arguments);
+}
+
+void write_command_line(const machine::GuestMemory& memory, const std::string& text) {
+    if (text.size() + 1 > abi::command_line_max_bytes) {
+        throw BootError("the kernel command line has " + std::to_string(text.size()) +
+                        " bytes, devices included; the most is " +
+                        std::to_string(abi::command_line_max_bytes - 1));
+    }
+    SHOAL_CHECK(memory.write_bytes(machine::Gpa{abi::command_line},
+                                   std::as_bytes(std::span{text.c_str(), text.size() + 1})));
+}
+
+// As high as it fits below the hole, in whole pages, above the kernel.
+firmware::InitrdPlace load_initrd(const machine::GuestMemory& memory, const std::string& path,
+                                  machine::Gpa kernel_end, std::uint64_t highest_end) {
+    const ImageFile file{"initrd", path};
+    const std::uint64_t size = file.size_bytes();
+    const std::uint64_t end = std::min<std::uint64_t>(memory.regions()[0].bytes.size(), highest_end);
+    const std::uint64_t room = end > kernel_end.value() ? end - kernel_end.value() : 0;
+    const std::uint64_t start = size <= end ? (end - size) & ~(abi::page_size - 1) : 0;
+    if (size > room || start < kernel_end.value()) {
+        file.fail("of " + std::to_string(size) + " bytes does not fit: the guest's " +
+                  std::to_string(memory.size_bytes() >> 20) + " MiB leave " + std::to_string(room) +
+                  " bytes beside the kernel");
+    }
+    file.read(0, *memory.slice(machine::Gpa{start}, size));
+    return {machine::Gpa{start}, size};
+}
+
+}  // namespace
+
+EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
+                const MachineShape& shape) {
+    const std::string command_line = with_devices(source.command_line, shape.virtio);
+    write_command_line(memory, command_line);
+    const ImageFile file{"kernel", source.kernel_path};
+    if (!is_elf(file)) {
+        file.fail("is not an ELF file");
+    }
+    const ElfKernel kernel = load_elf(memory, file);
+    std::optional<firmware::InitrdPlace> initrd;
+    if (source.initrd_path) {
+        initrd = load_initrd(memory, *source.initrd_path, kernel.end, abi::ram_hole_start);
+    }
+    firmware::write_pvh_start_info(memory, machine::Gpa{abi::command_line}, initrd,
+                                   machine::Gpa{0});
+    return {Protocol::pvh, *kernel.pvh_entry, machine::Gpa{abi::pvh_start_info}};
+}
+
+}  // namespace shoal::boot

@@ -1,0 +1,58 @@
+// Boot: puts kernel, initrd, command line and tables into guest memory, and says where the first
+// vCPU begins.
+//
+// Two protocols: PVH for ELF kernels that carry its note (Xen's x86/HVM direct boot ABI), and
+// Linux's 64-bit boot protocol (Documentation/arch/x86/boot.rst) for other ELF kernels and bzImage.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "devices/machine/gpa.h"
+#include "devices/machine/guest_memory.h"
+
+namespace shoal::boot {
+
+// One sentence that names the file and the number.
+class BootError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+struct BootSource {
+    std::string kernel_path;
+    std::optional<std::string> initrd_path;
+    std::string command_line;
+};
+
+// A virtio-mmio device, as the guest is told of it.
+struct VirtioMmioSlot {
+    machine::Gpa start;
+    std::uint64_t size_bytes = 0;
+    std::uint32_t gsi = 0;
+};
+
+struct MachineShape {
+    std::uint32_t vcpu_count = 1;
+    std::span<const VirtioMmioSlot> virtio;
+};
+
+enum class Protocol {
+    pvh,      // 32-bit protected mode, no paging, ebx: boot_info is hvm_start_info
+    linux64,  // long mode, identity-mapped, rsi: boot_info is the zero page
+};
+
+struct EntryPoint {
+    Protocol protocol = Protocol::pvh;
+    machine::Gpa entry;
+    machine::Gpa boot_info;
+};
+
+// Throws BootError, and std::system_error when the host cannot read a file.
+[[nodiscard]] EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
+                              const MachineShape& shape);
+
+}  // namespace shoal::boot

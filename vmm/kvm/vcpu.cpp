@@ -1,0 +1,150 @@
+// A vCPU's ioctls, its CPUID, and the decoding of its exits.
+#include "vmm/kvm/vcpu.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+
+#include "vmm/kvm/cpuid_table.h"
+#include "vmm/kvm/ioctl.h"
+
+namespace shoal::kvm {
+namespace {
+
+constexpr std::uint32_t cpuid_ecx_x2apic = 1U << 21;
+constexpr std::uint32_t cpuid_ecx_tsc_deadline = 1U << 24;
+constexpr std::uint32_t cpuid_ecx_hypervisor = 1U << 31;
+constexpr std::uint32_t cpuid_edx_hyper_threading = 1U << 28;
+
+// The host's CPUID, made this vCPU's: its APIC id, and one socket of `count` cores.
+void adapt_cpuid(kvm_cpuid_entry2& entry, std::uint32_t idx, std::uint32_t count) {
+    const auto id_bits = static_cast<std::uint32_t>(std::bit_width(count - 1));
+    switch (entry.function) {
+        case 0x1:
+            entry.ebx = (entry.ebx & 0xFFFF) | count << 16 | idx << 24;
+            entry.ecx |= cpuid_ecx_x2apic | cpuid_ecx_tsc_deadline | cpuid_ecx_hypervisor;
+            entry.edx = count > 1 ? entry.edx | cpuid_edx_hyper_threading
+                                  : entry.edx & ~cpuid_edx_hyper_threading;
+            break;
+        case 0xB:
+        case 0x1F:  // extended topology: level 0 threads (one a core), level 1 cores
+            entry.edx = idx;
+            entry.eax = entry.index == 0 ? 0 : id_bits;
+            entry.ebx = entry.index == 0 ? 1 : count;
+            entry.ecx = entry.index | (entry.index == 0 ? 1U << 8 : 2U << 8);
+            break;
+        case 0x8000'0008:
+            entry.ecx = (count - 1) | id_bits << 12;
+            break;
+        case 0x8000'001E:
+            entry.eax = idx;
+            entry.ebx = (entry.ebx & ~0xFFFFU) | idx;
+            break;
+        default:
+            break;
+    }
+}
+
+void set_cpuid(int fd, const Kvm& kvm, std::uint32_t idx, std::uint32_t count) {
+    const auto& supported = kvm.supported_cpuid();
+    CpuidTable table{static_cast<std::uint32_t>(supported.size())};
+    std::ranges::copy(supported, table.entries().begin());
+    for (kvm_cpuid_entry2& entry : table.entries()) {
+        adapt_cpuid(entry, idx, count);
+    }
+    call<set_cpuid2>(fd, "KVM_SET_CPUID2", table.head());
+}
+
+}  // namespace
+
+Vcpu::Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count)
+    : fd_{SHOAL_KVM_CALL(vm.fd(), KVM_CREATE_VCPU, idx)},
+      run_{vm.kvm().run_size_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get()} {
+    set_cpuid(fd_.get(), vm.kvm(), idx, count);
+}
+
+kvm_run& Vcpu::shared() const noexcept {
+    // SAFETY: the kernel keeps a kvm_run at the start of the mapping.
+    return *reinterpret_cast<kvm_run*>(run_.data());
+}
+
+Exit Vcpu::run() {
+    if (::ioctl(fd_.get(), KVM_RUN, 0) < 0) {
+        if (errno == EINTR || errno == EAGAIN) {
+            return Interrupted{};
+        }
+        // KVM_EXIT_MEMORY_FAULT and broken memory come as an error.
+        host::throw_os_error("KVM_RUN");
+    }
+    return decode();
+}
+
+Exit Vcpu::decode() const noexcept {
+    kvm_run& run = shared();
+    switch (run.exit_reason) {
+        case KVM_EXIT_IO: {
+            const auto direction = run.io.direction == KVM_EXIT_IO_OUT ? PortAccess::Direction::out
+                                                                       : PortAccess::Direction::in;
+            const std::size_t size = std::size_t{run.io.size} * run.io.count;
+            return PortAccess{direction, run.io.port, run.io.size,
+                              run_.bytes().subspan(run.io.data_offset, size)};
+        }
+        case KVM_EXIT_MMIO: {
+            const auto direction = run.mmio.is_write != 0 ? MmioAccess::Direction::write
+                                                          : MmioAccess::Direction::read;
+            return MmioAccess{direction, run.mmio.phys_addr,
+                              std::as_writable_bytes(std::span{run.mmio.data}).first(run.mmio.len)};
+        }
+        case KVM_EXIT_SHUTDOWN:
+        case KVM_EXIT_SYSTEM_EVENT:
+            return Shutdown{};
+        case KVM_EXIT_HLT:
+            return Halt{};
+        case KVM_EXIT_INTR:
+            return Interrupted{};
+        case KVM_EXIT_FAIL_ENTRY:
+            return FailedEntry{run.fail_entry.hardware_entry_failure_reason};
+        case KVM_EXIT_INTERNAL_ERROR: {
+            InternalError error{run.internal.suberror, 0, {}};
+            const auto& failure = run.emulation_failure;
+            if (error.suberror == KVM_INTERNAL_ERROR_EMULATION && failure.ndata >= 3 &&
+                (failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) != 0) {
+                error.instruction_size = std::min<std::uint8_t>(failure.insn_size, 15);
+                std::ranges::copy(failure.insn_bytes, error.instruction.begin());
+            }
+            return error;
+        }
+        default:
+            return UnknownExit{run.exit_reason};
+    }
+}
+
+void Vcpu::kick() noexcept {
+    std::atomic_ref{shared().immediate_exit}.store(1, std::memory_order_relaxed);
+}
+
+void Vcpu::clear_kick() noexcept {
+    std::atomic_ref{shared().immediate_exit}.store(0, std::memory_order_relaxed);
+}
+
+kvm_regs Vcpu::registers() const {
+    kvm_regs registers{};
+    SHOAL_KVM_CALL(fd_.get(), KVM_GET_REGS, &registers);
+    return registers;
+}
+
+void Vcpu::set_registers(kvm_regs registers) {
+    SHOAL_KVM_CALL(fd_.get(), KVM_SET_REGS, &registers);
+}
+
+kvm_sregs Vcpu::special_registers() const {
+    kvm_sregs registers{};
+    SHOAL_KVM_CALL(fd_.get(), KVM_GET_SREGS, &registers);
+    return registers;
+}
+
+void Vcpu::set_special_registers(kvm_sregs registers) {
+    SHOAL_KVM_CALL(fd_.get(), KVM_SET_SREGS, &registers);
+}
+
+}  // namespace shoal::kvm

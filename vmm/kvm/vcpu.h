@@ -1,0 +1,43 @@
+// Vcpu: one virtual CPU. Made anywhere, then used by the thread that runs it; only kick() and
+// clear_kick() may be called from other threads.
+#pragma once
+
+#include <linux/kvm.h>
+
+#include <cstdint>
+
+#include "devices/host/mapping.h"
+#include "devices/host/unique_fd.h"
+#include "vmm/kvm/exit.h"
+#include "vmm/kvm/vm.h"
+
+namespace shoal::kvm {
+
+class Vcpu {
+public:
+    // `idx` is also the local APIC's id; `count` vCPUs in all.
+    Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count);
+
+    // Runs the guest until it needs us. Throws std::system_error only for a broken KVM.
+    // A PortAccess or MmioAccess borrows memory of this vCPU until the next run().
+    [[nodiscard]] Exit run();
+
+    // Makes the next run() return Interrupted at once, after completing the guest's last access.
+    // A run() that is under way needs a signal to its thread besides.
+    void kick() noexcept;
+    void clear_kick() noexcept;
+
+    [[nodiscard]] kvm_regs registers() const;
+    void set_registers(kvm_regs registers);
+    [[nodiscard]] kvm_sregs special_registers() const;
+    void set_special_registers(kvm_sregs registers);
+
+private:
+    [[nodiscard]] kvm_run& shared() const noexcept;
+    [[nodiscard]] Exit decode() const noexcept;
+
+    host::UniqueFd fd_;
+    host::Mapping run_;
+};
+
+}  // namespace shoal::kvm

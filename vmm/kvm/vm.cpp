@@ -1,0 +1,49 @@
+// The machine's ioctls.
+#include "vmm/kvm/vm.h"
+
+#include "devices/abi/address_map.h"
+#include "vmm/kvm/ioctl.h"
+
+namespace shoal::kvm {
+
+Vm::Vm(const Kvm& kvm) : kvm_{kvm}, fd_{SHOAL_KVM_CALL(kvm.fd(), KVM_CREATE_VM)} {
+    // Intel hosts without unrestricted guest mode need these pages; others take no notice.
+    std::uint64_t identity_map = abi::kvm_identity_map;
+    if (kvm.has(KVM_CAP_SET_IDENTITY_MAP_ADDR)) {
+        SHOAL_KVM_CALL(fd_.get(), KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
+    }
+    if (kvm.has(KVM_CAP_SET_TSS_ADDR)) {
+        SHOAL_KVM_CALL(fd_.get(), KVM_SET_TSS_ADDR, abi::kvm_tss);
+    }
+}
+
+void Vm::set_memory(const machine::GuestMemory& memory) {
+    std::uint32_t slot = 0;
+    for (const machine::RamRegion& region : memory.regions()) {
+        kvm_userspace_memory_region wanted{};
+        wanted.slot = slot++;
+        wanted.guest_phys_addr = region.start.value();
+        wanted.memory_size = region.bytes.size();
+        // SAFETY: KVM takes the host address as a number.
+        wanted.userspace_addr = reinterpret_cast<std::uint64_t>(region.bytes.data());
+        SHOAL_KVM_CALL(fd_.get(), KVM_SET_USER_MEMORY_REGION, &wanted);
+    }
+}
+
+void Vm::create_local_apics() {
+    kvm_enable_cap wanted{};
+    wanted.cap = KVM_CAP_SPLIT_IRQCHIP;
+    wanted.args[0] = abi::ioapic_pins;
+    SHOAL_KVM_CALL(fd_.get(), KVM_ENABLE_CAP, &wanted);
+}
+
+void Vm::signal(std::uint64_t address, std::uint32_t data) const noexcept {
+    kvm_msi message{};
+    message.address_lo = static_cast<std::uint32_t>(address);
+    message.address_hi = static_cast<std::uint32_t>(address >> 32);
+    message.data = data;
+    // Fails only when the guest named no CPU that exists: its own loss.
+    ::ioctl(fd_.get(), KVM_SIGNAL_MSI, &message);
+}
+
+}  // namespace shoal::kvm

@@ -1,0 +1,45 @@
+// Ending: how a microVM came to its end. Each way has an exit code of its own.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "devices/host/event_fd.h"
+
+namespace shoal::vmm {
+
+// Exit codes of shoal-vmm that are not the guest's. 0 to 255 also come from the exit device.
+enum class ExitCode : int {
+    failure = 1,          // the host or the operator: one sentence says what
+    timeout = 124,        // as timeout(1)
+    interrupted = 130,    // SIGINT
+    terminated = 143,     // SIGTERM
+    bad_arguments = 153,  // as Firecracker
+    reset = 160,
+    triple_fault = 161,
+    kvm_internal_error = 162,
+    kvm_failure = 163,  // KVM_RUN failed, or an exit that it should not make
+};
+
+struct Ending {
+    int code = 0;
+    std::string sentence;  // for stderr; empty when there is nothing to say
+};
+
+// The first ending counts. Thread-safe.
+class EndingSlot {
+public:
+    void set(Ending ending) noexcept;
+    [[nodiscard]] std::optional<Ending> get() const noexcept;
+    // Signalled when there is one.
+    [[nodiscard]] const host::EventFd& event() const noexcept { return event_; }
+
+private:
+    mutable std::mutex mutex_;
+    std::optional<Ending> ending_;
+    host::EventFd event_;
+};
+
+}  // namespace shoal::vmm

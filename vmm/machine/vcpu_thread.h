@@ -1,0 +1,61 @@
+// VcpuThread: runs one vCPU, and stops, pauses and resumes it on request of other threads.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+
+#include "vmm/kvm/vcpu.h"
+#include "vmm/machine/bus.h"
+#include "vmm/machine/ending.h"
+#include "vmm/machine/thread.h"
+
+namespace shoal::vmm {
+
+// What a vCPU's accesses reach, and where it reports the end. Borrowed; outlives the threads.
+struct VcpuSurroundings {
+    Bus& ports;
+    Bus& mmio;
+    EndingSlot& ending;
+};
+
+class VcpuThread {
+public:
+    // Starts paused. Takes the vCPU over.
+    VcpuThread(std::uint32_t idx, kvm::Vcpu vcpu, VcpuSurroundings surroundings);
+    // Stops the vCPU and waits for the thread.
+    ~VcpuThread();
+
+    void resume() noexcept;
+    // Returns when the guest's code does not run any more; the access it last made is complete.
+    // Not to be called on the thread itself. Idempotent; a stopped vCPU counts as paused.
+    void pause() noexcept;
+    // Asks the thread to end; does not wait.
+    void request_stop() noexcept;
+
+private:
+    enum class Wish { run, pause, stop };
+
+    void main() noexcept;
+    void run_until_wished_otherwise();
+    void handle(const kvm::Exit& exit);
+    void wish(Wish wanted) noexcept;
+    [[nodiscard]] Wish wait_for_wish() noexcept;
+    void report(const kvm::InternalError& error);
+
+    const std::uint32_t idx_;
+    kvm::Vcpu vcpu_;
+    VcpuSurroundings surroundings_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    Wish wish_ = Wish::pause;
+    bool is_running_ = false;  // guest code may run
+    bool is_over_ = false;     // the guest ended; nothing runs here again
+    Thread thread_;            // last: joined before what it uses goes
+};
+
+// Once per process, before the first vCPU runs: makes the kick signal interrupt KVM_RUN and do
+// nothing else.
+void install_kick_signal();
+
+}  // namespace shoal::vmm
