@@ -1,0 +1,277 @@
+// The console's driver.
+#include "guest/drivers/virtio_console.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "guest/kernel/clock.h"
+#include "guest/kernel/page_table.h"
+#include "guest/kernel/panic.h"
+
+namespace shoal::guest {
+
+using namespace abi::virtio;
+
+namespace {
+
+// Control messages lie in the second half of the page of rings.
+constexpr std::size_t control_offset = 3072;
+constexpr std::size_t control_receive_bytes = 32;  // a message and a short name
+constexpr std::size_t control_transmit_offset = control_offset + 512;
+
+std::byte* allocate(std::uint64_t size_bytes) {
+    void* memory = physical_memory.allocate_contiguous((size_bytes + page_size - 1) / page_size);
+    if (memory == nullptr) {
+        panic("no memory for the console");
+    }
+    return static_cast<std::byte*>(memory);
+}
+
+volatile std::uint32_t& register_at(std::uint64_t base, MmioRegister offset) {
+    return *reinterpret_cast<volatile std::uint32_t*>(base + static_cast<std::uint64_t>(offset));
+}
+
+}  // namespace
+
+bool VirtioConsole::is_at(const VirtioMmioPlace& place) {
+    void* mapped = map_kernel_ram(place.base, page_size);
+    return mapped != nullptr &&
+           register_at(reinterpret_cast<std::uint64_t>(mapped), MmioRegister::device_id) ==
+               device_id::console;
+}
+
+VirtioConsole::VirtioConsole(const VirtioMmioPlace& place)
+    : registers_{reinterpret_cast<std::uint64_t>(map_kernel_ram(place.base, page_size))},
+      irq_{place.irq},
+      ring_memory_{allocate(page_size)},
+      receive_{make_queue(0)},
+      transmit_{Transmitter{make_queue(1)}, Transmitter{make_queue(2)}},
+      control_receive_{make_queue(3)},
+      control_transmit_{make_queue(4)},
+      receive_memory_{allocate(std::uint64_t{receive_slots} * receive_bytes)} {
+    negotiate();
+    start_queue(console::receive_queue(0), receive_);
+    start_queue(console::transmit_queue(0), transmit_[0].queue);
+    if (multiport_) {
+        start_queue(console::control_receive_queue, control_receive_);
+        start_queue(console::control_transmit_queue, control_transmit_);
+        start_queue(console::transmit_queue(1), transmit_[1].queue);
+    }
+    for (std::uint16_t slot = 0; slot < receive_slots; ++slot) {
+        receive_.put(slot, physical_address(receive_memory_) + slot * receive_bytes, receive_bytes,
+                     Virtqueue::Direction::from_device);
+    }
+    reg(MmioRegister::status) =
+        status::acknowledge | status::driver | status::features_ok | status::driver_ok;
+    if (multiport_) {
+        open_ports();
+    }
+}
+
+volatile std::uint32_t& VirtioConsole::reg(MmioRegister offset) const {
+    return register_at(registers_, offset);
+}
+
+Virtqueue VirtioConsole::make_queue(std::uint32_t idx) {
+    std::byte* memory = ring_memory_ + idx * Virtqueue::memory_bytes;
+    return {memory, physical_address(memory)};
+}
+
+// Registers are 0 after a reset, so the upper halves of addresses and of selectors need no write.
+void VirtioConsole::negotiate() {
+    reg(MmioRegister::status) = 0;
+    reg(MmioRegister::status) = status::acknowledge;
+    reg(MmioRegister::status) = status::acknowledge | status::driver;
+    const std::uint32_t offered = reg(MmioRegister::device_features);
+    multiport_ =
+        (offered & console::feature_multiport) != 0 &&
+        *reinterpret_cast<volatile std::uint32_t*>(
+            registers_ + static_cast<std::uint64_t>(MmioRegister::config) +
+            console::config_max_ports_offset) >= port_count;
+    if (multiport_) {
+        reg(MmioRegister::driver_features) =
+            static_cast<std::uint32_t>(console::feature_multiport);
+    }
+    reg(MmioRegister::driver_features_select) = 1;
+    reg(MmioRegister::driver_features) = static_cast<std::uint32_t>(feature::version_1 >> 32);
+    reg(MmioRegister::status) = status::acknowledge | status::driver | status::features_ok;
+    if ((reg(MmioRegister::status) & status::features_ok) == 0) {
+        panic("the console refuses its features", offered);
+    }
+}
+
+void VirtioConsole::start_queue(std::uint32_t idx, const Virtqueue& queue) {
+    reg(MmioRegister::queue_select) = idx;
+    reg(MmioRegister::queue_size) = Virtqueue::size;
+    const auto set = [this](MmioRegister low, MmioRegister high, std::uint64_t address) {
+        reg(low) = static_cast<std::uint32_t>(address);
+        if (address >> 32 != 0) {
+            reg(high) = static_cast<std::uint32_t>(address >> 32);
+        }
+    };
+    set(MmioRegister::queue_descriptors_low, MmioRegister::queue_descriptors_high,
+        queue.descriptors_address());
+    set(MmioRegister::queue_driver_low, MmioRegister::queue_driver_high, queue.avail_address());
+    set(MmioRegister::queue_device_low, MmioRegister::queue_device_high, queue.used_address());
+    reg(MmioRegister::queue_ready) = 1;
+}
+
+// The whole handshake in one notification: the ports' numbers are known.
+void VirtioConsole::open_ports() {
+    std::byte* inbox = ring_memory_ + control_offset;
+    for (std::uint16_t slot = 0; slot < Virtqueue::size; ++slot) {
+        control_receive_.put(slot, physical_address(inbox) + slot * control_receive_bytes,
+                             control_receive_bytes, Virtqueue::Direction::from_device);
+    }
+    const console::Control messages[] = {
+        {0, console::Event::device_ready, 1}, {0, console::Event::port_ready, 1},
+        {1, console::Event::port_ready, 1},   {0, console::Event::port_open, 1},
+        {1, console::Event::port_open, 1},
+    };
+    std::byte* outbox = ring_memory_ + control_transmit_offset;
+    std::memcpy(outbox, messages, sizeof messages);
+    std::uint16_t slot = 0;
+    for (const console::Control& message : messages) {
+        control_transmit_.put(slot, physical_address(outbox) + slot * sizeof message,
+                              sizeof message, Virtqueue::Direction::to_device);
+        ++slot;
+    }
+    notify(console::control_transmit_queue, control_transmit_);
+}
+
+void VirtioConsole::notify(std::uint32_t idx, Virtqueue& queue) {
+    if (queue.needs_notify()) {
+        reg(MmioRegister::queue_notify) = idx;
+    }
+}
+
+void VirtioConsole::collect(Transmitter& transmitter) {
+    while (const auto used = transmitter.queue.take_used()) {
+        transmitter.busy &= ~(1U << used->slot);
+    }
+}
+
+void VirtioConsole::wait_for_used(Virtqueue& queue) {
+    if (!interrupts_on_) {
+        interrupts_on_ = true;
+        enable_interrupt(irq_);
+    }
+    queue.set_interrupts(Virtqueue::Interrupts::on);
+    while (!queue.has_used()) {
+        wait_for_interrupt();
+        acknowledge_interrupt();
+    }
+    queue.set_interrupts(Virtqueue::Interrupts::off);
+}
+
+std::uint16_t VirtioConsole::take_free_slot(Transmitter& transmitter) {
+    constexpr std::uint32_t all = (1U << Virtqueue::size) - 1;
+    collect(transmitter);
+    while (transmitter.busy == all) {
+        wait_for_used(transmitter.queue);
+        collect(transmitter);
+    }
+    return static_cast<std::uint16_t>(std::countr_one(transmitter.busy));
+}
+
+void VirtioConsole::drain(Transmitter& transmitter) {
+    collect(transmitter);
+    while (transmitter.busy != 0) {
+        wait_for_used(transmitter.queue);
+        collect(transmitter);
+    }
+}
+
+void VirtioConsole::write(std::uint32_t port, std::span<const std::byte> bytes) {
+    const std::uint32_t chosen = multiport_ ? port : 0;
+    if (chosen != last_port_) {
+        drain(transmit_[last_port_]);
+        last_port_ = chosen;
+    }
+    Transmitter& transmitter = transmit_[chosen];
+    while (!bytes.empty()) {
+        const std::uint16_t slot = take_free_slot(transmitter);
+        if (transmitter.buffers[slot] == nullptr) {
+            transmitter.buffers[slot] = allocate(transmit_bytes);
+        }
+        const auto piece = bytes.first(std::min<std::size_t>(bytes.size(), transmit_bytes));
+        std::memcpy(transmitter.buffers[slot], piece.data(), piece.size());
+        transmitter.queue.put(slot, physical_address(transmitter.buffers[slot]),
+                              static_cast<std::uint32_t>(piece.size()),
+                              Virtqueue::Direction::to_device);
+        transmitter.busy |= 1U << slot;
+        notify(console::transmit_queue(chosen), transmitter.queue);
+        bytes = bytes.subspan(piece.size());
+    }
+}
+
+void VirtioConsole::flush() {
+    if (multiport_) {
+        return;  // our own VMM takes what is queued when the microVM ends
+    }
+    for (Transmitter& transmitter : transmit_) {
+        drain(transmitter);
+    }
+}
+
+std::size_t VirtioConsole::read(std::span<std::byte> to) {
+    if (!current_) {
+        current_ = receive_.take_used();
+        current_at_ = 0;
+        if (!current_) {
+            return 0;
+        }
+    }
+    const std::size_t arrived = std::min<std::size_t>(current_->size_bytes, receive_bytes);
+    const std::size_t count = std::min(to.size(), arrived - current_at_);
+    const std::size_t offset = static_cast<std::size_t>(current_->slot % receive_slots) * receive_bytes;
+    std::memcpy(to.data(), receive_memory_ + offset + current_at_, count);
+    current_at_ += count;
+    if (current_at_ == arrived) {
+        receive_.put(current_->slot, physical_address(receive_memory_ + offset), receive_bytes,
+                     Virtqueue::Direction::from_device);
+        current_.reset();
+        notify(console::receive_queue(0), receive_);
+    }
+    return count;
+}
+
+bool VirtioConsole::has_input() {
+    return current_.has_value() || receive_.has_used();
+}
+
+void VirtioConsole::read_control() {
+    while (const auto used = control_receive_.take_used()) {
+        console::Control message{};
+        std::byte* inbox = ring_memory_ + control_offset + used->slot * control_receive_bytes;
+        std::memcpy(&message, inbox, sizeof message);
+        if (message.port == 0 && message.event == console::Event::port_open) {
+            input_closed_ = message.value == 0;
+        }
+        control_receive_.put(used->slot, physical_address(inbox), control_receive_bytes,
+                             Virtqueue::Direction::from_device);
+    }
+}
+
+bool VirtioConsole::at_end() {
+    read_control();
+    // The device closes the port after the last data: look for it once more.
+    return input_closed_ && !has_input();
+}
+
+void VirtioConsole::expect_input() {
+    if (!interrupts_on_) {
+        interrupts_on_ = true;
+        enable_interrupt(irq_);
+    }
+    receive_.set_interrupts(Virtqueue::Interrupts::on);
+    control_receive_.set_interrupts(Virtqueue::Interrupts::on);
+}
+
+void VirtioConsole::acknowledge_interrupt() {
+    reg(MmioRegister::interrupt_acknowledge) =
+        interrupt::used_buffer | interrupt::configuration_change;
+}
+
+}  // namespace shoal::guest

@@ -1,0 +1,280 @@
+// Areas: what the program asked to have where.
+#include "guest/kernel/address_space.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "guest/kernel/address_space_pages.h"
+
+namespace shoal::guest {
+namespace {
+
+constexpr std::uint64_t stack_size = 8ULL << 20;
+constexpr std::uint64_t heap_end = NUB_STACK_TOP - stack_size - large_page_size;
+constexpr std::uint64_t mappings_start = NUB_STACK_TOP + large_page_size;
+constexpr std::uint64_t lowest_address = 0x10000;  // vm.mmap_min_addr
+constexpr std::size_t max_areas = 65530;           // vm.max_map_count
+
+std::uint64_t page_up(std::uint64_t value) {
+    return (value + page_size - 1) & ~(page_size - 1);
+}
+
+bool is_page_aligned(std::uint64_t value) {
+    return value % page_size == 0;
+}
+
+// Whole pages within the program's half, not wrapping.
+bool is_user_range(std::uint64_t start, std::uint64_t size_bytes) {
+    return is_page_aligned(start) && start >= lowest_address && start <= user_end &&
+           size_bytes <= user_end - start;
+}
+
+bool is_write_execute(unsigned protection) {
+    return (protection & prot_write) != 0 && (protection & prot_execute) != 0;
+}
+
+}  // namespace
+
+PhysicalRange initramfs_range;
+
+AddressSpace::AddressSpace() {
+    insert({NUB_STACK_TOP - stack_size, NUB_STACK_TOP, prot_read | prot_write, AreaKind::stack,
+            {}, 0});
+}
+
+Area* AddressSpace::find_area(std::uint64_t address) {
+    const auto after = std::upper_bound(
+        areas_.begin(), areas_.end(), address,
+        [](std::uint64_t value, const Area& area) { return value < area.start; });
+    if (after == areas_.begin() || (after - 1)->end <= address) {
+        return nullptr;
+    }
+    return &*(after - 1);
+}
+
+bool AddressSpace::is_free(std::uint64_t start, std::uint64_t end) const {
+    return std::none_of(areas_.begin(), areas_.end(), [=](const Area& area) {
+        return area.start < end && start < area.end;
+    });
+}
+
+bool AddressSpace::is_covered(std::uint64_t start, std::uint64_t end) const {
+    for (const Area& area : areas_) {
+        if (area.start <= start && start < area.end) {
+            start = area.end;
+        }
+        if (start >= end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::uint64_t AddressSpace::find_gap(std::uint64_t size_bytes, std::uint64_t alignment) const {
+    std::uint64_t at = mappings_start;
+    for (const Area& area : areas_) {
+        if (area.end <= at) {
+            continue;
+        }
+        if (area.start >= at && size_bytes <= area.start - at) {
+            break;
+        }
+        at = (area.end + alignment - 1) & ~(alignment - 1);
+    }
+    return at <= user_end && size_bytes <= user_end - at ? at : 0;
+}
+
+void AddressSpace::split_areas_at(std::uint64_t address) {
+    Area* area = find_area(address);
+    if (area == nullptr || area->start == address) {
+        return;
+    }
+    Area upper = *area;
+    upper.start = address;
+    upper.file_offset += address - area->start;
+    area->end = address;
+    insert(std::move(upper));
+}
+
+void AddressSpace::insert(Area area) {
+    const auto at = std::upper_bound(
+        areas_.begin(), areas_.end(), area.start,
+        [](std::uint64_t value, const Area& other) { return value < other.start; });
+    if (at != areas_.begin() && !area.file) {
+        Area& before = *(at - 1);
+        if (!before.file && before.end == area.start && before.protection == area.protection &&
+            before.kind == area.kind && before.kind == AreaKind::mapping) {
+            before.end = area.end;  // neighbours that are alike become one
+            return;
+        }
+    }
+    areas_.insert(at, std::move(area));
+}
+
+void AddressSpace::remove(std::uint64_t start, std::uint64_t end) {
+    split_areas_at(start);
+    split_areas_at(end);
+    std::erase_if(areas_, [=](const Area& area) { return area.start >= start && area.end <= end; });
+    release_pages(start, end, PartialPage::split);
+}
+
+Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
+    const std::uint64_t size = page_up(request.size_bytes);
+    if (size == 0 || !is_page_aligned(request.file_offset)) {
+        return std::unexpected(Errno::inval);
+    }
+    if (size > user_end || size < request.size_bytes || areas_.size() >= max_areas) {
+        return std::unexpected(Errno::nomem);
+    }
+    if (is_write_execute(request.protection)) {
+        return std::unexpected(Errno::acces);
+    }
+    if (!request.file && (request.protection & prot_write) != 0 &&
+        size > physical_memory.total_bytes()) {
+        return std::unexpected(Errno::nomem);
+    }
+    std::uint64_t start = request.address;
+    if (request.placement == Placement::anywhere) {
+        start &= ~(page_size - 1);
+        if (start == 0 || !is_user_range(start, size) || !is_free(start, start + size)) {
+            const bool large = !request.file && size >= large_page_size;
+            start = find_gap(size, large ? large_page_size : page_size);
+        }
+        if (start == 0) {
+            return std::unexpected(Errno::nomem);
+        }
+    } else {
+        if (!is_user_range(start, size)) {
+            return std::unexpected(is_page_aligned(start) ? Errno::nomem : Errno::inval);
+        }
+        if (!is_free(start, start + size)) {
+            if (request.placement == Placement::exclusive) {
+                return std::unexpected(Errno::exist);
+            }
+            remove(start, start + size);
+        }
+    }
+    insert({start, start + size, request.protection, AreaKind::mapping, request.file,
+            request.file_offset});
+    return start;
+}
+
+Result<void> AddressSpace::unmap(std::uint64_t address, std::uint64_t size_bytes) {
+    const std::uint64_t size = page_up(size_bytes);
+    if (size == 0 || !is_page_aligned(address) || address > user_end ||
+        size > user_end - address) {
+        return std::unexpected(Errno::inval);
+    }
+    remove(address, address + size);
+    return {};
+}
+
+Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t size_bytes,
+                                   unsigned protection) {
+    const std::uint64_t size = page_up(size_bytes);
+    if (!is_page_aligned(address) || (protection & ~7U) != 0) {
+        return std::unexpected(Errno::inval);
+    }
+    if (is_write_execute(protection)) {
+        return std::unexpected(Errno::acces);
+    }
+    if (size == 0) {
+        return {};
+    }
+    if (!is_user_range(address, size) || !is_covered(address, address + size)) {
+        return std::unexpected(Errno::nomem);
+    }
+    const std::uint64_t end = address + size;
+    split_areas_at(address);
+    split_areas_at(end);
+    for (Area& area : areas_) {
+        if (area.start < address || area.end > end || area.protection == protection) {
+            continue;
+        }
+        area.protection = protection;
+        if (!protect_pages(area)) {
+            return std::unexpected(Errno::nomem);
+        }
+    }
+    return {};
+}
+
+Result<std::uint64_t> AddressSpace::remap(std::uint64_t address, std::uint64_t old_size,
+                                          std::uint64_t new_size, Placement placement,
+                                          std::uint64_t new_address) {
+    const std::uint64_t from = page_up(old_size);
+    const std::uint64_t to = page_up(new_size);
+    if (!is_page_aligned(address) || to == 0 || from == 0) {
+        return std::unexpected(Errno::inval);
+    }
+    const Area* found = find_area(address);
+    if (found == nullptr || found->end < address || from > found->end - address) {
+        return std::unexpected(Errno::fault);
+    }
+    const Area area = *found;
+    if (placement != Placement::replace) {
+        if (to <= from) {
+            remove(address + to, address + from);
+            return address;
+        }
+        if (area.end == address + from && is_user_range(address, to) &&
+            is_free(area.end, address + to)) {
+            insert({area.end, address + to, area.protection, area.kind, area.file,
+                    area.file_offset + (area.end - area.start)});
+            return address;
+        }
+        if (placement == Placement::exclusive) {
+            return std::unexpected(Errno::nomem);
+        }
+    }
+    const auto target = map({new_address, to, area.protection, placement, area.file,
+                             area.file_offset + (address - area.start)});
+    if (!target) {
+        return target;
+    }
+    if (!move_pages(*this, area, address, *target, std::min(from, to))) {
+        remove(*target, *target + to);
+        return std::unexpected(Errno::nomem);
+    }
+    remove(address, address + from);
+    return *target;
+}
+
+Result<void> AddressSpace::discard(std::uint64_t address, std::uint64_t size_bytes) {
+    const std::uint64_t size = page_up(size_bytes);
+    if (!is_page_aligned(address)) {
+        return std::unexpected(Errno::inval);
+    }
+    if (!is_user_range(address, size) || !is_covered(address, address + size)) {
+        return std::unexpected(Errno::nomem);
+    }
+    release_pages(address, address + size, PartialPage::clear);
+    return {};
+}
+
+std::uint64_t AddressSpace::set_break(std::uint64_t address) {
+    if (address < NUB_HEAP || address > heap_end || address - NUB_HEAP > physical_memory.total_bytes()) {
+        return break_;
+    }
+    const std::uint64_t old_end = page_up(break_);
+    const std::uint64_t new_end = page_up(address);
+    if (new_end < old_end) {
+        split_areas_at(new_end);
+        std::erase_if(areas_, [=](const Area& area) {
+            return area.start >= new_end && area.end <= old_end;
+        });
+        release_pages(new_end, old_end, PartialPage::clear);
+    } else if (new_end > old_end) {
+        Area* heap = find_area(old_end - 1);
+        if (old_end > NUB_HEAP && heap != nullptr && heap->kind == AreaKind::heap &&
+            heap->protection == (prot_read | prot_write)) {
+            heap->end = new_end;
+        } else {
+            insert({old_end, new_end, prot_read | prot_write, AreaKind::heap, {}, 0});
+        }
+    }
+    break_ = address;
+    return break_;
+}
+
+}  // namespace shoal::guest

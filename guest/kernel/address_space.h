@@ -1,0 +1,104 @@
+// AddressSpace: the program's memory. Areas say what should be where; pages follow on demand.
+//
+// Anonymous memory comes in 2 MiB pages where it can: an entry costs a nub call, and RAM that is
+// mapped but not touched costs the host nothing. Files of the initramfs are mapped where they lie
+// and copied when written.
+// One per microVM, one vCPU: no locks. User addresses are below user_end (page_table.h).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "guest/kernel/errno.h"
+#include "guest/kernel/fs/inode.h"
+#include "guest/kernel/page_table.h"
+
+namespace shoal::guest {
+
+// As PROT_* of Linux.
+inline constexpr unsigned prot_none = 0;
+inline constexpr unsigned prot_read = 1;
+inline constexpr unsigned prot_write = 2;
+inline constexpr unsigned prot_execute = 4;
+
+enum class Access { read, write, execute };
+
+enum class AreaKind { mapping, heap, stack };
+
+struct Area {
+    std::uint64_t start = 0;
+    std::uint64_t end = 0;
+    unsigned protection = prot_none;
+    AreaKind kind = AreaKind::mapping;
+    InodeRef file;                   // empty: anonymous
+    std::uint64_t file_offset = 0;   // of `start`
+};
+
+enum class Placement {
+    anywhere,   // the address is a hint
+    replace,    // exactly there, instead of what is there (MAP_FIXED)
+    exclusive,  // exactly there, if nothing is (MAP_FIXED_NOREPLACE)
+};
+
+struct MapRequest {
+    std::uint64_t address = 0;
+    std::uint64_t size_bytes = 0;
+    unsigned protection = prot_none;
+    Placement placement = Placement::anywhere;
+    InodeRef file;
+    std::uint64_t file_offset = 0;
+};
+
+enum class FaultResult { resolved, bad_address, past_end_of_file, out_of_memory };
+
+class AddressSpace {
+public:
+    // The areas of heap and stack, as the nub's tables have them.
+    AddressSpace();
+
+    // Addresses and offsets are whole pages, or the call fails with EINVAL. Writable and
+    // executable at once is refused with EACCES.
+    [[nodiscard]] Result<std::uint64_t> map(const MapRequest& request);
+    [[nodiscard]] Result<void> unmap(std::uint64_t address, std::uint64_t size_bytes);
+    [[nodiscard]] Result<void> protect(std::uint64_t address, std::uint64_t size_bytes,
+                                       unsigned protection);
+    // mremap: with may_move == Placement::anywhere the mapping may get another address.
+    [[nodiscard]] Result<std::uint64_t> remap(std::uint64_t address, std::uint64_t old_size,
+                                              std::uint64_t new_size, Placement placement,
+                                              std::uint64_t new_address);
+    // MADV_DONTNEED: private memory reads as at first again.
+    [[nodiscard]] Result<void> discard(std::uint64_t address, std::uint64_t size_bytes);
+    // Returns the break after the call; unchanged if it cannot be moved there.
+    std::uint64_t set_break(std::uint64_t address);
+
+    // Makes the page that holds `address` accessible.
+    [[nodiscard]] FaultResult resolve(std::uint64_t address, Access access);
+    // Makes all of the bytes accessible; false when some may not be accessed so.
+    [[nodiscard]] bool resolve_all(std::uint64_t address, std::uint64_t size_bytes, Access access);
+    // Maps the pages of a file's area ahead of use, as far as that takes no copies.
+    void prefetch(std::uint64_t address, std::uint64_t size_bytes);
+
+    [[nodiscard]] const std::vector<Area>& areas() const { return areas_; }
+
+private:
+    [[nodiscard]] Area* find_area(std::uint64_t address);
+    [[nodiscard]] std::uint64_t find_gap(std::uint64_t size_bytes, std::uint64_t alignment) const;
+    [[nodiscard]] bool is_free(std::uint64_t start, std::uint64_t end) const;
+    [[nodiscard]] bool is_covered(std::uint64_t start, std::uint64_t end) const;
+    void split_areas_at(std::uint64_t address);
+    void insert(Area area);
+    void remove(std::uint64_t start, std::uint64_t end);
+
+    FaultResult resolve_anonymous(const Area& area, std::uint64_t page);
+    FaultResult resolve_file(const Area& area, std::uint64_t page, Access access,
+                             std::uint64_t window_end);
+    FaultResult copy_page(const Area& area, std::uint64_t page, const PageEntry& shared);
+
+    std::vector<Area> areas_;  // by address, disjoint
+    std::uint64_t break_ = NUB_HEAP;
+};
+
+// RAM that holds the initramfs: never freed, so the program may map it as it is.
+extern PhysicalRange initramfs_range;
+
+}  // namespace shoal::guest

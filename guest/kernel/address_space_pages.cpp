@@ -1,0 +1,303 @@
+// Areas meet pages: faults are resolved here, and pages come and go.
+#include "guest/kernel/address_space_pages.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace shoal::guest {
+namespace {
+
+constexpr std::uint64_t window_size = 16 * page_size;  // what one fault maps of small pages
+constexpr std::uint64_t prefetch_size = 64 * page_size;
+
+std::uint64_t large_page_of(std::uint64_t address) {
+    return address & ~(large_page_size - 1);
+}
+
+bool is_allowed(const Area& area, Access access) {
+    switch (access) {
+        case Access::read:
+            return area.protection != prot_none;
+        case Access::write:
+            return (area.protection & prot_write) != 0;
+        case Access::execute:
+            return (area.protection & prot_execute) != 0;
+    }
+    return false;
+}
+
+// How many pages from `page` on are absent, up to `end` and the end of the leaf table.
+std::size_t count_absent(std::uint64_t page, std::uint64_t end) {
+    end = std::min(end, large_page_of(page) + large_page_size);
+    const std::size_t most = (end - page) / page_size;
+    const PageEntry first = find_page(page);
+    if (first.at == nullptr) {
+        return most;
+    }
+    std::size_t count = 0;
+    while (count < most && first.at[count] == 0) {
+        ++count;
+    }
+    return count;
+}
+
+// A page of the initramfs, or of nothing that may be borrowed.
+const void* borrowed_page(const Area& area, std::uint64_t page) {
+    const std::uint64_t index = (area.file_offset + (page - area.start)) / page_size;
+    const void* at = area.file->page_for_read(index);
+    if (at == nullptr) {
+        return nullptr;
+    }
+    const std::uint64_t physical = physical_address(at);
+    return physical >= initramfs_range.start && physical < initramfs_range.end ? at : nullptr;
+}
+
+void release_small_pages(const std::uint64_t* entries, std::uint64_t address, std::size_t count) {
+    std::size_t first = count;
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (entries[i] != 0) {
+            first = std::min(first, i);
+            last = i + 1;
+        }
+    }
+    for (std::size_t i = first; i < last; ++i) {
+        const PageEntry entry{PageKind::small, entries[i], &entries[i]};
+        if (entry.owned()) {
+            physical_memory.free_page(map_kernel_ram(entry.physical(), page_size));
+        }
+    }
+    if (first < last) {
+        unmap_pages(address + first * page_size, last - first);
+    }
+}
+
+}  // namespace
+
+std::uint64_t entry_flags(unsigned protection) {
+    std::uint64_t flags = NUB_PTE_PRESENT | NUB_PTE_TOUCHED;
+    flags |= protection == prot_none ? 0 : NUB_PTE_USER;
+    flags |= (protection & prot_write) != 0 ? NUB_PTE_WRITE : 0;
+    flags |= (protection & prot_execute) != 0 ? 0 : NUB_PTE_NO_EXECUTE;
+    return flags;
+}
+
+FaultResult AddressSpace::resolve(std::uint64_t address, Access access) {
+    const Area* area = find_area(address);
+    if (area == nullptr || !is_allowed(*area, access)) {
+        return FaultResult::bad_address;
+    }
+    const std::uint64_t page = address & ~(page_size - 1);
+    const PageEntry entry = find_page(page);
+    if (entry.kind != PageKind::absent) {
+        const bool shared = access == Access::write && !entry.writable();
+        return shared ? copy_page(*area, page, entry) : FaultResult::resolved;
+    }
+    return area->file ? resolve_file(*area, page, access, page + window_size)
+                      : resolve_anonymous(*area, page);
+}
+
+bool AddressSpace::resolve_all(std::uint64_t address, std::uint64_t size_bytes, Access access) {
+    if (size_bytes == 0) {
+        return true;
+    }
+    if (address >= user_end || size_bytes > user_end - address) {
+        return false;
+    }
+    const std::uint64_t end = address + size_bytes;
+    for (std::uint64_t at = address; at < end;) {
+        const PageEntry entry = find_page(at);
+        const bool ready = entry.kind != PageKind::absent && entry.user() &&
+                           (access != Access::write || entry.writable());
+        if (!ready && resolve(at, access) != FaultResult::resolved) {
+            return false;
+        }
+        const std::uint64_t step = entry.kind == PageKind::large ? large_page_size : page_size;
+        at = (at & ~(step - 1)) + step;
+    }
+    return true;
+}
+
+FaultResult AddressSpace::resolve_anonymous(const Area& area, std::uint64_t page) {
+    const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
+    const std::uint64_t block = large_page_of(page);
+    const bool whole = area.start <= block && block + large_page_size <= area.end;
+    if ((whole || area.kind != AreaKind::mapping) && find_page(page).at == nullptr) {
+        if (void* memory = physical_memory.allocate_large_page(); memory != nullptr) {
+            if (map_large_page(block, physical_address(memory) | flags)) {
+                return FaultResult::resolved;
+            }
+            physical_memory.free_large_page(memory);
+        }
+    }
+    const std::size_t wanted = count_absent(page, std::min(area.end, page + window_size));
+    std::size_t count = 0;
+    void* memory = physical_memory.allocate_run(wanted, count);
+    if (memory == nullptr ||
+        !map_pages(page, physical_address(memory) | flags, count)) {
+        return FaultResult::out_of_memory;
+    }
+    return FaultResult::resolved;
+}
+
+FaultResult AddressSpace::resolve_file(const Area& area, std::uint64_t page, Access access,
+                                       std::uint64_t window_end) {
+    const std::uint64_t offset = area.file_offset + (page - area.start);
+    if (offset >= area.file->size()) {
+        return FaultResult::past_end_of_file;
+    }
+    const void* first = access == Access::write ? nullptr : borrowed_page(area, page);
+    if (first != nullptr) {
+        const std::size_t most = count_absent(page, std::min(area.end, window_end));
+        std::size_t count = 1;
+        while (count < most && borrowed_page(area, page + count * page_size) ==
+                                   static_cast<const std::byte*>(first) + count * page_size) {
+            ++count;
+        }
+        const std::uint64_t flags = entry_flags(area.protection & ~prot_write);
+        return map_pages(page, physical_address(first) | flags, count) ? FaultResult::resolved
+                                                                       : FaultResult::out_of_memory;
+    }
+    void* copy = physical_memory.allocate_page();
+    if (copy == nullptr) {
+        return FaultResult::out_of_memory;
+    }
+    area.file->read_at(offset, {static_cast<std::byte*>(copy), page_size});
+    const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
+    return map_pages(page, physical_address(copy) | flags, 1) ? FaultResult::resolved
+                                                              : FaultResult::out_of_memory;
+}
+
+// The first write to a page that the program shares with a file.
+FaultResult AddressSpace::copy_page(const Area& area, std::uint64_t page, const PageEntry& shared) {
+    if (shared.kind == PageKind::large || shared.owned()) {
+        return FaultResult::bad_address;  // its rights are the area's already
+    }
+    void* copy = physical_memory.allocate_page();
+    if (copy == nullptr) {
+        return FaultResult::out_of_memory;
+    }
+    std::memcpy(copy, kernel_address(shared.physical()), page_size);
+    const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
+    if (!map_pages(page, physical_address(copy) | flags, 1)) {
+        return FaultResult::out_of_memory;
+    }
+    flush_pages();
+    return FaultResult::resolved;
+}
+
+void AddressSpace::prefetch(std::uint64_t address, std::uint64_t size_bytes) {
+    const std::uint64_t end = address + std::min(size_bytes, prefetch_size);
+    while (address < end) {
+        const Area* area = find_area(address);
+        if (area == nullptr || !area->file || borrowed_page(*area, address) == nullptr ||
+            resolve_file(*area, address, Access::read, end) != FaultResult::resolved) {
+            return;
+        }
+        while (address < end && find_page(address).kind != PageKind::absent) {
+            address += page_size;
+        }
+    }
+}
+
+void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial) {
+    bool changed = false;
+    for (std::uint64_t at = start; at < end;) {
+        const std::uint64_t block = large_page_of(at);
+        const std::uint64_t stop = std::min(end, block + large_page_size);
+        const PageEntry entry = find_page(at);
+        if (entry.kind == PageKind::large && stop - at < large_page_size &&
+            partial == PartialPage::clear) {
+            std::memset(static_cast<std::byte*>(map_kernel_ram(entry.physical(), large_page_size)) +
+                            (at - block),
+                        0, stop - at);
+            at = stop;
+            continue;
+        }
+        if (entry.kind == PageKind::large && stop - at < large_page_size &&
+            split_large_page(block)) {
+            continue;
+        }
+        if (entry.kind == PageKind::large) {
+            unmap_large_page(block);
+            if (entry.owned()) {
+                physical_memory.free_large_page(kernel_address(entry.physical()));
+            }
+            changed = true;
+        } else if (entry.at != nullptr) {
+            release_small_pages(entry.at, at, (stop - at) / page_size);
+            changed = true;
+        }
+        at = stop;
+    }
+    if (changed) {
+        flush_pages();
+    }
+}
+
+bool protect_pages(const Area& area) {
+    const std::uint64_t flags = entry_flags(area.protection);
+    for (std::uint64_t at = area.start; at < area.end;) {
+        const std::uint64_t block = large_page_of(at);
+        const std::uint64_t stop = std::min(area.end, block + large_page_size);
+        const PageEntry entry = find_page(at);
+        if (entry.kind == PageKind::large) {
+            if (stop - at < large_page_size) {
+                if (!split_large_page(block)) {
+                    return false;
+                }
+                continue;
+            }
+            const std::uint64_t owner = entry.value & PageEntry::owned_bit;
+            const std::uint64_t physical = entry.physical() & ~(large_page_size - 1);
+            if (!map_large_page(block, physical | flags | owner)) {
+                return false;
+            }
+        } else if (entry.at != nullptr) {
+            const std::size_t count = (stop - at) / page_size;
+            for (std::size_t i = 0; i < count; ++i) {
+                const PageEntry page{PageKind::small, entry.at[i], nullptr};
+                if (page.value == 0) {
+                    continue;
+                }
+                const bool borrowed = area.file && !page.owned();
+                const std::uint64_t rights =
+                    borrowed ? entry_flags(area.protection & ~prot_write) : flags;
+                // Neighbours that lie side by side in RAM change in one call.
+                std::size_t run = 1;
+                while (i + run < count && entry.at[i + run] == page.value + run * page_size) {
+                    ++run;
+                }
+                const std::uint64_t owner = page.value & PageEntry::owned_bit;
+                if (!map_pages(at + i * page_size, page.physical() | rights | owner, run)) {
+                    return false;
+                }
+                i += run - 1;
+            }
+        }
+        at = stop;
+    }
+    flush_pages();
+    return true;
+}
+
+bool move_pages(AddressSpace& space, const Area& source, std::uint64_t from, std::uint64_t to,
+                std::uint64_t size_bytes) {
+    for (std::uint64_t offset = 0; offset < size_bytes; offset += page_size) {
+        const PageEntry page = find_page(from + offset);
+        if (page.kind == PageKind::absent || (source.file && !page.owned())) {
+            continue;  // nothing there yet, or the file gives it again
+        }
+        if ((source.protection & prot_write) == 0) {
+            return false;
+        }
+        if (!space.resolve_all(to + offset, page_size, Access::write)) {
+            return false;
+        }
+        std::memcpy(reinterpret_cast<void*>(to + offset),
+                    reinterpret_cast<const void*>(from + offset), page_size);
+    }
+    return true;
+}
+
+}  // namespace shoal::guest

@@ -1,0 +1,29 @@
+// The page-table side of areas: giving pages back, changing rights, moving.
+#pragma once
+
+#include <cstdint>
+
+#include "guest/kernel/address_space.h"
+
+namespace shoal::guest {
+
+// The rights of an area's pages. Pages that the area only borrows stay read-only.
+[[nodiscard]] std::uint64_t entry_flags(unsigned protection);
+
+// What becomes of a 2 MiB page that a range covers in part.
+enum class PartialPage {
+    split,  // small pages from now on, so that the range faults
+    clear,  // the range reads as zeros, but stays mapped
+};
+
+// Unmaps all pages of [start, end) and frees the ones the program owned.
+void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial);
+
+// Gives the area's present pages the area's rights. False when there are no more page tables.
+[[nodiscard]] bool protect_pages(const Area& area);
+
+// Copies what is present at `from` in `source` to the mapping at `to`.
+[[nodiscard]] bool move_pages(AddressSpace& space, const Area& source, std::uint64_t from,
+                              std::uint64_t to, std::uint64_t size_bytes);
+
+}  // namespace shoal::guest

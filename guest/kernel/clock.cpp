@@ -1,0 +1,167 @@
+// The KVM clock (Documentation/virt/kvm/x86/msr.rst), the TSC deadline timer, the I/O APIC.
+#include "guest/kernel/clock.h"
+
+#include "devices/abi/address_map.h"
+#include "guest/kernel/cpu.h"
+#include "guest/kernel/page_table.h"
+#include "guest/nub/nub.h"
+
+namespace shoal::guest {
+namespace {
+
+__extension__ using Wide = unsigned __int128;  // products of two 64-bit numbers
+
+// What KVM writes; `version` is odd while it does.
+struct alignas(32) SystemTime {
+    volatile std::uint32_t version;
+    std::uint32_t padding;
+    volatile std::uint64_t tsc_timestamp;
+    volatile std::uint64_t system_time_ns;
+    volatile std::uint32_t tsc_to_system_mul;
+    volatile std::int8_t tsc_shift;
+    volatile std::uint8_t flags;
+    std::uint8_t padding2[2];
+};
+struct alignas(16) WallClock {
+    volatile std::uint32_t version;
+    volatile std::uint32_t seconds;
+    volatile std::uint32_t nanoseconds;
+};
+
+constexpr std::uint32_t kvm_leaf = 0x4000'0000;
+constexpr std::uint32_t kvm_signature = 0x4B4D'564B;  // "KVMK"
+constexpr std::uint32_t clocksource2_bit = 1U << 3;
+constexpr std::uint64_t msr_wall_clock = 0x4B56'4D00;
+constexpr std::uint64_t msr_system_time = 0x4B56'4D01;
+constexpr std::uint64_t msr_apic_base = 0x1B;
+constexpr std::uint64_t msr_tsc_deadline = 0x6E0;
+constexpr std::uint64_t msr_x2apic_spurious = 0x80F;
+constexpr std::uint64_t msr_x2apic_timer = 0x832;
+constexpr std::uint64_t msr_x2apic_lint0 = 0x835;
+constexpr std::uint64_t lvt_masked = 1U << 16;
+constexpr std::uint64_t lvt_tsc_deadline = 2U << 17;
+// Enabled, x2APIC mode, bootstrap processor, at its usual address.
+constexpr std::uint64_t apic_base_x2apic = abi::local_apic_start | 0xD00;
+
+constinit SystemTime system_time{};
+constinit WallClock wall_clock{};
+constinit bool has_kvm_clock = false;
+constinit bool clock_started = false;
+constinit bool apic_enabled = false;
+constinit std::uint64_t wall_clock_at_start_ns = 0;
+constinit std::uint64_t tsc_at_start = 0;
+constinit std::uint64_t tsc_khz = 1'000'000;
+
+std::uint64_t scale(std::uint64_t ticks, std::uint32_t mul, std::int8_t shift) {
+    const std::uint64_t shifted = shift >= 0 ? ticks << shift : ticks >> -shift;
+    return static_cast<std::uint64_t>((static_cast<Wide>(shifted) * mul) >> 32);
+}
+
+std::uint64_t kvm_clock_ns() {
+    while (true) {
+        const std::uint32_t version = system_time.version;
+        const std::uint64_t ticks = read_tsc() - system_time.tsc_timestamp;
+        const std::uint64_t ns = system_time.system_time_ns +
+                                 scale(ticks, system_time.tsc_to_system_mul, system_time.tsc_shift);
+        if ((version & 1) == 0 && version == system_time.version) {
+            return ns;
+        }
+    }
+}
+
+// TSC ticks in so many nanoseconds; the inverse of scale().
+std::uint64_t ticks_in(std::uint64_t ns) {
+    if (!has_kvm_clock) {
+        return static_cast<std::uint64_t>(static_cast<Wide>(ns) * tsc_khz / 1'000'000);
+    }
+    const auto ticks = (static_cast<Wide>(ns) << 32) / system_time.tsc_to_system_mul;
+    const std::int8_t shift = system_time.tsc_shift;
+    return static_cast<std::uint64_t>(shift >= 0 ? ticks >> shift : ticks << -shift);
+}
+
+void enable_apic() {
+    if (apic_enabled) {
+        return;
+    }
+    apic_enabled = true;
+    shoal_nub_call(NUB_WRITE_MSR, msr_apic_base, apic_base_x2apic);
+    shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_lint0, lvt_masked);  // no legacy interrupts
+    shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_timer, lvt_tsc_deadline | NUB_TIMER_VECTOR);
+    shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_spurious, 0x100 | NUB_SPURIOUS_VECTOR);
+}
+
+}  // namespace
+
+void start_clock() {
+    clock_started = true;
+    const CpuidResult signature = cpuid(kvm_leaf);
+    has_kvm_clock = signature.ebx == kvm_signature &&
+                    (cpuid(kvm_leaf + 1).eax & clocksource2_bit) != 0;
+    tsc_at_start = read_tsc();
+    if (!has_kvm_clock) {
+        if (const CpuidResult frequency = cpuid(0x16); cpuid(0).eax >= 0x16 && frequency.eax != 0) {
+            tsc_khz = std::uint64_t{frequency.eax} * 1000;
+        }
+        return;
+    }
+    shoal_nub_call(NUB_WRITE_MSR, msr_wall_clock, physical_address(&wall_clock));
+    shoal_nub_call(NUB_WRITE_MSR, msr_system_time, physical_address(&system_time) | 1);
+    wall_clock_at_start_ns =
+        wall_clock.seconds * nanoseconds_per_second + wall_clock.nanoseconds;
+}
+
+std::uint64_t monotonic_ns() {
+    if (!clock_started) {
+        start_clock();
+    }
+    if (has_kvm_clock) {
+        return kvm_clock_ns();
+    }
+    return static_cast<std::uint64_t>(static_cast<Wide>(read_tsc() - tsc_at_start) *
+                                      1'000'000 / tsc_khz);
+}
+
+std::uint64_t realtime_ns() {
+    const std::uint64_t now = monotonic_ns();
+    return wall_clock_at_start_ns + now;
+}
+
+std::uint64_t tsc_frequency_khz() {
+    if (!clock_started) {
+        start_clock();
+    }
+    return ticks_in(1'000'000);
+}
+
+void wait_for_interrupt() {
+    shoal_nub_call(NUB_WAIT);
+}
+
+void wait_until(std::uint64_t deadline_ns) {
+    enable_apic();
+    const std::uint64_t now = monotonic_ns();
+    if (now >= deadline_ns) {
+        return;
+    }
+    shoal_nub_call(NUB_WRITE_MSR, msr_tsc_deadline, read_tsc() + ticks_in(deadline_ns - now));
+    wait_for_interrupt();
+}
+
+void sleep_for(std::uint64_t nanoseconds) {
+    const std::uint64_t deadline = monotonic_ns() + nanoseconds;
+    while (monotonic_ns() < deadline) {
+        wait_until(deadline);
+    }
+}
+
+void enable_interrupt(std::uint32_t pin) {
+    enable_apic();
+    auto* registers =
+        static_cast<volatile std::uint32_t*>(map_kernel_ram(abi::ioapic_start, page_size));
+    registers[0] = 0x10 + 2 * pin;  // I/O APIC: register select, then its data
+    registers[4] = NUB_FIRST_DEVICE_VECTOR + pin;  // fixed, physical, edge, not masked
+    registers[0] = 0x11 + 2 * pin;
+    registers[4] = 0;  // to CPU 0
+}
+
+}  // namespace shoal::guest

@@ -1,0 +1,29 @@
+// Time: the KVM clock, read without leaving ring 3.
+//
+// Monotonic time counts from the microVM's start; wall-clock time is what the host said then.
+// Without a KVM clock the TSC's frequency comes from CPUID, and wall-clock time is unknown (0).
+#pragma once
+
+#include <cstdint>
+
+namespace shoal::guest {
+
+inline constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
+
+void start_clock();
+
+[[nodiscard]] std::uint64_t monotonic_ns();
+[[nodiscard]] std::uint64_t realtime_ns();
+[[nodiscard]] std::uint64_t tsc_frequency_khz();
+
+// Halts until `deadline_ns` of monotonic time has passed, or an interrupt comes.
+void wait_until(std::uint64_t deadline_ns);
+// Returns when so much time has passed.
+void sleep_for(std::uint64_t nanoseconds);
+// Halts until an interrupt comes (or came since the last wait).
+void wait_for_interrupt();
+
+// Lets device interrupts of this I/O APIC pin end a wait. Edge-triggered.
+void enable_interrupt(std::uint32_t pin);
+
+}  // namespace shoal::guest

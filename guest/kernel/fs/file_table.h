@@ -1,0 +1,48 @@
+// FileTable: a process's file descriptors.
+#pragma once
+
+#include <vector>
+
+#include "guest/kernel/fs/open_file.h"
+
+namespace shoal::guest {
+
+enum class OnExec { keep, close };
+
+class FileTable {
+public:
+    // Linux's usual hard limit is higher; a program that needs more has leaked them.
+    static constexpr std::uint32_t limit = 65536;
+
+    // nullptr when `descriptor` is not open. Takes a system call's argument as it comes: the lower
+    // 32 bits count.
+    [[nodiscard]] OpenFile* find(std::uint64_t descriptor) const noexcept;
+
+    // The lowest free descriptor that is at least `lowest`. Errno::mfile.
+    [[nodiscard]] Result<std::uint32_t> add(OpenFileRef file, OnExec on_exec,
+                                            std::uint32_t lowest = 0);
+    // Exactly there; what was there is closed. Errno::badf beyond the limit.
+    [[nodiscard]] Result<std::uint32_t> put(std::uint32_t descriptor, OpenFileRef file,
+                                            OnExec on_exec);
+    [[nodiscard]] Result<void> close(std::uint64_t descriptor);
+    void close_all() noexcept { slots_.clear(); }
+
+    // `descriptor` must be open.
+    [[nodiscard]] OnExec on_exec(std::uint64_t descriptor) const noexcept;
+    void set_on_exec(std::uint64_t descriptor, OnExec on_exec) noexcept;
+
+    // One past the highest descriptor that may be open.
+    [[nodiscard]] std::uint32_t end() const noexcept {
+        return static_cast<std::uint32_t>(slots_.size());
+    }
+
+private:
+    struct Slot {
+        OpenFileRef file{};
+        OnExec on_exec = OnExec::keep;
+    };
+
+    std::vector<Slot> slots_;
+};
+
+}  // namespace shoal::guest

@@ -1,0 +1,64 @@
+// What a file does unless its kind knows better.
+#include "guest/kernel/fs/directory.h"
+
+namespace shoal::guest {
+
+std::size_t Inode::read_at(std::uint64_t, std::span<std::byte>) const {
+    return 0;
+}
+
+const void* Inode::page_for_read(std::uint64_t) const noexcept {
+    return nullptr;
+}
+
+Result<std::size_t> Inode::read(OpenFile&, std::uint64_t, Destination&, std::size_t) {
+    return fail(type_ == FileType::directory ? Errno::isdir : Errno::inval);
+}
+
+Result<std::size_t> Inode::write(OpenFile&, std::uint64_t, Source&, std::size_t) {
+    return fail(Errno::inval);
+}
+
+Result<void> Inode::resize(std::uint64_t) {
+    return fail(type_ == FileType::directory ? Errno::isdir : Errno::inval);
+}
+
+Result<void> Inode::reserve(std::uint64_t, std::uint64_t) {
+    switch (type_) {
+        case FileType::directory:
+            return fail(Errno::isdir);
+        case FileType::fifo:
+            return fail(Errno::spipe);
+        case FileType::character_device:
+        case FileType::block_device:
+        case FileType::regular:
+        case FileType::symlink:
+        case FileType::socket:
+            break;
+    }
+    return fail(Errno::nodev);
+}
+
+std::uint64_t Inode::next_data(std::uint64_t offset) const noexcept {
+    return offset;
+}
+
+std::uint64_t Inode::next_hole(std::uint64_t) const noexcept {
+    return size();
+}
+
+Result<void> Inode::opened(OpenFile&) {
+    return {};
+}
+
+void Inode::closed(OpenFile&) noexcept {}
+
+Readiness Inode::readiness(const OpenFile&) const {
+    return {};
+}
+
+EntryRef Inode::link_entry() const {
+    return {};
+}
+
+}  // namespace shoal::guest

@@ -1,0 +1,144 @@
+// Inode: a file without its name. Every kind of file is a class that derives from it.
+//
+// Counted references: names (Entry), open files and mappings hold them. One vCPU: no locks.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "guest/kernel/errno.h"
+#include "guest/kernel/fs/ref.h"
+#include "guest/kernel/fs/transfer.h"
+
+namespace shoal::guest {
+
+class ConsoleFile;
+class Directory;
+class Entry;
+class OpenFile;
+
+// The type bits of st_mode.
+enum class FileType : std::uint32_t {
+    fifo = 0010000,
+    character_device = 0020000,
+    directory = 0040000,
+    block_device = 0060000,
+    regular = 0100000,
+    symlink = 0120000,
+    socket = 0140000,
+};
+
+inline constexpr std::uint32_t file_type_mask = 0170000;
+inline constexpr std::uint32_t permission_mask = 07777;
+
+// Since 1970-01-01 UTC.
+struct Timestamp {
+    std::int64_t seconds = 0;
+    std::uint32_t nanoseconds = 0;
+};
+
+struct Attributes {
+    std::uint32_t permissions = 0;  // within permission_mask
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::uint32_t link_count = 0;
+    std::uint32_t device_major = 0;  // of the device that this file is
+    std::uint32_t device_minor = 0;
+    std::uint64_t number = 0;  // st_ino
+    Timestamp accessed{};
+    Timestamp modified{};
+    Timestamp changed{};
+    Timestamp created{};
+};
+
+// What an open file is ready for.
+struct Readiness {
+    enum class Is { no, yes };
+    Is readable = Is::yes;
+    Is writable = Is::yes;
+    Is hung_up = Is::no;
+    Is error = Is::no;
+};
+
+enum class Seek { allowed, refused };
+
+class Inode {
+public:
+    Inode(FileType type, std::uint32_t permissions) noexcept : type_{type} {
+        attributes.permissions = permissions & permission_mask;
+    }
+    Inode(const Inode&) = delete;
+    Inode& operator=(const Inode&) = delete;
+
+    [[nodiscard]] FileType type() const noexcept { return type_; }
+    [[nodiscard]] std::uint32_t mode() const noexcept {
+        return static_cast<std::uint32_t>(type_) | attributes.permissions;
+    }
+    [[nodiscard]] virtual std::uint64_t size() const noexcept { return 0; }
+    // Bytes of memory that the content takes.
+    [[nodiscard]] virtual std::uint64_t allocated_bytes() const noexcept { return 0; }
+
+    // Copies content from `offset` into kernel memory, zeros for holes, and returns the count,
+    // which is smaller only at the end of the file. 0 for what is not a regular file.
+    virtual std::size_t read_at(std::uint64_t offset, std::span<std::byte> to) const;
+    // The kernel address of page `index` of a regular file if all of its 4096 bytes lie in memory
+    // at a page boundary, else nullptr. A page of the initramfs stays valid for ever and never
+    // changes; one that the file owns is valid until the file is written, truncated or removed.
+    [[nodiscard]] virtual const void* page_for_read(std::uint64_t index) const noexcept;
+
+    // The bytes of a regular file of the initramfs that was never written; else empty.
+    [[nodiscard]] virtual std::span<const std::byte> borrowed_bytes() const noexcept { return {}; }
+
+    // read(2) and write(2) on an open file. Both return the number of bytes that were copied, 0 at
+    // the end of the file, and fail only if none were. `offset` means nothing where seek() is
+    // refused.
+    [[nodiscard]] virtual Result<std::size_t> read(OpenFile& file, std::uint64_t offset,
+                                                   Destination& to, std::size_t count);
+    [[nodiscard]] virtual Result<std::size_t> write(OpenFile& file, std::uint64_t offset,
+                                                    Source& from, std::size_t count);
+    [[nodiscard]] virtual Seek seek() const noexcept { return Seek::allowed; }
+    [[nodiscard]] virtual Result<void> resize(std::uint64_t size_bytes);
+    // fallocate(2), mode 0, without the change of size.
+    [[nodiscard]] virtual Result<void> reserve(std::uint64_t offset, std::uint64_t size_bytes);
+    // SEEK_DATA and SEEK_HOLE; offset < size().
+    [[nodiscard]] virtual std::uint64_t next_data(std::uint64_t offset) const noexcept;
+    [[nodiscard]] virtual std::uint64_t next_hole(std::uint64_t offset) const noexcept;
+
+    [[nodiscard]] virtual Result<void> opened(OpenFile& file);
+    virtual void closed(OpenFile& file) noexcept;
+    [[nodiscard]] virtual Readiness readiness(const OpenFile& file) const;
+
+    // Bytes that a pipe holds.
+    [[nodiscard]] virtual std::size_t waiting_bytes() const noexcept { return 0; }
+
+    [[nodiscard]] virtual Directory* as_directory() noexcept { return nullptr; }
+    [[nodiscard]] virtual ConsoleFile* as_console() noexcept { return nullptr; }
+    // Where a symbolic link points; empty for other files.
+    [[nodiscard]] virtual std::string_view link_target() const noexcept { return {}; }
+    // For the links of /proc that lead to a file and not to a path; else empty.
+    [[nodiscard]] virtual Ref<Entry> link_entry() const;
+
+    Attributes attributes;
+
+    void retain() noexcept { ++references_; }
+    void release() noexcept {
+        if (--references_ == 0) {
+            delete this;
+        }
+    }
+
+protected:
+    virtual ~Inode() = default;
+
+private:
+    std::uint32_t references_ = 0;
+    FileType type_;
+};
+
+using InodeRef = Ref<Inode>;
+
+}  // namespace shoal::guest

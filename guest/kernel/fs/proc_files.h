@@ -1,0 +1,41 @@
+// /proc: files about the process and the machine, written when they are opened.
+#pragma once
+
+#include <string_view>
+
+#include "guest/kernel/fs/file_system.h"
+#include "guest/kernel/fs/file_table.h"
+#include "guest/kernel/fs/text.h"
+
+namespace shoal::guest {
+
+// What the kernel knows and /proc tells. Implemented by the kernel.
+class ProcSource {
+public:
+    [[nodiscard]] virtual std::uint32_t pid() const = 0;
+    [[nodiscard]] virtual std::uint32_t cpu_count() const = 0;
+    [[nodiscard]] virtual EntryRef executable() const = 0;  // empty before there is one
+    [[nodiscard]] virtual EntryRef working_directory() const = 0;
+    [[nodiscard]] virtual FileTable& files() const = 0;
+    // All strings in a row, each with its NUL.
+    virtual void write_arguments(Text& to) const = 0;
+    virtual void write_environment(Text& to) const = 0;
+    // Lines as in proc(5), /proc/pid/maps.
+    virtual void write_maps(Text& to) const = 0;
+    [[nodiscard]] virtual std::uint64_t memory_total_bytes() const = 0;
+    [[nodiscard]] virtual std::uint64_t memory_free_bytes() const = 0;
+    [[nodiscard]] virtual std::uint64_t process_memory_bytes() const = 0;
+    [[nodiscard]] virtual std::uint64_t uptime_ms() const = 0;
+    [[nodiscard]] virtual std::uint64_t tsc_khz() const = 0;
+    // As uname(2) has them.
+    [[nodiscard]] virtual std::string_view release() const = 0;
+    [[nodiscard]] virtual std::string_view version() const = 0;
+
+protected:
+    ~ProcSource() = default;
+};
+
+// Makes /proc with its files; names that exist are left alone. Borrows the source for ever.
+[[nodiscard]] Result<void> populate_proc(FileSystem& file_system, ProcSource& source);
+
+}  // namespace shoal::guest

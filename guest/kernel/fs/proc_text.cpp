@@ -1,0 +1,148 @@
+// The texts of /proc, as in proc(5).
+#include "guest/kernel/fs/proc_text.h"
+
+#include <algorithm>
+
+namespace shoal::guest {
+namespace {
+
+constexpr std::uint64_t page_bytes = 4096;
+constexpr std::uint64_t ticks_per_second = 100;  // USER_HZ
+
+void add_kib(Text& to, std::string_view label, std::uint64_t bytes) {
+    constexpr std::size_t number_end = 24;  // where the number ends in Linux's lines
+    std::vector<char> number;
+    Text{number}.add_number(bytes / 1024);
+    to.add(label);
+    const std::size_t used = label.size() + number.size();
+    for (std::size_t i = used; i < number_end; ++i) {
+        to.add(" ");
+    }
+    to.add({number.data(), number.size()}).add(" kB\n");
+}
+
+void write_meminfo(const ProcSource& source, Text& to) {
+    const std::uint64_t total = source.memory_total_bytes();
+    const std::uint64_t free = source.memory_free_bytes();
+    add_kib(to, "MemTotal:", total);
+    add_kib(to, "MemFree:", free);
+    add_kib(to, "MemAvailable:", free);
+    add_kib(to, "Buffers:", 0);
+    add_kib(to, "Cached:", 0);
+    add_kib(to, "SwapCached:", 0);
+    add_kib(to, "Active:", total - std::min(free, total));
+    add_kib(to, "Inactive:", 0);
+    add_kib(to, "SwapTotal:", 0);
+    add_kib(to, "SwapFree:", 0);
+    add_kib(to, "Dirty:", 0);
+    add_kib(to, "Writeback:", 0);
+    add_kib(to, "AnonPages:", source.process_memory_bytes());
+    add_kib(to, "Mapped:", 0);
+    add_kib(to, "Shmem:", 0);
+    add_kib(to, "Slab:", 0);
+    to.add("HugePages_Total:       0\n");
+    add_kib(to, "Hugepagesize:", 2ULL << 20);
+}
+
+void write_uptime(const ProcSource& source, Text& to) {
+    const std::uint64_t hundredths = source.uptime_ms() / 10;
+    to.add_fixed(hundredths, 2).add(" 0.00\n");
+}
+
+void write_version(const ProcSource& source, Text& to) {
+    to.add("Linux version ").add(source.release()).add(" ").add(source.version()).add("\n");
+}
+
+void write_load(const ProcSource& source, Text& to) {
+    to.add("0.00 0.00 0.00 1/1 ").add_number(source.pid()).add("\n");
+}
+
+void write_machine_stat(const ProcSource& source, Text& to) {
+    const std::uint64_t ticks = source.uptime_ms() * ticks_per_second / 1000;
+    to.add("cpu  ").add_number(ticks).add(" 0 0 0 0 0 0 0 0 0\n");
+    for (std::uint32_t cpu = 0; cpu < source.cpu_count(); ++cpu) {
+        to.add("cpu").add_number(cpu).add(" ").add_number(cpu == 0 ? ticks : 0);
+        to.add(" 0 0 0 0 0 0 0 0 0\n");
+    }
+    to.add("intr 0\nctxt 0\nbtime 0\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n");
+}
+
+void write_filesystems(const ProcSource&, Text& to) {
+    to.add("nodev\trootfs\nnodev\tproc\n");
+}
+
+void write_mounts(const ProcSource&, Text& to) {
+    to.add("rootfs / rootfs rw 0 0\nproc /proc proc rw 0 0\n");
+}
+
+void write_command_line(const ProcSource& source, Text& to) {
+    source.write_arguments(to);
+}
+
+void write_environment(const ProcSource& source, Text& to) {
+    source.write_environment(to);
+}
+
+void write_maps(const ProcSource& source, Text& to) {
+    source.write_maps(to);
+}
+
+// TASK_COMM_LEN without the NUL.
+std::string_view command_name(const EntryRef& executable) {
+    constexpr std::size_t size_max = 15;
+    return executable ? executable->name().substr(0, size_max) : std::string_view{"init"};
+}
+
+void write_command_name(const ProcSource& source, Text& to) {
+    const EntryRef executable = source.executable();
+    to.add(command_name(executable)).add("\n");
+}
+
+void write_process_stat(const ProcSource& source, Text& to) {
+    const EntryRef executable = source.executable();
+    const std::uint64_t memory = source.process_memory_bytes();
+    to.add_number(source.pid()).add(" (").add(command_name(executable));
+    // From the state on: ppid, pgrp, session, tty, tpgid, flags, faults, times, priority, nice,
+    // threads, itrealvalue, start time.
+    to.add(") R 0 ").add_number(source.pid()).add(" ").add_number(source.pid());
+    to.add(" 0 -1 4194304 0 0 0 0 ");
+    to.add_number(source.uptime_ms() * ticks_per_second / 1000).add(" 0 0 0 20 0 1 0 0 ");
+    to.add_number(memory).add(" ").add_number(memory / page_bytes);
+    to.add(" 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+}
+
+void write_process_status(const ProcSource& source, Text& to) {
+    const EntryRef executable = source.executable();
+    to.add("Name:\t").add(command_name(executable)).add("\nUmask:\t0022\nState:\tR (running)\n");
+    to.add("Tgid:\t").add_number(source.pid()).add("\nNgid:\t0\nPid:\t").add_number(source.pid());
+    to.add("\nPPid:\t0\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\n");
+    for (const std::string_view label : {"VmPeak:\t", "VmSize:\t", "VmHWM:\t", "VmRSS:\t"}) {
+        to.add(label).add_number(source.process_memory_bytes() / 1024).add(" kB\n");
+    }
+    to.add("Threads:\t1\n");
+}
+
+constexpr ProcText machine_files[] = {
+    {"cpuinfo", write_cpuinfo}, {"filesystems", write_filesystems}, {"loadavg", write_load},
+    {"meminfo", write_meminfo}, {"stat", write_machine_stat},       {"uptime", write_uptime},
+    {"version", write_version},
+};
+
+constexpr ProcText process_files[] = {
+    {"cmdline", write_command_line},  {"comm", write_command_name},
+    {"environ", write_environment},   {"maps", write_maps},
+    {"mounts", write_mounts},         {"stat", write_process_stat},
+    {"status", write_process_status},
+};
+
+}  // namespace
+
+std::span<const ProcText> machine_texts() {
+    return machine_files;
+}
+
+std::span<const ProcText> process_texts() {
+    return process_files;
+}
+
+}  // namespace shoal::guest

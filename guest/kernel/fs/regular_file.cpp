@@ -1,0 +1,24 @@
+// RegularFile: passes everything on to its FileData.
+#include "guest/kernel/fs/regular_file.h"
+
+#include "guest/kernel/fs/open_file.h"
+
+namespace shoal::guest {
+
+std::size_t RegularFile::read_at(std::uint64_t offset, std::span<std::byte> to) const {
+    SpanDestination destination{to};
+    const auto count = data_.read(offset, destination, to.size());
+    return count ? *count : 0;
+}
+
+Result<std::size_t> RegularFile::read(OpenFile&, std::uint64_t offset, Destination& to,
+                                      std::size_t count) {
+    return data_.read(offset, to, count);
+}
+
+Result<std::size_t> RegularFile::write(OpenFile&, std::uint64_t offset, Source& from,
+                                       std::size_t count) {
+    return data_.write(offset, from, count);
+}
+
+}  // namespace shoal::guest

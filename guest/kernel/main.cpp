@@ -1,0 +1,156 @@
+// The kernel's first and last steps: from hvm_start_info to the program's first instruction.
+#include <array>
+#include <new>
+
+#include "devices/abi/address_map.h"
+#include "guest/kernel/boot_info.h"
+#include "guest/kernel/clock.h"
+#include "guest/kernel/console.h"
+#include "guest/kernel/cpu.h"
+#include "guest/kernel/fs/gzip.h"
+#include "guest/kernel/fs/initramfs.h"
+#include "guest/kernel/message.h"
+#include "guest/kernel/page_table.h"
+#include "guest/kernel/panic.h"
+#include "guest/kernel/proc_source.h"
+#include "guest/kernel/process.h"
+#include "guest/kernel/program.h"
+#include "guest/kernel/random.h"
+
+namespace shoal::guest {
+namespace {
+
+constexpr int exit_not_executable = 126;  // as shells have them
+constexpr int exit_not_found = 127;
+constexpr std::uint64_t msr_fs_base = 0xC000'0100;
+
+Timestamp now() {
+    const std::uint64_t ns = realtime_ns();
+    return {static_cast<std::int64_t>(ns / nanoseconds_per_second),
+            static_cast<std::uint32_t>(ns % nanoseconds_per_second)};
+}
+
+// Objects that live as long as the microVM, made in order and never destroyed.
+template <typename T>
+T& make_forever(auto&&... arguments) {
+    return *new T(std::forward<decltype(arguments)>(arguments)...);
+}
+
+void fail_boot(std::string_view what, std::string_view which, int code) {
+    Message text;
+    text << "shoal: " << what << which << "\n";
+    print_message(text.view());
+    exit_process(code);
+}
+
+void* allocate_archive(std::size_t size_bytes) {
+    return physical_memory.allocate_contiguous((size_bytes + page_size - 1) / page_size);
+}
+
+std::span<const std::byte> inflate_if_needed(std::span<const std::byte> archive) {
+    if (!is_gzip(archive)) {
+        return archive;
+    }
+    // libz is built with the stack protector, which reads its canary at FS base + 40.
+    static constinit std::array<std::uint64_t, 8> canary{};
+    shoal_nub_call(NUB_WRITE_MSR, msr_fs_base, reinterpret_cast<std::uint64_t>(canary.data()));
+    const auto inflated = inflate_gzip(archive, allocate_archive);
+    shoal_nub_call(NUB_WRITE_MSR, msr_fs_base, 0);
+    if (!inflated) {
+        fail_boot("the initramfs cannot be decompressed: ", inflated.error().reason, exit_not_found);
+    }
+    initramfs_range = {physical_address(inflated->data()),
+                       physical_address(inflated->data()) + inflated->size()};
+    return *inflated;
+}
+
+// NUL-terminated strings of one of the files that `shoal run` leaves in the initramfs for what a
+// kernel command line cannot carry.
+std::vector<std::string_view> take_strings(const FileSystem& files, std::string_view path,
+                                           std::vector<std::string_view> otherwise) {
+    const auto bytes = files.initramfs_bytes(path);
+    if (!bytes) {
+        return otherwise;
+    }
+    std::vector<std::string_view> strings;
+    std::string_view rest{reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+    while (!rest.empty()) {
+        const std::size_t end = std::min(rest.find('\0'), rest.size());
+        strings.push_back(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return strings;
+}
+
+// Tells the VMM that the program is about to run.
+void mark_start() {
+    auto* timer = static_cast<volatile std::uint8_t*>(
+        map_kernel_ram(abi::boot_timer_start, page_size));
+    *timer = abi::boot_timer_magic;
+}
+
+Registers load(const CommandLine& command_line) {
+    Process& self = process();
+    const auto entry = self.files.file_system.find(command_line.init);
+    if (!entry) {
+        fail_boot("no such program in the initramfs: ", command_line.init, exit_not_found);
+    }
+    self.executable = *entry;
+    const auto program = load_program(self.memory, (*entry)->inode_ref());
+    if (!program) {
+        fail_boot("not a static x86-64 Linux program, or it does not fit the memory: ",
+                  command_line.init, exit_not_executable);
+    }
+    const auto registers =
+        make_initial_stack(self.memory, *program,
+                           {self.arguments, self.environment, command_line.init});
+    if (!registers) {
+        fail_boot("arguments and environment are larger than 1 MiB", {}, exit_not_executable);
+    }
+    return *registers;
+}
+
+void start(std::uint64_t start_info) {
+    asm volatile("fninit");
+    const BootInfo boot = read_boot_info(start_info);
+    const CommandLine command_line = parse_command_line(boot.command_line);
+    ConsoleDevice& device = start_console(command_line);
+
+    auto& file_system = make_forever<FileSystem>(now);
+    auto& table = make_forever<FileTable>();
+    auto& devices = make_forever<Devices>(file_system, device, fill_random);
+    auto& proc = make_forever<KernelProcSource>(table);
+    make_process({file_system, table, device, proc, sleep_for, EntryRef{&file_system.root()}});
+    Process& self = process();
+    self.tracing = command_line.trace_syscalls == Asked::yes ? Tracing::on : Tracing::off;
+
+    const auto unpacked =
+        unpack_initramfs(file_system, devices, inflate_if_needed(boot.initramfs));
+    if (!unpacked) {
+        fail_boot("the initramfs is damaged: ", unpacked.error().reason, exit_not_found);
+    }
+    self.arguments = take_strings(file_system, "/.shoal/args", {});
+    self.environment = take_strings(file_system, "/.shoal/env", command_line.environment);
+    if (self.arguments.empty()) {
+        self.arguments = command_line.arguments;
+        self.arguments.insert(self.arguments.begin(), command_line.init);
+    }
+    file_system.remove_tree("/.shoal");
+    if (!devices.populate() || !populate_proc(file_system, proc) ||
+        !file_system.ensure_directory("/tmp") || !devices.open_standard_streams(table)) {
+        panic("out of memory at boot");
+    }
+    const Registers registers = load(command_line);
+    if (command_line.boot_timer == Asked::yes) {
+        mark_start();
+    }
+    shoal_resume(&registers);
+}
+
+}  // namespace
+}  // namespace shoal::guest
+
+extern "C" [[noreturn]] void shoal_kernel_main(std::uint64_t start_info) {
+    shoal::guest::start(start_info & 0xFFFF'FFFF);
+    __builtin_unreachable();
+}

@@ -1,0 +1,111 @@
+// Reading the page tables, and changing them through the nub.
+#include "guest/kernel/page_table.h"
+
+#include "guest/kernel/panic.h"
+
+namespace shoal::guest {
+namespace {
+
+constexpr std::uint64_t address_mask = 0x000F'FFFF'FFFF'F000;
+constexpr std::uint64_t kernel_ram = NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_USER |
+                                     NUB_PTE_LARGE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE;
+constexpr std::uint64_t always_mapped = 1ULL << 30;
+
+const std::uint64_t* table_of(std::uint64_t entry) {
+    return static_cast<const std::uint64_t*>(kernel_address(entry & address_mask));
+}
+
+// A nub call that may need more page tables first.
+std::uint64_t call_with_tables(std::uint64_t number, std::uint64_t a, std::uint64_t b) {
+    while (true) {
+        const std::uint64_t result = shoal_nub_call(number, a, b);
+        if (result != NUB_ENOMEM) {
+            return result;
+        }
+        const std::uint64_t chunk = physical_memory.take_table_chunk();
+        if (chunk == 0 || shoal_nub_call(NUB_DONATE, chunk) != NUB_OK) {
+            return NUB_ENOMEM;
+        }
+    }
+}
+
+void set_leaves(const std::uint64_t* at, std::uint64_t entry, std::size_t count) {
+    const auto address = reinterpret_cast<std::uint64_t>(at);
+    if (shoal_nub_call(NUB_SET_LEAVES, address, entry, count) != NUB_OK) {
+        panic("the nub refuses a page-table entry", entry);
+    }
+}
+
+}  // namespace
+
+PageEntry find_page(std::uint64_t address) {
+    const std::uint64_t* table = shoal_page_tables;
+    for (const unsigned shift : {39U, 30U, 21U}) {
+        const std::uint64_t entry = table[(address >> shift) & 511];
+        if ((entry & NUB_PTE_PRESENT) == 0) {
+            return {};
+        }
+        if ((entry & NUB_PTE_LARGE) != 0) {
+            return {PageKind::large, entry, nullptr};
+        }
+        table = table_of(entry);
+    }
+    const std::uint64_t* at = &table[(address >> 12) & 511];
+    return {(*at & NUB_PTE_PRESENT) != 0 ? PageKind::small : PageKind::absent, *at, at};
+}
+
+void* map_kernel_ram(std::uint64_t physical, std::uint64_t size_bytes) {
+    for (std::uint64_t at = physical & ~(large_page_size - 1); at < physical + size_bytes;
+         at += large_page_size) {
+        const std::uint64_t address = NUB_BASE + at;
+        if (at >= always_mapped && find_page(address).kind == PageKind::absent &&
+            call_with_tables(NUB_LINK, address, at | kernel_ram) != NUB_OK) {
+            return nullptr;
+        }
+    }
+    return kernel_address(physical);
+}
+
+bool map_pages(std::uint64_t address, std::uint64_t entry, std::size_t count) {
+    PageEntry first = find_page(address);
+    if (first.at == nullptr) {
+        if (call_with_tables(NUB_LINK, address & ~(large_page_size - 1), 0) != NUB_OK) {
+            return false;
+        }
+        first = find_page(address);
+    }
+    set_leaves(first.at, entry, count);
+    return true;
+}
+
+bool map_large_page(std::uint64_t address, std::uint64_t entry) {
+    return call_with_tables(NUB_LINK, address, entry | NUB_PTE_LARGE) == NUB_OK;
+}
+
+bool split_large_page(std::uint64_t address) {
+    address &= ~(large_page_size - 1);
+    const std::uint64_t entry = find_page(address).value & ~std::uint64_t{NUB_PTE_LARGE};
+    unmap_large_page(address);
+    const bool done = map_pages(address, entry, large_page_size / page_size);
+    flush_pages();
+    return done;
+}
+
+void unmap_pages(std::uint64_t address, std::size_t count) {
+    const PageEntry first = find_page(address);
+    if (first.at != nullptr) {
+        set_leaves(first.at, 0, count);
+    }
+}
+
+void unmap_large_page(std::uint64_t address) {
+    if (shoal_nub_call(NUB_LINK, address, 1) != NUB_OK) {
+        panic("the nub refuses to unmap", address);
+    }
+}
+
+void flush_pages() {
+    shoal_nub_call(NUB_FLUSH);
+}
+
+}  // namespace shoal::guest

@@ -1,0 +1,60 @@
+// The page tables as ring 3 sees them: read directly, changed through the nub.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "guest/kernel/physical_memory.h"
+#include "guest/nub/nub.h"
+
+namespace shoal::guest {
+
+// Where the program's addresses end and the kernel's begin.
+inline constexpr std::uint64_t user_end = NUB_BASE;
+
+inline void* kernel_address(std::uint64_t physical) {
+    return reinterpret_cast<void*>(NUB_BASE + physical);
+}
+inline std::uint64_t physical_address(const void* kernel) {
+    return reinterpret_cast<std::uint64_t>(kernel) - NUB_BASE;
+}
+
+// Makes RAM or device registers accessible to the kernel and returns their kernel address. The
+// first GiB always is. nullptr when there are no more page tables.
+void* map_kernel_ram(std::uint64_t physical, std::uint64_t size_bytes);
+
+enum class PageKind {
+    absent,
+    small,  // 4 KiB
+    large,  // 2 MiB
+};
+
+// What the tables say of one address.
+struct PageEntry {
+    PageKind kind = PageKind::absent;
+    std::uint64_t value = 0;        // the entry
+    const std::uint64_t* at = nullptr;  // the leaf table's entry; nullptr without a leaf table
+
+    [[nodiscard]] bool writable() const { return (value & NUB_PTE_WRITE) != 0; }
+    [[nodiscard]] bool user() const { return (value & NUB_PTE_USER) != 0; }
+    [[nodiscard]] bool owned() const { return (value & owned_bit) != 0; }
+    [[nodiscard]] std::uint64_t physical() const { return value & 0x000F'FFFF'FFFF'F000; }
+
+    // A bit that the CPU ignores: the page goes back to the allocator when it is unmapped.
+    static constexpr std::uint64_t owned_bit = 1ULL << 9;
+};
+
+[[nodiscard]] PageEntry find_page(std::uint64_t address);
+
+// Maps `count` small pages from `address`, all within the same 2 MiB, to successive physical pages.
+// False when there are no more page tables.
+[[nodiscard]] bool map_pages(std::uint64_t address, std::uint64_t entry, std::size_t count);
+// Maps 2 MiB. False when a leaf table is in the way or there are no more page tables.
+[[nodiscard]] bool map_large_page(std::uint64_t address, std::uint64_t entry);
+// Turns a large page into 512 small ones with the same rights and owner.
+[[nodiscard]] bool split_large_page(std::uint64_t address);
+void unmap_pages(std::uint64_t address, std::size_t count);
+void unmap_large_page(std::uint64_t address);
+void flush_pages();
+
+}  // namespace shoal::guest

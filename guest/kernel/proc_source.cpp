@@ -1,0 +1,97 @@
+// What /proc tells.
+#include "guest/kernel/proc_source.h"
+
+#include "guest/kernel/clock.h"
+#include "guest/kernel/process.h"
+#include "guest/kernel/system_name.h"
+
+namespace shoal::guest {
+namespace {
+
+void write_strings(Text& to, const std::vector<std::string_view>& strings) {
+    for (const std::string_view text : strings) {
+        to.add(text).add(std::string_view{"\0", 1});
+    }
+}
+
+void write_area(Text& to, const Area& area) {
+    to.add_hex(area.start, 8).add("-").add_hex(area.end, 8).add(" ");
+    to.add((area.protection & prot_read) != 0 ? "r" : "-");
+    to.add((area.protection & prot_write) != 0 ? "w" : "-");
+    to.add((area.protection & prot_execute) != 0 ? "x" : "-");
+    to.add("p ").add_hex(area.file_offset, 8).add(" 00:00 ");
+    to.add_number(area.file ? area.file->attributes.number : 0);
+    switch (area.kind) {
+        case AreaKind::heap:
+            to.add(" [heap]");
+            break;
+        case AreaKind::stack:
+            to.add(" [stack]");
+            break;
+        case AreaKind::mapping:
+            break;
+    }
+    to.add("\n");
+}
+
+}  // namespace
+
+std::uint32_t KernelProcSource::pid() const {
+    return process_id;
+}
+
+EntryRef KernelProcSource::executable() const {
+    return process().executable;
+}
+
+EntryRef KernelProcSource::working_directory() const {
+    return process().files.working_directory;
+}
+
+void KernelProcSource::write_arguments(Text& to) const {
+    write_strings(to, process().arguments);
+}
+
+void KernelProcSource::write_environment(Text& to) const {
+    write_strings(to, process().environment);
+}
+
+void KernelProcSource::write_maps(Text& to) const {
+    for (const Area& area : process().memory.areas()) {
+        write_area(to, area);
+    }
+}
+
+std::uint64_t KernelProcSource::memory_total_bytes() const {
+    return physical_memory.total_bytes();
+}
+
+std::uint64_t KernelProcSource::memory_free_bytes() const {
+    return physical_memory.free_bytes();
+}
+
+std::uint64_t KernelProcSource::process_memory_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const Area& area : process().memory.areas()) {
+        bytes += area.end - area.start;
+    }
+    return bytes;
+}
+
+std::uint64_t KernelProcSource::uptime_ms() const {
+    return monotonic_ns() / 1'000'000;
+}
+
+std::uint64_t KernelProcSource::tsc_khz() const {
+    return tsc_frequency_khz();
+}
+
+std::string_view KernelProcSource::release() const {
+    return system_release;
+}
+
+std::string_view KernelProcSource::version() const {
+    return system_version;
+}
+
+}  // namespace shoal::guest

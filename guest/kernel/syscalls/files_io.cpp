@@ -1,0 +1,200 @@
+// System calls that read and write at a position.
+#include "guest/kernel/syscalls/files_support.h"
+
+namespace shoal::guest {
+
+using namespace files;
+
+namespace files {
+
+Result<std::size_t> write_file(FileContext& context, OpenFile& file, Source& from,
+                               std::size_t count, std::optional<std::uint64_t> offset) {
+    Inode& inode = file.inode();
+    std::uint64_t at = offset ? *offset : file.position;
+    if (file.has(open_flags::append)) {
+        at = inode.size();
+    }
+    const auto written = inode.write(file, at, from, count);
+    if (written && *written != 0) {
+        if (!offset && inode.seek() == Seek::allowed) {
+            file.position = at + *written;
+        }
+        touch(context, inode);
+    }
+    return written;
+}
+
+}  // namespace files
+
+namespace {
+
+Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count,
+                              std::optional<std::uint64_t> offset) {
+    const auto done = file.inode().read(file, offset ? *offset : file.position, to, count);
+    if (done && !offset && file.inode().seek() == Seek::allowed) {
+        file.position += *done;
+    }
+    return done;
+}
+
+using Offset = std::optional<std::uint64_t>;
+
+// The checks that come before any transfer.
+Result<OpenFile*> file_for(FileContext& context, std::uint64_t descriptor, const Offset& offset) {
+    if (offset && static_cast<std::int64_t>(*offset) < 0) {
+        return fail(Errno::inval);
+    }
+    OpenFile* file = context.table.find(descriptor);
+    if (file == nullptr || file->has(open_flags::path)) {
+        return fail(Errno::badf);
+    }
+    if (offset && file->inode().seek() == Seek::refused) {
+        return fail(Errno::spipe);
+    }
+    return file;
+}
+
+std::int64_t read_ranges(FileContext& context, std::uint64_t descriptor, const UserRanges& ranges,
+                         const Offset& offset) {
+    const auto file = file_for(context, descriptor, offset);
+    if (!file || !(*file)->may_read()) {
+        return negative(file ? Errno::badf : file.error());
+    }
+    UserDestination to{ranges};
+    return result_of(read_file(**file, to, std::min(ranges.total(), transfer_size_max), offset));
+}
+
+std::int64_t write_ranges(FileContext& context, std::uint64_t descriptor, const UserRanges& ranges,
+                          const Offset& offset) {
+    const auto file = file_for(context, descriptor, offset);
+    if (!file || !(*file)->may_write()) {
+        return negative(file ? Errno::badf : file.error());
+    }
+    UserSource from{ranges};
+    return result_of(
+        write_file(context, **file, from, std::min(ranges.total(), transfer_size_max), offset));
+}
+
+using Transfer = std::int64_t(FileContext&, std::uint64_t, const UserRanges&, const Offset&);
+
+std::int64_t transfer_vector(FileContext& context, const CallArguments& args, const Offset& offset,
+                             Transfer& transfer) {
+    if (context.table.find(args[0]) == nullptr) {
+        return negative(Errno::badf);
+    }
+    const auto ranges = UserRanges::of_vector(args[1], args[2]);
+    return ranges ? transfer(context, args[0], *ranges, offset) : negative(ranges.error());
+}
+
+// Flags that ask for what holds anyway: RWF_HIPRI, RWF_DSYNC, RWF_SYNC.
+constexpr std::uint32_t harmless_flags = 0x7;
+
+std::int64_t transfer_vector_2(FileContext& context, const CallArguments& args,
+                               Transfer& transfer) {
+    if ((low32(args[5]) & ~harmless_flags) != 0) {
+        return negative(Errno::opnotsupp);
+    }
+    const bool at_position = static_cast<std::int64_t>(args[3]) == -1;
+    return transfer_vector(context, args, at_position ? Offset{} : Offset{args[3]}, transfer);
+}
+
+}  // namespace
+
+std::int64_t sys_read(FileContext& context, const CallArguments& args) {
+    return read_ranges(context, args[0], {args[1], args[2]}, {});
+}
+
+std::int64_t sys_write(FileContext& context, const CallArguments& args) {
+    return write_ranges(context, args[0], {args[1], args[2]}, {});
+}
+
+std::int64_t sys_pread64(FileContext& context, const CallArguments& args) {
+    return read_ranges(context, args[0], {args[1], args[2]}, args[3]);
+}
+
+std::int64_t sys_pwrite64(FileContext& context, const CallArguments& args) {
+    return write_ranges(context, args[0], {args[1], args[2]}, args[3]);
+}
+
+std::int64_t sys_readv(FileContext& context, const CallArguments& args) {
+    return transfer_vector(context, args, {}, read_ranges);
+}
+
+std::int64_t sys_writev(FileContext& context, const CallArguments& args) {
+    return transfer_vector(context, args, {}, write_ranges);
+}
+
+std::int64_t sys_preadv(FileContext& context, const CallArguments& args) {
+    return transfer_vector(context, args, args[3], read_ranges);
+}
+
+std::int64_t sys_pwritev(FileContext& context, const CallArguments& args) {
+    return transfer_vector(context, args, args[3], write_ranges);
+}
+
+std::int64_t sys_preadv2(FileContext& context, const CallArguments& args) {
+    return transfer_vector_2(context, args, read_ranges);
+}
+
+std::int64_t sys_pwritev2(FileContext& context, const CallArguments& args) {
+    return transfer_vector_2(context, args, write_ranges);
+}
+
+namespace {
+
+Result<std::int64_t> seek_target(const OpenFile& file, std::int64_t offset, std::uint32_t whence) {
+    const Inode& inode = file.inode();
+    const auto size = static_cast<std::int64_t>(inode.size());
+    std::int64_t base = 0;
+    switch (whence) {
+        case 0:  // SEEK_SET
+            break;
+        case 1:  // SEEK_CUR
+            base = static_cast<std::int64_t>(file.position);
+            break;
+        case 2:  // SEEK_END
+            base = size;
+            break;
+        case 3:    // SEEK_DATA
+        case 4: {  // SEEK_HOLE
+            if (offset < 0 || offset >= size) {
+                return fail(Errno::nxio);
+            }
+            const auto at = static_cast<std::uint64_t>(offset);
+            const std::uint64_t found = whence == 3 ? inode.next_data(at) : inode.next_hole(at);
+            if (whence == 3 && found >= inode.size()) {
+                return fail(Errno::nxio);
+            }
+            return static_cast<std::int64_t>(found);
+        }
+        default:
+            return fail(Errno::inval);
+    }
+    std::int64_t target = 0;
+    if (__builtin_add_overflow(base, offset, &target)) {
+        return fail(Errno::overflow);
+    }
+    return target < 0 ? fail(Errno::inval) : Result<std::int64_t>{target};
+}
+
+}  // namespace
+
+std::int64_t sys_lseek(FileContext& context, const CallArguments& args) {
+    OpenFile* file = context.table.find(args[0]);
+    if (file == nullptr || file->has(open_flags::path)) {
+        return negative(Errno::badf);
+    }
+    if (file->inode().seek() == Seek::refused) {
+        return negative(Errno::spipe);
+    }
+    if (file->inode().type() == FileType::character_device) {
+        return 0;
+    }
+    const auto target = seek_target(*file, static_cast<std::int64_t>(args[1]), low32(args[2]));
+    if (target) {
+        file->position = static_cast<std::uint64_t>(*target);
+    }
+    return result_of(target);
+}
+
+}  // namespace shoal::guest

@@ -1,0 +1,98 @@
+// System calls on the program's memory.
+#include <linux/mman.h>
+
+#include "guest/kernel/syscalls/calls.h"
+#include "guest/kernel/syscalls/files.h"
+
+namespace shoal::guest {
+namespace {
+
+std::int64_t result_of(const Result<std::uint64_t>& result) {
+    return result ? static_cast<std::int64_t>(*result) : negative(result.error());
+}
+
+std::int64_t result_of(const Result<void>& result) {
+    return result ? 0 : negative(result.error());
+}
+
+// What a mapping of a file may be. Writable shared mappings would have to write back: nobody has
+// needed them yet.
+Result<InodeRef> mappable_file(const Process& process, std::uint64_t descriptor,
+                               std::uint64_t protection, std::uint64_t flags) {
+    const OpenFile* file = process.files.table.find(descriptor);
+    if (file == nullptr) {
+        return fail(Errno::badf);
+    }
+    if (!file->may_read()) {
+        return fail(Errno::acces);
+    }
+    const bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+    if (file->inode().type() != FileType::regular || (shared && (protection & prot_write) != 0)) {
+        return fail(Errno::nodev);
+    }
+    return file->entry().inode_ref();
+}
+
+}  // namespace
+
+std::int64_t sys_brk(Process& process, const Arguments& args) {
+    return static_cast<std::int64_t>(process.memory.set_break(args[0]));
+}
+
+std::int64_t sys_mmap(Process& process, const Arguments& args) {
+    const auto [address, size, protection, flags, descriptor, offset] = args;
+    const std::uint64_t type = flags & MAP_TYPE;
+    if (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE) {
+        return negative(Errno::inval);
+    }
+    MapRequest request{address, size, static_cast<unsigned>(protection) & 7, Placement::anywhere,
+                       {}, 0};
+    if ((flags & MAP_FIXED_NOREPLACE) != 0) {
+        request.placement = Placement::exclusive;
+    } else if ((flags & MAP_FIXED) != 0) {
+        request.placement = Placement::replace;
+    }
+    if ((flags & MAP_ANONYMOUS) == 0) {
+        const auto file = mappable_file(process, descriptor, protection, flags);
+        if (!file) {
+            return negative(file.error());
+        }
+        request.file = *file;
+        request.file_offset = offset;
+    }
+    return result_of(process.memory.map(request));
+}
+
+std::int64_t sys_munmap(Process& process, const Arguments& args) {
+    return result_of(process.memory.unmap(args[0], args[1]));
+}
+
+std::int64_t sys_mprotect(Process& process, const Arguments& args) {
+    return result_of(process.memory.protect(args[0], args[1], static_cast<unsigned>(args[2])));
+}
+
+std::int64_t sys_mremap(Process& process, const Arguments& args) {
+    const auto [address, old_size, new_size, flags, new_address, unused] = args;
+    Placement placement = Placement::exclusive;
+    if ((flags & MREMAP_FIXED) != 0) {
+        placement = Placement::replace;
+    } else if ((flags & MREMAP_MAYMOVE) != 0) {
+        placement = Placement::anywhere;
+    }
+    const std::uint64_t target = placement == Placement::replace ? new_address : 0;
+    return result_of(process.memory.remap(address, old_size, new_size, placement, target));
+}
+
+std::int64_t sys_madvise(Process& process, const Arguments& args) {
+    const auto [address, size, advice, unused1, unused2, unused3] = args;
+    if (advice == MADV_DONTNEED) {
+        return result_of(process.memory.discard(address, size));
+    }
+    return 0;
+}
+
+std::int64_t sys_msync(Process& process, const Arguments& args) {
+    return process.memory.resolve_all(args[0], args[1], Access::read) ? 0 : negative(Errno::nomem);
+}
+
+}  // namespace shoal::guest

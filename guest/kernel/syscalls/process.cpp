@@ -1,0 +1,212 @@
+// System calls about the process itself: it is alone, is number 1, and is root.
+#include <asm/prctl.h>
+#include <linux/futex.h>
+#include <linux/prctl.h>
+#include <linux/utsname.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "guest/kernel/clock.h"
+#include "guest/kernel/panic.h"
+#include "guest/kernel/random.h"
+#include "guest/kernel/syscalls/calls.h"
+#include "guest/kernel/system_name.h"
+#include "guest/kernel/user_memory.h"
+
+namespace shoal::guest {
+namespace {
+
+constexpr std::uint64_t msr_fs_base = 0xC000'0100;
+
+template <typename T>
+std::int64_t give(UserAddress to, const T& value) {
+    return copy_to_user(to, &value, sizeof value) ? 0 : negative(Errno::fault);
+}
+
+rlimit64 limit_of(std::uint64_t resource) {
+    switch (resource) {
+        case RLIMIT_STACK:
+            return {8ULL << 20, RLIM64_INFINITY};
+        case RLIMIT_NOFILE:
+            return {1024, 4096};
+        case RLIMIT_CORE:
+            return {0, RLIM64_INFINITY};
+        case RLIMIT_NPROC:
+            return {1, 1};
+    }
+    return {RLIM64_INFINITY, RLIM64_INFINITY};
+}
+
+}  // namespace
+
+std::int64_t sys_getpid(Process&, const Arguments&) {
+    return process_id;
+}
+
+std::int64_t sys_getppid(Process&, const Arguments&) {
+    return 0;
+}
+
+std::int64_t sys_get_zero(Process&, const Arguments&) {
+    return 0;
+}
+
+std::int64_t sys_succeed(Process&, const Arguments&) {
+    return 0;
+}
+
+std::int64_t sys_set_tid_address(Process& process, const Arguments& args) {
+    process.clear_child_tid = args[0];
+    return process_id;
+}
+
+std::int64_t sys_arch_prctl(Process& process, const Arguments& args) {
+    switch (args[0]) {
+        case ARCH_SET_FS:
+            if (args[1] >= user_end) {
+                return negative(Errno::perm);
+            }
+            process.fs_base = args[1];
+            shoal_nub_call(NUB_WRITE_MSR, msr_fs_base, args[1]);
+            return 0;
+        case ARCH_GET_FS:
+            return give(args[1], process.fs_base);
+    }
+    return negative(Errno::inval);
+}
+
+std::int64_t sys_prctl(Process&, const Arguments& args) {
+    static constinit std::array<char, 16> name{"init"};
+    switch (args[0]) {
+        case PR_SET_NAME:
+            return copy_from_user(name.data(), args[1], name.size() - 1) ? 0
+                                                                         : negative(Errno::fault);
+        case PR_GET_NAME:
+            return give(args[1], name);
+        case PR_SET_DUMPABLE:
+        case PR_SET_NO_NEW_PRIVS:
+        case PR_SET_PDEATHSIG:
+            return 0;
+    }
+    return negative(Errno::inval);
+}
+
+std::int64_t sys_prlimit64(Process&, const Arguments& args) {
+    if (args[0] > process_id) {
+        return negative(Errno::srch);
+    }
+    if (args[1] >= RLIM_NLIMITS) {
+        return negative(Errno::inval);
+    }
+    return args[3] == 0 ? 0 : give(args[3], limit_of(args[1]));
+}
+
+std::int64_t sys_getrlimit(Process&, const Arguments& args) {
+    return args[0] >= RLIM_NLIMITS ? negative(Errno::inval) : give(args[1], limit_of(args[0]));
+}
+
+std::int64_t sys_getrusage(Process&, const Arguments& args) {
+    rusage usage{};
+    const std::uint64_t ns = monotonic_ns();
+    usage.ru_utime.tv_sec = static_cast<time_t>(ns / nanoseconds_per_second);
+    usage.ru_utime.tv_usec =
+        static_cast<suseconds_t>(ns % nanoseconds_per_second / 1000);
+    return give(args[1], usage);
+}
+
+std::int64_t sys_sysinfo(Process&, const Arguments& args) {
+    struct sysinfo info {};
+    info.uptime = static_cast<long>(monotonic_ns() / nanoseconds_per_second);
+    info.totalram = physical_memory.total_bytes();
+    info.freeram = physical_memory.free_bytes();
+    info.procs = 1;
+    info.mem_unit = 1;
+    return give(args[0], info);
+}
+
+std::int64_t sys_uname(Process&, const Arguments& args) {
+    new_utsname name{};
+    const auto set = [](char* to, std::string_view text) {
+        std::memcpy(to, text.data(), text.size());
+    };
+    set(name.sysname, "Linux");
+    set(name.nodename, "shoal");
+    set(name.release, system_release);
+    set(name.version, system_version);
+    set(name.machine, "x86_64");
+    set(name.domainname, "(none)");
+    return give(args[0], name);
+}
+
+std::int64_t sys_getrandom(Process& process, const Arguments& args) {
+    const std::uint64_t size = std::min<std::uint64_t>(args[1], 0x7FFF'FFFF);
+    if (!process.memory.resolve_all(args[0], size, Access::write)) {
+        return negative(Errno::fault);
+    }
+    fill_random({reinterpret_cast<std::byte*>(args[0]), size});
+    return static_cast<std::int64_t>(size);
+}
+
+std::int64_t sys_sched_getaffinity(Process&, const Arguments& args) {
+    const std::uint64_t first_cpu = 1;
+    if (args[1] < sizeof first_cpu) {
+        return negative(Errno::inval);
+    }
+    const std::int64_t result = give(args[2], first_cpu);
+    return result < 0 ? result : static_cast<std::int64_t>(sizeof first_cpu);
+}
+
+std::int64_t sys_getcpu(Process&, const Arguments& args) {
+    const std::uint32_t zero = 0;
+    for (const std::uint64_t to : {args[0], args[1]}) {
+        if (to != 0 && give(to, zero) != 0) {
+            return negative(Errno::fault);
+        }
+    }
+    return 0;
+}
+
+std::int64_t sys_getgroups(Process&, const Arguments&) {
+    return 0;
+}
+
+// One thread: nobody can wake it, and nobody waits.
+std::int64_t sys_futex(Process&, const Arguments& args) {
+    const auto [address, operation, value, timeout, unused1, unused2] = args;
+    switch (operation & static_cast<std::uint64_t>(FUTEX_CMD_MASK)) {
+        case FUTEX_WAKE:
+        case FUTEX_WAKE_BITSET:
+        case FUTEX_REQUEUE:
+        case FUTEX_CMP_REQUEUE:
+            return 0;
+        case FUTEX_WAIT:
+        case FUTEX_WAIT_BITSET: {
+            std::uint32_t now = 0;
+            if (!copy_from_user(&now, address, sizeof now)) {
+                return negative(Errno::fault);
+            }
+            if (now != static_cast<std::uint32_t>(value)) {
+                return negative(Errno::again);
+            }
+            if (timeout == 0) {
+                print_message("shoal: deadlock: the only thread waits for a futex\n");
+                exit_process(128 + 6);
+            }
+            return negative(Errno::timedout);
+        }
+    }
+    return negative(Errno::nosys);
+}
+
+std::int64_t sys_wait4(Process&, const Arguments&) {
+    return negative(Errno::child);
+}
+
+std::int64_t sys_exit(Process&, const Arguments& args) {
+    exit_process(static_cast<int>(args[0]));
+}
+
+}  // namespace shoal::guest

@@ -1,0 +1,125 @@
+// System calls about time.
+#include <sys/time.h>
+#include <sys/times.h>
+#include <time.h>
+
+#include "guest/kernel/clock.h"
+#include "guest/kernel/syscalls/calls.h"
+#include "guest/kernel/user_memory.h"
+
+namespace shoal::guest {
+namespace {
+
+constexpr std::uint64_t ticks_per_second = 100;  // AT_CLKTCK
+
+template <typename T>
+std::int64_t give(UserAddress to, const T& value) {
+    return copy_to_user(to, &value, sizeof value) ? 0 : negative(Errno::fault);
+}
+
+timespec timespec_of(std::uint64_t ns) {
+    return {static_cast<time_t>(ns / nanoseconds_per_second),
+            static_cast<long>(ns % nanoseconds_per_second)};
+}
+
+Result<std::uint64_t> now_of(std::uint64_t clock) {
+    switch (clock) {
+        case CLOCK_REALTIME:
+        case CLOCK_REALTIME_COARSE:
+        case CLOCK_REALTIME_ALARM:
+        case CLOCK_TAI:
+            return realtime_ns();
+        case CLOCK_MONOTONIC:
+        case CLOCK_MONOTONIC_RAW:
+        case CLOCK_MONOTONIC_COARSE:
+        case CLOCK_BOOTTIME:
+        case CLOCK_BOOTTIME_ALARM:
+        case CLOCK_PROCESS_CPUTIME_ID:
+        case CLOCK_THREAD_CPUTIME_ID:
+            return monotonic_ns();
+    }
+    return fail(Errno::inval);
+}
+
+Result<std::uint64_t> read_duration(UserAddress from) {
+    timespec time{};
+    if (!copy_from_user(&time, from, sizeof time)) {
+        return fail(Errno::fault);
+    }
+    if (time.tv_sec < 0 || time.tv_nsec < 0 ||
+        time.tv_nsec >= static_cast<long>(nanoseconds_per_second)) {
+        return fail(Errno::inval);
+    }
+    constexpr time_t forever_seconds = 1L << 32;  // 136 years
+    const auto seconds =
+        static_cast<std::uint64_t>(time.tv_sec < forever_seconds ? time.tv_sec : forever_seconds);
+    return seconds * nanoseconds_per_second + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+}  // namespace
+
+std::int64_t sys_clock_gettime(Process&, const Arguments& args) {
+    const auto now = now_of(args[0]);
+    return now ? give(args[1], timespec_of(*now)) : negative(now.error());
+}
+
+std::int64_t sys_clock_getres(Process&, const Arguments& args) {
+    if (const auto now = now_of(args[0]); !now) {
+        return negative(now.error());
+    }
+    return args[1] == 0 ? 0 : give(args[1], timespec_of(1));
+}
+
+std::int64_t sys_gettimeofday(Process&, const Arguments& args) {
+    const std::uint64_t now = realtime_ns();
+    const timeval time{static_cast<time_t>(now / nanoseconds_per_second),
+                       static_cast<suseconds_t>(now % nanoseconds_per_second / 1000)};
+    return args[0] == 0 ? 0 : give(args[0], time);
+}
+
+std::int64_t sys_time(Process&, const Arguments& args) {
+    const auto seconds = static_cast<std::int64_t>(realtime_ns() / nanoseconds_per_second);
+    if (args[0] != 0 && give(args[0], seconds) != 0) {
+        return negative(Errno::fault);
+    }
+    return seconds;
+}
+
+std::int64_t sys_times(Process&, const Arguments& args) {
+    const auto ticks =
+        static_cast<std::int64_t>(monotonic_ns() / (nanoseconds_per_second / ticks_per_second));
+    const tms times{ticks, 0, 0, 0};
+    if (args[0] != 0 && give(args[0], times) != 0) {
+        return negative(Errno::fault);
+    }
+    return ticks;
+}
+
+std::int64_t sys_nanosleep(Process&, const Arguments& args) {
+    const auto duration = read_duration(args[0]);
+    if (!duration) {
+        return negative(duration.error());
+    }
+    sleep_for(*duration);
+    return 0;
+}
+
+std::int64_t sys_clock_nanosleep(Process&, const Arguments& args) {
+    const auto [clock, flags, request, remaining, unused1, unused2] = args;
+    const auto now = now_of(clock);
+    if (!now) {
+        return negative(now.error());
+    }
+    const auto time = read_duration(request);
+    if (!time) {
+        return negative(time.error());
+    }
+    std::uint64_t duration = *time;
+    if ((flags & TIMER_ABSTIME) != 0) {
+        duration = *time > *now ? *time - *now : 0;
+    }
+    sleep_for(duration);
+    return 0;
+}
+
+}  // namespace shoal::guest

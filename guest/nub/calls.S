@@ -1,0 +1,311 @@
+// The nub, part 3: what ring 3 enters ring 0 for. Every instruction here may cost a microsecond on
+// a KVM backend that emulates ring 0, so the common paths are a handful each.
+#include "guest/nub/nub.h"
+
+#define MSR_FS_BASE 0xC0000100
+#define MSR_KVM_WALL_CLOCK 0x4B564D00
+#define MSR_KVM_SYSTEM_TIME 0x4B564D01
+#define MSR_APIC_BASE 0x1B
+#define MSR_TSC_DEADLINE 0x6E0
+#define MSR_X2APIC 0x800
+#define MSR_LSTAR 0xC0000082
+#define MSR_X2APIC_EOI 0x80B
+
+#define TABLE_ENTRY (NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_USER)
+#define READ_ONLY_LARGE \
+    (NUB_PTE_PRESENT | NUB_PTE_USER | NUB_PTE_LARGE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE)
+
+    .intel_syntax noprefix
+    .section .nub.text, "ax", @progbits
+
+// LSTAR: the program's system calls go to the kernel. A backend that stays at CPL 3 faults here,
+// and the kernel then takes LSTAR for itself (NUB_WRITE_MSR).
+    .globl nub_syscall
+nub_syscall:
+    mov nub_syscall_frame[rip + 24], rsp
+    lea rsp, nub_syscall_frame[rip]
+    iretq
+
+// #BP. At the kernel's gate it is a nub call; anywhere else it is the program's breakpoint.
+    .globl nub_breakpoint
+nub_breakpoint:
+    cmp dword ptr [rsp], offset shoal_nub_gate - NUB_BASE
+    jne nub_trap_stubs + 16 * 3
+    cmp dword ptr [rsp + 4], NUB_BASE >> 32
+    jne nub_trap_stubs + 16 * 3
+    test eax, eax  // NUB_SET_LEAVES
+    jz nub_set_leaves
+    cmp eax, NUB_LINK
+    je nub_link
+    cmp eax, NUB_WRITE_MSR
+    je nub_write_msr
+    cmp eax, NUB_WAIT
+    je nub_wait
+    cmp eax, NUB_DONATE
+    je nub_donate
+    cmp eax, NUB_FLUSH
+    jne nub_refuse
+nub_flush:
+    mov rax, cr3
+    mov cr3, rax
+nub_ok:
+    xor eax, eax
+    iretq
+nub_refuse:
+    mov eax, NUB_EREFUSED
+    iretq
+nub_no_memory:
+    mov eax, NUB_ENOMEM
+    iretq
+
+// Jumps to `refused` when the pages of entry rsi, r9 bytes from its address on, may not be mapped:
+// the nub's own, or writable and executable. Uses rax.
+.macro CHECK_PAGES refused
+    bt rsi, 63
+    jc 1f
+    test sil, NUB_PTE_WRITE
+    jnz \refused
+1:  movabs rax, offset 0x000FFFFFFFFFF000
+    and rax, rsi
+    cmp rax, NUB_RESERVED_END
+    jb \refused
+    cmp rax, nub_donated_end[rip]
+    jae 2f
+    add rax, r9
+    cmp rax, nub_donated_start[rip]
+    ja \refused
+2:
+.endm
+
+// rdi address of the first entry (as the kernel sees it), rsi its value, rdx count.
+nub_set_leaves:
+    // The entries: within one page of leaf tables.
+    mov eax, edi
+    and eax, 4095
+    lea eax, [rax + rdx * 8]
+    cmp eax, 4096
+    ja nub_refuse
+    cmp edx, 512
+    ja nub_refuse
+    movabs r11, offset NUB_BASE
+    mov rax, rdi
+    sub rax, r11
+    cmp rax, offset nub_leaves_start_physical
+    jb nub_refuse
+    cmp rax, NUB_RESERVED_END
+    jb 3f
+    cmp rax, nub_donated_start[rip]
+    jb nub_refuse
+    cmp rax, nub_donated_end[rip]
+    jae nub_refuse
+3:  xor r10d, r10d
+    test sil, NUB_PTE_PRESENT
+    jz 4f  // unmapping: every entry is the same
+    mov r10d, 4096
+    mov r9d, edx
+    shl r9, 12
+    CHECK_PAGES nub_refuse
+4:  test edx, edx
+    jz nub_ok
+5:  mov [rdi], rsi
+    add rsi, r10
+    add rdi, 8
+    dec edx
+    jnz 5b
+    jmp nub_ok
+
+// rax: a table's virtual address, rdi: the address to look up. Steps to the next table, and takes
+// one from `next`..`end` if there is none. r11 holds NUB_BASE. Uses rcx, r8, r9.
+.macro NEXT_TABLE shift, next, end
+    mov rcx, rdi
+    shr rcx, \shift
+    and ecx, 511
+    lea r8, [rax + rcx * 8]
+    mov rax, [r8]
+    test al, NUB_PTE_PRESENT
+    jnz 1f
+    mov r9, \next[rip]
+    cmp r9, \end[rip]
+    jae nub_no_memory
+    lea rax, [r9 + TABLE_ENTRY]
+    mov [r8], rax
+    add r9, 4096
+    mov \next[rip], r9
+1:  test al, NUB_PTE_LARGE
+    jnz nub_refuse
+    and rax, -4096
+    add rax, r11
+.endm
+
+// rdi address, rsi entry of a 2 MiB page, or 0 for a leaf table, or 1 to clear a 2 MiB page.
+nub_link:
+    movabs r11, offset NUB_BASE
+    test edi, 0x1FFFFF
+    jnz nub_refuse
+    bt rdi, 47
+    jc nub_refuse
+    mov rax, rdi
+    shr rax, 47
+    jnz nub_refuse
+    lea rax, [r11 + NUB_RESERVED_END]
+    cmp rdi, r11
+    jb 3f
+    cmp rdi, rax
+    jb nub_refuse
+3:  lea rax, shoal_page_tables[rip]
+    NEXT_TABLE 39, nub_upper_next, nub_upper_end
+    NEXT_TABLE 30, nub_upper_next, nub_upper_end
+    test rsi, rsi
+    jz 5f
+    mov rcx, rdi
+    shr rcx, 21
+    and ecx, 511
+    lea rdx, [rax + rcx * 8]
+    cmp rsi, 1
+    je 4f
+    test sil, NUB_PTE_LARGE
+    jz nub_refuse
+    mov r9d, 0x200000
+    CHECK_PAGES nub_refuse
+    mov rax, [rdx]
+    test al, al  // a large page may follow a large page or nothing
+    jz 6f
+    test al, NUB_PTE_LARGE
+    jz nub_refuse
+6:  mov [rdx], rsi
+    jmp nub_ok
+4:  test byte ptr [rdx], NUB_PTE_LARGE
+    jz nub_refuse
+    mov qword ptr [rdx], 0
+    jmp nub_ok
+5:  NEXT_TABLE 21, nub_leaf_next, nub_leaf_end
+    jmp nub_ok
+
+// rdi index, rsi value.
+nub_write_msr:
+    mov ecx, edi
+    cmp ecx, MSR_FS_BASE
+    je 1f
+    cmp ecx, MSR_TSC_DEADLINE
+    je 1f
+    cmp ecx, MSR_APIC_BASE
+    je 1f
+    mov eax, ecx
+    and eax, -2
+    cmp eax, MSR_KVM_WALL_CLOCK
+    je 1f
+    and eax, 0xFFFFFFC0
+    cmp eax, MSR_X2APIC
+    je 1f
+    cmp ecx, MSR_LSTAR  // to one place only
+    jne nub_refuse
+    lea rax, shoal_syscall_entry[rip]
+    cmp rax, rsi
+    jne nub_refuse
+1:  mov eax, esi
+    mov rdx, rsi
+    shr rdx, 32
+    wrmsr
+    jmp nub_ok
+
+// An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt.
+nub_wait:
+1:  cmp byte ptr nub_interrupt_pending[rip], 0
+    jne 2f
+    sti
+    hlt
+    cli
+    jmp 1b
+2:  mov byte ptr nub_interrupt_pending[rip], 0
+    jmp nub_ok
+
+// rdi: physical address of 2 MiB.
+nub_donate:
+    test edi, 0x1FFFFF
+    jnz nub_refuse
+    cmp rdi, NUB_RESERVED_END
+    jb nub_refuse
+    lea rax, [rdi + 0x200000]
+    mov rcx, nub_donated_start[rip]
+    test rcx, rcx
+    jz 1f
+    cmp rax, rcx
+    jne nub_refuse
+    jmp 2f
+1:  mov nub_donated_end[rip], rax
+2:  mov nub_donated_start[rip], rdi
+    mov rdx, rdi
+    // Read-only from now on where the kernel sees it.
+    movabs r11, offset NUB_BASE
+    add rdi, r11
+    lea rax, shoal_page_tables[rip]
+    NEXT_TABLE 39, nub_upper_next, nub_upper_end
+    NEXT_TABLE 30, nub_upper_next, nub_upper_end
+    shr rdi, 21
+    and edi, 511
+    movabs rcx, offset READ_ONLY_LARGE
+    or rcx, rdx
+    mov [rax + rdi * 8], rcx
+    mov nub_leaf_next[rip], rdx
+    add rdx, 0x200000
+    mov nub_leaf_end[rip], rdx
+    jmp nub_flush
+
+// Exceptions. A stub a vector, 16 bytes apart; those without an error code push 0.
+    .balign 16
+    .globl nub_trap_stubs
+nub_trap_stubs:
+    .set vector, 0
+    .rept 32
+    .balign 16
+    .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+    push 0
+    .endif
+    push vector
+    jmp nub_trap
+    .set vector, vector + 1
+    .endr
+
+nub_trap:
+    test byte ptr [rsp + 24], 3
+    jz nub_fatal
+    push rax
+    mov rax, cr2
+    mov shoal_trap_state[rip + 16], rax
+    pop rax
+    pop qword ptr shoal_trap_state[rip]
+    pop qword ptr shoal_trap_state[rip + 8]
+    pop qword ptr shoal_trap_state[rip + 24]
+    add rsp, 8
+    pop qword ptr shoal_trap_state[rip + 32]
+    pop qword ptr shoal_trap_state[rip + 40]
+    lea rsp, nub_trap_frame[rip]
+    iretq
+
+// A fault in ring 0 is a bug of ours: end as a triple fault does, which names the place.
+nub_fatal:
+    lidt nub_null_idt[rip]
+    ud2
+    hlt
+
+    .globl nub_interrupt, nub_spurious
+nub_interrupt:
+    push rax
+    push rcx
+    push rdx
+    mov byte ptr nub_interrupt_pending[rip], 1
+    mov ecx, MSR_X2APIC_EOI
+    xor eax, eax
+    xor edx, edx
+    wrmsr
+    pop rdx
+    pop rcx
+    pop rax
+nub_spurious:
+    iretq
+
+    .section .nub.data, "aw", @progbits
+nub_null_idt: .word 0
+    .quad 0
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,99 @@
+// The nub, part 1: from the PVH entry point to ring 3.
+//
+// PVH (Xen's x86/HVM direct boot ABI) starts one CPU in 32-bit protected mode without paging, with
+// ebx pointing at hvm_start_info. All tables are static, so nothing here loops.
+#include "guest/nub/nub.h"
+
+#define PHYSICAL(symbol) ((symbol) - NUB_BASE)
+
+#define CR0_PE_MP_ET_NE_PG 0x80000033  // no WP: the nub writes tables that ring 3 may read
+#define CR4_PAE 0x20
+#define CR4_FXSR_XMMEXCPT 0x600
+#define CR4_OSXSAVE 0x40000
+#define CR4_FSGSBASE 0x10000
+#define MSR_EFER 0xC0000080
+#define EFER_SCE_LME_NXE 0x901
+#define MSR_STAR 0xC0000081
+#define MSR_LSTAR 0xC0000082
+#define MSR_FMASK 0xC0000084
+#define FMASK 0x47700  // AC, NT, IOPL, DF, IF, TF
+
+    .intel_syntax noprefix
+
+    .section .note.pvh, "a", @note
+    .balign 4
+    .long 4, 8, 18  // name and descriptor sizes, XEN_ELFNOTE_PHYS32_ENTRY
+    .asciz "Xen"
+    .quad PHYSICAL(nub_pvh_entry)
+
+    .section .nub.text, "ax", @progbits
+    .code32
+    .globl nub_pvh_entry
+nub_pvh_entry:
+    mov eax, CR4_PAE | CR4_FXSR_XMMEXCPT
+    mov cr4, eax
+    mov eax, offset PHYSICAL(shoal_page_tables)
+    mov cr3, eax
+    mov ecx, MSR_EFER
+    xor edx, edx
+    mov eax, EFER_SCE_LME_NXE
+    wrmsr
+    mov eax, CR0_PE_MP_ET_NE_PG
+    mov cr0, eax
+    lgdt [nub_gdt_pointer_physical - NUB_BASE]
+    .att_syntax
+    ljmp $NUB_KERNEL_CS, $(nub_long_mode - NUB_BASE)
+    .intel_syntax noprefix
+
+    .code64
+nub_long_mode:
+    movabs rax, offset nub_high
+    jmp rax
+nub_high:
+    // The identity map has served; slot 0 is the program's from now on.
+    mov rax, nub_program_slot[rip]
+    mov shoal_page_tables[rip], rax
+    mov rax, cr3
+    mov cr3, rax
+    lgdt nub_gdt_pointer[rip]
+    lidt nub_idt_pointer[rip]
+    mov eax, NUB_KERNEL_SS
+    mov ss, eax
+    mov eax, NUB_TSS
+    ltr ax
+
+    mov ecx, MSR_STAR
+    mov edx, NUB_SYSRET_BASE << 16 | NUB_KERNEL_CS
+    xor eax, eax
+    wrmsr
+    mov ecx, MSR_LSTAR
+    lea rax, nub_syscall[rip]
+    mov rdx, rax
+    shr rdx, 32
+    wrmsr
+    mov ecx, MSR_FMASK
+    mov eax, FMASK
+    xor edx, edx
+    wrmsr
+
+    mov edi, ebx  // hvm_start_info, kept over cpuid
+    mov eax, 1
+    xor ecx, ecx
+    cpuid
+    bt ecx, 26  // XSAVE: let programs use what the CPU has of x87, SSE, AVX and AVX-512
+    jnc nub_no_xsave
+    mov rax, cr4
+    or eax, CR4_OSXSAVE
+    mov cr4, rax
+    mov eax, 0xD
+    xor ecx, ecx
+    cpuid
+    and eax, 0xE7
+    xor ecx, ecx
+    xor edx, edx
+    xsetbv
+nub_no_xsave:
+    lea rsp, nub_boot_frame[rip]
+    iretq
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,102 @@
+// The nub's interface: what ring 0 does for the ring-3 kernel, and what it tells it.
+//
+// Included by assembly and C++. The nub knows nothing of Linux; it owns the page tables, the
+// descriptor tables and the privileged instructions, and reflects everything else to ring 3:
+//
+//   syscall from the program  -> shoal_syscall_entry, registers as `syscall` leaves them, rsp the
+//                                program's
+//   fault or trap at ring 3   -> shoal_trap_entry on the trap stack, with shoal_trap_state filled
+//   interrupt                 -> acknowledged, remembered, ends a nub_wait
+//
+// A nub call is an int3 at the kernel's gate (shoal_nub_call): number in rax, arguments in rdi,
+// rsi, rdx, result in rax (NUB_OK or one of NUB_E...), registers as in a C call. It is no syscall,
+// because KVM's PVM backend leaves a syscall at CPL 3; every exception goes to ring 0 everywhere.
+// Not reentrant; one virtual CPU.
+#pragma once
+
+// The kernel's half of the address space: virtual = physical + NUB_BASE, for the image, the RAM
+// and the devices. It is the last PML4 slot of the lower canonical half, so that the same image
+// runs on KVM backends that keep the upper half for themselves.
+#define NUB_BASE 0x7F8000000000
+#define NUB_IMAGE 0x100000         // physical load address of the image
+#define NUB_RESERVED_END 0x200000  // image and first page tables lie below; never remapped
+#define NUB_UPPER_TABLES 16        // pages for tables above the leaves
+
+// Where the program's tables are linked from the start: the usual place of static executables, and
+// the places that the kernel chooses for position-independent ones, heap and stack. The first
+// 2 MiB of heap and the last of the stack are mapped, to the two pages that follow the image.
+#define NUB_FIXED_PROGRAM 0x400000
+#define NUB_RELOCATED_PROGRAM 0x10000000
+#define NUB_HEAP 0x20000000
+#define NUB_STACK_TOP 0x40000000
+#define NUB_HEAP_PAGE 0x200000
+#define NUB_STACK_PAGE 0x400000
+#define NUB_FREE_RAM 0x600000
+
+// Selectors, where Linux has them: a KVM backend may run ring 3 on its own descriptor table.
+#define NUB_KERNEL_CS 0x10
+#define NUB_KERNEL_SS 0x18
+#define NUB_SYSRET_BASE 0x23  // where sysret finds the two below
+#define NUB_USER_SS 0x2B
+#define NUB_USER_CS 0x33
+#define NUB_TSS 0x40
+
+// Page-table entry bits (Intel SDM 3A, 4.5).
+#define NUB_PTE_PRESENT 0x1
+#define NUB_PTE_WRITE 0x2
+#define NUB_PTE_USER 0x4
+#define NUB_PTE_TOUCHED 0x60  // accessed and dirty, so that no CPU or KVM has to note it later
+#define NUB_PTE_LARGE 0x80
+#define NUB_PTE_NO_EXECUTE 0x8000000000000000
+
+// set_leaves(entry_address, first_entry, count): writes `count` entries of one leaf table, each a
+// page further than the one before; or all the same if the first is not present (to unmap). The
+// kernel finds entry_address by reading the tables. The caller flushes.
+// Refused: entries outside leaf tables, pages writable and executable, the nub's own pages.
+#define NUB_SET_LEAVES 0
+// flush(): forgets cached translations. Needed after an entry that was present changed.
+#define NUB_FLUSH 1
+// write_msr(index, value): FS base, KVM clock, TSC deadline, the x2APIC, and LSTAR to
+// shoal_syscall_entry.
+#define NUB_WRITE_MSR 2
+// wait(): halts until an interrupt has come since the last wait returned.
+#define NUB_WAIT 3
+// donate(physical): gives the pool 2 MiB of zeroed RAM, aligned, which must directly precede the
+// chunk donated before. The kernel can read it, but no longer write.
+#define NUB_DONATE 4
+// link(address, entry): the 2 MiB at `address` get a leaf table (entry 0), become one page (an
+// entry with NUB_PTE_LARGE) or cease to be one (entry 1). Refused besides as for set_leaves.
+#define NUB_LINK 5
+
+#define NUB_OK 0
+#define NUB_ENOMEM 1    // the pool is empty: donate and call again
+#define NUB_EREFUSED 2  // against the rules above
+
+// Interrupt vectors.
+#define NUB_FIRST_DEVICE_VECTOR 32  // + I/O APIC pin
+#define NUB_TIMER_VECTOR 56
+#define NUB_SPURIOUS_VECTOR 63
+#define NUB_VECTORS 64
+
+#ifndef __ASSEMBLER__
+#include <cstdint>
+
+extern "C" {
+
+// Why shoal_trap_entry runs. Written by the nub, read by ring 3 before it can fault again.
+struct NubTrapState {
+    std::uint64_t vector;
+    std::uint64_t error_code;
+    std::uint64_t fault_address;  // CR2
+    std::uint64_t rip;
+    std::uint64_t rflags;
+    std::uint64_t rsp;
+};
+extern NubTrapState shoal_trap_state;
+
+std::uint64_t shoal_nub_call(std::uint64_t number, std::uint64_t a = 0, std::uint64_t b = 0,
+                             std::uint64_t c = 0);
+
+extern const std::uint64_t shoal_page_tables[512];  // the root; readable at ring 3
+}
+#endif

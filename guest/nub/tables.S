@@ -1,0 +1,105 @@
+// The nub, part 2: descriptor tables, task state and the frames that iretq leaves ring 0 with.
+// All static. Addresses are split over descriptor fields as the Intel SDM 3A (3.4.5, 6.14) wants;
+// the nub lies within 64 KiB of NUB_BASE + NUB_IMAGE, so the upper parts are constants.
+#include "guest/nub/nub.h"
+
+#define LOW16(symbol) ((symbol) - (NUB_BASE + NUB_IMAGE))
+#define MIDDLE16 (NUB_IMAGE >> 16)
+#define UPPER32 (NUB_BASE >> 32)
+
+#define GATE_RING0 0x8E
+#define GATE_RING3 0xEE  // may be executed at ring 3
+
+    .section .nub.data, "aw", @progbits
+    .balign 16
+nub_gdt:
+    .quad 0, 0
+    .quad 0x00AF9B000000FFFF  // 0x10 ring-0 code, 64-bit
+    .quad 0x00CF93000000FFFF  // 0x18 ring-0 data
+    .quad 0
+    .quad 0x00CFF3000000FFFF  // 0x28 ring-3 data
+    .quad 0x00AFFB000000FFFF  // 0x30 ring-3 code, 64-bit
+    .quad 0
+    .word nub_tss_end - nub_tss - 1, LOW16(nub_tss)  // 0x40 task state
+    .byte MIDDLE16, 0x89, 0, 0
+    .long UPPER32, 0
+nub_gdt_end:
+
+    .globl nub_gdt_pointer_physical, nub_gdt_pointer, nub_idt_pointer
+nub_gdt_pointer_physical:
+    .word nub_gdt_end - nub_gdt - 1
+    .long nub_gdt - NUB_BASE
+nub_gdt_pointer:
+    .word nub_gdt_end - nub_gdt - 1
+    .quad nub_gdt
+nub_idt_pointer:
+    .word nub_idt_end - nub_idt - 1
+    .quad nub_idt
+
+.macro GATE handler, type
+    .word LOW16(\handler), NUB_KERNEL_CS
+    .byte 0, \type
+    .word MIDDLE16
+    .long UPPER32, 0
+.endm
+
+    .balign 16
+nub_idt:
+    .set vector, 0
+    .rept 32
+    .if vector == 3
+    GATE nub_breakpoint, GATE_RING3
+    .else
+    GATE (nub_trap_stubs + 16 * vector), GATE_RING0
+    .endif
+    .set vector, vector + 1
+    .endr
+    .rept NUB_SPURIOUS_VECTOR - NUB_FIRST_DEVICE_VECTOR
+    GATE nub_interrupt, GATE_RING0
+    .endr
+    GATE nub_spurious, GATE_RING0
+nub_idt_end:
+
+    // Task state: the stack for entries from ring 3, and the ports that ring 3 may use.
+    .balign 16
+nub_tss:
+    .long 0
+    .quad nub_stack_top  // RSP0
+    .skip 0x66 - 12
+    .word nub_io_bitmap - nub_tss
+nub_io_bitmap:
+    .fill 0x3F8 / 8, 1, 0xFF
+    .byte 0x00  // 0x3F8 to 0x3FF: serial port
+    .fill 0x500 / 8 - 0x400 / 8, 1, 0xFF
+    .byte 0xE1  // 0x501 to 0x504: exit device
+    .byte 0xFF
+nub_tss_end:
+
+    // iretq frames: rip, cs, rflags, rsp, ss. Interrupts stay off at ring 3.
+    .balign 16
+    .globl nub_boot_frame, nub_trap_frame, nub_syscall_frame
+nub_boot_frame:
+    .quad shoal_kernel_entry, NUB_USER_CS, 2, shoal_kernel_stack_top, NUB_USER_SS
+nub_trap_frame:
+    .quad shoal_trap_entry, NUB_USER_CS, 2, shoal_trap_stack_top, NUB_USER_SS
+nub_syscall_frame:
+    .quad shoal_syscall_entry, NUB_USER_CS, 2, 0, NUB_USER_SS
+
+    // Free page tables. Leaf tables have pages of their own, so that an entry's address tells its
+    // level.
+    .globl nub_upper_next, nub_upper_end, nub_leaf_next, nub_leaf_end
+    .globl nub_donated_start, nub_donated_end, nub_interrupt_pending
+nub_upper_next: .quad nub_upper_start_physical
+nub_upper_end: .quad nub_leaves_start_physical
+nub_leaf_next: .quad nub_free_leaves_physical
+nub_leaf_end: .quad NUB_RESERVED_END
+nub_donated_start: .quad 0
+nub_donated_end: .quad 0
+nub_interrupt_pending: .quad 0
+
+    .balign 16
+    .skip 512
+    .globl nub_stack_top
+nub_stack_top:
+
+    .section .note.GNU-stack, "", @progbits
