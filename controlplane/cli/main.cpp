@@ -1,0 +1,42 @@
+// shoal: the command-line program. Parses, runs the command, and shows an error as one sentence.
+#include <cstdio>
+#include <ctime>
+#include <exception>
+#include <span>
+
+#include "controlplane/cli/cli_error.h"
+#include "controlplane/cli/options.h"
+#include "controlplane/cli/run.h"
+
+namespace {
+
+std::uint64_t monotonic_us() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
+}
+
+int fail(const char* sentence, shoal::cli::ExitCode code) {
+    std::fprintf(stderr, "shoal: %s\n", sentence);
+    return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::uint64_t started_us = monotonic_us();
+    using namespace shoal::cli;
+    try {
+        const Command command = parse_command_line({argv, static_cast<std::size_t>(argc)});
+        if (const auto* options = std::get_if<RunOptions>(&command)) {
+            run(*options, started_us);
+        }
+        std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
+        return std::fflush(stdout) == 0 ? 0 : fail("cannot write to stdout", ExitCode::failed);
+    } catch (const CliError& error) {
+        return fail(error.what(), error.exit_code());
+    } catch (const std::exception& error) {
+        return fail(error.what(), ExitCode::failed);
+    }
+}

@@ -1,0 +1,35 @@
+// The command line of `shoal`, parsed: what the user asked for.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace shoal::cli {
+
+// `shoal run`
+struct RunOptions {
+    std::uint64_t memory_mib = 128;
+    std::uint64_t vcpus = 1;
+    std::vector<std::string> env;  // each KEY=VALUE
+    std::string root;              // empty: the file system holds the program alone
+    std::string timeout_s;         // empty: none
+    bool timing = false;
+    bool trace_syscalls = false;
+    std::string program;             // as typed
+    std::vector<std::string> words;  // the program's arguments, without argv[0]
+};
+
+// Text for stdout and nothing else to do: --help, --version.
+struct ShowText {
+    std::string text;
+};
+
+using Command = std::variant<RunOptions, ShowText>;
+
+// `args` as main() has them, the program's own name first. Throws CliError.
+Command parse_command_line(std::span<char* const> args);
+
+}  // namespace shoal::cli
