@@ -1,0 +1,6 @@
+// The smallest program that says something.
+#include <unistd.h>
+
+int main(void) {
+    return write(1, "hello\n", 6) == 6 ? 0 : 1;
+}

@@ -1,0 +1,83 @@
+# Tests, fuzz targets and measurements.
+
+FUZZ_SECONDS ?= 60
+
+# ---- unit tests, plain and under the sanitizers -------------------------------------------------
+
+unit_variants := build/tests/unit build/asan-ubsan/tests/unit build/tsan/tests/unit
+
+.PHONY: test test-unit test-system fuzz bench unit-sanitized
+build/asan-ubsan/tests/unit: force
+	@+$(MAKE) --no-print-directory SANITIZE=address,undefined $@
+build/tsan/tests/unit: force
+	@+$(MAKE) --no-print-directory SANITIZE=thread $@
+
+# ---- real Linux programs for the system tests ---------------------------------------------------
+
+test_programs := $(patsubst tests/system/programs/%,build/tests/programs/%,$(basename \
+	$(wildcard tests/system/programs/*.c tests/system/programs/*.cpp)))
+
+build/tests/programs/%: tests/system/programs/%.c | setup
+	@mkdir -p $(@D)
+	@echo "  MUSL  $@"
+	@musl-gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
+
+build/tests/programs/%: tests/system/programs/%.cpp | setup
+	@mkdir -p $(@D)
+	@echo "  CXX   $@"
+	@$(CXX) -static -std=c++23 -O2 -Wall -Wextra -Werror -o $@ $<
+
+# ---- fuzz targets: libFuzzer, one file each -----------------------------------------------------
+
+# What the parsers under test need; compiled by clang with the same sanitizers.
+fuzz_library_srcs := $(wildcard devices/machine/*.cpp devices/backend/*.cpp firmware/*.cpp \
+	vmm/boot/*.cpp) $(GUEST_HOST_SRCS)
+fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
+fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))
+FUZZ_CXXFLAGS := $(CLANG_CXXFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+
+build/fuzz/obj/%.cpp.o: %.cpp Makefile tests/tests.mk | setup
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $<"
+	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+build/fuzz/library.a: $(fuzz_objects)
+	@mkdir -p $(@D)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(fuzz_targets): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.cpp.o build/fuzz/library.a
+	@echo "  LINK  $@"
+	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -lz
+
+-include $(wildcard $(patsubst %,build/fuzz/obj/%.d,$(fuzz_library_srcs) $(fuzz_srcs)))
+
+# ---- suites: scripts/test runs the ones it is told and adds up ----------------------------------
+
+# In CI the fuzz targets are part of `make test`.
+ci_suites := $(if $(CI),fuzz)
+ci_needs := $(if $(CI),$(fuzz_targets))
+
+test: all $(unit_variants) $(test_programs) $(ci_needs)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan system $(ci_suites)
+
+test-unit: $(unit_variants)
+	@scripts/test unit asan-ubsan tsan
+
+test-system: all $(test_programs)
+	@scripts/test system
+
+fuzz: $(fuzz_targets)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test fuzz
+
+# ---- measurements -------------------------------------------------------------------------------
+
+bench_programs := $(patsubst tests/bench/%.c,build/bench/programs/%,$(wildcard tests/bench/*.c))
+
+build/bench/programs/%: tests/bench/%.c | setup
+	@mkdir -p $(@D)
+	@echo "  CC    $@"
+	@gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
+
+bench: all $(bench_programs)
+	@tests/bench/run

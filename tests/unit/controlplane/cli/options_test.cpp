@@ -1,0 +1,111 @@
+// `shoal`'s command line: where options end, and which words are refused.
+#include "controlplane/cli/options.h"
+
+#include <doctest/doctest.h>
+
+#include "controlplane/cli/cli_error.h"
+
+namespace shoal::cli {
+namespace {
+
+Command parse(std::vector<std::string> words) {
+    words.insert(words.begin(), "shoal");
+    std::vector<char*> args;
+    for (std::string& word : words) {
+        args.push_back(word.data());
+    }
+    return parse_command_line(args);
+}
+
+RunOptions parse_run(std::vector<std::string> words) {
+    words.insert(words.begin(), "run");
+    return std::get<RunOptions>(parse(std::move(words)));
+}
+
+using Words = std::vector<std::string>;
+
+TEST_CASE("run without options has 128 MiB, one vCPU and no surprises") {
+    const RunOptions options = parse_run({"prog"});
+    CHECK(options.memory_mib == 128);
+    CHECK(options.vcpus == 1);
+    CHECK(options.env.empty());
+    CHECK(options.root.empty());
+    CHECK(options.timeout_s.empty());
+    CHECK_FALSE(options.timing);
+    CHECK_FALSE(options.trace_syscalls);
+    CHECK(options.program == "prog");
+    CHECK(options.words.empty());
+}
+
+TEST_CASE("run takes every option before the program") {
+    const RunOptions options =
+        parse_run({"--memory", "64", "--vcpus=2", "--env", "A=B", "--env", "C=D=E", "--root", "/r",
+                   "--timeout", "1.5", "--timing", "--trace-syscalls", "prog"});
+    CHECK(options.memory_mib == 64);
+    CHECK(options.vcpus == 2);
+    CHECK(options.env == Words{"A=B", "C=D=E"});
+    CHECK(options.root == "/r");
+    CHECK(options.timeout_s == "1.5");
+    CHECK(options.timing);
+    CHECK(options.trace_syscalls);
+    CHECK(options.program == "prog");
+}
+
+TEST_CASE("words after the program are the program's, whatever they look like") {
+    CHECK(parse_run({"prog", "--memory", "7", "-h", "--", "x"}).words ==
+          Words{"--memory", "7", "-h", "--", "x"});
+    CHECK(parse_run({"prog", "--memory", "7"}).memory_mib == 128);
+    CHECK(parse_run({"prog", "", " "}).words == Words{"", " "});
+    CHECK(parse_run({"run", "run"}).program == "run");
+}
+
+TEST_CASE("two dashes end the options") {
+    const RunOptions options = parse_run({"--timing", "--", "-odd", "--", "z"});
+    CHECK(options.timing);
+    CHECK(options.program == "-odd");
+    CHECK(options.words == Words{"--", "z"});
+    CHECK(parse_run({"--", "--"}).program == "--");
+}
+
+TEST_CASE("words that make no sense are refused") {
+    CHECK_THROWS_AS(parse_run({}), CliError);
+    CHECK_THROWS_AS(parse_run({"--"}), CliError);
+    CHECK_THROWS_AS(parse({"fly"}), CliError);
+    CHECK_THROWS_AS(parse({"--fly"}), CliError);
+    CHECK_THROWS_AS(parse_run({"--fly", "prog"}), CliError);
+    SUBCASE("memory") {
+        for (const char* size : {"0", "-1", "", "x", "1x", "1.5", "99999999999999999999"}) {
+            CHECK_THROWS_AS(parse_run({"--memory", size, "prog"}), CliError);
+        }
+        CHECK_THROWS_AS(parse_run({"--memory"}), CliError);
+    }
+    SUBCASE("vcpus") {
+        for (const char* count : {"-1", "", "x", "1.5", "18446744073709551616"}) {
+            CHECK_THROWS_AS(parse_run({"--vcpus", count, "prog"}), CliError);
+        }
+    }
+    SUBCASE("timeout") {
+        for (const char* seconds : {"0", "-1", "", "x", "nan", "1s"}) {
+            CHECK_THROWS_AS(parse_run({"--timeout", seconds, "prog"}), CliError);
+        }
+    }
+    SUBCASE("env") {
+        for (const char* word : {"", "A", "=B", "="}) {
+            CHECK_THROWS_AS(parse_run({"--env", word, "prog"}), CliError);
+        }
+    }
+}
+
+TEST_CASE("help and version are texts") {
+    CHECK(std::get<ShowText>(parse({"--version"})).text.starts_with("shoal "));
+    CHECK(std::get<ShowText>(parse({"--help"})).text.find("run") != std::string::npos);
+    CHECK(std::get<ShowText>(parse({})).text.find("run") != std::string::npos);
+    const std::string help = std::get<ShowText>(parse({"run", "--help"})).text;
+    for (const char* option : {"--memory", "--vcpus", "--env", "--root", "--timeout", "--timing",
+                               "--trace-syscalls", "PROGRAM"}) {
+        CHECK(help.find(option) != std::string::npos);
+    }
+}
+
+}  // namespace
+}  // namespace shoal::cli
