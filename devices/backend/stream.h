@@ -21,7 +21,7 @@ struct ReadResult {
 class InputStream {
 public:
     // Borrows `fd`. -1 is a stream that is at its end.
-    explicit InputStream(int fd) noexcept : fd_{fd} {}
+    constexpr explicit InputStream(int fd) noexcept : fd_{fd} {}
 
     // A read error counts as the end of the stream.
     [[nodiscard]] ReadResult try_read(std::span<std::byte> into) const noexcept;
@@ -34,7 +34,7 @@ private:
 class OutputStream {
 public:
     // Borrows `fd`. -1 swallows everything.
-    explicit OutputStream(int fd) noexcept : fd_{fd} {}
+    constexpr explicit OutputStream(int fd) noexcept : fd_{fd} {}
 
     // How many bytes were taken; 0 when the descriptor would block. After a write error (a closed
     // pipe, a full disk) everything is swallowed, so that the guest is not stuck: see failed().

@@ -5,12 +5,30 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "devices/abi/address_map.h"
+#include "devices/virtio/console.h"
+#include "devices/virtio/mmio_transport.h"
 #include "vmm/machine/boot_registers.h"
 
 namespace shoal::vmm {
 
-struct Machine::VirtioConsole {};
+// A console, its interrupt line and its registers.
+struct Machine::VirtioConsole {
+    VirtioConsole(const machine::GuestMemory& memory, legacy::IoApic& ioapic,
+                  const host::EventFd& wake)
+        : device{streams, wake}, irq{ioapic, abi::virtio_first_gsi}, transport{device, memory, irq} {}
+
+    static constexpr std::array<virtio::ConsolePortStreams, 2> streams{{
+        {backend::InputStream{STDIN_FILENO}, backend::OutputStream{STDOUT_FILENO}},
+        {backend::InputStream{-1}, backend::OutputStream{STDERR_FILENO}},
+    }};
+
+    virtio::Console device;
+    legacy::IoApic::Line irq;
+    virtio::MmioTransport transport;
+};
 
 std::uint64_t monotonic_us() noexcept {
     timespec now{};
@@ -42,6 +60,8 @@ Machine::Machine(const kvm::Kvm& kvm, const MachineConfig& config)
     std::vector<boot::VirtioMmioSlot> slots;
     if (config.console == Console::virtio) {
         add_virtio_console();
+        slots.push_back({machine::Gpa{abi::virtio_mmio_start}, abi::virtio_mmio_size,
+                         abi::virtio_first_gsi});
     }
     const boot::EntryPoint entry =
         boot::load(memory_, config.boot, {config.vcpu_count, slots});
@@ -71,7 +91,15 @@ void Machine::add_legacy_devices(const MachineConfig&) {
     loop_.add_stream(serial_);
 }
 
-void Machine::add_virtio_console() {}
+void Machine::add_virtio_console() {
+    console_ = std::make_unique<VirtioConsole>(memory_, ioapic_, loop_.wake());
+    mmio_.add(abi::virtio_mmio_start, abi::virtio_mmio_size, console_->transport);
+    loop_.on_event(console_->transport.notify_event(),
+                   [this] { console_->transport.process_queues(); });
+    for (std::size_t port = 0; port < console_->device.port_count(); ++port) {
+        loop_.add_stream(console_->device.client(port));
+    }
+}
 
 void Machine::make_vcpus(const MachineConfig& config, const boot::EntryPoint& entry) {
     for (std::uint32_t idx = 0; idx < config.vcpu_count; ++idx) {
@@ -101,6 +129,10 @@ Ending Machine::run() {
 
 void Machine::finish_output() noexcept {
     backend::drain_output(serial_);
+    if (console_) {
+        console_->transport.process_queues();
+        console_->device.finish();
+    }
 }
 
 void Machine::end(ExitCode code, std::string sentence) noexcept {

@@ -131,7 +131,8 @@ Result<Walk::Step> Walk::step(std::string_view name) {
         return arrive({}, name, current_);
     }
     const bool is_followed =
-        !is_last() || follow_ == FollowLast::yes || place_.trailing_slash == TrailingSlash::present;
+        !is_last() || follow_ == FollowLast::yes ||
+        (follow_ == FollowLast::no && place_.trailing_slash == TrailingSlash::present);
     if ((*found)->inode().type() == FileType::symlink && is_followed) {
         return follow_link(*found);
     }

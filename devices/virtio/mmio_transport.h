@@ -1,0 +1,83 @@
+// MmioTransport: a virtio device's registers in memory, version 2 (virtio 1.2, 4.2.2).
+//
+// Registers are accessed on vCPU threads, queues are processed on the event loop; the device's
+// mutex guards both. What the driver must not do is ignored, as if it had not been written.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "devices/abi/address_map.h"
+#include "devices/abi/virtio_mmio.h"
+#include "devices/host/event_fd.h"
+#include "devices/machine/bus_device.h"
+#include "devices/machine/guest_memory.h"
+#include "devices/machine/irq_line.h"
+#include "devices/virtio/device.h"
+#include "devices/virtio/queue.h"
+#include "devices/virtio/status.h"
+
+namespace shoal::virtio {
+
+class MmioTransport final : public machine::BusDevice, private Transport {
+public:
+    static constexpr std::uint64_t size_bytes = abi::virtio_mmio_size;
+    // A 32-bit write of any value here may go to notify_event() by an ioeventfd instead.
+    static constexpr auto notify_offset =
+        static_cast<std::uint64_t>(abi::virtio::MmioRegister::queue_notify);
+
+    // Borrows all three; the device is this transport's alone. Throws when the host has no eventfd.
+    MmioTransport(Device& device, const machine::GuestMemory& memory, machine::IrqLine& irq);
+
+    void read(std::uint64_t offset, std::span<std::byte> data) noexcept override;
+    void write(std::uint64_t offset, std::span<const std::byte> data) noexcept override;
+
+    // Signalled by the driver's notifications. Whoever waits for it drains it and then calls
+    // process_queues() on the event loop.
+    [[nodiscard]] const host::EventFd& notify_event() const noexcept { return notify_; }
+    void process_queues() noexcept;
+
+    // Why the device last stood still, for a message to the operator.
+    [[nodiscard]] std::optional<QueueError> last_error() const noexcept;
+
+private:
+    void used_buffers(Queue& queue) noexcept override;
+    void process_again() noexcept override { notify_.signal(); }
+    void config_changed() noexcept override;
+    void fail(QueueError error) noexcept override;
+
+    [[nodiscard]] std::uint32_t read_register(abi::virtio::MmioRegister which) const noexcept;
+    void write_register(abi::virtio::MmioRegister which, std::uint32_t value) noexcept;
+    void write_status(std::uint32_t value) noexcept;
+    void write_driver_features(std::uint32_t value) noexcept;
+    void write_queue_ready(std::uint32_t value) noexcept;
+    void write_address(machine::Gpa QueueLayout::*address, std::uint64_t mask,
+                       std::uint64_t bits) noexcept;
+    void reset() noexcept;
+    void activate() noexcept;
+    void interrupt(std::uint32_t reason) noexcept;
+    [[nodiscard]] std::uint64_t offered_features() const noexcept;
+    [[nodiscard]] bool is_active() const noexcept;
+    // The selected queue's layout while the driver may change it, else nullptr.
+    [[nodiscard]] QueueLayout* open_layout() noexcept;
+
+    Device& device_;
+    machine::IrqLine& irq_;
+    host::EventFd notify_;
+    std::vector<Queue> queues_;
+    std::vector<QueueLayout> layouts_;
+    Status status_ = Status::reset;
+    std::uint32_t trouble_ = 0;  // DEVICE_NEEDS_RESET, FAILED
+    std::uint32_t interrupt_status_ = 0;
+    std::uint32_t config_generation_ = 0;
+    std::uint32_t device_features_select_ = 0;
+    std::uint32_t driver_features_select_ = 0;
+    std::uint64_t driver_features_ = 0;
+    std::uint32_t queue_select_ = 0;
+    std::optional<QueueError> last_error_;
+};
+
+}  // namespace shoal::virtio
