@@ -74,7 +74,7 @@ def _():
                "INITRAMFS": initramfs}
         saved = shoal(*words, env=env)
         expect(saved.code == 0 and os.path.getsize(initramfs) > 0, str(saved))
-        result = run(["qemu-system-x86_64", "-M", "microvm,rtc=on", "-accel", "kvm", "-cpu", "host", "-m", "128",
+        result = run(["qemu-system-x86_64", "-M", "microvm,rtc=on", "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-m", "128",
                       "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
                       "-device", "isa-debug-exit,iobase=0x501,iosize=4", "-kernel", UNIKERNEL,
                       "-initrd", initramfs, "-append", f"console=ttyS0 quiet rdinit={words[0]}"],

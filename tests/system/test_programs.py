@@ -2,6 +2,7 @@
 import hashlib
 import os
 import random
+import shutil
 
 from harness import (BUSYBOX, PROGRAMS, Failure, expect, expect_same_as_host, shoal, shorten,
                      temporary_folder, test)
@@ -110,9 +111,13 @@ def _():
 @test("busybox ls -l of a --root")
 def _():
     with temporary_folder() as root:
-        make_tree(root)
-        expect_same_as_host(BUSYBOX, "ls", "-l", root=root)
-        expect_same_as_host(BUSYBOX, "ls", "-lanR", "folder", root=root)
+        make_tree(os.path.join(root, "tree"))
+        # The names of owners come from these.
+        os.mkdir(os.path.join(root, "etc"))
+        for name in ("passwd", "group"):
+            shutil.copyfile(f"/etc/{name}", os.path.join(root, "etc", name))
+        expect_same_as_host(BUSYBOX, "ls", "-l", "tree", root=root)
+        expect_same_as_host(BUSYBOX, "ls", "-lanR", "tree/folder", root=root)
 
 
 @test("files of a --root have their bytes, whatever their size")
@@ -205,17 +210,17 @@ def _():
 
 @test("hello in 128 MiB has under 1 MiB of guest memory resident")
 def _():
-    # The program waits for input while its microVM's memory is looked at.
+    # A program that prints a line and goes on, while its microVM's memory is looked at.
     import subprocess
     from harness import ENVIRONMENT, SHOAL
-    with subprocess.Popen([SHOAL, "run", "--memory", "128", "--", BUSYBOX, "sh", "-c",
-                           "echo hello; read line"], env=ENVIRONMENT, stdin=subprocess.PIPE,
+    with subprocess.Popen([SHOAL, "run", "--memory", "128", "--", PROGRAMS / "spin"],
+                          env=ENVIRONMENT, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE) as process:
         try:
-            expect(process.stdout.readline() == b"hello\n", "it did not say hello")
+            expect(process.stdout.readline() == b"spinning\n", "it did not say that it runs")
             resident = resident_guest_kib(process.pid)
         finally:
-            process.stdin.close()
+            process.kill()
             process.wait(timeout=10)
     if not resident < 1024:
         raise Failure(f"{resident} KiB are resident")

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 
 #include "devices/abi/address_map.h"
 #include "devices/virtio/console.h"
@@ -70,13 +71,18 @@ Machine::Machine(const kvm::Kvm& kvm, const MachineConfig& config)
     loop_.on_event(ending_.event(), [this] { loop_.stop(); });
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP}, [this](int number) {
         if (number == SIGINT) {
-            end(ExitCode::interrupted, "interrupted");
+            end(ExitCode::interrupted, "ended by SIGINT");
         } else {
-            end(ExitCode::terminated, "terminated by a signal");
+            end(ExitCode::terminated, number == SIGTERM ? "ended by SIGTERM" : "ended by SIGHUP");
         }
     });
     if (config.timeout) {
-        loop_.after(*config.timeout, [this] { end(ExitCode::timeout, "time limit reached"); });
+        const double seconds = std::chrono::duration<double>(*config.timeout).count();
+        std::array<char, 64> text;
+        std::snprintf(text.data(), text.size(), "the time limit of %g s is reached", seconds);
+        loop_.after(*config.timeout, [this, sentence = std::string{text.data()}] {
+            end(ExitCode::timeout, sentence);
+        });
     }
 }
 

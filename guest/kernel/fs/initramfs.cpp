@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include "guest/kernel/fs/hard_links.h"
 #include "guest/kernel/fs/pipe.h"
-#include "guest/kernel/fs/regular_file.h"
 #include "guest/kernel/fs/symlink.h"
 
 namespace shoal::guest {
@@ -13,67 +13,6 @@ namespace {
 std::string_view as_text(std::span<const std::byte> bytes) {
     // SAFETY: bytes seen as chars.
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-// The files with several names, by the numbers they had where they came from.
-class HardLinks {
-public:
-    // The slot of this file; empty if it comes for the first time.
-    Ref<RegularFile>& find(const CpioMember& member);
-    void clear() {
-        slots_.clear();
-        count_ = 0;
-    }
-
-private:
-    struct Slot {
-        std::uint32_t inode = 0;
-        std::uint32_t major = 0;
-        std::uint32_t minor = 0;
-        Ref<RegularFile> file{};
-    };
-
-    Slot& probe(std::uint32_t inode, std::uint32_t major, std::uint32_t minor);
-    void grow();
-
-    std::vector<Slot> slots_{};  // a power of two; at most half full
-    std::size_t count_ = 0;
-};
-
-HardLinks::Slot& HardLinks::probe(std::uint32_t inode, std::uint32_t major, std::uint32_t minor) {
-    // An odd multiplier spreads numbers that follow one another.
-    std::size_t at = (inode ^ major << 16 ^ minor << 24) * 0x9E3779B1U;
-    for (;; ++at) {
-        Slot& slot = slots_[at & (slots_.size() - 1)];
-        const bool is_same = slot.inode == inode && slot.major == major && slot.minor == minor;
-        if (!slot.file || is_same) {
-            return slot;
-        }
-    }
-}
-
-void HardLinks::grow() {
-    std::vector<Slot> old = std::move(slots_);
-    slots_ = std::vector<Slot>(old.empty() ? 16 : 2 * old.size());
-    for (Slot& slot : old) {
-        if (slot.file) {
-            probe(slot.inode, slot.major, slot.minor) = std::move(slot);
-        }
-    }
-}
-
-Ref<RegularFile>& HardLinks::find(const CpioMember& member) {
-    if (2 * (count_ + 1) > slots_.size()) {
-        grow();
-    }
-    Slot& slot = probe(member.inode, member.major, member.minor);
-    if (!slot.file) {
-        ++count_;
-        slot.inode = member.inode;
-        slot.major = member.major;
-        slot.minor = member.minor;
-    }
-    return slot.file;
 }
 
 class Unpacker {

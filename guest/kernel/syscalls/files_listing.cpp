@@ -131,8 +131,7 @@ std::int64_t read_link_at(FileContext& context, std::uint64_t directory, UserAdd
 }  // namespace
 
 std::int64_t sys_readlink(FileContext& context, const CallArguments& args) {
-    return read_link_at(context, static_cast<std::uint64_t>(at_working_directory), args[0], args[1],
-                        low32(args[2]));
+    return read_link_at(context, working_directory, args[0], args[1], low32(args[2]));
 }
 
 std::int64_t sys_readlinkat(FileContext& context, const CallArguments& args) {

@@ -7,8 +7,6 @@ using namespace files;
 
 namespace {
 
-constexpr auto working_directory = static_cast<std::uint64_t>(at_working_directory);
-
 std::int64_t change_directory(FileContext& context, const Result<EntryRef>& entry) {
     if (!entry) {
         return negative(entry.error());

@@ -95,7 +95,7 @@ Result<EntryRef> find_or_create(FileContext& context, const Place& place, std::u
     return place.entry;
 }
 
-FollowLast follow_of(std::uint32_t flags) {
+FollowLast follow_for_open(std::uint32_t flags) {
     const bool is_exclusive =
         (flags & open_flags::create) != 0 && (flags & open_flags::exclusive) != 0;
     return is_exclusive || (flags & open_flags::no_follow) != 0 ? FollowLast::no : FollowLast::yes;
@@ -111,7 +111,7 @@ std::int64_t open_at(FileContext& context, std::uint64_t directory, UserAddress 
         return negative(Errno::inval);
     }
     UserPath user_path;
-    const auto place = user_path.walk(context, directory, path, follow_of(flags));
+    const auto place = user_path.walk(context, directory, path, follow_for_open(flags));
     if (!place) {
         return negative(place.error());
     }
@@ -131,8 +131,6 @@ std::int64_t open_at(FileContext& context, std::uint64_t directory, UserAddress 
     }
     return result_of(context.table.add(*file, on_exec_of(flags)));
 }
-
-constexpr auto working_directory = static_cast<std::uint64_t>(at_working_directory);
 
 std::int64_t make_pipe_at(FileContext& context, UserAddress descriptors, std::uint32_t flags) {
     constexpr std::uint32_t known =

@@ -75,12 +75,6 @@ std::int64_t store_statx(UserAddress to, const Inode& inode) {
     return store(to, status);
 }
 
-FollowLast follow_of(std::uint32_t flags) {
-    return (flags & at_symlink_no_follow) != 0 ? FollowLast::no : FollowLast::yes;
-}
-
-constexpr auto working_directory = static_cast<std::uint64_t>(at_working_directory);
-
 std::int64_t stat_at(FileContext& context, std::uint64_t directory, UserAddress path,
                      UserAddress status, std::uint32_t flags) {
     if ((flags & ~(at_symlink_no_follow | at_no_automount | at_empty_path)) != 0) {

@@ -42,6 +42,13 @@ template <class T>
     return static_cast<std::uint32_t>(argument);
 }
 
+// Where a path starts if the call has no descriptor for it.
+inline constexpr auto working_directory = static_cast<std::uint64_t>(at_working_directory);
+
+[[nodiscard]] inline FollowLast follow_of(std::uint32_t flags) {
+    return (flags & at_symlink_no_follow) != 0 ? FollowLast::no : FollowLast::yes;
+}
+
 template <class T>
 [[nodiscard]] bool fetch(T& to, UserAddress from) {
     return copy_from_user(&to, from, sizeof to);

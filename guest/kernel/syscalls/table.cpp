@@ -220,6 +220,9 @@ void serve_syscall(Process& process, Registers& registers) {
     const Call* call = number < table_size ? table[number] : nullptr;
     const Arguments args{registers.rdi, registers.rsi, registers.rdx,
                          registers.r10, registers.r8,  registers.r9};
+    if (process.tracing == Tracing::on && (number == __NR_exit || number == __NR_exit_group)) {
+        trace(number, call, args, 0);  // it does not return
+    }
     const std::int64_t result =
         call == nullptr ? negative(Errno::nosys) : call->handler(process, args);
     registers.rax = static_cast<std::uint64_t>(result);

@@ -104,8 +104,12 @@ TEST_CASE("standard streams that are terminals are /dev/console") {
     FileSystem files{fake::now};
     Devices devices{files, console, fake::fill_random};
     FileTable table;
-    SUBCASE("all of them") { console.ttys = 7; }
-    SUBCASE("the errors alone") { console.ttys = 4; }
+    SUBCASE("all of them") {
+        console.ttys = 7;
+    }
+    SUBCASE("the errors alone") {
+        console.ttys = 4;
+    }
     REQUIRE(devices.populate());
     REQUIRE(devices.open_standard_streams(table));
     CHECK(table.find(2)->inode().type() == FileType::character_device);
