@@ -36,7 +36,8 @@ vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
 cli_srcs := $(wildcard controlplane/cli/*.cpp)
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
-GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp)
+GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
+	guest/kernel/syscalls/files*.cpp)
 unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 

@@ -37,6 +37,7 @@ TEST_CASE("descriptors are duplicated and flagged") {
     CHECK(program.call(sys_dup2, fd, -1) == -EBADF);
     CHECK(program.call(sys_dup3, fd, fd, 0) == -EINVAL);
     CHECK(program.call(sys_dup3, fd, 11, O_CLOEXEC) == 11);
+    CHECK(program.call(sys_fcntl, 11, F_GETFD) == FD_CLOEXEC);
     CHECK(program.call(sys_fcntl, fd, F_DUPFD, 10) == 12);
     CHECK(program.call(sys_fcntl, fd, F_DUPFD, 1 << 30) == -EINVAL);
     CHECK(program.call(sys_fcntl, fd, F_SETFL, O_NONBLOCK | O_WRONLY) == 0);
