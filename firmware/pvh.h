@@ -5,13 +5,9 @@
 
 #include "devices/machine/gpa.h"
 #include "devices/machine/guest_memory.h"
+#include "firmware/machine_layout.h"
 
 namespace shoal::firmware {
-
-struct InitrdPlace {
-    machine::Gpa start;
-    std::uint64_t size_bytes = 0;
-};
 
 // Writes start info, module list and memory map. `rsdp` may be 0: no ACPI.
 void write_pvh_start_info(const machine::GuestMemory& memory, machine::Gpa command_line,

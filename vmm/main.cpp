@@ -65,9 +65,8 @@ void check(const Options& options) {
     const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
     const std::uint64_t host_mib = pages * abi::page_size >> 20;
     if (options.memory_mib == 0 || options.memory_mib > host_mib) {
-        throw std::runtime_error("--memory " + std::to_string(options.memory_mib) +
-                                 ": give 1 to " + std::to_string(host_mib) +
-                                 " MiB, what this host has");
+        throw std::runtime_error("--memory " + std::to_string(options.memory_mib) + ": give 1 to " +
+                                 std::to_string(host_mib) + " MiB, what this host has");
     }
     if (options.vcpus == 0 || options.vcpus > abi::max_vcpus) {
         throw std::runtime_error("--vcpus " + std::to_string(options.vcpus) + ": give 1 to " +

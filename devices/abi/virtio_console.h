@@ -20,8 +20,12 @@ inline constexpr std::uint64_t config_max_ports_offset = 4;
 // Queues: 0 and 1 are port 0's, 2 and 3 the control queues, then two for each further port.
 inline constexpr std::uint32_t control_receive_queue = 2;
 inline constexpr std::uint32_t control_transmit_queue = 3;
-constexpr std::uint32_t receive_queue(std::uint32_t port) { return port == 0 ? 0 : 2 + 2 * port; }
-constexpr std::uint32_t transmit_queue(std::uint32_t port) { return receive_queue(port) + 1; }
+constexpr std::uint32_t receive_queue(std::uint32_t port) {
+    return port == 0 ? 0 : 2 + 2 * port;
+}
+constexpr std::uint32_t transmit_queue(std::uint32_t port) {
+    return receive_queue(port) + 1;
+}
 
 enum class Event : std::uint16_t {
     device_ready = 0,  // driver: value 1 is success

@@ -7,30 +7,30 @@ namespace shoal::abi::virtio {
 
 // Offsets; all are 32 bits wide. r, w: who may do what.
 enum class MmioRegister : std::uint64_t {
-    magic = 0x000,                    // r
-    version = 0x004,                  // r
-    device_id = 0x008,                // r
-    vendor_id = 0x00C,                // r
-    device_features = 0x010,          // r
-    device_features_select = 0x014,   // w
-    driver_features = 0x020,          // w
-    driver_features_select = 0x024,   // w
-    queue_select = 0x030,             // w
-    queue_size_max = 0x034,           // r
-    queue_size = 0x038,               // w
-    queue_ready = 0x044,              // rw
-    queue_notify = 0x050,             // w
-    interrupt_status = 0x060,         // r
-    interrupt_acknowledge = 0x064,    // w
-    status = 0x070,                   // rw
-    queue_descriptors_low = 0x080,    // w
-    queue_descriptors_high = 0x084,   // w
-    queue_driver_low = 0x090,         // w, the avail ring
-    queue_driver_high = 0x094,        // w
-    queue_device_low = 0x0A0,         // w, the used ring
-    queue_device_high = 0x0A4,        // w
-    config_generation = 0x0FC,        // r
-    config = 0x100,                   // the device's own, any width
+    magic = 0x000,                   // r
+    version = 0x004,                 // r
+    device_id = 0x008,               // r
+    vendor_id = 0x00C,               // r
+    device_features = 0x010,         // r
+    device_features_select = 0x014,  // w
+    driver_features = 0x020,         // w
+    driver_features_select = 0x024,  // w
+    queue_select = 0x030,            // w
+    queue_size_max = 0x034,          // r
+    queue_size = 0x038,              // w
+    queue_ready = 0x044,             // rw
+    queue_notify = 0x050,            // w
+    interrupt_status = 0x060,        // r
+    interrupt_acknowledge = 0x064,   // w
+    status = 0x070,                  // rw
+    queue_descriptors_low = 0x080,   // w
+    queue_descriptors_high = 0x084,  // w
+    queue_driver_low = 0x090,        // w, the avail ring
+    queue_driver_high = 0x094,       // w
+    queue_device_low = 0x0A0,        // w, the used ring
+    queue_device_high = 0x0A4,       // w
+    config_generation = 0x0FC,       // r
+    config = 0x100,                  // the device's own, any width
 };
 
 inline constexpr std::uint32_t mmio_magic = 0x7472'6976;  // "virt"

@@ -21,7 +21,7 @@ inline constexpr std::uint16_t indirect = 4;
 }  // namespace descriptor_flag
 
 struct UsedElement {
-    std::uint32_t id;  // head of the chain
+    std::uint32_t id;          // head of the chain
     std::uint32_t size_bytes;  // written by the device
 };
 static_assert(sizeof(UsedElement) == 8);
@@ -30,15 +30,23 @@ static_assert(sizeof(UsedElement) == 8);
 inline constexpr std::uint16_t avail_no_interrupt = 1;
 inline constexpr std::uint64_t avail_idx_offset = 2;
 inline constexpr std::uint64_t avail_ring_offset = 4;
-constexpr std::uint64_t avail_used_event_offset(std::uint64_t size) { return 4 + 2 * size; }
-constexpr std::uint64_t avail_bytes(std::uint64_t size) { return 6 + 2 * size; }
+constexpr std::uint64_t avail_used_event_offset(std::uint64_t size) {
+    return 4 + 2 * size;
+}
+constexpr std::uint64_t avail_bytes(std::uint64_t size) {
+    return 6 + 2 * size;
+}
 
 // The used ring: flags, idx, ring[size], avail_event.
 inline constexpr std::uint16_t used_no_notify = 1;
 inline constexpr std::uint64_t used_idx_offset = 2;
 inline constexpr std::uint64_t used_ring_offset = 4;
-constexpr std::uint64_t used_avail_event_offset(std::uint64_t size) { return 4 + 8 * size; }
-constexpr std::uint64_t used_bytes(std::uint64_t size) { return 6 + 8 * size; }
+constexpr std::uint64_t used_avail_event_offset(std::uint64_t size) {
+    return 4 + 8 * size;
+}
+constexpr std::uint64_t used_bytes(std::uint64_t size) {
+    return 6 + 8 * size;
+}
 
 inline constexpr std::uint64_t descriptor_table_alignment = 16;
 inline constexpr std::uint64_t avail_alignment = 2;

@@ -8,14 +8,14 @@ namespace {
 
 // Registers by offset; with the divisor latch open, 0 and 1 are the divisor.
 enum class Register : std::uint64_t {
-    data = 0,              // r: received byte, w: byte to send
-    interrupt_enable = 1,  // rw
+    data = 0,                      // r: received byte, w: byte to send
+    interrupt_enable = 1,          // rw
     interrupt_identification = 2,  // r; w: FIFO control
-    line_control = 3,      // rw
-    modem_control = 4,     // rw
-    line_status = 5,       // r
-    modem_status = 6,      // r
-    scratch = 7,           // rw
+    line_control = 3,              // rw
+    modem_control = 4,             // rw
+    line_status = 5,               // r
+    modem_status = 6,              // r
+    scratch = 7,                   // rw
 };
 
 constexpr std::uint8_t enable_received = 0x01;
@@ -214,8 +214,7 @@ bool Serial::wants_output() const noexcept {
 void Serial::on_input_ready() noexcept {
     std::array<std::byte, fifo_bytes> buffer;
     const std::scoped_lock lock{mutex_};
-    const backend::ReadResult result =
-        input_.try_read(std::span{buffer}.first(received_.room()));
+    const backend::ReadResult result = input_.try_read(std::span{buffer}.first(received_.room()));
     input_ended_ = result.status == backend::ReadStatus::end_of_file;
     for (std::size_t i = 0; i < result.size_bytes; ++i) {
         received_.push(buffer[i]);

@@ -2,38 +2,31 @@
 //
 // A port's input is read only once the driver has opened the port, and never beyond the buffers
 // that it gave. At the end of a port's input, after the last data, the driver is told that the port
-// closed. Without the multiport feature there is port 0, and no such message.
+// closed. Without the multiport feature there is port 0, always open, and no such message.
 // Streams are served on the event loop; the device's mutex guards everything.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "devices/abi/virtio_console.h"
 #include "devices/backend/stream.h"
 #include "devices/host/event_fd.h"
+#include "devices/virtio/console_control.h"
+#include "devices/virtio/console_port.h"
 #include "devices/virtio/device.h"
 
 namespace shoal::virtio {
 
-struct ConsolePortStreams {
-    backend::InputStream input;
-    backend::OutputStream output;
-};
-
-struct ConsoleMetrics {
-    std::uint64_t bytes_in = 0;
-    std::uint64_t bytes_out = 0;
-    std::uint64_t dropped_messages = 0;  // control messages beyond the limit
-};
-
 class Console final : public Device {
 public:
-    // `wake` makes the event loop ask the clients again what they want. Borrowed.
+    static constexpr std::size_t max_ports = 8;
+
+    // `wake` makes the event loop ask the clients again what they want. Borrowed. 1 to max_ports.
     Console(std::span<const ConsolePortStreams> ports, const host::EventFd& wake);
     ~Console() override;
 
@@ -41,11 +34,12 @@ public:
     [[nodiscard]] backend::StreamClient& client(std::size_t port) noexcept;
     [[nodiscard]] std::size_t port_count() const noexcept { return ports_.size(); }
 
-    // The guest has ended: takes what it had made available and writes it out, waiting for the
-    // streams as long as that takes.
+    // The guest has ended and no vCPU runs: takes what it had made available and writes it out,
+    // waiting for the streams as long as that takes.
     void finish() noexcept;
 
-    [[nodiscard]] const ConsoleMetrics& metrics() const noexcept { return metrics_; }
+    // Of all ports.
+    [[nodiscard]] ConsoleMetrics metrics() const noexcept;
 
     [[nodiscard]] std::uint32_t device_id() const noexcept override;
     [[nodiscard]] std::uint64_t features() const noexcept override;
@@ -60,25 +54,23 @@ public:
 
 private:
     class Port;
+    using Done = std::expected<void, QueueError>;
 
-    [[nodiscard]] std::expected<void, QueueError> read_control() noexcept;
-    [[nodiscard]] std::expected<void, QueueError> write_control() noexcept;
-    void answer(const abi::virtio::console::Control& message) noexcept;
-    void send(std::uint32_t port, abi::virtio::console::Event event, std::uint16_t value) noexcept;
-
-    [[nodiscard]] Queue* find_queue(std::uint32_t idx) const noexcept;
+    [[nodiscard]] Done process_all() noexcept;
+    [[nodiscard]] Done send_output(std::uint32_t port) noexcept;
+    [[nodiscard]] Done receive_input(std::uint32_t port) noexcept;
+    [[nodiscard]] Done read_control() noexcept;
+    [[nodiscard]] Done write_control() noexcept;
+    void end_turn(const Done& done) noexcept;
+    [[nodiscard]] ConsolePort::Progress finish_some(std::uint32_t port) noexcept;
+    [[nodiscard]] std::uint32_t wishes() const noexcept;
 
     const host::EventFd& wake_;
-    // Fails the transport when `done` is an error.
-    void finish_turn(const std::expected<void, QueueError>& done) noexcept;
-    [[nodiscard]] std::expected<void, QueueError> process_all() noexcept;
-
-    Transport* transport_ = nullptr;
     std::vector<std::unique_ptr<Port>> ports_;
-    std::span<Queue> queues_;  // empty while the device is not active
+    std::optional<ConsoleControl> control_;  // always there after construction
+    Transport* transport_ = nullptr;         // while the device is active
+    std::span<Queue> queues_;                // empty while it is not
     bool multiport_ = false;
-    std::deque<abi::virtio::console::Control> to_send_;
-    ConsoleMetrics metrics_;
 };
 
 }  // namespace shoal::virtio

@@ -36,9 +36,8 @@ volatile std::uint32_t& register_at(std::uint64_t base, MmioRegister offset) {
 
 bool VirtioConsole::is_at(const VirtioMmioPlace& place) {
     void* mapped = map_kernel_ram(place.base, page_size);
-    return mapped != nullptr &&
-           register_at(reinterpret_cast<std::uint64_t>(mapped), MmioRegister::device_id) ==
-               device_id::console;
+    return mapped != nullptr && register_at(reinterpret_cast<std::uint64_t>(mapped),
+                                            MmioRegister::device_id) == device_id::console;
 }
 
 VirtioConsole::VirtioConsole(const VirtioMmioPlace& place)
@@ -84,14 +83,12 @@ void VirtioConsole::negotiate() {
     reg(MmioRegister::status) = status::acknowledge;
     reg(MmioRegister::status) = status::acknowledge | status::driver;
     const std::uint32_t offered = reg(MmioRegister::device_features);
-    multiport_ =
-        (offered & console::feature_multiport) != 0 &&
-        *reinterpret_cast<volatile std::uint32_t*>(
-            registers_ + static_cast<std::uint64_t>(MmioRegister::config) +
-            console::config_max_ports_offset) >= port_count;
+    multiport_ = (offered & console::feature_multiport) != 0 &&
+                 *reinterpret_cast<volatile std::uint32_t*>(
+                     registers_ + static_cast<std::uint64_t>(MmioRegister::config) +
+                     console::config_max_ports_offset) >= port_count;
     if (multiport_) {
-        reg(MmioRegister::driver_features) =
-            static_cast<std::uint32_t>(console::feature_multiport);
+        reg(MmioRegister::driver_features) = static_cast<std::uint32_t>(console::feature_multiport);
     }
     reg(MmioRegister::driver_features_select) = 1;
     reg(MmioRegister::driver_features) = static_cast<std::uint32_t>(feature::version_1 >> 32);
@@ -225,7 +222,8 @@ std::size_t VirtioConsole::read(std::span<std::byte> to) {
     }
     const std::size_t arrived = std::min<std::size_t>(current_->size_bytes, receive_bytes);
     const std::size_t count = std::min(to.size(), arrived - current_at_);
-    const std::size_t offset = static_cast<std::size_t>(current_->slot % receive_slots) * receive_bytes;
+    const std::size_t offset =
+        static_cast<std::size_t>(current_->slot % receive_slots) * receive_bytes;
     std::memcpy(to.data(), receive_memory_ + offset + current_at_, count);
     current_at_ += count;
     if (current_at_ == arrived) {

@@ -38,14 +38,18 @@ bool is_write_execute(unsigned protection) {
 PhysicalRange initramfs_range;
 
 AddressSpace::AddressSpace() {
-    insert({NUB_STACK_TOP - stack_size, NUB_STACK_TOP, prot_read | prot_write, AreaKind::stack,
-            {}, 0});
+    insert({NUB_STACK_TOP - stack_size,
+            NUB_STACK_TOP,
+            prot_read | prot_write,
+            AreaKind::stack,
+            {},
+            0});
 }
 
 Area* AddressSpace::find_area(std::uint64_t address) {
-    const auto after = std::upper_bound(
-        areas_.begin(), areas_.end(), address,
-        [](std::uint64_t value, const Area& area) { return value < area.start; });
+    const auto after =
+        std::upper_bound(areas_.begin(), areas_.end(), address,
+                         [](std::uint64_t value, const Area& area) { return value < area.start; });
     if (after == areas_.begin() || (after - 1)->end <= address) {
         return nullptr;
     }
@@ -53,9 +57,8 @@ Area* AddressSpace::find_area(std::uint64_t address) {
 }
 
 bool AddressSpace::is_free(std::uint64_t start, std::uint64_t end) const {
-    return std::none_of(areas_.begin(), areas_.end(), [=](const Area& area) {
-        return area.start < end && start < area.end;
-    });
+    return std::none_of(areas_.begin(), areas_.end(),
+                        [=](const Area& area) { return area.start < end && start < area.end; });
 }
 
 bool AddressSpace::is_covered(std::uint64_t start, std::uint64_t end) const {
@@ -161,8 +164,7 @@ Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
 
 Result<void> AddressSpace::unmap(std::uint64_t address, std::uint64_t size_bytes) {
     const std::uint64_t size = page_up(size_bytes);
-    if (size == 0 || !is_page_aligned(address) || address > user_end ||
-        size > user_end - address) {
+    if (size == 0 || !is_page_aligned(address) || address > user_end || size > user_end - address) {
         return std::unexpected(Errno::inval);
     }
     remove(address, address + size);
@@ -253,16 +255,16 @@ Result<void> AddressSpace::discard(std::uint64_t address, std::uint64_t size_byt
 }
 
 std::uint64_t AddressSpace::set_break(std::uint64_t address) {
-    if (address < NUB_HEAP || address > heap_end || address - NUB_HEAP > physical_memory.total_bytes()) {
+    if (address < NUB_HEAP || address > heap_end ||
+        address - NUB_HEAP > physical_memory.total_bytes()) {
         return break_;
     }
     const std::uint64_t old_end = page_up(break_);
     const std::uint64_t new_end = page_up(address);
     if (new_end < old_end) {
         split_areas_at(new_end);
-        std::erase_if(areas_, [=](const Area& area) {
-            return area.start >= new_end && area.end <= old_end;
-        });
+        std::erase_if(
+            areas_, [=](const Area& area) { return area.start >= new_end && area.end <= old_end; });
         release_pages(new_end, old_end, PartialPage::clear);
     } else if (new_end > old_end) {
         Area* heap = find_area(old_end - 1);

@@ -30,8 +30,8 @@ struct Area {
     std::uint64_t end = 0;
     unsigned protection = prot_none;
     AreaKind kind = AreaKind::mapping;
-    InodeRef file;                   // empty: anonymous
-    std::uint64_t file_offset = 0;   // of `start`
+    InodeRef file;                  // empty: anonymous
+    std::uint64_t file_offset = 0;  // of `start`
 };
 
 enum class Placement {

@@ -133,8 +133,7 @@ FaultResult AddressSpace::resolve_anonymous(const Area& area, std::uint64_t page
     const std::size_t wanted = count_absent(page, std::min(area.end, page + window_size));
     std::size_t count = 0;
     void* memory = physical_memory.allocate_run(wanted, count);
-    if (memory == nullptr ||
-        !map_pages(page, physical_address(memory) | flags, count)) {
+    if (memory == nullptr || !map_pages(page, physical_address(memory) | flags, count)) {
         return FaultResult::out_of_memory;
     }
     return FaultResult::resolved;

@@ -9,8 +9,8 @@
 namespace shoal::guest {
 
 struct BootInfo {
-    std::span<char> command_line;              // a copy that may be rewritten
-    std::span<const std::byte> initramfs;      // where the loader put it
+    std::span<char> command_line;          // a copy that may be rewritten
+    std::span<const std::byte> initramfs;  // where the loader put it
 };
 
 // Reads hvm_start_info at this physical address, and gives the RAM that is free to

@@ -95,8 +95,8 @@ void enable_apic() {
 void start_clock() {
     clock_started = true;
     const CpuidResult signature = cpuid(kvm_leaf);
-    has_kvm_clock = signature.ebx == kvm_signature &&
-                    (cpuid(kvm_leaf + 1).eax & clocksource2_bit) != 0;
+    has_kvm_clock =
+        signature.ebx == kvm_signature && (cpuid(kvm_leaf + 1).eax & clocksource2_bit) != 0;
     tsc_at_start = read_tsc();
     if (!has_kvm_clock) {
         if (const CpuidResult frequency = cpuid(0x16); cpuid(0).eax >= 0x16 && frequency.eax != 0) {
@@ -106,8 +106,7 @@ void start_clock() {
     }
     shoal_nub_call(NUB_WRITE_MSR, msr_wall_clock, physical_address(&wall_clock));
     shoal_nub_call(NUB_WRITE_MSR, msr_system_time, physical_address(&system_time) | 1);
-    wall_clock_at_start_ns =
-        wall_clock.seconds * nanoseconds_per_second + wall_clock.nanoseconds;
+    wall_clock_at_start_ns = wall_clock.seconds * nanoseconds_per_second + wall_clock.nanoseconds;
 }
 
 std::uint64_t monotonic_ns() {
@@ -117,8 +116,8 @@ std::uint64_t monotonic_ns() {
     if (has_kvm_clock) {
         return kvm_clock_ns();
     }
-    return static_cast<std::uint64_t>(static_cast<Wide>(read_tsc() - tsc_at_start) *
-                                      1'000'000 / tsc_khz);
+    return static_cast<std::uint64_t>(static_cast<Wide>(read_tsc() - tsc_at_start) * 1'000'000 /
+                                      tsc_khz);
 }
 
 std::uint64_t realtime_ns() {
@@ -158,7 +157,7 @@ void enable_interrupt(std::uint32_t pin) {
     enable_apic();
     auto* registers =
         static_cast<volatile std::uint32_t*>(map_kernel_ram(abi::ioapic_start, page_size));
-    registers[0] = 0x10 + 2 * pin;  // I/O APIC: register select, then its data
+    registers[0] = 0x10 + 2 * pin;                 // I/O APIC: register select, then its data
     registers[4] = NUB_FIRST_DEVICE_VECTOR + pin;  // fixed, physical, edge, not masked
     registers[0] = 0x11 + 2 * pin;
     registers[4] = 0;  // to CPU 0

@@ -67,8 +67,8 @@ void push_list(StackWriter& stack, const std::vector<std::uint64_t>& pointers) {
 
 Result<Registers> make_initial_stack(AddressSpace& space, const LoadedProgram& program,
                                      const StartArguments& start) {
-    const std::uint64_t size = total_size(start.arguments) + total_size(start.environment) +
-                               start.path.size() + page_size;
+    const std::uint64_t size =
+        total_size(start.arguments) + total_size(start.environment) + start.path.size() + page_size;
     if (size > max_strings_bytes) {
         return std::unexpected(Errno::toobig);
     }

@@ -57,7 +57,8 @@ std::span<const std::byte> inflate_if_needed(std::span<const std::byte> archive)
     const auto inflated = inflate_gzip(archive, allocate_archive);
     shoal_nub_call(NUB_WRITE_MSR, msr_fs_base, 0);
     if (!inflated) {
-        fail_boot("the initramfs cannot be decompressed: ", inflated.error().reason, exit_not_found);
+        fail_boot("the initramfs cannot be decompressed: ", inflated.error().reason,
+                  exit_not_found);
     }
     initramfs_range = {physical_address(inflated->data()),
                        physical_address(inflated->data()) + inflated->size()};
@@ -84,8 +85,8 @@ std::vector<std::string_view> take_strings(const FileSystem& files, std::string_
 
 // Tells the VMM that the program is about to run.
 void mark_start() {
-    auto* timer = static_cast<volatile std::uint8_t*>(
-        map_kernel_ram(abi::boot_timer_start, page_size));
+    auto* timer =
+        static_cast<volatile std::uint8_t*>(map_kernel_ram(abi::boot_timer_start, page_size));
     *timer = abi::boot_timer_magic;
 }
 
@@ -101,9 +102,8 @@ Registers load(const CommandLine& command_line) {
         fail_boot("not a static x86-64 Linux program, or it does not fit the memory: ",
                   command_line.init, exit_not_executable);
     }
-    const auto registers =
-        make_initial_stack(self.memory, *program,
-                           {self.arguments, self.environment, command_line.init});
+    const auto registers = make_initial_stack(
+        self.memory, *program, {self.arguments, self.environment, command_line.init});
     if (!registers) {
         fail_boot("arguments and environment are larger than 1 MiB", {}, exit_not_executable);
     }
@@ -124,8 +124,7 @@ void start(std::uint64_t start_info) {
     Process& self = process();
     self.tracing = command_line.trace_syscalls == Asked::yes ? Tracing::on : Tracing::off;
 
-    const auto unpacked =
-        unpack_initramfs(file_system, devices, inflate_if_needed(boot.initramfs));
+    const auto unpacked = unpack_initramfs(file_system, devices, inflate_if_needed(boot.initramfs));
     if (!unpacked) {
         fail_boot("the initramfs is damaged: ", unpacked.error().reason, exit_not_found);
     }

@@ -22,9 +22,9 @@ public:
         if (value < 0) {
             *this << "-";
         }
-        return digits(value < 0 ? 0 - static_cast<std::uint64_t>(value)
-                                : static_cast<std::uint64_t>(value),
-                      10);
+        return digits(
+            value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value),
+            10);
     }
     Message& hex(std::uint64_t value) {
         *this << "0x";

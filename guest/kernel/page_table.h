@@ -32,7 +32,7 @@ enum class PageKind {
 // What the tables say of one address.
 struct PageEntry {
     PageKind kind = PageKind::absent;
-    std::uint64_t value = 0;        // the entry
+    std::uint64_t value = 0;            // the entry
     const std::uint64_t* at = nullptr;  // the leaf table's entry; nullptr without a leaf table
 
     [[nodiscard]] bool writable() const { return (value & NUB_PTE_WRITE) != 0; }

@@ -97,8 +97,9 @@ void* PhysicalMemory::allocate_large_page() {
     for (std::size_t i = 0; i < fresh_count_; ++i) {
         PhysicalRange& range = fresh_[i];
         // From the top, so that the bottom stays whole for small pages.
-        const std::uint64_t start =
-            range.end < large_page_size ? 0 : (range.end - large_page_size) & ~(large_page_size - 1);
+        const std::uint64_t start = range.end < large_page_size
+                                        ? 0
+                                        : (range.end - large_page_size) & ~(large_page_size - 1);
         if (start < range.start || start + large_page_size != range.end) {
             if (start < range.start || fresh_count_ == fresh_.size()) {
                 continue;

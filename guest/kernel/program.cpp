@@ -19,8 +19,7 @@ bool read_whole(const InodeRef& file, std::uint64_t offset, void* to, std::size_
 bool is_executable(const Elf64_Ehdr& header) {
     return std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
            header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB &&
-           header.e_machine == EM_X86_64 &&
-           (header.e_type == ET_EXEC || header.e_type == ET_DYN) &&
+           header.e_machine == EM_X86_64 && (header.e_type == ET_EXEC || header.e_type == ET_DYN) &&
            header.e_phentsize == sizeof(Elf64_Phdr) && header.e_phnum > 0 &&
            header.e_phnum <= max_program_headers;
 }
@@ -51,9 +50,9 @@ Result<void> map_segment(AddressSpace& space, const InodeRef& file, const Elf64_
     const std::uint64_t file_end = start + segment.p_filesz;
     const std::uint64_t end = start + segment.p_memsz;
     if (segment.p_filesz > 0) {
-        const auto mapped = space.map({page_down(start), file_end - page_down(start),
-                                       protection_of(segment), Placement::exclusive, file,
-                                       page_down(segment.p_offset)});
+        const auto mapped =
+            space.map({page_down(start), file_end - page_down(start), protection_of(segment),
+                       Placement::exclusive, file, page_down(segment.p_offset)});
         if (!mapped) {
             return std::unexpected(mapped.error());
         }
@@ -61,8 +60,8 @@ Result<void> map_segment(AddressSpace& space, const InodeRef& file, const Elf64_
     }
     const std::uint64_t bss = segment.p_filesz > 0 ? page_up(file_end) : page_down(start);
     if (page_up(end) > bss) {
-        const auto mapped = space.map({bss, page_up(end) - bss, protection_of(segment),
-                                       Placement::exclusive, {}, 0});
+        const auto mapped = space.map(
+            {bss, page_up(end) - bss, protection_of(segment), Placement::exclusive, {}, 0});
         if (!mapped) {
             return std::unexpected(mapped.error());
         }
@@ -104,8 +103,7 @@ Result<LoadedProgram> load_program(AddressSpace& space, const InodeRef& file) {
         }
         if (header.e_phoff >= segment.p_offset &&
             header.e_phoff - segment.p_offset < segment.p_filesz) {
-            program.program_headers =
-                base + segment.p_vaddr + (header.e_phoff - segment.p_offset);
+            program.program_headers = base + segment.p_vaddr + (header.e_phoff - segment.p_offset);
         }
         if (const auto mapped = map_segment(space, file, segment, base); !mapped) {
             return std::unexpected(mapped.error());

@@ -29,7 +29,8 @@ struct StartArguments {
 
 // Lays out the initial stack (System V ABI for x86-64, 3.4.1) and returns the first registers.
 // E2BIG when the words do not fit.
-[[nodiscard]] Result<Registers> make_initial_stack(AddressSpace& space, const LoadedProgram& program,
+[[nodiscard]] Result<Registers> make_initial_stack(AddressSpace& space,
+                                                   const LoadedProgram& program,
                                                    const StartArguments& start);
 
 }  // namespace shoal::guest

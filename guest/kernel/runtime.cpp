@@ -201,25 +201,25 @@ void operator delete[](void* pointer, std::size_t) noexcept {
 
 // libstdc++'s headers call these where hosted code would throw.
 namespace std {
-[[noreturn]] void __throw_length_error(const char* what) {
+void __throw_length_error(const char* what) {
     shoal::guest::panic(what);
 }
-[[noreturn]] void __throw_bad_alloc() {
+void __throw_bad_alloc() {
     shoal::guest::panic("out of memory");
 }
-[[noreturn]] void __throw_bad_array_new_length() {
+void __throw_bad_array_new_length() {
     shoal::guest::panic("out of memory");
 }
-[[noreturn]] void __throw_out_of_range_fmt(const char* what, ...) {
+void __throw_out_of_range_fmt(const char* what, ...) {
     shoal::guest::panic(what);
 }
-[[noreturn]] void __throw_logic_error(const char* what) {
+void __throw_logic_error(const char* what) {
     shoal::guest::panic(what);
 }
-[[noreturn]] void __throw_bad_optional_access() {
+void __throw_bad_optional_access() {
     shoal::guest::panic("empty optional");
 }
-[[noreturn]] void __glibcxx_assert_fail(const char* file, int line, const char*, const char*) {
+void __glibcxx_assert_fail(const char* file, int line, const char*, const char*) {
     shoal::guest::panic(file, static_cast<std::uint64_t>(line));
 }
 }  // namespace std

@@ -20,7 +20,7 @@ struct alignas(16) SignalFrame {
 };
 
 constexpr std::uint64_t red_zone_bytes = 128;
-constexpr std::uint64_t fpu_bytes = 512;  // FXSAVE area
+constexpr std::uint64_t fpu_bytes = 512;           // FXSAVE area
 constexpr std::uint64_t restorable_flags = 0xDD5;  // CF PF AF ZF SF TF DF OF
 constexpr std::uint64_t unblockable = 1ULL << (SIGKILL - 1) | 1ULL << (SIGSTOP - 1);
 
@@ -94,8 +94,7 @@ void Signals::deliver_fault(Registers& registers, const SignalInfo& info) {
 bool Signals::deliver_pending(Registers& registers) {
     bool changed = false;
     while ((pending_ & ~blocked_) != 0) {
-        const auto number =
-            static_cast<unsigned>(__builtin_ctzll(pending_ & ~blocked_)) + 1;
+        const auto number = static_cast<unsigned>(__builtin_ctzll(pending_ & ~blocked_)) + 1;
         pending_ &= ~bit(number);
         const std::uint64_t handler = action(number).handler;
         if (handler == 1 || (handler == 0 && is_ignored_by_default(number))) {
@@ -127,8 +126,8 @@ bool Signals::enter_handler(Registers& registers, const SignalInfo& info) {
     frame.return_address = chosen.restorer;
     save_registers(registers, frame.context.uc_mcontext.gregs);
     frame.context.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(fpu);
-    frame.context.uc_mcontext.gregs[REG_CSGSFS] =
-        NUB_USER_CS | static_cast<greg_t>(NUB_USER_SS) << 48;
+    frame.context.uc_mcontext.gregs[REG_CSGSFS] = NUB_USER_CS | static_cast<greg_t>(NUB_USER_SS)
+                                                                    << 48;
     frame.context.uc_mcontext.gregs[REG_CR2] = static_cast<greg_t>(info.address);
     std::memcpy(&frame.context.uc_sigmask, &blocked_, sizeof blocked_);
     frame.context.uc_stack.ss_sp = reinterpret_cast<void*>(stack_.address);
@@ -143,8 +142,9 @@ bool Signals::enter_handler(Registers& registers, const SignalInfo& info) {
     }
     std::memcpy(reinterpret_cast<void*>(at), &frame, sizeof frame);
 
-    blocked_ = (blocked_ | chosen.mask | ((chosen.flags & SA_NODEFER) != 0 ? 0 : bit(info.number))) &
-               ~unblockable;
+    blocked_ =
+        (blocked_ | chosen.mask | ((chosen.flags & SA_NODEFER) != 0 ? 0 : bit(info.number))) &
+        ~unblockable;
     registers.rdi = info.number;
     registers.rsi = at + offsetof(SignalFrame, info);
     registers.rdx = at + offsetof(SignalFrame, context);

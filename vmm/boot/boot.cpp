@@ -7,7 +7,13 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/host/check.h"
+#include "firmware/acpi.h"
+#include "firmware/device_tree.h"
+#include "firmware/gdt.h"
+#include "firmware/page_tables.h"
 #include "firmware/pvh.h"
+#include "firmware/zero_page.h"
+#include "vmm/boot/bzimage.h"
 #include "vmm/boot/elf.h"
 #include "vmm/boot/image_file.h"
 
@@ -43,7 +49,8 @@ firmware::InitrdPlace load_initrd(const machine::GuestMemory& memory, const std:
                                   machine::Gpa kernel_end, std::uint64_t highest_end) {
     const ImageFile file{"initrd", path};
     const std::uint64_t size = file.size_bytes();
-    const std::uint64_t end = std::min<std::uint64_t>(memory.regions()[0].bytes.size(), highest_end);
+    const std::uint64_t end =
+        std::min<std::uint64_t>(memory.regions()[0].bytes.size(), highest_end);
     const std::uint64_t room = end > kernel_end.value() ? end - kernel_end.value() : 0;
     const std::uint64_t start = size <= end ? (end - size) & ~(abi::page_size - 1) : 0;
     if (size > room || start < kernel_end.value()) {
@@ -55,24 +62,65 @@ firmware::InitrdPlace load_initrd(const machine::GuestMemory& memory, const std:
     return {machine::Gpa{start}, size};
 }
 
+struct Kernel {
+    EntryPoint entry;
+    machine::Gpa end;
+    std::uint64_t initrd_end;
+    setup_header header;
+};
+
+Kernel load_kernel(const machine::GuestMemory& memory, const std::string& path) {
+    const ImageFile file{"kernel", path};
+    if (is_elf(file)) {
+        const ElfKernel elf = load_elf(memory, file);
+        if (elf.pvh_entry) {
+            return {{Protocol::pvh, *elf.pvh_entry, machine::Gpa{abi::pvh_start_info}},
+                    elf.end,
+                    abi::ram_hole_start,
+                    {}};
+        }
+        return {{Protocol::linux64, elf.entry, machine::Gpa{abi::zero_page}},
+                elf.end,
+                abi::ram_hole_start,
+                firmware::make_setup_header()};
+    }
+    if (is_bzimage(file)) {
+        const BzImage image = load_bzimage(memory, file);
+        return {{Protocol::linux64, image.entry, machine::Gpa{abi::zero_page}},
+                image.end,
+                image.initrd_end,
+                image.header};
+    }
+    file.fail("is neither an ELF file nor a bzImage");
+}
+
 }  // namespace
 
 EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
-                const MachineShape& shape) {
-    const std::string command_line = with_devices(source.command_line, shape.virtio);
+                const MachineLayout& layout) {
+    const std::string command_line = with_devices(source.command_line, layout.virtio);
     write_command_line(memory, command_line);
-    const ImageFile file{"kernel", source.kernel_path};
-    if (!is_elf(file)) {
-        file.fail("is not an ELF file");
-    }
-    const ElfKernel kernel = load_elf(memory, file);
+    const Kernel kernel = load_kernel(memory, source.kernel_path);
     std::optional<firmware::InitrdPlace> initrd;
     if (source.initrd_path) {
-        initrd = load_initrd(memory, *source.initrd_path, kernel.end, abi::ram_hole_start);
+        initrd = load_initrd(memory, *source.initrd_path, kernel.end, kernel.initrd_end);
     }
-    firmware::write_pvh_start_info(memory, machine::Gpa{abi::command_line}, initrd,
-                                   machine::Gpa{0});
-    return {Protocol::pvh, *kernel.pvh_entry, machine::Gpa{abi::pvh_start_info}};
+    const machine::Gpa rsdp = firmware::write_acpi_tables(memory, layout);
+    const std::uint32_t tree_bytes =
+        firmware::write_device_tree(memory, layout, command_line, initrd);
+    switch (kernel.entry.protocol) {
+        case Protocol::pvh:
+            firmware::write_pvh_start_info(memory, machine::Gpa{abi::command_line}, initrd, rsdp);
+            break;
+        case Protocol::linux64:
+            firmware::write_gdt(memory);
+            firmware::write_page_tables(memory);
+            firmware::write_zero_page(
+                memory, {kernel.header, static_cast<std::uint32_t>(command_line.size()), initrd,
+                         rsdp, tree_bytes});
+            break;
+    }
+    return kernel.entry;
 }
 
 }  // namespace shoal::boot

@@ -7,12 +7,12 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <stdexcept>
 #include <string>
 
 #include "devices/machine/gpa.h"
 #include "devices/machine/guest_memory.h"
+#include "firmware/machine_layout.h"
 
 namespace shoal::boot {
 
@@ -28,17 +28,8 @@ struct BootSource {
     std::string command_line;
 };
 
-// A virtio-mmio device, as the guest is told of it.
-struct VirtioMmioSlot {
-    machine::Gpa start;
-    std::uint64_t size_bytes = 0;
-    std::uint32_t gsi = 0;
-};
-
-struct MachineShape {
-    std::uint32_t vcpu_count = 1;
-    std::span<const VirtioMmioSlot> virtio;
-};
+using firmware::MachineLayout;
+using firmware::VirtioMmioSlot;
 
 enum class Protocol {
     pvh,      // 32-bit protected mode, no paging, ebx: boot_info is hvm_start_info
@@ -53,6 +44,6 @@ struct EntryPoint {
 
 // Throws BootError, and std::system_error when the host cannot read a file.
 [[nodiscard]] EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
-                              const MachineShape& shape);
+                              const MachineLayout& layout);
 
 }  // namespace shoal::boot

@@ -10,9 +10,9 @@
 namespace shoal::boot {
 
 struct ElfKernel {
-    machine::Gpa entry;                    // e_entry
+    machine::Gpa entry;                     // e_entry
     std::optional<machine::Gpa> pvh_entry;  // from the note XEN_ELFNOTE_PHYS32_ENTRY
-    machine::Gpa end;                      // past the last segment, bss included
+    machine::Gpa end;                       // past the last segment, bss included
 };
 
 [[nodiscard]] bool is_elf(const ImageFile& file);

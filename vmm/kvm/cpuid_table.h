@@ -32,9 +32,7 @@ public:
     }
 
     // SAFETY: the vector is large enough for head and entries, and aligned for both.
-    [[nodiscard]] CpuidHead* head() noexcept {
-        return reinterpret_cast<CpuidHead*>(words_.data());
-    }
+    [[nodiscard]] CpuidHead* head() noexcept { return reinterpret_cast<CpuidHead*>(words_.data()); }
     [[nodiscard]] std::span<kvm_cpuid_entry2> entries() noexcept {
         return {reinterpret_cast<kvm_cpuid_entry2*>(words_.data() + 1), head()->entry_count};
     }

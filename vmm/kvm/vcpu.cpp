@@ -90,8 +90,8 @@ Exit Vcpu::decode() const noexcept {
                               run_.bytes().subspan(run.io.data_offset, size)};
         }
         case KVM_EXIT_MMIO: {
-            const auto direction = run.mmio.is_write != 0 ? MmioAccess::Direction::write
-                                                          : MmioAccess::Direction::read;
+            const auto direction =
+                run.mmio.is_write != 0 ? MmioAccess::Direction::write : MmioAccess::Direction::read;
             return MmioAccess{direction, run.mmio.phys_addr,
                               std::as_writable_bytes(std::span{run.mmio.data}).first(run.mmio.len)};
         }

@@ -3,6 +3,7 @@
 #include "vmm/machine/boot_registers.h"
 
 #include "devices/abi/address_map.h"
+#include "firmware/gdt.h"
 
 namespace shoal::vmm {
 namespace {
@@ -19,7 +20,7 @@ enum class CodeSize { bits32, bits64 };
 kvm_segment code_segment(CodeSize size) {
     kvm_segment segment{};
     segment.limit = 0xFFFF'FFFF;
-    segment.selector = 0x10;
+    segment.selector = firmware::code_selector;
     segment.type = 11;  // execute, read, accessed
     segment.present = 1;
     segment.s = 1;
@@ -32,7 +33,7 @@ kvm_segment code_segment(CodeSize size) {
 kvm_segment data_segment() {
     kvm_segment segment{};
     segment.limit = 0xFFFF'FFFF;
-    segment.selector = 0x18;
+    segment.selector = firmware::data_selector;
     segment.type = 3;  // read, write, accessed
     segment.present = 1;
     segment.s = 1;
@@ -58,7 +59,7 @@ void set_boot_registers(kvm::Vcpu& vcpu, const boot::EntryPoint& entry) {
     special.ds = special.es = special.fs = special.gs = special.ss = data_segment();
     special.tr = task_segment();
     special.gdt.base = is_linux ? abi::gdt_start : 0;
-    special.gdt.limit = is_linux ? 0x2F : 0;
+    special.gdt.limit = is_linux ? firmware::gdt_limit : 0;
     special.idt.base = 0;
     special.idt.limit = 0;
     special.cr0 = cr0_protected | cr0_extension_type;

@@ -52,12 +52,12 @@ void EventLoop::on_signals(std::initializer_list<int> numbers, std::function<voi
     for (const int number : numbers) {
         signals_.add(number);
     }
-    signals_.async_wait([handler = std::move(handler)](const boost::system::error_code& error,
-                                                       int number) {
-        if (!error) {
-            handler(number);
-        }
-    });
+    signals_.async_wait(
+        [handler = std::move(handler)](const boost::system::error_code& error, int number) {
+            if (!error) {
+                handler(number);
+            }
+        });
 }
 
 void EventLoop::after(std::chrono::nanoseconds delay, std::function<void()> handler) {

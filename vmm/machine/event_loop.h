@@ -45,8 +45,7 @@ private:
         bool output_always_ready = false;
     };
 
-    void wait_for(boost::asio::posix::stream_descriptor& descriptor,
-                  std::function<void()> handler);
+    void wait_for(boost::asio::posix::stream_descriptor& descriptor, std::function<void()> handler);
     void watch(int fd, std::uint32_t events, bool& always_ready);
     void serve_streams();
     void arm_streams();

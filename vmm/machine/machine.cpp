@@ -19,7 +19,9 @@ namespace shoal::vmm {
 struct Machine::VirtioConsole {
     VirtioConsole(const machine::GuestMemory& memory, legacy::IoApic& ioapic,
                   const host::EventFd& wake)
-        : device{streams, wake}, irq{ioapic, abi::virtio_first_gsi}, transport{device, memory, irq} {}
+        : device{streams, wake},
+          irq{ioapic, abi::virtio_first_gsi},
+          transport{device, memory, irq} {}
 
     static constexpr std::array<virtio::ConsolePortStreams, 2> streams{{
         {backend::InputStream{STDIN_FILENO}, backend::OutputStream{STDOUT_FILENO}},
@@ -61,11 +63,10 @@ Machine::Machine(const kvm::Kvm& kvm, const MachineConfig& config)
     std::vector<boot::VirtioMmioSlot> slots;
     if (config.console == Console::virtio) {
         add_virtio_console();
-        slots.push_back({machine::Gpa{abi::virtio_mmio_start}, abi::virtio_mmio_size,
-                         abi::virtio_first_gsi});
+        slots.push_back(
+            {machine::Gpa{abi::virtio_mmio_start}, abi::virtio_mmio_size, abi::virtio_first_gsi});
     }
-    const boot::EntryPoint entry =
-        boot::load(memory_, config.boot, {config.vcpu_count, slots});
+    const boot::EntryPoint entry = boot::load(memory_, config.boot, {config.vcpu_count, slots});
     make_vcpus(config, entry);
 
     loop_.on_event(ending_.event(), [this] { loop_.stop(); });

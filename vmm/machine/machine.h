@@ -27,8 +27,8 @@ namespace shoal::vmm {
 // What stdin, stdout and stderr of the process lead to in the guest.
 enum class Console {
     none,
-    serial,   // the serial port; stderr is ours
-    virtio,   // stdin and stdout: port 0; stderr: port 1
+    serial,  // the serial port; stderr is ours
+    virtio,  // stdin and stdout: port 0; stderr: port 1
 };
 
 struct MachineConfig {

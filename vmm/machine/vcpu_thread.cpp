@@ -105,7 +105,8 @@ VcpuThread::Wish VcpuThread::wait_for_wish() noexcept {
     std::unique_lock lock{mutex_};
     is_running_ = false;
     changed_.notify_all();
-    changed_.wait(lock, [this] { return wish_ == Wish::stop || (wish_ == Wish::run && !is_over_); });
+    changed_.wait(lock,
+                  [this] { return wish_ == Wish::stop || (wish_ == Wish::run && !is_over_); });
     is_running_ = wish_ == Wish::run;
     vcpu_.clear_kick();
     return wish_;
@@ -161,19 +162,18 @@ void VcpuThread::handle(const kvm::Exit& exit) {
     is_over_ = true;
     if (std::holds_alternative<kvm::Shutdown>(exit)) {
         surroundings_.ending.set({static_cast<int>(ExitCode::triple_fault),
-                                  "the guest triple-faulted at RIP " +
-                                      hex(vcpu_.registers().rip) + " on vCPU " +
-                                      std::to_string(idx_)});
+                                  "the guest triple-faulted at RIP " + hex(vcpu_.registers().rip) +
+                                      " on vCPU " + std::to_string(idx_)});
     } else if (const auto* error = std::get_if<kvm::InternalError>(&exit)) {
         report(*error);
     } else if (const auto* entry = std::get_if<kvm::FailedEntry>(&exit)) {
-        surroundings_.ending.set({static_cast<int>(ExitCode::kvm_failure),
-                                  "the CPU refused to enter the guest, hardware reason " +
-                                      hex(entry->hardware_reason)});
+        surroundings_.ending.set(
+            {static_cast<int>(ExitCode::kvm_failure),
+             "the CPU refused to enter the guest, hardware reason " + hex(entry->hardware_reason)});
     } else if (const auto* unknown = std::get_if<kvm::UnknownExit>(&exit)) {
-        surroundings_.ending.set({static_cast<int>(ExitCode::kvm_failure),
-                                  "KVM returned with unknown exit reason " +
-                                      std::to_string(unknown->reason)});
+        surroundings_.ending.set(
+            {static_cast<int>(ExitCode::kvm_failure),
+             "KVM returned with unknown exit reason " + std::to_string(unknown->reason)});
     } else {
         surroundings_.ending.set(
             {static_cast<int>(ExitCode::kvm_failure), "the guest halted for ever"});

@@ -46,7 +46,7 @@ std::int64_t sys_mmap(Process& process, const Arguments& args) {
         return negative(Errno::inval);
     }
     MapRequest request{address, size, static_cast<unsigned>(protection) & 7, Placement::anywhere,
-                       {}, 0};
+                       {},      0};
     if ((flags & MAP_FIXED_NOREPLACE) != 0) {
         request.placement = Placement::exclusive;
     } else if ((flags & MAP_FIXED) != 0) {

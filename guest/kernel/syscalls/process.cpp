@@ -112,8 +112,7 @@ std::int64_t sys_getrusage(Process&, const Arguments& args) {
     rusage usage{};
     const std::uint64_t ns = monotonic_ns();
     usage.ru_utime.tv_sec = static_cast<time_t>(ns / nanoseconds_per_second);
-    usage.ru_utime.tv_usec =
-        static_cast<suseconds_t>(ns % nanoseconds_per_second / 1000);
+    usage.ru_utime.tv_usec = static_cast<suseconds_t>(ns % nanoseconds_per_second / 1000);
     return give(args[1], usage);
 }
 

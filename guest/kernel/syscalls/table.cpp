@@ -31,7 +31,10 @@ struct Call {
     Handler* handler;
 };
 
-#define CALL(name, handler) Call{__NR_##name, #name, handler}
+#define CALL(name, handler)         \
+    Call {                          \
+        __NR_##name, #name, handler \
+    }
 
 constexpr Call calls[] = {
     // Reading and writing

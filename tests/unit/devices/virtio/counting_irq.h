@@ -9,7 +9,7 @@ class CountingIrq final : public machine::IrqLine {
 public:
     void raise() noexcept override { ++count_; }
     // How often since the last call.
-    [[nodiscard]] int take() noexcept {
+    int take() noexcept {
         const int count = count_;
         count_ = 0;
         return count;

@@ -1,0 +1,65 @@
+// The devices of a register or two: exit device, keyboard controller, boot timer.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <vector>
+
+#include "devices/legacy/boot_timer.h"
+#include "devices/legacy/exit_device.h"
+#include "devices/legacy/i8042.h"
+
+namespace shoal::legacy {
+namespace {
+
+template <typename... Bytes>
+std::array<std::byte, sizeof...(Bytes)> bytes(Bytes... values) {
+    return {std::byte{static_cast<unsigned char>(values)}...};
+}
+
+void check_reads_zero(machine::BusDevice& device, std::uint64_t offset) {
+    auto data = bytes(0xAA, 0xAA, 0xAA, 0xAA);
+    device.read(offset, data);
+    CHECK(data == bytes(0, 0, 0, 0));
+}
+
+TEST_CASE("the exit device takes a code of any width as it is") {
+    std::vector<std::uint32_t> codes;
+    ExitDevice device{[&codes](std::uint32_t code) { codes.push_back(code); }};
+    check_reads_zero(device, 0);
+    device.write(0, bytes(7));
+    device.write(0, bytes(0x34, 0x12));
+    device.write(0, bytes(0xFF, 0xFF, 0xFF, 0xFF));
+    device.write(0, bytes(1, 0, 0, 0, 9, 9, 9, 9));
+    CHECK(codes == std::vector<std::uint32_t>{7, 0x1234, 0xFFFF'FFFF, 1});
+    SUBCASE("and nothing beside it") {
+        device.write(1, bytes(7));
+        device.write(3, bytes(7));
+        CHECK(codes.size() == 4);
+    }
+}
+
+TEST_CASE("the keyboard controller resets on its command only") {
+    int resets = 0;
+    I8042 device{[&resets] { ++resets; }};
+    check_reads_zero(device, 0);
+    check_reads_zero(device, 4);
+    device.write(4, bytes(0xFF));
+    device.write(0, bytes(0xFE));
+    CHECK(resets == 0);
+    device.write(4, bytes(0xFE));
+    CHECK(resets == 1);
+}
+
+TEST_CASE("the boot timer hears its number only") {
+    int boots = 0;
+    BootTimer device{[&boots] { ++boots; }};
+    check_reads_zero(device, 0);
+    device.write(0, bytes(122));
+    device.write(1, bytes(123));
+    CHECK(boots == 0);
+    device.write(0, bytes(123, 0, 0, 0));
+    CHECK(boots == 1);
+}
+
+}  // namespace
+}  // namespace shoal::legacy
