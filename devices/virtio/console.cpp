@@ -138,15 +138,15 @@ std::uint32_t Console::wishes() const noexcept {
 }
 
 Console::Done Console::process_all() noexcept {
-    if (const Done done = read_control(); !done) {
+    if (Done done = read_control(); !done) {
         return done;
     }
     for (std::uint32_t port = 0; port < ports_.size(); ++port) {
-        if (const Done done = send_output(port); !done) {
+        if (Done done = send_output(port); !done) {
             return done;
         }
         Queue& receive = queues_[console::receive_queue(port)];
-        if (const Done done = ports_[port]->bytes.prepare(receive); !done) {
+        if (Done done = ports_[port]->bytes.prepare(receive); !done) {
             return done;
         }
     }

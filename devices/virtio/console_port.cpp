@@ -83,7 +83,7 @@ std::expected<void, QueueError> ConsolePort::receive(Queue& receive) noexcept {
         metrics_.bytes_in += result.size_bytes;
         receive.push_used(receiving_->head, static_cast<std::uint32_t>(result.size_bytes));
         receiving_.reset();
-        if (const auto prepared = prepare(receive); !prepared) {
+        if (auto prepared = prepare(receive); !prepared) {
             return prepared;
         }
     }

@@ -113,7 +113,7 @@ std::expected<void, QueueError> Queue::collect(std::uint16_t head, Collected& so
         if ((descriptor.flags & flag::indirect) != 0) {
             return collect_indirect(descriptor, so_far);
         }
-        if (const auto added = add_segment(descriptor, so_far); !added) {
+        if (auto added = add_segment(descriptor, so_far); !added) {
             return added;
         }
         if ((descriptor.flags & flag::next) == 0) {
@@ -147,7 +147,7 @@ std::expected<void, QueueError> Queue::collect_indirect(const abi::virtio::Descr
         if ((descriptor.flags & flag::indirect) != 0) {
             return std::unexpected(QueueError::bad_indirect_table);
         }
-        if (const auto added = add_segment(descriptor, so_far); !added) {
+        if (auto added = add_segment(descriptor, so_far); !added) {
             return added;
         }
         if ((descriptor.flags & flag::next) == 0) {
@@ -200,15 +200,16 @@ bool Queue::should_interrupt() noexcept {
         return false;
     }
     const std::uint16_t before = std::exchange(signalled_used_, next_used_);
-    // Pairs with the driver's barrier between asking for an interrupt and looking at the used index
-    // for the last time (2.7.7.1): with both, one of the two sees what the other wrote.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    // The index once more, now in one order with what is loaded below. Pairs with the driver's
+    // barrier between asking for an interrupt and looking at the used index for the last time
+    // (2.7.7.1): one of the two sees what the other wrote.
+    word(used_, abi::virtio::used_idx_offset).store(next_used_, std::memory_order_seq_cst);
     if (has_feature(abi::virtio::feature::event_idx)) {
         const std::uint16_t used_event = word(avail_, abi::virtio::avail_used_event_offset(size_))
-                                             .load(std::memory_order_relaxed);
+                                             .load(std::memory_order_seq_cst);
         return abi::virtio::passes_event(used_event, next_used_, before);
     }
-    return (word(avail_, 0).load(std::memory_order_relaxed) & abi::virtio::avail_no_interrupt) == 0;
+    return (word(avail_, 0).load(std::memory_order_seq_cst) & abi::virtio::avail_no_interrupt) == 0;
 }
 
 void Queue::suppress_notifications() noexcept {
@@ -222,16 +223,16 @@ bool Queue::enable_notifications() noexcept {
     if (!is_ready()) {
         return false;
     }
+    // Store and load are in one order. Pairs with the driver's barrier between writing the avail
+    // index and looking whether the device wants a notification (2.7.13.4): one of the two sees
+    // what the other wrote.
     if (has_feature(abi::virtio::feature::event_idx)) {
         word(used_, abi::virtio::used_avail_event_offset(size_))
-            .store(next_avail_, std::memory_order_relaxed);
+            .store(next_avail_, std::memory_order_seq_cst);
     } else {
-        word(used_, 0).store(0, std::memory_order_relaxed);
+        word(used_, 0).store(0, std::memory_order_seq_cst);
     }
-    // Pairs with the driver's barrier between writing the avail index and looking whether the
-    // device wants a notification (2.7.13.4): one of the two sees what the other wrote.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    return word(avail_, abi::virtio::avail_idx_offset).load(std::memory_order_relaxed) !=
+    return word(avail_, abi::virtio::avail_idx_offset).load(std::memory_order_seq_cst) !=
            next_avail_;
 }
 

@@ -249,7 +249,8 @@ TEST_CASE("control messages that make no sense are ignored") {
            {0, Event{0xFFFF}, 1},
            {0, Event::port_add, 1}});
     SUBCASE("also when they are too short") {
-        f.rings[console::control_transmit_queue].offer_buffer(9, 0x80000, 7, 0);
+        f.rings[1].put(0x88000, std::uint64_t{1} << 48);  // device_ready 1
+        f.rings[console::control_transmit_queue].offer_buffer(9, 0x88000, 7, 0);
         f.notify(console::control_transmit_queue);
         CHECK(f.rings[console::control_transmit_queue].used_idx() == 7);
     }
@@ -483,6 +484,7 @@ TEST_CASE("more output than one call takes is written in several") {
     }
     f.notify(1);
     CHECK(ring.used_idx() == size);
+    CHECK(ring.used_flags() == 0);
     CHECK(f.output.read().size() == 1000 * size);
 }
 

@@ -319,6 +319,16 @@ TEST_CASE("after a malformed queue the device stands still until it is reset") {
     CHECK(f.ring.used_idx() == 1);
 }
 
+TEST_CASE("a driver that gave up half-way can only reset") {
+    Fixture f;
+    f.driver.reset_to_driver();
+    f.driver.write(Register::status, f.driver.status() | bits::failed);
+    f.driver.choose_features(feature::version_1);
+    CHECK(f.driver.status() == (static_cast<std::uint32_t>(Status::driver) | bits::failed));
+    f.driver.set_status(Status::reset);
+    CHECK(f.driver.status() == 0);
+}
+
 TEST_CASE("a driver that gave up can only reset") {
     Fixture f;
     f.start();
