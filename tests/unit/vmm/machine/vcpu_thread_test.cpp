@@ -1,0 +1,129 @@
+// A vCPU's thread under requests from others. Meant to run under ThreadSanitizer as well.
+#include "vmm/machine/vcpu_thread.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/vmm/kvm/tiny_guest.h"
+
+namespace shoal::vmm {
+namespace {
+
+using kvm::testing::open_kvm;
+using kvm::testing::TinyGuest;
+
+// Counts the guest's port writes.
+struct Counter final : machine::BusDevice {
+    void read(std::uint64_t, std::span<std::byte>) noexcept override {}
+    void write(std::uint64_t, std::span<const std::byte>) noexcept override {
+        count.fetch_add(1);
+        count.notify_all();
+    }
+    void wait_for_more() const {
+        const std::uint64_t seen = count.load();
+        count.wait(seen);
+    }
+    std::atomic<std::uint64_t> count = 0;
+};
+
+// A guest that writes to a port for ever.
+struct Rig {
+    explicit Rig(const kvm::Kvm& kvm) : guest{kvm, {0xE6, 0x80, 0xEB, 0xFC}} {
+        install_kick_signal();
+        ports.add(0x80, 1, counter);
+        thread.emplace(0, guest.make_vcpu(), VcpuSurroundings{ports, mmio, ending});
+    }
+    TinyGuest guest;
+    Counter counter;
+    Bus ports;
+    Bus mmio;
+    EndingSlot ending;
+    std::optional<VcpuThread> thread;
+};
+
+TEST_CASE("a vCPU starts paused, runs when resumed, and stands still when paused") {
+    const auto kvm = open_kvm();
+    if (!kvm) {
+        return;
+    }
+    Rig rig{*kvm};
+    CHECK(rig.counter.count == 0);
+    rig.thread->resume();
+    rig.counter.wait_for_more();
+    rig.thread->pause();
+    const std::uint64_t paused_at = rig.counter.count;
+    rig.thread->pause();  // again is no harm
+    CHECK(rig.counter.count == paused_at);
+    rig.thread->resume();
+    rig.counter.wait_for_more();
+    CHECK(rig.counter.count > paused_at);
+    CHECK(!rig.ending.get());
+}
+
+TEST_CASE("pausing, resuming and stopping from many threads neither hangs nor races") {
+    const auto kvm = open_kvm();
+    if (!kvm) {
+        return;
+    }
+    Rig rig{*kvm};
+    std::vector<std::jthread> others;
+    for (int i = 0; i < 4; ++i) {
+        others.emplace_back([&rig, i] {
+            for (int turn = 0; turn < 200; ++turn) {
+                (turn + i) % 2 == 0 ? rig.thread->resume() : rig.thread->pause();
+            }
+        });
+    }
+    others.clear();
+    rig.thread->resume();
+    rig.counter.wait_for_more();
+    rig.thread->pause();
+    rig.thread.reset();
+}
+
+TEST_CASE("a vCPU that was never resumed can be stopped") {
+    const auto kvm = open_kvm();
+    if (!kvm) {
+        return;
+    }
+    Rig rig{*kvm};
+    rig.thread.reset();
+    CHECK(rig.counter.count == 0);
+}
+
+TEST_CASE("a triple fault is reported with RIP, and the thread can still be paused and stopped") {
+    const auto kvm = open_kvm();
+    if (!kvm) {
+        return;
+    }
+    TinyGuest guest{*kvm, {0x0F, 0x0B}};
+    install_kick_signal();
+    Bus ports;
+    Bus mmio;
+    EndingSlot ending;
+    VcpuThread thread{0, guest.make_vcpu(), {ports, mmio, ending}};
+    thread.resume();
+    while (!ending.get()) {
+        std::this_thread::yield();
+    }
+    thread.pause();
+    CHECK(ending.get()->code == static_cast<int>(ExitCode::triple_fault));
+    CHECK(ending.get()->sentence == "the guest triple-faulted at RIP 0x100000 on vCPU 0");
+}
+
+TEST_CASE("the first ending is the one that counts") {
+    EndingSlot slot;
+    CHECK(!slot.get());
+    CHECK(!slot.event().drain());
+    slot.set({7, "first"});
+    slot.set({8, "second"});
+    CHECK(slot.get()->code == 7);
+    CHECK(slot.event().drain());
+}
+
+}  // namespace
+}  // namespace shoal::vmm
