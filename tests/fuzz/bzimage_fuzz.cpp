@@ -1,4 +1,5 @@
-// Fuzzes the bzimage loader: it loads or throws BootError, and never touches what is not guest memory.
+// Fuzzes the bzimage loader: it loads or throws BootError, and never touches what is not guest
+// memory.
 #include "vmm/boot/bzimage.h"
 
 #include "tests/fuzz/image.h"

@@ -10,8 +10,8 @@ namespace {
 
 void require_within(std::string_view word, std::string_view text) {
     const bool is_default = word == "/init" || word.empty();
-    if (!is_default && (word.data() < text.data() ||
-                        word.data() + word.size() > text.data() + text.size())) {
+    if (!is_default &&
+        (word.data() < text.data() || word.data() + word.size() > text.data() + text.size())) {
         std::abort();
     }
 }

@@ -87,9 +87,10 @@ std::optional<Word> WordReader::next() {
     text_ = text_.subspan(end);
     const bool has_quoted_value =
         equals != 0 && equals + 1 < word.size() && word[equals + 1] == '"';
-    if ((is_quoted || has_quoted_value) && word.size() > equals + 2 && word.back() == '"') {
-        word = word.first(word.size() - 1);
-    } else if (is_quoted && equals == 0 && !word.empty() && word.back() == '"') {
+    // A quote that opened the word or its value closes at the end.
+    const bool is_value_closed = (is_quoted || has_quoted_value) && word.size() > equals + 2;
+    const bool is_word_closed = is_quoted && equals == 0 && !word.empty();
+    if ((is_value_closed || is_word_closed) && word.back() == '"') {
         word = word.first(word.size() - 1);
     }
     if (has_quoted_value) {

@@ -108,7 +108,7 @@ void FileSystem::remove_tree(std::string_view path) {
     if (!found || (*found)->parent() == nullptr) {
         return;
     }
-    EntryRef top = *found;
+    const EntryRef& top = *found;
     EntryRef current = top;
     while (top->is_linked()) {
         Directory* directory = current->inode().as_directory();

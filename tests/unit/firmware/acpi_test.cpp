@@ -62,9 +62,9 @@ struct Tables {
 };
 
 unsigned sum(std::span<const std::byte> bytes) {
-    return std::accumulate(bytes.begin(), bytes.end(), 0U, [](unsigned so_far, std::byte b) {
-               return so_far + std::to_integer<unsigned>(b);
-           }) &
+    return std::accumulate(
+               bytes.begin(), bytes.end(), 0U,
+               [](unsigned so_far, std::byte b) { return so_far + std::to_integer<unsigned>(b); }) &
            0xFF;
 }
 
@@ -106,7 +106,8 @@ TEST_CASE("the MADT has an entry for each vCPU and one for the I/O APIC") {
     const auto madt = tables.find("APIC");
     std::size_t cpus = 0;
     std::size_t io_apics = 0;
-    for (std::size_t at = 44; at + 1 < madt.size(); at += std::to_integer<std::size_t>(madt[at + 1])) {
+    for (std::size_t at = 44; at + 1 < madt.size();
+         at += std::to_integer<std::size_t>(madt[at + 1])) {
         cpus += madt[at] == std::byte{0} ? 1U : 0U;
         io_apics += madt[at] == std::byte{1} ? 1U : 0U;
         REQUIRE(madt[at + 1] != std::byte{0});

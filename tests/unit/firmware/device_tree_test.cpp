@@ -24,8 +24,8 @@ TEST_CASE("dtc reads the device tree, and it describes the machine") {
                                                  InitrdPlace{Gpa{0xF00000}, 0x1234});
     REQUIRE(size > 0);
     REQUIRE(size <= abi::device_tree_max_bytes);
-    const std::string source = testing::check_with(
-        "dtc -q -I dtb -O dts table.bin", *memory.slice(Gpa{abi::device_tree}, size));
+    const std::string source = testing::check_with("dtc -q -I dtb -O dts table.bin",
+                                                   *memory.slice(Gpa{abi::device_tree}, size));
     for (const char* expected :
          {"cpu@0", "cpu@1", "memory@0", "bootargs = \"console=ttyS0 \\\"a b\\\"\"",
           "linux,initrd-start = <0x00 0xf00000>", "linux,initrd-end = <0x00 0xf01234>",
@@ -36,8 +36,8 @@ TEST_CASE("dtc reads the device tree, and it describes the machine") {
 }
 
 TEST_CASE("the device tree of the largest machine fits its area") {
-    const std::vector<VirtioMmioSlot> many(
-        abi::max_virtio_devices, {Gpa{abi::virtio_mmio_start}, abi::virtio_mmio_size, 5});
+    const std::vector<VirtioMmioSlot> many(abi::max_virtio_devices,
+                                           {Gpa{abi::virtio_mmio_start}, abi::virtio_mmio_size, 5});
     std::vector<VirtioMmioSlot> slots = many;
     for (std::size_t i = 0; i < slots.size(); ++i) {
         slots[i].start = Gpa{abi::virtio_mmio_start + i * abi::virtio_mmio_size};

@@ -43,11 +43,21 @@ TEST_CASE("what nobody answers reads as all ones and is counted") {
     Recorder device;
     bus.add(0x100, 0x10, device);
     std::array<std::byte, 4> data{};
-    SUBCASE("before the first range") { bus.read(0xFC, data); }
-    SUBCASE("behind the last range") { bus.read(0x110, data); }
-    SUBCASE("across the end of a range") { bus.read(0x10E, data); }
-    SUBCASE("across the start of a range") { bus.read(0xFE, data); }
-    SUBCASE("at the end of the address space") { bus.read(UINT64_MAX - 1, data); }
+    SUBCASE("before the first range") {
+        bus.read(0xFC, data);
+    }
+    SUBCASE("behind the last range") {
+        bus.read(0x110, data);
+    }
+    SUBCASE("across the end of a range") {
+        bus.read(0x10E, data);
+    }
+    SUBCASE("across the start of a range") {
+        bus.read(0xFE, data);
+    }
+    SUBCASE("at the end of the address space") {
+        bus.read(UINT64_MAX - 1, data);
+    }
     CHECK(data[0] == std::byte{0xFF});
     CHECK(data[3] == std::byte{0xFF});
     CHECK(device.last_offset == UINT64_MAX);
