@@ -94,7 +94,8 @@ void VcpuThread::resume() noexcept {
 void VcpuThread::pause() noexcept {
     wish(Wish::pause);
     std::unique_lock lock{mutex_};
-    changed_.wait(lock, [this] { return !is_running_; });
+    // A thread that resumes the vCPU meanwhile has the last word: it may never stand still then.
+    changed_.wait(lock, [this] { return !is_running_ || wish_ == Wish::run; });
 }
 
 void VcpuThread::request_stop() noexcept {

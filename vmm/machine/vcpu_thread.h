@@ -28,7 +28,8 @@ public:
 
     void resume() noexcept;
     // Returns when the guest's code does not run any more; the access it last made is complete.
-    // Not to be called on the thread itself. Idempotent; a stopped vCPU counts as paused.
+    // Returns too when another thread calls resume() meanwhile. Not to be called on the thread
+    // itself. Idempotent; a stopped vCPU counts as paused.
     void pause() noexcept;
     // Asks the thread to end; does not wait.
     void request_stop() noexcept;
