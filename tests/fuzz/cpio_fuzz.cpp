@@ -1,5 +1,7 @@
 // Fuzzes the initramfs: cpio and gzip archives into the guest kernel's file system.
 #include <cstdlib>
+#include <memory>
+#include <vector>
 
 #include "guest/kernel/fs/gzip.h"
 #include "guest/kernel/fs/initramfs.h"
@@ -11,14 +13,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto* copy = static_cast<std::byte*>(std::aligned_alloc(4096, (size + 4096) & ~4095ULL));
     std::memcpy(copy, data, size);
     std::span<const std::byte> archive{copy, size};
-    void* inflated = nullptr;
+    static std::vector<std::unique_ptr<std::byte[]>> allocated;  // the guest never gives it back
+    allocated.clear();
     if (is_gzip(archive)) {
-        static void* allocated;
-        allocated = nullptr;
         const auto result = inflate_gzip(archive, [](std::size_t bytes) -> void* {
-            return bytes > 1 << 20 ? nullptr : allocated = std::malloc(bytes + 1);
+            if (bytes > 1 << 20) {
+                return nullptr;
+            }
+            return allocated.emplace_back(std::make_unique<std::byte[]>(bytes + 1)).get();
         });
-        inflated = allocated;
         archive = result ? *result : std::span<const std::byte>{};
     }
     {
@@ -28,7 +31,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fake::pages_left = 1000;
         static_cast<void>(unpack_initramfs(file_system, devices, archive));
     }
-    std::free(inflated);
     std::free(copy);
     return 0;
 }
