@@ -1,0 +1,53 @@
+// Reactor: tells the owner of a file descriptor when it is ready. One epoll set.
+//
+// The VMM's event loop dispatches it; a unit test dispatches its own.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstdint>
+
+#include "devices/host/unique_fd.h"
+
+namespace shoal::host {
+
+// Called on the thread that dispatches. `events` are epoll's bits.
+class EventHandler {
+public:
+    virtual ~EventHandler() = default;
+    virtual void on_events(std::uint32_t events) noexcept = 0;
+};
+
+class Reactor {
+public:
+    Reactor();
+
+    // Starts to watch `fd` for `events` (EPOLLIN, EPOLLOUT, EPOLLET, ...; 0: only errors and
+    // hang-ups). Borrows both until remove(). Any thread. Throws std::system_error: EPERM for what
+    // cannot be waited for, such as a regular file.
+    void add(int fd, std::uint32_t events, EventHandler& handler);
+    // Any thread; `fd` has been added.
+    void modify(int fd, std::uint32_t events, EventHandler& handler) noexcept;
+    // On the dispatching thread, or while nobody dispatches: `handler` is not called afterwards,
+    // also not for events that are already fetched.
+    void remove(int fd, EventHandler& handler) noexcept;
+
+    // Waits `timeout_ms` (-1: for ever) for events and calls their handlers, in several rounds
+    // while more come, but not without end. True when there was an event.
+    bool dispatch(int timeout_ms) noexcept;
+
+    // Readable when there is something to dispatch.
+    [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
+
+private:
+    bool dispatch_round(int timeout_ms) noexcept;
+
+    static constexpr unsigned max_rounds = 8;
+
+    UniqueFd epoll_;
+    std::array<epoll_event, 64> fetched_{};
+    std::size_t fetched_count_ = 0;  // not 0 while dispatching
+};
+
+}  // namespace shoal::host
