@@ -96,22 +96,29 @@ void AddressSpace::split_areas_at(std::uint64_t address) {
     upper.start = address;
     upper.file_offset += address - area->start;
     area->end = address;
-    insert(std::move(upper));
+    areas_.insert(areas_.begin() + position_of(address), std::move(upper));
 }
 
-void AddressSpace::insert(Area area) {
-    const auto at = std::upper_bound(
-        areas_.begin(), areas_.end(), area.start,
+// Where an area that starts at `start` belongs.
+std::ptrdiff_t AddressSpace::position_of(std::uint64_t start) const {
+    const auto after = std::upper_bound(
+        areas_.begin(), areas_.end(), start,
         [](std::uint64_t value, const Area& other) { return value < other.start; });
-    if (at != areas_.begin() && !area.file) {
-        Area& before = *(at - 1);
+    return after - areas_.begin();
+}
+
+// Neighbours that are alike become one.
+void AddressSpace::insert(Area area) {
+    const std::ptrdiff_t at = position_of(area.start);
+    if (at != 0 && !area.file) {
+        Area& before = *(areas_.begin() + at - 1);
         if (!before.file && before.end == area.start && before.protection == area.protection &&
             before.kind == area.kind && before.kind == AreaKind::mapping) {
-            before.end = area.end;  // neighbours that are alike become one
+            before.end = area.end;
             return;
         }
     }
-    areas_.insert(at, std::move(area));
+    areas_.insert(areas_.begin() + at, std::move(area));
 }
 
 void AddressSpace::remove(std::uint64_t start, std::uint64_t end) {

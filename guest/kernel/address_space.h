@@ -85,6 +85,7 @@ private:
     [[nodiscard]] std::uint64_t find_gap(std::uint64_t size_bytes, std::uint64_t alignment) const;
     [[nodiscard]] bool is_free(std::uint64_t start, std::uint64_t end) const;
     [[nodiscard]] bool is_covered(std::uint64_t start, std::uint64_t end) const;
+    [[nodiscard]] std::ptrdiff_t position_of(std::uint64_t start) const;
     void split_areas_at(std::uint64_t address);
     void insert(Area area);
     void remove(std::uint64_t start, std::uint64_t end);
