@@ -20,12 +20,17 @@ constexpr std::size_t control_offset = 3072;
 constexpr std::size_t control_receive_bytes = 32;  // a message and a short name
 constexpr std::size_t control_transmit_offset = control_offset + 512;
 
+std::byte* try_allocate(std::uint64_t size_bytes) {
+    return static_cast<std::byte*>(
+        physical_memory.allocate_contiguous((size_bytes + page_size - 1) / page_size));
+}
+
 std::byte* allocate(std::uint64_t size_bytes) {
-    void* memory = physical_memory.allocate_contiguous((size_bytes + page_size - 1) / page_size);
+    std::byte* memory = try_allocate(size_bytes);
     if (memory == nullptr) {
         panic("no memory for the console");
     }
-    return static_cast<std::byte*>(memory);
+    return memory;
 }
 
 volatile std::uint32_t& register_at(std::uint64_t base, MmioRegister offset) {
@@ -164,12 +169,22 @@ void VirtioConsole::wait_for_used(Virtqueue& queue) {
 
 std::uint16_t VirtioConsole::take_free_slot(Transmitter& transmitter) {
     constexpr std::uint32_t all = (1U << Virtqueue::size) - 1;
-    collect(transmitter);
-    while (transmitter.busy == all) {
+    for (collect(transmitter);; collect(transmitter)) {
+        if (transmitter.busy != all) {
+            const auto slot = static_cast<std::uint16_t>(std::countr_one(transmitter.busy));
+            std::byte*& buffer = transmitter.buffers[slot];
+            if (buffer == nullptr) {
+                buffer = try_allocate(transmit_bytes);
+            }
+            if (buffer != nullptr) {
+                return slot;
+            }
+            if (transmitter.busy == 0) {
+                panic("no memory for output");
+            }
+        }
         wait_for_used(transmitter.queue);
-        collect(transmitter);
     }
-    return static_cast<std::uint16_t>(std::countr_one(transmitter.busy));
 }
 
 void VirtioConsole::drain(Transmitter& transmitter) {
@@ -189,9 +204,6 @@ void VirtioConsole::write(std::uint32_t port, std::span<const std::byte> bytes) 
     Transmitter& transmitter = transmit_[chosen];
     while (!bytes.empty()) {
         const std::uint16_t slot = take_free_slot(transmitter);
-        if (transmitter.buffers[slot] == nullptr) {
-            transmitter.buffers[slot] = allocate(transmit_bytes);
-        }
         const auto piece = bytes.first(std::min<std::size_t>(bytes.size(), transmit_bytes));
         std::memcpy(transmitter.buffers[slot], piece.data(), piece.size());
         transmitter.queue.put(slot, physical_address(transmitter.buffers[slot]),

@@ -15,6 +15,7 @@ namespace shoal::guest {
 namespace {
 
 constexpr std::uint32_t max_memory_map_entries = 128;
+constexpr std::uint64_t kernel_reserve = 1ULL << 20;  // the console's buffers, small objects
 
 constinit std::array<char, abi::command_line_max_bytes> command_line{};
 
@@ -78,6 +79,7 @@ BootInfo read_boot_info(std::uint64_t start_info) {
         const std::uint64_t tables = total / 256;
         physical_memory.reserve_tables((tables + large_page_size - 1) & ~(large_page_size - 1));
     }
+    physical_memory.reserve_kernel(kernel_reserve);
     return result;
 }
 

@@ -34,12 +34,24 @@ void PhysicalMemory::reserve_tables(std::uint64_t bytes) {
     }
 }
 
+void PhysicalMemory::reserve_kernel(std::uint64_t bytes) {
+    if (const std::uint64_t start = take_fresh(bytes); start != 0) {
+        kernel_ = {start, start + bytes};
+    }
+}
+
+std::uint64_t PhysicalMemory::take(PhysicalRange& range, std::uint64_t bytes) {
+    const std::uint64_t start = range.start;
+    if (range.size() < bytes) {
+        return 0;
+    }
+    range.start += bytes;
+    return start;
+}
+
 std::uint64_t PhysicalMemory::take_fresh(std::uint64_t bytes) {
     for (std::size_t i = 0; i < fresh_count_; ++i) {
-        PhysicalRange& range = fresh_[i];
-        if (range.size() >= bytes) {
-            const std::uint64_t start = range.start;
-            range.start += bytes;
+        if (const std::uint64_t start = take(fresh_[i], bytes); start != 0) {
             free_ -= bytes;
             return start;
         }
@@ -82,7 +94,10 @@ void* PhysicalMemory::allocate_run(std::size_t wanted, std::size_t& count) {
 }
 
 void* PhysicalMemory::allocate_contiguous(std::size_t pages) {
-    const std::uint64_t at = take_fresh(pages * page_size);
+    std::uint64_t at = take_fresh(pages * page_size);
+    if (at == 0) {
+        at = take(kernel_, pages * page_size);
+    }
     return at == 0 ? nullptr : map_kernel_ram(at, pages * page_size);
 }
 

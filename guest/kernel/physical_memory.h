@@ -25,6 +25,9 @@ public:
     void add(PhysicalRange range);
     // Keeps `bytes` (a multiple of 2 MiB) of the last range for page tables. At boot only.
     void reserve_tables(std::uint64_t bytes);
+    // Keeps `bytes` back for allocate_contiguous(), the kernel's own needs, so that a program that
+    // took all memory can still be told so. At boot only, after the tables.
+    void reserve_kernel(std::uint64_t bytes);
 
     // All return nullptr when memory is gone. Pages are zeroed.
     [[nodiscard]] void* allocate_page();
@@ -48,12 +51,14 @@ private:
     };
 
     std::uint64_t take_fresh(std::uint64_t bytes);
+    static std::uint64_t take(PhysicalRange& range, std::uint64_t bytes);
 
     std::array<PhysicalRange, 16> fresh_{};  // never handed out, in address order
     std::size_t fresh_count_ = 0;
     FreePage* pages_ = nullptr;
     FreePage* large_pages_ = nullptr;
     PhysicalRange tables_{};
+    PhysicalRange kernel_{};
     std::uint64_t total_ = 0;
     std::uint64_t free_ = 0;
 };
