@@ -79,5 +79,5 @@ build/bench/programs/%: tests/bench/%.c | setup
 	@echo "  CC    $@"
 	@gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
 
-bench: all $(bench_programs)
+bench: all $(bench_programs) $(test_programs)
 	@tests/bench/run

@@ -13,7 +13,7 @@ def expect_shoal_refused(result, code, *pieces):
     expect(result.code == code, f"not exit code {code}: {result}")
 
 
-def elf(segments, elf_class=2, machine=62, entry=KERNEL_AT, with_note=True):
+def elf(segments, elf_class=2, machine=62, entry=KERNEL_AT, with_note=True, contents=b"\xf4" * 256):
     """An ELF kernel with a PVH note. Segments: (address, file size, memory size[, file offset])."""
     count = len(segments) + with_note
     note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", entry) if with_note else b""
@@ -28,7 +28,7 @@ def elf(segments, elf_class=2, machine=62, entry=KERNEL_AT, with_note=True):
         headers += struct.pack("<IIQQQQQQ", 4, 4, note_at, 0, 0, len(note), len(note), 4)
     header = struct.pack("<4sBBBB8xHHIQQQIHHHHHH", b"\x7fELF", elf_class, 1, 1, 0, 2, machine, 1, entry,
                          64, 0, 0, 64, 56, count, 64, 0, 0)
-    return header + headers + note + b"\xf4" * 256
+    return header + headers + note + contents
 
 
 def refuse_kernel(contents, *pieces, memory="16"):

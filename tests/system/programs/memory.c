@@ -1,0 +1,162 @@
+// Tries what memory allows. Without an argument: what Linux and Shoal do alike; with one, a single
+// thing that only Shoal refuses, or that must kill the program.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static sigjmp_buf back;
+static volatile int expecting;  // a fault now is one that was asked for
+static volatile uintptr_t fault_address;
+static volatile int handled;
+
+static void on_fault(int number, siginfo_t* info, void* context) {
+    (void)context;
+    if (!expecting) {
+        _exit(3);
+    }
+    expecting = 0;
+    fault_address = (uintptr_t)info->si_addr;
+    siglongjmp(back, number);
+}
+
+static void on_user(int number) {
+    handled += number;
+}
+
+static const char* name(int number) {
+    return number == 0 ? "fine" : number == SIGSEGV ? "SIGSEGV" : number == SIGBUS ? "SIGBUS" : "other";
+}
+
+static int try_read(volatile char* at) {
+    int number = sigsetjmp(back, 1);
+    if (number == 0) {
+        expecting = 1;
+        (void)*at;
+        expecting = 0;
+    }
+    return number;
+}
+
+static int try_write(volatile char* at) {
+    int number = sigsetjmp(back, 1);
+    if (number == 0) {
+        expecting = 1;
+        *at = 1;
+        expecting = 0;
+    }
+    return number;
+}
+
+static int try_call(char* at) {
+    int number = sigsetjmp(back, 1);
+    if (number == 0) {
+        expecting = 1;
+        ((void (*)(void))at)();
+        expecting = 0;
+    }
+    return number;
+}
+
+static char* map(size_t size, int protection) {
+    char* at = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) {
+        perror("mmap");
+        exit(2);
+    }
+    return at;
+}
+
+static void common(void) {
+    const size_t page = 4096;
+    const size_t large = 2 << 20;
+    char* code = map(page, PROT_READ | PROT_WRITE);
+    code[0] = (char)0xC3;  // ret
+    printf("call writable: %s\n", name(try_call(code)));
+    mprotect(code, page, PROT_READ | PROT_EXEC);
+    printf("call executable: %s\n", name(try_call(code)));
+    printf("write executable: %s\n", name(try_write(code)));
+    printf("at the right address: %d\n", fault_address == (uintptr_t)code);
+    mprotect(code, page, PROT_NONE);
+    printf("read nothing: %s\n", name(try_read(code)));
+    mprotect(code, page, PROT_READ);
+    printf("read again: %s %d\n", name(try_read(code)), code[0] == (char)0xC3);
+    munmap(code, page);
+    printf("read unmapped: %s\n", name(try_read(code)));
+
+    char* big = map(8 * large, PROT_READ | PROT_WRITE);
+    for (size_t i = 0; i < 8 * large; i += page) {
+        big[i] = (char)(i / page);
+    }
+    munmap(big + 3 * page, page);
+    mprotect(big + 4 * page, page, PROT_READ);
+    printf("hole: %s, neighbours %s %s, read-only %s\n", name(try_write(big + 3 * page)),
+           name(try_write(big + 2 * page)), name(try_write(big + 5 * page)), name(try_write(big + 4 * page)));
+    printf("kept: %d %d\n", big[4 * page] == 4, big[5 * large] == (char)(5 * large / page));
+    madvise(big + 4 * large, large, MADV_DONTNEED);
+    printf("discarded: %d\n", big[4 * large + 5 * page]);
+    char* moved = mremap(big + 4 * large, 4 * large, 32 * large, MREMAP_MAYMOVE);
+    printf("moved: %d %d\n", moved[large] == (char)(5 * large / page), moved[31 * large]);
+    munmap(moved, 32 * large);
+    // By the system call: musl's sbrk() refuses.
+    char* top = (char*)syscall(SYS_brk, 0);
+    printf("heap grows: %d\n", (char*)syscall(SYS_brk, top + (1 << 16)) == top + (1 << 16));
+    memset(top, 7, 1 << 16);
+    printf("heap shrinks: %d\n", (char*)syscall(SYS_brk, top) == top);
+    syscall(SYS_brk, top + (1 << 16));
+    printf("heap is zero again: %d\n", top[0] + top[(1 << 16) - 1]);
+
+    signal(SIGUSR1, on_user);
+    raise(SIGUSR1);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    raise(SIGUSR1);
+    printf("blocked: %d\n", handled == SIGUSR1);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    printf("delivered: %d\n", handled == 2 * SIGUSR1);
+    volatile double a = 1.5;
+    volatile double b = a * 2;
+    raise(SIGUSR1);
+    printf("floating point survives: %d\n", a * 2 == b);
+}
+
+int main(int argc, char** argv) {
+    const char* what = argc > 1 ? argv[1] : "";
+    if (*what == '\0') {
+        struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+        sigaction(SIGSEGV, &action, NULL);
+        sigaction(SIGBUS, &action, NULL);
+        common();
+    } else if (strcmp(what, "writable-and-executable") == 0) {
+        void* at = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        puts(at == MAP_FAILED ? "refused: Permission denied" + 0 * errno : "given");
+    } else if (strcmp(what, "nub") == 0) {
+        *(volatile char*)0x7F8000100000 = 1;
+    } else if (strcmp(what, "page-tables") == 0) {
+        *(volatile char*)0x7F80001F0000 = 1;
+    } else if (strcmp(what, "kernel-text") == 0) {
+        for (volatile char* at = (char*)0x7F8000110000;; at += 4096) {
+            *at = *at;  // some page of it is text or a table
+        }
+    } else if (strcmp(what, "port") == 0) {
+        __asm__ volatile("outb %b0, %w1" : : "a"(0xFE), "d"(0x64));
+    } else if (strcmp(what, "exhaust") == 0) {
+        for (;;) {
+            char* block = malloc(1 << 20);
+            if (block == NULL) {
+                return 0;
+            }
+            memset(block, 1, 1 << 20);
+        }
+    }
+    return 0;
+}
