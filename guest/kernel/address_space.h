@@ -6,7 +6,9 @@
 // One per microVM, one vCPU: no locks. User addresses are below user_end (page_table.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "guest/kernel/errno.h"
@@ -23,7 +25,7 @@ inline constexpr unsigned prot_execute = 4;
 
 enum class Access { read, write, execute };
 
-enum class AreaKind { mapping, heap, stack };
+enum class AreaKind { mapping, heap, stack, stubs };
 
 struct Area {
     std::uint64_t start = 0;
@@ -78,6 +80,13 @@ public:
     // Maps the pages of a file's area ahead of use, as far as that takes no copies.
     void prefetch(std::uint64_t address, std::uint64_t size_bytes);
 
+    // For the kernel's changes to the program's code (patch/syscall_patcher.h).
+    // The bytes at `address`, up to the end of the page, as the kernel may write them: of a file's
+    // executable page, which becomes the program's own. nullptr when it is no such page.
+    [[nodiscard]] std::byte* own_text(std::uint64_t address);
+    // Writes code between stubs_start and stubs_end. False when that place is not free.
+    [[nodiscard]] bool write_stub(std::uint64_t address, std::span<const std::byte> code);
+
     [[nodiscard]] const std::vector<Area>& areas() const { return areas_; }
 
 private:
@@ -94,9 +103,12 @@ private:
     FaultResult resolve_file(const Area& area, std::uint64_t page, Access access,
                              std::uint64_t window_end);
     FaultResult copy_page(const Area& area, std::uint64_t page, const PageEntry& shared);
+    [[nodiscard]] bool reserve_stubs();
+    [[nodiscard]] std::byte* stub_page(std::uint64_t page);
 
     std::vector<Area> areas_;  // by address, disjoint
     std::uint64_t break_ = NUB_HEAP;
+    bool has_stubs_ = false;
 };
 
 // RAM that holds the initramfs: never freed, so the program may map it as it is.

@@ -67,7 +67,18 @@ shoal_syscall_entry:
     lea rsp, shoal_kernel_stack_top[rip]
     push qword ptr saved_rsp[rip]
     push r11
-    push rcx
+    jmp 1f
+
+// From a stub that took a syscall's place (patch/syscall_site.h): as above, but the flags are still
+// the program's.
+    .globl shoal_patched_entry
+shoal_patched_entry:
+    mov saved_rsp[rip], rsp
+    lea rsp, shoal_kernel_stack_top[rip]
+    push qword ptr saved_rsp[rip]
+    pushfq
+    cld
+1:  push rcx
     SAVE_REGISTERS
     mov rdi, rsp
     call shoal_handle_syscall

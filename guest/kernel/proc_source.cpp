@@ -28,6 +28,9 @@ void write_area(Text& to, const Area& area) {
         case AreaKind::stack:
             to.add(" [stack]");
             break;
+        case AreaKind::stubs:
+            to.add(" [syscalls]");
+            break;
         case AreaKind::mapping:
             break;
     }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "guest/kernel/address_space.h"
+#include "guest/kernel/patch/syscall_patcher.h"
 #include "guest/kernel/registers.h"
 #include "guest/kernel/signals.h"
 #include "guest/kernel/syscalls/files.h"
@@ -19,6 +20,7 @@ struct Process {
 
     AddressSpace memory;
     Signals signals;
+    SyscallPatcher patcher;
     FileContext files;
     EntryRef executable;
     std::vector<std::string_view> arguments;

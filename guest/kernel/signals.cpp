@@ -125,6 +125,8 @@ bool Signals::enter_handler(Registers& registers, const SignalInfo& info) {
     SignalFrame frame{};
     frame.return_address = chosen.restorer;
     save_registers(registers, frame.context.uc_mcontext.gregs);
+    frame.context.uc_mcontext.gregs[REG_RIP] =
+        static_cast<greg_t>(process().patcher.program_address(registers.rip));
     frame.context.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(fpu);
     frame.context.uc_mcontext.gregs[REG_CSGSFS] = NUB_USER_CS | static_cast<greg_t>(NUB_USER_SS)
                                                                     << 48;

@@ -112,5 +112,8 @@ extern "C" void shoal_handle_trap(shoal::guest::Registers* registers) {
     if (registers->rip >= user_end) {
         panic("the kernel trapped at", registers->rip);
     }
+    if (vector == Vector::breakpoint && process().patcher.resolve_breakpoint(*registers)) {
+        return;
+    }
     process().signals.deliver_fault(*registers, signal_of(vector, registers->rip));
 }

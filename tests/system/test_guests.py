@@ -143,6 +143,14 @@ def _():
     expect(refused.code == 0 and refused.out == b"refused: Permission denied\n", str(refused))
 
 
+@test("system calls that happen often are found, changed, and work as before")
+def _():
+    inside = shoal(PROGRAMS / "syscalls")
+    outside = run([PROGRAMS / "syscalls"])
+    expect((inside.code, inside.out, inside.err) == (outside.code, outside.out, outside.err),
+           f"inside: {inside}; on the host: {outside}")
+
+
 @test("a program cannot write the page tables or the nub, nor use ports it was not given")
 def _():
     for what in ("page-tables", "nub", "kernel-text", "port"):

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "guest/kernel/message.h"
+#include "guest/kernel/patch/syscall_site.h"
 #include "guest/kernel/syscalls/files.h"
 
 namespace shoal::guest {
@@ -240,6 +241,9 @@ void serve_syscall(Process& process, Registers& registers) {
 extern "C" int shoal_handle_syscall(shoal::guest::Registers* registers) {
     using namespace shoal::guest;
     Process& self = process();
+    if (!is_stub_address(registers->rip)) {
+        self.patcher.note(self.memory, registers->rip);
+    }
     if (registers->rax == __NR_rt_sigreturn) {
         if (!self.signals.return_from_handler(*registers)) {
             die_of_signal(SIGSEGV);
