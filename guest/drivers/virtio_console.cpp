@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "guest/drivers/register_batch.h"
 #include "guest/kernel/clock.h"
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/panic.h"
@@ -55,21 +56,22 @@ VirtioConsole::VirtioConsole(const VirtioMmioPlace& place)
       control_transmit_{make_queue(4)},
       receive_memory_{allocate(std::uint64_t{receive_slots} * receive_bytes)} {
     negotiate();
-    start_queue(console::receive_queue(0), receive_);
-    start_queue(console::transmit_queue(0), transmit_[0].queue);
+    RegisterBatch batch{registers_};
+    start_queue(batch, console::receive_queue(0), receive_);
+    start_queue(batch, console::transmit_queue(0), transmit_[0].queue);
     if (multiport_) {
-        start_queue(console::control_receive_queue, control_receive_);
-        start_queue(console::control_transmit_queue, control_transmit_);
-        start_queue(console::transmit_queue(1), transmit_[1].queue);
+        start_queue(batch, console::control_receive_queue, control_receive_);
+        start_queue(batch, console::control_transmit_queue, control_transmit_);
+        start_queue(batch, console::transmit_queue(1), transmit_[1].queue);
     }
     for (std::uint16_t slot = 0; slot < receive_slots; ++slot) {
         receive_.put(slot, physical_address(receive_memory_) + slot * receive_bytes, receive_bytes,
                      Virtqueue::Direction::from_device);
     }
-    reg(MmioRegister::status) =
-        status::acknowledge | status::driver | status::features_ok | status::driver_ok;
+    batch.write(MmioRegister::status,
+                status::acknowledge | status::driver | status::features_ok | status::driver_ok);
     if (multiport_) {
-        open_ports();
+        open_ports(batch);
     }
 }
 
@@ -82,45 +84,46 @@ Virtqueue VirtioConsole::make_queue(std::uint32_t idx) {
     return {memory, physical_address(memory)};
 }
 
-// Registers are 0 after a reset, so the upper halves of addresses and of selectors need no write.
+// Registers are 0 after a reset, so selectors need no write at first.
 void VirtioConsole::negotiate() {
-    reg(MmioRegister::status) = 0;
-    reg(MmioRegister::status) = status::acknowledge;
-    reg(MmioRegister::status) = status::acknowledge | status::driver;
+    RegisterBatch batch{registers_};
+    batch.write(MmioRegister::status, 0);
+    batch.write(MmioRegister::status, status::acknowledge);
+    batch.write(MmioRegister::status, status::acknowledge | status::driver);
+    batch.flush();
     const std::uint32_t offered = reg(MmioRegister::device_features);
     multiport_ = (offered & console::feature_multiport) != 0 &&
                  *reinterpret_cast<volatile std::uint32_t*>(
                      registers_ + static_cast<std::uint64_t>(MmioRegister::config) +
                      console::config_max_ports_offset) >= port_count;
     if (multiport_) {
-        reg(MmioRegister::driver_features) = static_cast<std::uint32_t>(console::feature_multiport);
+        batch.write(MmioRegister::driver_features,
+                    static_cast<std::uint32_t>(console::feature_multiport));
     }
-    reg(MmioRegister::driver_features_select) = 1;
-    reg(MmioRegister::driver_features) = static_cast<std::uint32_t>(feature::version_1 >> 32);
-    reg(MmioRegister::status) = status::acknowledge | status::driver | status::features_ok;
+    batch.write(MmioRegister::driver_features_select, 1);
+    batch.write(MmioRegister::driver_features,
+                static_cast<std::uint32_t>(feature::version_1 >> 32));
+    batch.write(MmioRegister::status, status::acknowledge | status::driver | status::features_ok);
+    batch.flush();
     if ((reg(MmioRegister::status) & status::features_ok) == 0) {
         panic("the console refuses its features", offered);
     }
 }
 
-void VirtioConsole::start_queue(std::uint32_t idx, const Virtqueue& queue) {
-    reg(MmioRegister::queue_select) = idx;
-    reg(MmioRegister::queue_size) = Virtqueue::size;
-    const auto set = [this](MmioRegister low, MmioRegister high, std::uint64_t address) {
-        reg(low) = static_cast<std::uint32_t>(address);
-        if (address >> 32 != 0) {
-            reg(high) = static_cast<std::uint32_t>(address >> 32);
-        }
-    };
-    set(MmioRegister::queue_descriptors_low, MmioRegister::queue_descriptors_high,
-        queue.descriptors_address());
-    set(MmioRegister::queue_driver_low, MmioRegister::queue_driver_high, queue.avail_address());
-    set(MmioRegister::queue_device_low, MmioRegister::queue_device_high, queue.used_address());
-    reg(MmioRegister::queue_ready) = 1;
+void VirtioConsole::start_queue(RegisterBatch& batch, std::uint32_t idx, const Virtqueue& queue) {
+    batch.write(MmioRegister::queue_select, idx);
+    batch.write(MmioRegister::queue_size, Virtqueue::size);
+    batch.write_address(MmioRegister::queue_descriptors_low, MmioRegister::queue_descriptors_high,
+                        queue.descriptors_address());
+    batch.write_address(MmioRegister::queue_driver_low, MmioRegister::queue_driver_high,
+                        queue.avail_address());
+    batch.write_address(MmioRegister::queue_device_low, MmioRegister::queue_device_high,
+                        queue.used_address());
+    batch.write(MmioRegister::queue_ready, 1);
 }
 
 // The whole handshake in one notification: the ports' numbers are known.
-void VirtioConsole::open_ports() {
+void VirtioConsole::open_ports(RegisterBatch& batch) {
     std::byte* inbox = ring_memory_ + control_offset;
     for (std::uint16_t slot = 0; slot < Virtqueue::size; ++slot) {
         control_receive_.put(slot, physical_address(inbox) + slot * control_receive_bytes,
@@ -139,7 +142,9 @@ void VirtioConsole::open_ports() {
                               sizeof message, Virtqueue::Direction::to_device);
         ++slot;
     }
-    notify(console::control_transmit_queue, control_transmit_);
+    if (control_transmit_.needs_notify()) {
+        batch.write(MmioRegister::queue_notify, console::control_transmit_queue);
+    }
 }
 
 void VirtioConsole::notify(std::uint32_t idx, Virtqueue& queue) {

@@ -24,6 +24,8 @@ struct VirtioMmioPlace {
     std::uint32_t irq = 0;
 };
 
+class RegisterBatch;
+
 class VirtioConsole {
 public:
     // Whether a console is there. Costs a register access.
@@ -61,9 +63,9 @@ private:
 
     [[nodiscard]] volatile std::uint32_t& reg(abi::virtio::MmioRegister offset) const;
     [[nodiscard]] Virtqueue make_queue(std::uint32_t idx);
-    void start_queue(std::uint32_t idx, const Virtqueue& queue);
+    void start_queue(RegisterBatch& batch, std::uint32_t idx, const Virtqueue& queue);
     void negotiate();
-    void open_ports();
+    void open_ports(RegisterBatch& batch);
     void notify(std::uint32_t idx, Virtqueue& queue);
     void collect(Transmitter& transmitter);
     void drain(Transmitter& transmitter);

@@ -43,6 +43,8 @@ nub_breakpoint:
     je nub_wait
     cmp eax, NUB_DONATE
     je nub_donate
+    cmp eax, NUB_WRITE_DEVICES
+    je nub_write_devices
     cmp eax, NUB_FLUSH
     jne nub_refuse
 nub_flush:
@@ -207,6 +209,24 @@ nub_write_msr:
     shr rdx, 32
     wrmsr
     jmp nub_ok
+
+// rdi: NubWrites, rsi: how many.
+nub_write_devices:
+    movabs r10, offset NUB_DEVICES
+1:  test esi, esi
+    jz nub_ok
+    mov rax, [rdi]
+    mov rcx, rax
+    sub rcx, r10
+    shr rcx, 30
+    jnz nub_refuse
+    test al, 3
+    jnz nub_refuse
+    mov ecx, [rdi + 8]
+    mov [rax], ecx
+    add rdi, 16
+    dec esi
+    jmp 1b
 
 // An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt.
 nub_wait:

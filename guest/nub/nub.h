@@ -18,6 +18,7 @@
 // and the devices. It is the last PML4 slot of the lower canonical half, so that the same image
 // runs on KVM backends that keep the upper half for themselves.
 #define NUB_BASE 0x7F8000000000
+#define NUB_DEVICES 0x7F80C0000000  // where RAM ends below 4 GiB, and devices begin (1 GiB)
 #define NUB_IMAGE 0x100000         // physical load address of the image
 #define NUB_RESERVED_END 0x200000  // image and first page tables lie below; never remapped
 #define NUB_UPPER_TABLES 16        // pages for tables above the leaves
@@ -67,6 +68,10 @@
 // link(address, entry): the 2 MiB at `address` get a leaf table (entry 0), become one page (an
 // entry with NUB_PTE_LARGE) or cease to be one (entry 1). Refused besides as for set_leaves.
 #define NUB_LINK 5
+// write_devices(writes, count): stores 32-bit values in device registers, in this order. Where ring
+// 0 is emulated, an access from here costs a fifth of one from ring 3, which works all the same.
+// Refused: what is not aligned or not between NUB_DEVICES and 4 GiB.
+#define NUB_WRITE_DEVICES 6
 
 #define NUB_OK 0
 #define NUB_ENOMEM 1    // the pool is empty: donate and call again
@@ -93,6 +98,11 @@ struct NubTrapState {
     std::uint64_t rsp;
 };
 extern NubTrapState shoal_trap_state;
+
+struct NubWrite {
+    std::uint64_t address;  // virtual
+    std::uint64_t value;
+};
 
 std::uint64_t shoal_nub_call(std::uint64_t number, std::uint64_t a = 0, std::uint64_t b = 0,
                              std::uint64_t c = 0);

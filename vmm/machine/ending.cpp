@@ -9,6 +9,7 @@ void EndingSlot::set(Ending ending) noexcept {
     const std::scoped_lock lock{mutex_};
     if (!ending_) {
         ending_ = std::move(ending);
+        is_set_.store(true, std::memory_order_relaxed);
         event_.signal();
     }
 }

@@ -1,6 +1,7 @@
 // Ending: how a microVM came to its end. Each way has an exit code of its own.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -33,12 +34,14 @@ class EndingSlot {
 public:
     void set(Ending ending) noexcept;
     [[nodiscard]] std::optional<Ending> get() const noexcept;
+    [[nodiscard]] bool is_set() const noexcept { return is_set_.load(std::memory_order_relaxed); }
     // Signalled when there is one.
     [[nodiscard]] const host::EventFd& event() const noexcept { return event_; }
 
 private:
     mutable std::mutex mutex_;
     std::optional<Ending> ending_;
+    std::atomic<bool> is_set_ = false;
     host::EventFd event_;
 };
 

@@ -150,6 +150,8 @@ void VcpuThread::handle(const kvm::Exit& exit) {
                 surroundings_.ports.write(port->port, data);
             }
         }
+        // The guest may just have written to what ends it: it need not wait to be stopped.
+        is_over_ = surroundings_.ending.is_set();
         return;
     }
     if (const auto* access = std::get_if<kvm::MmioAccess>(&exit)) {
