@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <map>
@@ -94,10 +96,6 @@ vmm::MachineConfig machine_config(const Options& options) {
         config.boot.initrd_path = options.initrd;
     }
     config.boot.command_line = kernel_command_line(options);
-    if (options.timeout_seconds > 0) {
-        config.timeout = std::chrono::duration_cast<std::chrono::nanoseconds>(
-            std::chrono::duration<double>(options.timeout_seconds));
-    }
     return config;
 }
 
@@ -112,13 +110,37 @@ void print_timing(const vmm::Timing& timing, std::uint64_t start_us) {
                  since(timing.program_started_us), since(timing.ended_us));
 }
 
+// What ends the guest from outside.
+void watch_ends(vmm::EventLoop& loop, vmm::Machine& machine, double timeout_seconds) {
+    loop.on_signals({SIGTERM, SIGINT, SIGHUP}, [&machine](int number) {
+        if (number == SIGINT) {
+            machine.end(vmm::ExitCode::interrupted, "ended by SIGINT");
+        } else {
+            machine.end(vmm::ExitCode::terminated,
+                        number == SIGTERM ? "ended by SIGTERM" : "ended by SIGHUP");
+        }
+    });
+    if (timeout_seconds > 0) {
+        std::array<char, 64> sentence;
+        std::snprintf(sentence.data(), sentence.size(), "the time limit of %g s is reached",
+                      timeout_seconds);
+        const std::chrono::duration<double> limit{timeout_seconds};
+        loop.after(std::chrono::duration_cast<std::chrono::nanoseconds>(limit),
+                   [&machine, sentence] { machine.end(vmm::ExitCode::timeout, sentence.data()); });
+    }
+}
+
 int run(const Options& options, std::uint64_t start_us) {
     check(options);
     ::signal(SIGPIPE, SIG_IGN);
     vmm::install_kick_signal();
     const kvm::Kvm kvm;
-    vmm::Machine machine{kvm, machine_config(options)};
-    const vmm::Ending ending = machine.run();
+    vmm::EventLoop loop;
+    vmm::Machine machine{kvm, loop, machine_config(options)};
+    watch_ends(loop, machine, options.timeout_seconds);
+    machine.start();
+    loop.run();
+    const vmm::Ending ending = machine.finish();
     if (!ending.sentence.empty()) {
         std::fprintf(stderr, "shoal-vmm: %s\n", ending.sentence.c_str());
     }

@@ -46,4 +46,12 @@ void Vm::signal(std::uint64_t address, std::uint32_t data) const noexcept {
     ::ioctl(fd_.get(), KVM_SIGNAL_MSI, &message);
 }
 
+void Vm::add_ioeventfd(machine::Gpa address, const host::EventFd& event) {
+    kvm_ioeventfd wanted{};
+    wanted.addr = address.value();
+    wanted.len = sizeof(std::uint32_t);
+    wanted.fd = event.fd();
+    SHOAL_KVM_CALL(fd_.get(), KVM_IOEVENTFD, &wanted);
+}
+
 }  // namespace shoal::kvm

@@ -1,12 +1,14 @@
 // Vm: one virtual machine: its memory and interrupts.
 //
 // Call in this order, which is the fast one: memory, then local APICs, then vCPUs. A memory region
-// added after the APICs costs an SRCU grace period (4 to 11 ms). KVM's own I/O APIC and PIC, and
-// ioeventfds, cost one when the machine is torn down (12 ms), so there are none.
+// added after the APICs costs an SRCU grace period (4 to 11 ms). KVM's own I/O APIC and PIC cost
+// one when the machine is torn down (12 ms), so there are none; so do ioeventfds, so only machines
+// that live long have them.
 #pragma once
 
 #include <cstdint>
 
+#include "devices/host/event_fd.h"
 #include "devices/host/unique_fd.h"
 #include "devices/machine/gpa.h"
 #include "devices/machine/guest_memory.h"
@@ -24,6 +26,10 @@ public:
     void create_local_apics();
     // Delivers a message-signalled interrupt. Any thread.
     void signal(std::uint64_t address, std::uint32_t data) const noexcept;
+
+    // From now on a 32-bit write to `address` signals `event` without leaving the kernel. Borrows
+    // the event for the machine's life.
+    void add_ioeventfd(machine::Gpa address, const host::EventFd& event);
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const Kvm& kvm() const noexcept { return kvm_; }

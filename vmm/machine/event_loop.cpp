@@ -21,10 +21,34 @@ int duplicate(int fd) {
 
 }  // namespace
 
-EventLoop::EventLoop() : epoll_{host::check_os(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")} {
+EventLoop::EventLoop()
+    : reactor_descriptor_{context_, duplicate(reactor_.fd())},
+      epoll_{host::check_os(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")} {
+    wait_for_reactor();
     on_event(wake_, [this] { serve_streams(); });
     descriptors_.emplace_back(context_, duplicate(epoll_.get()));
     wait_for(descriptors_.back(), [this] { serve_streams(); });
+}
+
+// Once more; not while devices are paused.
+void EventLoop::wait_for_reactor() {
+    waits_for_reactor_ = true;
+    reactor_descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                   [this](const boost::system::error_code& error) {
+                                       waits_for_reactor_ = false;
+                                       if (!error && !devices_paused_) {
+                                           reactor_.dispatch(0);
+                                           wait_for_reactor();
+                                       }
+                                   });
+}
+
+void EventLoop::resume_devices() {
+    devices_paused_ = false;
+    if (!waits_for_reactor_) {
+        wait_for_reactor();
+    }
+    wake_.signal();
 }
 
 void EventLoop::wait_for(asio::posix::stream_descriptor& descriptor,
@@ -95,6 +119,9 @@ void EventLoop::serve_streams() {
     std::array<epoll_event, 16> events;
     while (::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0) > 0) {
     }
+    if (devices_paused_) {
+        return;
+    }
     for (const Stream& stream : streams_) {
         if (stream.client->wants_output()) {
             stream.client->on_output_ready();
@@ -129,6 +156,7 @@ void EventLoop::arm_streams() {
 void EventLoop::run() {
     wake_.signal();
     context_.run();
+    context_.restart();
 }
 
 }  // namespace shoal::vmm

@@ -1,6 +1,7 @@
 // EventLoop: the main thread's wait for everything that is not a vCPU: device queues, streams, the
-// end. Boost.Asio's io_context; streams have an epoll set of their own, because their descriptors
-// are borrowed and Asio would switch them to non-blocking mode for everybody who shares them.
+// API, the end. Boost.Asio's io_context; devices watch their descriptors with a host::Reactor,
+// which the loop dispatches. Streams have an epoll set of their own, because their descriptors are
+// borrowed and Asio would switch them to non-blocking mode for everybody who shares them.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -15,6 +16,7 @@
 
 #include "devices/backend/stream.h"
 #include "devices/host/event_fd.h"
+#include "devices/host/reactor.h"
 #include "devices/host/unique_fd.h"
 
 namespace shoal::vmm {
@@ -22,6 +24,15 @@ namespace shoal::vmm {
 class EventLoop {
 public:
     EventLoop();
+
+    // For the devices' descriptors.
+    [[nodiscard]] host::Reactor& reactor() noexcept { return reactor_; }
+    // For the API.
+    [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
+
+    // Between the two neither reactor nor streams are served. Idempotent.
+    void pause_devices() noexcept { devices_paused_ = true; }
+    void resume_devices();
 
     // Calls `handler` on the loop's thread whenever `event` is signalled. Borrows `event`.
     void on_event(const host::EventFd& event, std::function<void()> handler);
@@ -33,7 +44,7 @@ public:
     void add_stream(backend::StreamClient& client);
     [[nodiscard]] const host::EventFd& wake() const noexcept { return wake_; }
 
-    // Until stop().
+    // Until stop(), also if that was called before.
     void run();
     void stop() noexcept { context_.stop(); }
 
@@ -45,6 +56,7 @@ private:
         bool output_always_ready = false;
     };
 
+    void wait_for_reactor();
     void wait_for(boost::asio::posix::stream_descriptor& descriptor, std::function<void()> handler);
     void watch(int fd, std::uint32_t events, bool& always_ready);
     void serve_streams();
@@ -54,6 +66,10 @@ private:
     std::list<boost::asio::posix::stream_descriptor> descriptors_;
     boost::asio::signal_set signals_{context_};
     boost::asio::steady_timer timer_{context_};
+    host::Reactor reactor_;
+    boost::asio::posix::stream_descriptor reactor_descriptor_;
+    bool devices_paused_ = false;
+    bool waits_for_reactor_ = false;
     host::EventFd wake_;
     host::UniqueFd epoll_;
     std::vector<Stream> streams_;

@@ -1,11 +1,9 @@
-// Machine: the composition root of one microVM: memory, KVM, devices, vCPU threads, event loop.
+// Machine: the composition root of one microVM: memory, KVM, devices, vCPU threads.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "devices/legacy/boot_timer.h"
@@ -14,6 +12,7 @@
 #include "devices/legacy/ioapic.h"
 #include "devices/legacy/serial.h"
 #include "devices/machine/guest_memory.h"
+#include "devices/virtio/console.h"
 #include "vmm/boot/boot.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vm.h"
@@ -21,6 +20,7 @@
 #include "vmm/machine/ending.h"
 #include "vmm/machine/event_loop.h"
 #include "vmm/machine/vcpu_thread.h"
+#include "vmm/machine/virtio_devices.h"
 
 namespace shoal::vmm {
 
@@ -36,7 +36,12 @@ struct MachineConfig {
     std::uint32_t vcpu_count = 1;
     Console console = Console::serial;
     boot::BootSource boot;
-    std::optional<std::chrono::nanoseconds> timeout;
+};
+
+// A device that was opened before the machine was built.
+struct DeviceToAttach {
+    std::unique_ptr<virtio::Device> device;
+    Notification notification = Notification::ioeventfd;
 };
 
 // When things happened, on CLOCK_MONOTONIC; 0: not yet.
@@ -49,32 +54,41 @@ struct Timing {
 
 [[nodiscard]] std::uint64_t monotonic_us() noexcept;
 
+// All functions are called on the event loop's thread.
 class Machine {
 public:
-    // Builds everything; nothing runs yet. Throws with one sentence.
-    Machine(const kvm::Kvm& kvm, const MachineConfig& config);
+    // Builds everything; nothing runs yet. Throws with one sentence. Borrows `loop`, which stops
+    // when the guest has ended.
+    Machine(const kvm::Kvm& kvm, EventLoop& loop, const MachineConfig& config,
+            std::vector<DeviceToAttach> devices = {});
     ~Machine();
 
-    // Runs the guest on this thread's event loop until it ends. Everything that it had written to
-    // its console before has then been written out.
-    [[nodiscard]] Ending run();
+    // Once. The guest runs from here on, and the loop serves it; the machine outlives the loop's
+    // run.
+    void start();
+    // Idempotent. While paused neither vCPUs nor devices do anything.
+    void pause();
+    void resume();
+
+    // Ends the guest from outside, unless it has ended already: the loop stops.
+    void end(ExitCode code, std::string sentence) noexcept;
+    // After the loop has stopped. Everything that the guest had written to its console before is
+    // written out. If it has not ended by itself, it is as if end() had been called without a word.
+    [[nodiscard]] Ending finish();
 
     [[nodiscard]] const Timing& timing() const noexcept { return timing_; }
 
 private:
-    struct VirtioConsole;
-
-    void add_legacy_devices(const MachineConfig& config);
+    void add_legacy_devices();
     void add_virtio_console();
     void make_vcpus(const MachineConfig& config, const boot::EntryPoint& entry);
     void finish_output() noexcept;
-    void end(ExitCode code, std::string sentence) noexcept;
 
     Timing timing_;
+    EventLoop& loop_;
     machine::GuestMemory memory_;
     kvm::Vm vm_;
     EndingSlot ending_;
-    EventLoop loop_;
     Bus ports_;
     Bus mmio_;
     legacy::IoApic ioapic_;
@@ -83,7 +97,8 @@ private:
     legacy::I8042 i8042_;
     legacy::ExitDevice exit_device_;
     legacy::BootTimer boot_timer_;
-    std::unique_ptr<VirtioConsole> console_;
+    VirtioDevices virtio_;
+    virtio::Console* console_ = nullptr;              // one of virtio_
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // last: stopped before what they use goes
 };
 

@@ -1,0 +1,69 @@
+// Attaching virtio devices to the machine.
+#include "vmm/machine/virtio_devices.h"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "devices/abi/address_map.h"
+#include "devices/virtio/mmio_transport.h"
+
+namespace shoal::vmm {
+
+// A device with all that belongs to it. The transport goes before the device that it borrows.
+class VirtioDevices::Attachment final : public host::EventHandler {
+public:
+    Attachment(std::unique_ptr<virtio::Device> device, const firmware::VirtioMmioSlot& slot,
+               const VirtioSurroundings& surroundings)
+        : device_{std::move(device)},
+          irq_{surroundings.ioapic, slot.gsi},
+          transport_{*device_, surroundings.memory, irq_},
+          reactor_{surroundings.loop.reactor()} {
+        // Edge-triggered, so that nobody has to drain it.
+        reactor_.add(transport_.notify_event().fd(), EPOLLIN | EPOLLET, *this);
+    }
+    ~Attachment() override { reactor_.remove(transport_.notify_event().fd(), *this); }
+
+    void on_events(std::uint32_t) noexcept override { transport_.process_queues(); }
+
+    [[nodiscard]] virtio::MmioTransport& transport() noexcept { return transport_; }
+
+private:
+    std::unique_ptr<virtio::Device> device_;
+    legacy::IoApic::Line irq_;
+    virtio::MmioTransport transport_;
+    host::Reactor& reactor_;
+};
+
+VirtioDevices::VirtioDevices(const VirtioSurroundings& surroundings)
+    : surroundings_{surroundings} {}
+
+VirtioDevices::~VirtioDevices() = default;
+
+void VirtioDevices::add(std::unique_ptr<virtio::Device> device, Notification notification) {
+    const std::size_t idx = slots_.size();
+    if (idx == abi::max_virtio_devices) {
+        throw std::runtime_error("too many devices: a microVM has at most " +
+                                 std::to_string(abi::max_virtio_devices));
+    }
+    const firmware::VirtioMmioSlot slot{
+        machine::Gpa{abi::virtio_mmio_start + idx * abi::virtio_mmio_size}, abi::virtio_mmio_size,
+        abi::virtio_first_gsi + static_cast<std::uint32_t>(idx)};
+    auto attachment = std::make_unique<Attachment>(std::move(device), slot, surroundings_);
+    if (notification == Notification::ioeventfd) {
+        surroundings_.vm.add_ioeventfd(
+            machine::Gpa{slot.start.value() + virtio::MmioTransport::notify_offset},
+            attachment->transport().notify_event());
+    }
+    surroundings_.mmio.add(slot.start.value(), slot.size_bytes, attachment->transport());
+    slots_.push_back(slot);
+    attachments_.push_back(std::move(attachment));
+}
+
+void VirtioDevices::process_queues() noexcept {
+    for (const auto& attachment : attachments_) {
+        attachment->transport().process_queues();
+    }
+}
+
+}  // namespace shoal::vmm
