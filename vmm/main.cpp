@@ -9,10 +9,12 @@
 #include <csignal>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "devices/abi/address_map.h"
 #include "devices/host/version.h"
+#include "vmm/boot/image_file.h"
 #include "vmm/machine/machine.h"
 
 namespace {
@@ -91,11 +93,6 @@ vmm::MachineConfig machine_config(const Options& options) {
     config.memory_bytes = options.memory_mib << 20;
     config.vcpu_count = options.vcpus;
     config.console = options.console;
-    config.boot.kernel_path = options.kernel;
-    if (!options.initrd.empty()) {
-        config.boot.initrd_path = options.initrd;
-    }
-    config.boot.command_line = kernel_command_line(options);
     return config;
 }
 
@@ -108,6 +105,11 @@ void print_timing(const vmm::Timing& timing, std::uint64_t start_us) {
                  "program's first instruction %llu us, exit %llu us\n",
                  since(timing.vm_created_us), since(timing.first_instruction_us),
                  since(timing.program_started_us), since(timing.ended_us));
+}
+
+std::optional<boot::ImageFile> open_initrd(const std::string& path) {
+    return path.empty() ? std::nullopt
+                        : std::optional<boot::ImageFile>{std::in_place, "initrd", path};
 }
 
 // What ends the guest from outside.
@@ -135,8 +137,12 @@ int run(const Options& options, std::uint64_t start_us) {
     ::signal(SIGPIPE, SIG_IGN);
     vmm::install_kick_signal();
     const kvm::Kvm kvm;
+    const boot::ImageFile kernel{"kernel", options.kernel};
+    const auto initrd = open_initrd(options.initrd);
+    vmm::MachineConfig config = machine_config(options);
+    config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options)};
     vmm::EventLoop loop;
-    vmm::Machine machine{kvm, loop, machine_config(options)};
+    vmm::Machine machine{kvm, loop, config};
     watch_ends(loop, machine, options.timeout_seconds);
     machine.start();
     loop.run();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <optional>
 
 #include "devices/abi/address_map.h"
 #include "devices/host/check.h"
@@ -45,9 +46,8 @@ void write_command_line(const machine::GuestMemory& memory, const std::string& t
 }
 
 // As high as it fits below the hole, in whole pages, above the kernel.
-firmware::InitrdPlace load_initrd(const machine::GuestMemory& memory, const std::string& path,
+firmware::InitrdPlace load_initrd(const machine::GuestMemory& memory, const ImageFile& file,
                                   machine::Gpa kernel_end, std::uint64_t highest_end) {
-    const ImageFile file{"initrd", path};
     const std::uint64_t size = file.size_bytes();
     const std::uint64_t end =
         std::min<std::uint64_t>(memory.regions()[0].bytes.size(), highest_end);
@@ -69,8 +69,7 @@ struct Kernel {
     setup_header header;
 };
 
-Kernel load_kernel(const machine::GuestMemory& memory, const std::string& path) {
-    const ImageFile file{"kernel", path};
+Kernel load_kernel(const machine::GuestMemory& memory, const ImageFile& file) {
     if (is_elf(file)) {
         const ElfKernel elf = load_elf(memory, file);
         if (elf.pvh_entry) {
@@ -100,10 +99,10 @@ EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
                 const MachineLayout& layout) {
     const std::string command_line = with_devices(source.command_line, layout.virtio);
     write_command_line(memory, command_line);
-    const Kernel kernel = load_kernel(memory, source.kernel_path);
+    const Kernel kernel = load_kernel(memory, *source.kernel);
     std::optional<firmware::InitrdPlace> initrd;
-    if (source.initrd_path) {
-        initrd = load_initrd(memory, *source.initrd_path, kernel.end, kernel.initrd_end);
+    if (source.initrd != nullptr) {
+        initrd = load_initrd(memory, *source.initrd, kernel.end, kernel.initrd_end);
     }
     const machine::Gpa rsdp = firmware::write_acpi_tables(memory, layout);
     const std::uint32_t tree_bytes =

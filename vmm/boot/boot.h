@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -22,9 +21,12 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+class ImageFile;
+
+// Borrows the files.
 struct BootSource {
-    std::string kernel_path;
-    std::optional<std::string> initrd_path;
+    const ImageFile* kernel = nullptr;  // never nullptr in load()
+    const ImageFile* initrd = nullptr;  // nullptr: none
     std::string command_line;
 };
 

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <utility>
 
 #include "devices/abi/address_map.h"
 #include "vmm/machine/boot_registers.h"
@@ -32,7 +31,7 @@ std::uint64_t monotonic_us() noexcept {
 }
 
 Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const MachineConfig& config,
-                 std::vector<DeviceToAttach> devices)
+                 std::span<const DeviceToAttach> devices)
     : loop_{loop},
       memory_{config.memory_bytes},
       vm_{kvm},
@@ -57,8 +56,8 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const MachineConfig& conf
     if (config.console == Console::virtio) {
         add_virtio_console();
     }
-    for (DeviceToAttach& device : devices) {
-        virtio_.add(std::move(device.device), device.notification);
+    for (const DeviceToAttach& device : devices) {
+        virtio_.add(*device.device, device.notification);
     }
     make_vcpus(config, boot::load(memory_, config.boot, {config.vcpu_count, virtio_.slots()}));
 }
@@ -74,9 +73,8 @@ void Machine::add_legacy_devices() {
 }
 
 void Machine::add_virtio_console() {
-    auto console = make_console(loop_.wake());
-    console_ = console.get();
-    virtio_.add(std::move(console), Notification::exit);
+    console_ = make_console(loop_.wake());
+    virtio_.add(*console_, Notification::exit);
 }
 
 void Machine::make_vcpus(const MachineConfig& config, const boot::EntryPoint& entry) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,9 +39,9 @@ struct MachineConfig {
     boot::BootSource boot;
 };
 
-// A device that was opened before the machine was built.
+// A device that was opened before the machine was built. Borrowed; outlives the machine.
 struct DeviceToAttach {
-    std::unique_ptr<virtio::Device> device;
+    virtio::Device* device = nullptr;
     Notification notification = Notification::ioeventfd;
 };
 
@@ -60,7 +61,7 @@ public:
     // Builds everything; nothing runs yet. Throws with one sentence. Borrows `loop`, which stops
     // when the guest has ended.
     Machine(const kvm::Kvm& kvm, EventLoop& loop, const MachineConfig& config,
-            std::vector<DeviceToAttach> devices = {});
+            std::span<const DeviceToAttach> devices = {});
     ~Machine();
 
     // Once. The guest runs from here on, and the loop serves it; the machine outlives the loop's
@@ -97,8 +98,8 @@ private:
     legacy::I8042 i8042_;
     legacy::ExitDevice exit_device_;
     legacy::BootTimer boot_timer_;
-    VirtioDevices virtio_;
-    virtio::Console* console_ = nullptr;              // one of virtio_
+    std::unique_ptr<virtio::Console> console_;
+    VirtioDevices virtio_;                            // after what it borrows
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // last: stopped before what they use goes
 };
 

@@ -1,35 +1,40 @@
 // Attaching virtio devices to the machine.
 #include "vmm/machine/virtio_devices.h"
 
+#include <mutex>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 #include "devices/abi/address_map.h"
 #include "devices/virtio/mmio_transport.h"
 
 namespace shoal::vmm {
 
-// A device with all that belongs to it. The transport goes before the device that it borrows.
+// A device with all that belongs to it.
 class VirtioDevices::Attachment final : public host::EventHandler {
 public:
-    Attachment(std::unique_ptr<virtio::Device> device, const firmware::VirtioMmioSlot& slot,
+    Attachment(virtio::Device& device, const firmware::VirtioMmioSlot& slot,
                const VirtioSurroundings& surroundings)
-        : device_{std::move(device)},
+        : device_{device},
           irq_{surroundings.ioapic, slot.gsi},
-          transport_{*device_, surroundings.memory, irq_},
+          transport_{device, surroundings.memory, irq_},
           reactor_{surroundings.loop.reactor()} {
         // Edge-triggered, so that nobody has to drain it.
         reactor_.add(transport_.notify_event().fd(), EPOLLIN | EPOLLET, *this);
     }
-    ~Attachment() override { reactor_.remove(transport_.notify_event().fd(), *this); }
+    // The device forgets the guest's memory before that goes.
+    ~Attachment() override {
+        reactor_.remove(transport_.notify_event().fd(), *this);
+        const std::scoped_lock lock{device_.mutex()};
+        device_.reset();
+    }
 
     void on_events(std::uint32_t) noexcept override { transport_.process_queues(); }
 
     [[nodiscard]] virtio::MmioTransport& transport() noexcept { return transport_; }
 
 private:
-    std::unique_ptr<virtio::Device> device_;
+    virtio::Device& device_;
     legacy::IoApic::Line irq_;
     virtio::MmioTransport transport_;
     host::Reactor& reactor_;
@@ -40,7 +45,7 @@ VirtioDevices::VirtioDevices(const VirtioSurroundings& surroundings)
 
 VirtioDevices::~VirtioDevices() = default;
 
-void VirtioDevices::add(std::unique_ptr<virtio::Device> device, Notification notification) {
+void VirtioDevices::add(virtio::Device& device, Notification notification) {
     const std::size_t idx = slots_.size();
     if (idx == abi::max_virtio_devices) {
         throw std::runtime_error("too many devices: a microVM has at most " +
@@ -49,7 +54,7 @@ void VirtioDevices::add(std::unique_ptr<virtio::Device> device, Notification not
     const firmware::VirtioMmioSlot slot{
         machine::Gpa{abi::virtio_mmio_start + idx * abi::virtio_mmio_size}, abi::virtio_mmio_size,
         abi::virtio_first_gsi + static_cast<std::uint32_t>(idx)};
-    auto attachment = std::make_unique<Attachment>(std::move(device), slot, surroundings_);
+    auto attachment = std::make_unique<Attachment>(device, slot, surroundings_);
     if (notification == Notification::ioeventfd) {
         surroundings_.vm.add_ioeventfd(
             machine::Gpa{slot.start.value() + virtio::MmioTransport::notify_offset},

@@ -37,9 +37,9 @@ public:
     explicit VirtioDevices(const VirtioSurroundings& surroundings);
     ~VirtioDevices();
 
-    // Takes the device over; it gets the next free slot. Throws std::runtime_error when there is
-    // none left.
-    void add(std::unique_ptr<virtio::Device> device, Notification notification);
+    // The device gets the next free slot. Borrows it. Throws std::runtime_error when there is none
+    // left.
+    void add(virtio::Device& device, Notification notification);
 
     // In the order of add(): what the guest is told.
     [[nodiscard]] std::span<const firmware::VirtioMmioSlot> slots() const noexcept {

@@ -8,6 +8,7 @@
 #include "devices/abi/address_map.h"
 #include "devices/abi/pvh.h"
 #include "tests/unit/vmm/boot/image_builder.h"
+#include "vmm/boot/image_file.h"
 
 namespace shoal::boot {
 namespace {
@@ -27,6 +28,16 @@ ElfImage pvh_kernel() {
     return image;
 }
 
+EntryPoint boot(const GuestMemory& memory, const MemoryFile& kernel, const MemoryFile* initrd,
+                const std::string& command_line, const MachineLayout& layout) {
+    const ImageFile kernel_image{"kernel", kernel.path()};
+    if (initrd == nullptr) {
+        return load(memory, {&kernel_image, nullptr, command_line}, layout);
+    }
+    const ImageFile initrd_image{"initrd", initrd->path()};
+    return load(memory, {&kernel_image, &initrd_image, command_line}, layout);
+}
+
 std::string command_line_of(const GuestMemory& memory) {
     const auto bytes = *memory.slice(Gpa{abi::command_line}, abi::command_line_max_bytes);
     return reinterpret_cast<const char*>(bytes.data());
@@ -35,13 +46,13 @@ std::string command_line_of(const GuestMemory& memory) {
 TEST_CASE("a kernel with a PVH note starts by PVH, one without by Linux's protocol") {
     const GuestMemory memory{8 << 20};
     const MemoryFile pvh{pvh_kernel().bytes()};
-    const EntryPoint by_pvh = load(memory, {pvh.path(), {}, ""}, {1, slots});
+    const EntryPoint by_pvh = boot(memory, pvh, nullptr, "", {1, slots});
     CHECK(by_pvh.protocol == Protocol::pvh);
     CHECK(by_pvh.entry == Gpa{start});
     CHECK(by_pvh.boot_info == Gpa{abi::pvh_start_info});
 
     const MemoryFile plain{ElfImage{start}.bytes()};
-    const EntryPoint by_linux = load(memory, {plain.path(), {}, ""}, {1, slots});
+    const EntryPoint by_linux = boot(memory, plain, nullptr, "", {1, slots});
     CHECK(by_linux.protocol == Protocol::linux64);
     CHECK(by_linux.boot_info == Gpa{abi::zero_page});
 }
@@ -49,7 +60,7 @@ TEST_CASE("a kernel with a PVH note starts by PVH, one without by Linux's protoc
 TEST_CASE("devices are announced on the command line, before the program's arguments") {
     const GuestMemory memory{8 << 20};
     const MemoryFile kernel{pvh_kernel().bytes()};
-    static_cast<void>(load(memory, {kernel.path(), {}, "quiet -- a -- b"}, {1, slots}));
+    static_cast<void>(boot(memory, kernel, nullptr, "quiet -- a -- b", {1, slots}));
     CHECK(command_line_of(memory) == "quiet virtio_mmio.device=4K@0xc0001000:5 -- a -- b");
 }
 
@@ -57,9 +68,9 @@ TEST_CASE("a command line that is too long is refused with both numbers") {
     const GuestMemory memory{8 << 20};
     const MemoryFile kernel{pvh_kernel().bytes()};
     const std::string longest(abi::command_line_max_bytes - 1, 'x');
-    CHECK_NOTHROW(static_cast<void>(load(memory, {kernel.path(), {}, longest}, {1, {}})));
+    CHECK_NOTHROW(static_cast<void>(boot(memory, kernel, nullptr, longest, {1, {}})));
     CHECK_THROWS_WITH_AS(
-        static_cast<void>(load(memory, {kernel.path(), {}, longest + "x"}, {1, {}})),
+        static_cast<void>(boot(memory, kernel, nullptr, longest + "x", {1, {}})),
         "the kernel command line has 2048 bytes, devices included; the most is 2047", BootError);
 }
 
@@ -68,7 +79,7 @@ TEST_CASE("the initrd lies page-aligned at the end of RAM, as PVH says") {
     const MemoryFile kernel{pvh_kernel().bytes()};
     const std::string content(5000, 'i');
     const MemoryFile initrd{content};
-    static_cast<void>(load(memory, {kernel.path(), initrd.path(), ""}, {1, {}}));
+    static_cast<void>(boot(memory, kernel, &initrd, "", {1, {}}));
     const auto info = *memory.read<abi::pvh::StartInfo>(Gpa{abi::pvh_start_info});
     REQUIRE(info.module_count == 1);
     const auto module = *memory.read<abi::pvh::Module>(Gpa{info.modules});
@@ -83,19 +94,17 @@ TEST_CASE("an initrd that does not fit beside the kernel is refused") {
     const MemoryFile kernel{pvh_kernel().bytes()};
     const std::size_t room = (4 << 20) - start - abi::page_size;
     const MemoryFile fits{std::string(room, 'i')};
-    CHECK_NOTHROW(static_cast<void>(load(memory, {kernel.path(), fits.path(), ""}, {1, {}})));
+    CHECK_NOTHROW(static_cast<void>(boot(memory, kernel, &fits, "", {1, {}})));
     const MemoryFile too_large{std::string(room + 4096, 'i')};
-    CHECK_THROWS_AS(static_cast<void>(load(memory, {kernel.path(), too_large.path(), ""}, {1, {}})),
-                    BootError);
+    CHECK_THROWS_AS(static_cast<void>(boot(memory, kernel, &too_large, "", {1, {}})), BootError);
     const MemoryFile enormous{std::string(5 << 20, 'i')};
-    CHECK_THROWS_AS(static_cast<void>(load(memory, {kernel.path(), enormous.path(), ""}, {1, {}})),
-                    BootError);
+    CHECK_THROWS_AS(static_cast<void>(boot(memory, kernel, &enormous, "", {1, {}})), BootError);
 }
 
 TEST_CASE("a file that is no kernel is refused") {
     const GuestMemory memory{8 << 20};
     const MemoryFile text{"#!/bin/sh\n"};
-    CHECK_THROWS_AS(static_cast<void>(load(memory, {text.path(), {}, ""}, {1, {}})), BootError);
+    CHECK_THROWS_AS(static_cast<void>(boot(memory, text, nullptr, "", {1, {}})), BootError);
 }
 
 }  // namespace
