@@ -14,6 +14,7 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/host/version.h"
+#include "vmm/boot/command_line.h"
 #include "vmm/boot/image_file.h"
 #include "vmm/machine/machine.h"
 
@@ -79,13 +80,8 @@ void check(const Options& options) {
 }
 
 std::string kernel_command_line(const Options& options) {
-    if (!options.timing && !options.boot_timer) {
-        return options.command_line;
-    }
-    const std::size_t arguments =
-        std::min(options.command_line.find(" -- "), options.command_line.size());
-    return options.command_line.substr(0, arguments) + " shoal.boot_timer=1" +
-           options.command_line.substr(arguments);
+    const bool timed = options.timing || options.boot_timer;
+    return boot::with_words(options.command_line, timed ? "shoal.boot_timer=1" : "");
 }
 
 vmm::MachineConfig machine_config(const Options& options) {

@@ -15,14 +15,15 @@
 #include "firmware/pvh.h"
 #include "firmware/zero_page.h"
 #include "vmm/boot/bzimage.h"
+#include "vmm/boot/command_line.h"
 #include "vmm/boot/elf.h"
 #include "vmm/boot/image_file.h"
 
 namespace shoal::boot {
 namespace {
 
-// The words that announce the devices, before the " -- " after which Linux stops reading.
-std::string with_devices(const std::string& command_line, std::span<const VirtioMmioSlot> slots) {
+// The words that announce the devices.
+std::string device_words(std::span<const VirtioMmioSlot> slots) {
     std::string words;
     for (const VirtioMmioSlot& slot : slots) {
         std::array<char, 64> word;
@@ -31,8 +32,7 @@ std::string with_devices(const std::string& command_line, std::span<const Virtio
                       static_cast<unsigned long long>(slot.start.value()), slot.gsi);
         words += word.data();
     }
-    const std::size_t arguments = std::min(command_line.find(" -- "), command_line.size());
-    return command_line.substr(0, arguments) + words + command_line.substr(arguments);
+    return words;
 }
 
 void write_command_line(const machine::GuestMemory& memory, const std::string& text) {
@@ -97,7 +97,7 @@ Kernel load_kernel(const machine::GuestMemory& memory, const ImageFile& file) {
 
 EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
                 const MachineLayout& layout) {
-    const std::string command_line = with_devices(source.command_line, layout.virtio);
+    const std::string command_line = with_words(source.command_line, device_words(layout.virtio));
     write_command_line(memory, command_line);
     const Kernel kernel = load_kernel(memory, *source.kernel);
     std::optional<firmware::InitrdPlace> initrd;
