@@ -1,14 +1,17 @@
 // GuestMemory: the memfd, its mapping, and the one place where guest addresses are checked.
 #include "devices/machine/guest_memory.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 
 #include "devices/abi/address_map.h"
+#include "devices/host/check.h"
 
 namespace shoal::machine {
 namespace {
@@ -64,6 +67,35 @@ std::expected<void, MemoryError> GuestMemory::write_bytes(
         return std::unexpected(target.error());
     }
     std::ranges::copy(source, target->begin());
+    return {};
+}
+
+std::expected<void, MemoryError> GuestMemory::discard(Gpa at,
+                                                      std::uint64_t size_bytes) const noexcept {
+    const auto bytes = slice(at, size_bytes);
+    if (!bytes) {
+        return std::unexpected(bytes.error());
+    }
+    return discard(*bytes);
+}
+
+// A hole in the file frees the page for every mapping of it: ours and the guest's.
+std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes) const noexcept {
+    const auto from = static_cast<std::uint64_t>(bytes.data() - mapping_.data());
+    SHOAL_CHECK(from <= size_bytes_ && bytes.size() <= size_bytes_ - from);
+    const std::uint64_t first = (from + abi::page_size - 1) & ~(abi::page_size - 1);
+    const std::uint64_t end = (from + bytes.size()) & ~(abi::page_size - 1);
+    if (first >= end) {
+        return {};
+    }
+    int result = -1;
+    do {
+        result = ::fallocate(memfd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                             static_cast<off_t>(first), static_cast<off_t>(end - first));
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) {
+        return std::unexpected(MemoryError::host_refused);
+    }
     return {};
 }
 

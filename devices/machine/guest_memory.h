@@ -22,6 +22,7 @@ namespace shoal::machine {
 
 enum class MemoryError {
     out_of_range,  // some of the bytes are not RAM: past the end, in the hole, or wrapping
+    host_refused,  // the host did not take the pages back
 };
 
 // What may be copied to and from the guest: no pointers to chase, no padding to leak.
@@ -68,6 +69,14 @@ public:
 
     [[nodiscard]] std::expected<void, MemoryError> write_bytes(
         Gpa at, std::span<const std::byte> source) const noexcept;
+
+    // Gives the host the whole pages of a range that lies within one region: they read as zeros
+    // until somebody writes to them, and cost nothing until then.
+    [[nodiscard]] std::expected<void, MemoryError> discard(Gpa at,
+                                                           std::uint64_t size_bytes) const noexcept;
+    // `bytes` is what slice() returned, or a part of it.
+    [[nodiscard]] std::expected<void, MemoryError> discard(
+        std::span<std::byte> bytes) const noexcept;
 
 private:
     std::uint64_t size_bytes_;

@@ -2,7 +2,9 @@
 #include "devices/machine/guest_memory.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
@@ -12,7 +14,15 @@ namespace shoal::machine {
 namespace {
 
 constexpr std::uint64_t mib = 1 << 20;
+constexpr std::uint64_t page = abi::page_size;
 constexpr std::uint64_t largest = ~0ULL;
+
+// What the host really spends on it.
+std::uint64_t host_bytes(const GuestMemory& memory) {
+    struct stat status {};
+    REQUIRE(::fstat(memory.fd(), &status) == 0);
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
 
 TEST_CASE("memory below the hole is one region from 0") {
     const GuestMemory memory{mib};
@@ -88,6 +98,68 @@ TEST_CASE("sizes and addresses that wrap are refused") {
     CHECK_FALSE(memory.slice(Gpa{abi::ram_hole_end + 1}, largest));
     CHECK_FALSE(memory.slice(Gpa{largest - 3}, 8));
     CHECK_FALSE(memory.read<std::uint64_t>(Gpa{largest - 7}));
+}
+
+TEST_CASE("discarded pages cost the host nothing and read as zeros") {
+    const GuestMemory memory{2 * mib};
+    std::ranges::fill(memory.slice(Gpa{0}, 2 * mib).value(), std::byte{0x5A});
+    REQUIRE(host_bytes(memory) == 2 * mib);
+    CHECK(memory.discard(Gpa{mib}, 16 * page));
+    CHECK(host_bytes(memory) == 2 * mib - 16 * page);
+    CHECK(memory.read<std::uint8_t>(Gpa{mib - 1}).value() == 0x5A);
+    CHECK(memory.read<std::uint8_t>(Gpa{mib}).value() == 0);
+    CHECK(memory.read<std::uint8_t>(Gpa{mib + 16 * page - 1}).value() == 0);
+    CHECK(memory.read<std::uint8_t>(Gpa{mib + 16 * page}).value() == 0x5A);
+
+    SUBCASE("and can be written again") {
+        CHECK(memory.write(Gpa{mib}, std::uint8_t{1}));
+        CHECK(memory.read<std::uint8_t>(Gpa{mib}).value() == 1);
+    }
+    SUBCASE("and be discarded again") {
+        const std::uint64_t before = host_bytes(memory);
+        CHECK(memory.discard(Gpa{mib}, 16 * page));
+        CHECK(host_bytes(memory) <= before);
+    }
+    SUBCASE("all of them at once") {
+        CHECK(memory.discard(Gpa{0}, 2 * mib));
+        CHECK(host_bytes(memory) == 0);
+    }
+}
+
+TEST_CASE("only whole pages within the range are discarded") {
+    const GuestMemory memory{mib};
+    std::ranges::fill(memory.slice(Gpa{0}, mib).value(), std::byte{0x5A});
+    SUBCASE("none") {
+        CHECK(memory.discard(Gpa{0}, 0));
+        CHECK(memory.discard(Gpa{mib}, 0));
+        CHECK(memory.discard(Gpa{0}, page - 1));
+        CHECK(memory.discard(Gpa{1}, 2 * page - 2));
+        CHECK(host_bytes(memory) == mib);
+    }
+    SUBCASE("one") {
+        CHECK(memory.discard(Gpa{1}, 2 * page - 1));
+        CHECK(host_bytes(memory) == mib - page);
+        CHECK(memory.read<std::uint8_t>(Gpa{page - 1}).value() == 0x5A);
+        CHECK(memory.read<std::uint8_t>(Gpa{page}).value() == 0);
+        CHECK(memory.read<std::uint8_t>(Gpa{2 * page}).value() == 0x5A);
+    }
+    SUBCASE("not beyond the memory") {
+        CHECK_FALSE(memory.discard(Gpa{mib - page}, page + 1));
+        CHECK_FALSE(memory.discard(Gpa{largest - page + 1}, page));
+        CHECK_FALSE(memory.discard(Gpa{0}, largest));
+        CHECK(host_bytes(memory) == mib);
+    }
+}
+
+TEST_CASE("pages beyond the hole are discarded in their place in the file") {
+    const GuestMemory memory{abi::ram_hole_start + mib};
+    CHECK(memory.write(Gpa{abi::ram_hole_end}, std::uint8_t{1}));
+    CHECK(memory.write(Gpa{0}, std::uint8_t{1}));
+    CHECK_FALSE(memory.discard(Gpa{abi::ram_hole_start - page}, 2 * page));
+    CHECK_FALSE(memory.discard(Gpa{abi::ram_hole_start}, page));
+    CHECK(memory.discard(Gpa{abi::ram_hole_end}, page));
+    CHECK(host_bytes(memory) == page);
+    CHECK(memory.read<std::uint8_t>(Gpa{0}).value() == 1);
 }
 
 TEST_CASE("sizes that are no memory are refused") {
