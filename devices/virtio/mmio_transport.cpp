@@ -258,7 +258,7 @@ std::uint64_t MmioTransport::offered_features() const noexcept {
 
 void MmioTransport::process_queues() noexcept {
     const std::scoped_lock lock{device_.mutex()};
-    if (is_active()) {
+    if (is_active() && !suspended_) {
         device_.process();
     }
 }

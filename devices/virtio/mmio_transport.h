@@ -22,6 +22,28 @@
 
 namespace shoal::virtio {
 
+struct MmioQueueState {
+    QueueLayout layout;
+    bool is_ready = false;
+    QueueState position;
+
+    friend bool operator==(const MmioQueueState&, const MmioQueueState&) = default;
+};
+
+struct MmioTransportState {
+    std::uint32_t status = 0;
+    std::uint32_t trouble = 0;
+    std::uint32_t interrupt_status = 0;
+    std::uint32_t config_generation = 0;
+    std::uint32_t device_features_select = 0;
+    std::uint32_t driver_features_select = 0;
+    std::uint64_t driver_features = 0;
+    std::uint32_t queue_select = 0;
+    std::vector<MmioQueueState> queues;
+
+    friend bool operator==(const MmioTransportState&, const MmioTransportState&) = default;
+};
+
 class MmioTransport final : public machine::BusDevice, private Transport {
 public:
     static constexpr std::uint64_t size_bytes = abi::virtio_mmio_size;
@@ -39,6 +61,20 @@ public:
     // process_queues() on the event loop.
     [[nodiscard]] const host::EventFd& notify_event() const noexcept { return notify_; }
     void process_queues() noexcept;
+
+    // Between suspend() and resume() the transport does not let the device look at its queues, for
+    // a pause or a snapshot; the vCPUs stand still meanwhile. Devices have descriptors of their own
+    // besides (timers, files): whoever suspends does not dispatch the reactor either.
+    void suspend() noexcept;
+    // A pass over the queues follows, and the interrupt again if one was not acknowledged.
+    void resume() noexcept;
+
+    // While suspended, or while nothing runs.
+    [[nodiscard]] MmioTransportState save() const;
+    // On a new transport with a new device, which it activates if it was active; the transport is
+    // suspended afterwards. The device's own restore() is next, then resume().
+    // Throws std::invalid_argument for a state that this device and memory cannot have.
+    void restore(const MmioTransportState& state);
 
     // Why the device last stood still, for a message to the operator.
     [[nodiscard]] std::optional<QueueError> last_error() const noexcept;
@@ -58,6 +94,7 @@ private:
                        std::uint64_t bits) noexcept;
     void reset() noexcept;
     void activate() noexcept;
+    void restore_queue(std::size_t idx, const MmioQueueState& state);
     void interrupt(std::uint32_t reason) noexcept;
     [[nodiscard]] std::uint64_t offered_features() const noexcept;
     [[nodiscard]] bool is_active() const noexcept;
@@ -77,6 +114,7 @@ private:
     std::uint32_t driver_features_select_ = 0;
     std::uint64_t driver_features_ = 0;
     std::uint32_t queue_select_ = 0;
+    bool suspended_ = false;
     std::optional<QueueError> last_error_;
 };
 

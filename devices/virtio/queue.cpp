@@ -94,11 +94,19 @@ std::expected<std::optional<Chain>, QueueError> Queue::pop() noexcept {
     const std::uint16_t head =
         word(avail_, abi::virtio::avail_ring_offset + 2ULL * (next_avail_ % size_))
             .load(std::memory_order_relaxed);
+    const auto chain = collect_again(head);
+    if (!chain) {
+        return std::unexpected(chain.error());
+    }
+    ++next_avail_;
+    return *chain;
+}
+
+std::expected<Chain, QueueError> Queue::collect_again(std::uint16_t head) noexcept {
     Collected found;
     if (const auto collected = collect(head, found); !collected) {
         return std::unexpected(collected.error());
     }
-    ++next_avail_;
     const auto segments = std::span<const std::span<std::byte>>{segments_}.first(found.total);
     return Chain{head, segments.first(found.readable), segments.subspan(found.readable)};
 }

@@ -45,6 +45,17 @@ struct QueueLayout {
     machine::Gpa descriptors;
     machine::Gpa avail;
     machine::Gpa used;
+
+    friend bool operator==(const QueueLayout&, const QueueLayout&) = default;
+};
+
+// How far the device is, for a saved state.
+struct QueueState {
+    std::uint16_t next_avail = 0;
+    std::uint16_t next_used = 0;
+    std::uint16_t signalled_used = 0;
+
+    friend bool operator==(const QueueState&, const QueueState&) = default;
 };
 
 class Queue {
@@ -67,6 +78,9 @@ public:
     // The next chain; none also when the queue is not ready.
     [[nodiscard]] std::expected<std::optional<Chain>, QueueError> pop() noexcept;
 
+    // A chain that had been popped and not given back when the state was saved.
+    [[nodiscard]] std::expected<Chain, QueueError> collect_again(std::uint16_t head) noexcept;
+
     // Gives a popped chain back, with `written_bytes` from the start of its writable buffers.
     void push_used(std::uint16_t head, std::uint32_t written_bytes) noexcept;
 
@@ -77,6 +91,16 @@ public:
     void suppress_notifications() noexcept;
     // True when there is something to pop: the driver may not have notified for it.
     [[nodiscard]] bool enable_notifications() noexcept;
+
+    // To be restored after configure() and set_features().
+    [[nodiscard]] QueueState save() const noexcept {
+        return {next_avail_, next_used_, signalled_used_};
+    }
+    void restore(const QueueState& state) noexcept {
+        next_avail_ = state.next_avail;
+        next_used_ = state.next_used;
+        signalled_used_ = state.signalled_used;
+    }
 
 private:
     struct Collected;
