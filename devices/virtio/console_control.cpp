@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "devices/virtio/chain_bytes.h"
+
 namespace shoal::virtio {
 
 namespace console = abi::virtio::console;
@@ -33,17 +35,6 @@ std::expected<std::optional<Chain>, QueueError> pop_or_ask(Queue& queue) noexcep
         chain = queue.pop();
     }
     return chain;
-}
-
-// The first bytes of a chain's readable buffers; fewer than asked for if there are fewer.
-std::size_t copy_readable(const Chain& chain, std::span<std::byte> to) noexcept {
-    std::size_t done = 0;
-    for (const std::span<std::byte> buffer : chain.readable) {
-        const std::size_t count = std::min(buffer.size(), to.size() - done);
-        std::memcpy(to.data() + done, buffer.data(), count);
-        done += count;
-    }
-    return done;
 }
 
 }  // namespace
