@@ -54,6 +54,12 @@ std::string make_dsdt(const MachineLayout& layout) {
         "COM1", aml::name("_HID", aml::eisa_id("PNP0501")) + aml::name("_UID", aml::integer(0)) +
                     aml::name("_CRS", aml::resources(aml::ports(abi::serial_port, 8) +
                                                      aml::interrupt(abi::serial_gsi))));
+    // Linux looks for a keyboard controller where such a device says so (PNP0303).
+    devices += aml::device("PS2K",
+                           aml::name("_HID", aml::eisa_id("PNP0303")) +
+                               aml::name("_CRS", aml::resources(aml::ports(abi::i8042_port, 1) +
+                                                                aml::ports(abi::i8042_port + 4, 1) +
+                                                                aml::interrupt(abi::i8042_gsi))));
     unsigned idx = 0;
     for (const VirtioMmioSlot& slot : layout.virtio) {
         char segment[8];
@@ -77,13 +83,14 @@ std::string make_fadt(std::uint64_t dsdt) {
     constexpr std::uint32_t flag_sleep_button_absent = 1U << 5;
     constexpr std::uint32_t flag_reset_register = 1U << 10;
     constexpr std::uint32_t flag_hardware_reduced = 1U << 20;
+    constexpr std::uint16_t boot_8042 = 1U << 1;
     constexpr std::uint16_t boot_no_vga = 1U << 2;
     constexpr std::uint16_t boot_no_cmos_clock = 1U << 5;
     std::string body(body_bytes, '\0');
     const auto put = [&body](std::size_t offset, const auto& value) {
         std::memcpy(&body[offset - 36], &value, sizeof value);
     };
-    put(109, static_cast<std::uint16_t>(boot_no_vga | boot_no_cmos_clock));
+    put(109, static_cast<std::uint16_t>(boot_8042 | boot_no_vga | boot_no_cmos_clock));
     put(112, flag_power_button_absent | flag_sleep_button_absent | flag_reset_register |
                  flag_hardware_reduced);
     // Reset register: a generic address (5.2.3.2) for port 0x64, 8 bits wide.

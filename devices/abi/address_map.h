@@ -52,6 +52,7 @@ inline constexpr std::uint16_t i8042_port = 0x60;    // data 0x60, command 0x64
 inline constexpr std::uint16_t exit_port = 0x501;    // QEMU's isa-debug-exit; 32-bit write
 
 // Interrupts (global system interrupts of the I/O APIC; below 16 also ISA lines)
+inline constexpr std::uint32_t i8042_gsi = 1;
 inline constexpr std::uint32_t serial_gsi = 4;
 inline constexpr std::uint32_t virtio_first_gsi = 5;
 inline constexpr std::uint32_t ioapic_pins = 24;

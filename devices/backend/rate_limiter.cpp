@@ -2,27 +2,22 @@
 #include "devices/backend/rate_limiter.h"
 
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "devices/host/check.h"
+#include "devices/host/clock.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::backend {
 namespace {
 
+using host::monotonic_ns;
+
 constexpr std::uint64_t ns_per_ms = 1'000'000;
 constexpr std::uint64_t ns_per_s = 1'000'000'000;
 constexpr std::uint64_t blocked_ns = 100 * ns_per_ms;  // Firecracker's
-
-std::uint64_t monotonic_ns() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * ns_per_s +
-           static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 // a * b / c in 128 bits, at most `most`.
 std::uint64_t scaled(std::uint64_t a, std::uint64_t b, std::uint64_t c,

@@ -2,6 +2,7 @@
 #include "devices/legacy/serial.h"
 
 #include <algorithm>
+#include <array>
 
 namespace shoal::legacy {
 namespace {

@@ -6,8 +6,6 @@
 // Registers are accessed on vCPU threads, streams on the event loop; a mutex guards the state.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -15,38 +13,11 @@
 
 #include "devices/backend/stream.h"
 #include "devices/host/event_fd.h"
+#include "devices/legacy/byte_queue.h"
 #include "devices/machine/bus_device.h"
 #include "devices/machine/irq_line.h"
 
 namespace shoal::legacy {
-
-// Bytes first in, first out.
-template <std::size_t capacity>
-class ByteQueue {
-public:
-    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-    [[nodiscard]] std::size_t room() const noexcept { return capacity - size_; }
-    void push(std::byte byte) noexcept { bytes_[(start_ + size_++) % capacity] = byte; }
-    std::byte pop() noexcept {
-        const std::byte byte = bytes_[start_];
-        drop(1);
-        return byte;
-    }
-    // The oldest bytes that lie side by side.
-    [[nodiscard]] std::span<const std::byte> front() const noexcept {
-        return std::span{bytes_}.subspan(start_, std::min(size_, capacity - start_));
-    }
-    void drop(std::size_t count) noexcept {
-        start_ = (start_ + count) % capacity;
-        size_ -= count;
-    }
-    void clear() noexcept { size_ = 0; }
-
-private:
-    std::array<std::byte, capacity> bytes_{};
-    std::size_t start_ = 0;
-    std::size_t size_ = 0;
-};
 
 struct SerialMetrics {
     std::uint64_t bytes_in = 0;

@@ -42,7 +42,8 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const MachineConfig& conf
               backend::OutputStream{config.console == Console::serial   ? STDOUT_FILENO
                                     : config.console == Console::virtio ? STDERR_FILENO
                                                                         : -1}},
-      i8042_{[this] { end(ExitCode::reset, "the guest asked for a reset"); }},
+      i8042_irq_{ioapic_, abi::i8042_gsi},
+      i8042_{i8042_irq_, [this] { end(ExitCode::reset, "the guest asked for a reset"); }},
       exit_device_{[this](std::uint32_t code) {
           ending_.set({static_cast<int>(code & 0xFF), {}});
       }},

@@ -95,6 +95,7 @@ private:
     legacy::IoApic ioapic_;
     legacy::IoApic::Line serial_irq_;
     legacy::Serial serial_;
+    legacy::IoApic::Line i8042_irq_;
     legacy::I8042 i8042_;
     legacy::ExitDevice exit_device_;
     legacy::BootTimer boot_timer_;

@@ -101,6 +101,17 @@ TEST_CASE("the DSDT names each virtio device with its registers and interrupt") 
     CHECK(listing.find("Edge, ActiveHigh, Exclusive") != std::string::npos);
 }
 
+TEST_CASE("the tables tell of the keyboard controller") {
+    const Tables tables;
+    const std::string listing = testing::check_with("iasl -d table.bin", tables.find("DSDT"));
+    CHECK(listing.find("PNP0303") != std::string::npos);
+    CHECK(listing.find("0x0060,") != std::string::npos);
+    CHECK(listing.find("0x0064,") != std::string::npos);
+    CHECK(listing.find("0x00000001,") != std::string::npos);
+    const auto fadt = tables.find("FACP");
+    CHECK((fadt[109] & std::byte{2}) != std::byte{0});  // 8042 in IAPC_BOOT_ARCH
+}
+
 TEST_CASE("the MADT has an entry for each vCPU and one for the I/O APIC") {
     const Tables tables;
     const auto madt = tables.find("APIC");

@@ -1,4 +1,4 @@
-// The devices of a register or two: exit device, keyboard controller, boot timer.
+// The devices of a register or two: exit device, boot timer.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -6,7 +6,6 @@
 
 #include "devices/legacy/boot_timer.h"
 #include "devices/legacy/exit_device.h"
-#include "devices/legacy/i8042.h"
 
 namespace shoal::legacy {
 namespace {
@@ -36,18 +35,6 @@ TEST_CASE("the exit device takes a code of any width as it is") {
         device.write(3, bytes(7));
         CHECK(codes.size() == 4);
     }
-}
-
-TEST_CASE("the keyboard controller resets on its command only") {
-    int resets = 0;
-    I8042 device{[&resets] { ++resets; }};
-    check_reads_zero(device, 0);
-    check_reads_zero(device, 4);
-    device.write(4, bytes(0xFF));
-    device.write(0, bytes(0xFE));
-    CHECK(resets == 0);
-    device.write(4, bytes(0xFE));
-    CHECK(resets == 1);
 }
 
 TEST_CASE("the boot timer hears its number only") {
