@@ -1,9 +1,9 @@
-// The keyboard controller's commands, and its keyboard's.
+// The keyboard controller's registers and commands.
 #include "devices/legacy/i8042.h"
 
 #include <algorithm>
-#include <array>
 #include <mutex>
+#include <utility>
 
 namespace shoal::legacy {
 namespace {
@@ -34,9 +34,6 @@ constexpr std::uint8_t interface_test_failed = 0x01;  // for the mouse that is n
 constexpr std::uint8_t output_port_idle = 0x03;       // no reset, A20 open
 constexpr std::uint8_t output_port_no_reset = 0x01;
 
-constexpr std::uint8_t acknowledge = 0xFA;
-constexpr std::uint8_t resend = 0xFE;
-
 enum class ControllerCommand : std::uint8_t {
     read_control = 0x20,
     write_control = 0x60,
@@ -54,23 +51,6 @@ enum class ControllerCommand : std::uint8_t {
     write_mouse = 0xD4,
     pulse_reset = 0xFE,
 };
-
-enum class KeyboardCommand : std::uint8_t {
-    set_leds = 0xED,
-    echo = 0xEE,
-    scan_code_set = 0xF0,
-    identify = 0xF2,
-    set_rate = 0xF3,
-    enable = 0xF4,
-    disable = 0xF5,
-    set_defaults = 0xF6,
-    reset = 0xFF,
-};
-
-// Ctrl, Alt and Del down, then up.
-constexpr std::array<std::uint8_t, 8> keys_in_set_1{0x1D, 0x38, 0xE0, 0x53, 0xE0, 0xD3, 0xB8, 0x9D};
-constexpr std::array<std::uint8_t, 11> keys_in_set_2{0x14, 0x11, 0xE0, 0x71, 0xE0, 0xF0,
-                                                     0x71, 0xF0, 0x11, 0xF0, 0x14};
 
 }  // namespace
 
@@ -210,70 +190,14 @@ bool I8042::write_data(std::uint8_t value) noexcept {
         case ControllerCommand::pulse_reset:
             break;  // take no byte
     }
-    write_keyboard(value);
-    return false;
-}
-
-void I8042::write_keyboard(std::uint8_t value) noexcept {
     control_ &= static_cast<std::uint8_t>(~control_keyboard_disabled);  // sending enables it
-    if (keyboard_command_ != 0) {
-        write_keyboard_parameter(std::exchange(keyboard_command_, std::uint8_t{0}), value);
-        return;
-    }
-    switch (static_cast<KeyboardCommand>(value)) {
-        case KeyboardCommand::set_leds:
-        case KeyboardCommand::scan_code_set:
-        case KeyboardCommand::set_rate:
-            keyboard_command_ = value;
-            return type(std::array{acknowledge});
-        case KeyboardCommand::echo:
-            return type(std::array{value});
-        case KeyboardCommand::identify:  // an MF2 keyboard
-            return type(std::array<std::uint8_t, 3>{acknowledge, 0xAB, 0x83});
-        case KeyboardCommand::enable:
-        case KeyboardCommand::disable:
-            is_scanning_ = static_cast<KeyboardCommand>(value) == KeyboardCommand::enable;
-            return type(std::array{acknowledge});
-        case KeyboardCommand::set_defaults:
-            scan_code_set_ = 2;
-            return type(std::array{acknowledge});
-        case KeyboardCommand::reset:
-            keyboard_.clear();
-            scan_code_set_ = 2;
-            is_scanning_ = true;
-            return type(std::array<std::uint8_t, 2>{acknowledge, 0xAA});  // self test passed
-    }
-    type(std::array{resend});
-}
-
-void I8042::write_keyboard_parameter(std::uint8_t command, std::uint8_t value) noexcept {
-    if (static_cast<KeyboardCommand>(command) != KeyboardCommand::scan_code_set) {
-        return type(std::array{acknowledge});
-    }
-    if (value == 0) {  // which one is it?
-        return type(std::array{acknowledge, scan_code_set_});
-    }
-    if (value > 2) {  // no set 3
-        return type(std::array{resend});
-    }
-    scan_code_set_ = value;
-    type(std::array{acknowledge});
+    keyboard_.write(value);
+    interrupt_for_next();
+    return false;
 }
 
 void I8042::reply(std::uint8_t value) noexcept {
     reply_ = std::byte{value};
-    interrupt_for_next();
-}
-
-// All of them or, where they do not fit, none.
-void I8042::type(std::span<const std::uint8_t> bytes) noexcept {
-    if (keyboard_.room() < bytes.size()) {
-        ++metrics_.error_count;
-        return;
-    }
-    for (const std::uint8_t byte : bytes) {
-        keyboard_.push(std::byte{byte});
-    }
     interrupt_for_next();
 }
 
@@ -292,25 +216,22 @@ bool I8042::is_keyboard_enabled() const noexcept {
     return (control_ & control_keyboard_disabled) == 0;
 }
 
-bool I8042::sends_set_1() const noexcept {
-    return (control_ & control_translate) != 0 || scan_code_set_ == 1;
-}
-
 bool I8042::send_ctrl_alt_del() noexcept {
     const std::scoped_lock lock{mutex_};
-    const auto keys = sends_set_1() ? std::span<const std::uint8_t>{keys_in_set_1}
-                                    : std::span<const std::uint8_t>{keys_in_set_2};
-    if (!is_keyboard_enabled() || !is_scanning_ || keyboard_.room() < keys.size()) {
-        ++metrics_.error_count;
+    const auto translation = (control_ & control_translate) != 0 ? Keyboard::Translation::to_set_1
+                                                                 : Keyboard::Translation::none;
+    if (!is_keyboard_enabled() || !keyboard_.press_ctrl_alt_del(translation)) {
         return false;
     }
-    type(keys);
+    interrupt_for_next();
     return true;
 }
 
 I8042Metrics I8042::metrics() const noexcept {
     const std::scoped_lock lock{mutex_};
-    return metrics_;
+    I8042Metrics metrics = metrics_;
+    metrics.error_count += keyboard_.dropped();
+    return metrics;
 }
 
 I8042State I8042::save() const {
@@ -318,9 +239,6 @@ I8042State I8042::save() const {
     return {
         .control = control_,
         .controller_command = controller_command_,
-        .keyboard_command = keyboard_command_,
-        .scan_code_set = scan_code_set_,
-        .is_scanning = is_scanning_,
         .last_was_command = last_was_command_,
         .reply = reply_,
         .keyboard = keyboard_.save(),
@@ -331,9 +249,6 @@ void I8042::restore(const I8042State& state) noexcept {
     const std::scoped_lock lock{mutex_};
     control_ = state.control;
     controller_command_ = state.controller_command;
-    keyboard_command_ = state.keyboard_command;
-    scan_code_set_ = state.scan_code_set;
-    is_scanning_ = state.is_scanning;
     last_was_command_ = state.last_was_command;
     reply_ = state.reply;
     keyboard_.restore(state.keyboard);

@@ -1,6 +1,6 @@
-// I8042: the keyboard controller with a keyboard that only the host types on: Ctrl-Alt-Del.
+// I8042: the keyboard controller: resets the machine, and passes on what the keyboard says.
 //
-// As far as Linux's i8042 and atkbd drivers need it, and the reset command. There is no mouse.
+// As far as Linux's i8042 driver needs it. There is no mouse.
 // Source: IBM PS/2 Hardware Interface Technical Reference (Keyboard and Auxiliary Device
 // Controller). At ports 0x60 to 0x64; bytes come one at a time through port 0x60, the controller's
 // before the keyboard's, each with an interrupt when the guest enabled it.
@@ -14,10 +14,9 @@
 #include <optional>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "devices/host/metrics.h"
-#include "devices/legacy/byte_queue.h"
+#include "devices/legacy/keyboard.h"
 #include "devices/machine/bus_device.h"
 #include "devices/machine/irq_line.h"
 
@@ -25,7 +24,7 @@ namespace shoal::legacy {
 
 // By Firecracker's names.
 struct I8042Metrics {
-    std::uint64_t error_count = 0;  // keys that did not fit
+    std::uint64_t error_count = 0;  // keys and answers that did not fit
     std::uint64_t missed_read_count = 0;
     std::uint64_t missed_write_count = 0;  // to no register, and commands that are none
     std::uint64_t read_count = 0;
@@ -38,12 +37,9 @@ struct I8042Metrics {
 struct I8042State {
     std::uint8_t control = 0;
     std::uint8_t controller_command = 0;  // that waits for its parameter; 0: none
-    std::uint8_t keyboard_command = 0;    // likewise
-    std::uint8_t scan_code_set = 0;
-    bool is_scanning = false;
     bool last_was_command = false;
     std::optional<std::byte> reply;
-    std::vector<std::byte> keyboard;
+    KeyboardState keyboard;
 
     friend bool operator==(const I8042State&, const I8042State&) = default;
 };
@@ -74,16 +70,10 @@ private:
     // True: the machine is to be reset.
     [[nodiscard]] bool write_command(std::uint8_t command) noexcept;
     [[nodiscard]] bool write_data(std::uint8_t value) noexcept;
-    void write_keyboard(std::uint8_t value) noexcept;
-    void write_keyboard_parameter(std::uint8_t command, std::uint8_t value) noexcept;
     void reply(std::uint8_t value) noexcept;
-    void type(std::span<const std::uint8_t> bytes) noexcept;
     void interrupt_for_next() noexcept;
     [[nodiscard]] bool has_byte() const noexcept;
     [[nodiscard]] bool is_keyboard_enabled() const noexcept;
-    [[nodiscard]] bool sends_set_1() const noexcept;
-
-    static constexpr std::size_t keyboard_buffer_bytes = 16;  // as a real keyboard's
 
     machine::IrqLine& irq_;
     std::function<void()> reset_;
@@ -91,12 +81,9 @@ private:
     // What firmware leaves behind: interrupt on, self test passed, no mouse, translation.
     std::uint8_t control_ = 0x65;
     std::uint8_t controller_command_ = 0;
-    std::uint8_t keyboard_command_ = 0;
-    std::uint8_t scan_code_set_ = 2;
-    bool is_scanning_ = true;
     bool last_was_command_ = false;
     std::optional<std::byte> reply_;  // the controller's
-    ByteQueue<keyboard_buffer_bytes> keyboard_;
+    Keyboard keyboard_;
     I8042Metrics metrics_;
 };
 

@@ -125,7 +125,7 @@ TEST_CASE("the keyboard answers its commands") {
     CHECK(f.ask_keyboard(0xF0) == Bytes{0xFA});
     CHECK(f.ask_keyboard(0x03) == Bytes{0xFE});
     CHECK(f.ask_keyboard(0xF6) == Bytes{0xFA});
-    CHECK(f.device.save().scan_code_set == 2);
+    CHECK(f.device.save().keyboard.scan_code_set == 2);
 }
 
 TEST_CASE("a byte for the keyboard switches it on") {
@@ -267,12 +267,12 @@ TEST_CASE("a keyboard controller survives a saved state") {
     const I8042State state = f.device.save();
     CHECK(state == I8042State{.control = 0x41,
                               .controller_command = 0x60,
-                              .keyboard_command = 0xED,
-                              .scan_code_set = 1,
-                              .is_scanning = false,
                               .last_was_command = true,
                               .reply = std::byte{0x41},
-                              .keyboard = {std::byte{0xFA}}});
+                              .keyboard = {.command = 0xED,
+                                           .scan_code_set = 1,
+                                           .is_scanning = false,
+                                           .to_send = {std::byte{0xFA}}}});
     Fixture g;
     g.device.restore(state);
     CHECK(g.device.save() == state);
@@ -281,9 +281,9 @@ TEST_CASE("a keyboard controller survives a saved state") {
     CHECK(g.drain() == Bytes{0x41, 0xFA});
     SUBCASE("with more keys than fit: the rest is left out") {
         I8042State crowded = state;
-        crowded.keyboard.resize(100);
+        crowded.keyboard.to_send.resize(100);
         g.device.restore(crowded);
-        CHECK(g.device.save().keyboard.size() == 16);
+        CHECK(g.device.save().keyboard.to_send.size() == 16);
     }
 }
 
