@@ -94,10 +94,28 @@ void IoApic::raise(std::uint32_t pin) noexcept {
     {
         const std::scoped_lock lock{mutex_};
         entry = entries_[pin];
+        ++((entry & entry_masked) == 0 ? metrics_.message_count : metrics_.lost_edge_count);
     }
     if ((entry & entry_masked) == 0) {
         send_(message_of(entry));
     }
+}
+
+IoApicMetrics IoApic::metrics() const noexcept {
+    const std::scoped_lock lock{mutex_};
+    return metrics_;
+}
+
+IoApicState IoApic::save() const noexcept {
+    const std::scoped_lock lock{mutex_};
+    return {selected_, id_, entries_};
+}
+
+void IoApic::restore(const IoApicState& state) noexcept {
+    const std::scoped_lock lock{mutex_};
+    selected_ = state.selected;
+    id_ = state.id;
+    entries_ = state.entries;
 }
 
 }  // namespace shoal::legacy

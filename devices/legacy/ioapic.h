@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "devices/abi/address_map.h"
+#include "devices/host/metrics.h"
 #include "devices/machine/bus_device.h"
 #include "devices/machine/irq_line.h"
 
@@ -21,6 +22,24 @@ namespace shoal::legacy {
 struct Message {
     std::uint64_t address;
     std::uint32_t data;
+};
+
+struct IoApicMetrics {
+    std::uint64_t message_count = 0;
+    std::uint64_t lost_edge_count = 0;  // while the line was masked
+
+    void report(host::MetricSink& sink) const {
+        sink.counter("message_count", message_count);
+        sink.counter("lost_edge_count", lost_edge_count);
+    }
+};
+
+struct IoApicState {
+    std::uint32_t selected = 0;
+    std::uint32_t id = 0;
+    std::array<std::uint64_t, abi::ioapic_pins> entries{};
+
+    friend bool operator==(const IoApicState&, const IoApicState&) = default;
 };
 
 class IoApic final : public machine::BusDevice {
@@ -33,6 +52,10 @@ public:
 
     // An edge on a line. Any thread.
     void raise(std::uint32_t pin) noexcept;
+
+    [[nodiscard]] IoApicMetrics metrics() const noexcept;
+    [[nodiscard]] IoApicState save() const noexcept;
+    void restore(const IoApicState& state) noexcept;
 
     // One of the lines, for a device.
     class Line final : public machine::IrqLine {
@@ -54,6 +77,7 @@ private:
     std::uint32_t selected_ = 0;
     std::uint32_t id_ = 0;
     std::array<std::uint64_t, abi::ioapic_pins> entries_;
+    IoApicMetrics metrics_;
 };
 
 }  // namespace shoal::legacy

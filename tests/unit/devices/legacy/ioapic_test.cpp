@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "tests/unit/devices/host/recording_sink.h"
+
 namespace shoal::legacy {
 namespace {
 
@@ -119,6 +121,38 @@ TEST_CASE("accesses of other widths are cut or filled with zeros") {
     CHECK(narrow[0] == std::byte{0x11});
     f.apic.write(0x00, std::array{std::byte{2}});
     CHECK(f.read_at(0x00) == 2);
+}
+
+TEST_CASE("an I/O APIC survives a saved state") {
+    Fixture f;
+    f.write(0, 0x0500'0000);
+    for (std::uint32_t pin = 0; pin < abi::ioapic_pins; ++pin) {
+        f.route(pin, 0x30 + pin, pin << 24);
+    }
+    f.write_at(0x00, 7);
+    const IoApicState state = f.apic.save();
+    CHECK(state.selected == 7);
+    CHECK(state.id == 0x0500'0000);
+    Fixture g;
+    g.apic.restore(state);
+    CHECK(g.apic.save() == state);
+    CHECK(g.read_at(0x00) == 7);
+    g.apic.raise(9);
+    REQUIRE(g.sent.size() == 1);
+    CHECK(g.sent[0].address == 0xFEE0'9000);
+    CHECK(g.sent[0].data == 0x4039);
+}
+
+TEST_CASE("the I/O APIC counts what it sent and what was lost") {
+    Fixture f;
+    f.route(5, 0x31, 0);
+    f.apic.raise(5);
+    f.apic.raise(5);
+    f.apic.raise(6);
+    host::RecordingSink sink;
+    f.apic.metrics().report(sink);
+    CHECK(sink.values["message_count"] == 2);
+    CHECK(sink.values["lost_edge_count"] == 1);
 }
 
 }  // namespace
