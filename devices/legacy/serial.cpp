@@ -62,6 +62,7 @@ std::uint8_t Serial::read_register(std::uint64_t offset) noexcept {
                 return static_cast<std::uint8_t>(divisor_ & 0xFF);
             }
             if (received_.empty()) {
+                ++metrics_.missed_read_count;
                 return 0;
             }
             const auto byte = std::to_integer<std::uint8_t>(received_.pop());
@@ -144,26 +145,34 @@ void Serial::write_register(std::uint64_t offset, std::uint8_t value) noexcept {
 
 void Serial::transmit(std::byte byte) noexcept {
     if ((modem_control_ & modem_loopback) != 0) {
-        if (received_.room() > 0) {
-            received_.push(byte);
-            update_interrupt();
-        }
+        loop_back(byte);
         return;
     }
     if (to_send_.room() == 0) {
-        ++metrics_.dropped;
+        ++metrics_.missed_write_count;
         return;
     }
-    if (to_send_.empty()) {
-        wake_.signal();
+    if (is_over_limit()) {
+        ++metrics_.rate_limiter_dropped_bytes;
+    } else {
+        if (to_send_.empty()) {
+            wake_.signal();
+        }
+        to_send_.push(byte);
+        ++metrics_.write_count;
     }
-    to_send_.push(byte);
-    ++metrics_.bytes_out;
     if (is_transmitter_ready()) {
         transmit_interrupt_ = true;
         update_interrupt();
     } else {
         transmitter_was_busy_ = true;
+    }
+}
+
+void Serial::loop_back(std::byte byte) noexcept {
+    if (received_.room() > 0) {
+        received_.push(byte);
+        update_interrupt();
     }
 }
 
@@ -220,7 +229,7 @@ void Serial::on_input_ready() noexcept {
     for (std::size_t i = 0; i < result.size_bytes; ++i) {
         received_.push(buffer[i]);
     }
-    metrics_.bytes_in += result.size_bytes;
+    metrics_.read_count += result.size_bytes;
     update_interrupt();
 }
 
@@ -238,11 +247,6 @@ void Serial::on_output_ready() noexcept {
         transmit_interrupt_ = true;
         update_interrupt();
     }
-}
-
-SerialMetrics Serial::metrics() const noexcept {
-    const std::scoped_lock lock{mutex_};
-    return metrics_;
 }
 
 }  // namespace shoal::legacy

@@ -12,6 +12,7 @@
 
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
+#include "tests/unit/devices/host/recording_sink.h"
 
 namespace shoal::legacy {
 namespace {
@@ -119,7 +120,7 @@ TEST_CASE("bytes written go out in order, and the event loop is woken once") {
     f.serial.on_output_ready();
     CHECK(f.output.read() == "ab");
     CHECK_FALSE(f.serial.wants_output());
-    CHECK(f.serial.metrics().bytes_out == 2);
+    CHECK(f.serial.metrics().write_count == 2);
 }
 
 TEST_CASE("input arrives in pieces of a FIFO, and more only when it is read") {
@@ -142,7 +143,7 @@ TEST_CASE("input arrives in pieces of a FIFO, and more only when it is read") {
     CHECK(f.read(data) == 'X');
     CHECK(f.read(data) == 'Y');
     CHECK(f.read(line_status) == transmitter_empty);
-    CHECK(f.serial.metrics().bytes_in == 18);
+    CHECK(f.serial.metrics().read_count == 18);
 }
 
 TEST_CASE("clearing the FIFO drops what was received") {
@@ -224,8 +225,8 @@ TEST_CASE("a full queue is not reported as empty, and interrupts when there is r
     CHECK(f.irq.count == 1);
     CHECK(f.read(line_status) == transmitter_empty);
     CHECK(f.read(identification) == transmit_interrupt);
-    CHECK(f.serial.metrics().dropped == 0);
-    CHECK(f.serial.metrics().bytes_out == count);
+    CHECK(f.serial.metrics().missed_write_count == 0);
+    CHECK(f.serial.metrics().write_count == count);
 }
 
 TEST_CASE("a promise of an empty transmitter holds for a whole FIFO") {
@@ -236,9 +237,9 @@ TEST_CASE("a promise of an empty transmitter holds for a whole FIFO") {
     for (int i = 0; i < 15; ++i) {
         f.write(data, 'y');
     }
-    CHECK(f.serial.metrics().dropped == 0);
+    CHECK(f.serial.metrics().missed_write_count == 0);
     f.write(data, 'z');
-    CHECK(f.serial.metrics().dropped == 1);
+    CHECK(f.serial.metrics().missed_write_count == 1);
 }
 
 TEST_CASE("in loopback bytes come back and the streams rest") {
@@ -320,6 +321,105 @@ TEST_CASE("at the end of input no more is wanted") {
     f.serial.on_input_ready();
     CHECK_FALSE(f.serial.wants_input());
     CHECK(f.read(line_status) == transmitter_empty);
+}
+
+TEST_CASE("output beyond the rate limit is dropped, and the guest need not wait") {
+    Fixture f;
+    f.serial.set_rate_limit({.size = 10, .one_time_burst = 3, .refill_time_ms = 3'600'000});
+    f.write(interrupt_enable, 0x02);
+    f.irq.count = 0;
+    for (int i = 0; i < 100; ++i) {
+        REQUIRE((f.read(line_status) & transmitter_empty) != 0);
+        f.write(data, static_cast<std::uint8_t>('0' + i % 10));
+    }
+    CHECK(f.irq.count == 100);
+    f.serial.on_output_ready();
+    CHECK(f.output.read() == "0123456789012");
+    CHECK(f.serial.metrics().rate_limiter_dropped_bytes == 87);
+    CHECK(f.serial.metrics().write_count == 13);
+    SUBCASE("until the limit is taken away") {
+        f.serial.set_rate_limit({});
+        for (int i = 0; i < 100; ++i) {
+            f.write(data, 'x');
+        }
+        f.serial.on_output_ready();
+        CHECK(f.output.read() == std::string(100, 'x'));
+    }
+    SUBCASE("or changed") {
+        f.serial.set_rate_limit({.size = 2, .one_time_burst = 0, .refill_time_ms = 3'600'000});
+        f.write(data, 'a');
+        f.write(data, 'b');
+        f.write(data, 'c');
+        f.serial.on_output_ready();
+        CHECK(f.output.read() == "ab");
+    }
+}
+
+TEST_CASE("a serial port survives a saved state") {
+    Fixture f;
+    f.output.fill();
+    f.transmit_until_busy();
+    f.type("typed");
+    f.write(line_control, latch_open);
+    f.write(data, 0x34);
+    f.write(interrupt_enable, 0x12);
+    f.write(line_control, 0x13);
+    f.write(interrupt_enable, 0x03);
+    f.write(identification, 0x01);
+    f.write(modem_control, 0x0B);
+    f.write(scratch, 0x77);
+    const SerialState state = f.serial.save();
+    CHECK(state.divisor == 0x1234);
+    CHECK(state.transmitter_was_busy);
+    CHECK(state.transmit_interrupt);
+    CHECK(state.interrupt_enable == 0x03);
+    CHECK(state.line_control == 0x13);
+    CHECK(state.modem_control == 0x0B);
+    CHECK(state.fifo_control == 0x01);
+    CHECK(state.scratch == 0x77);
+
+    Fixture g;
+    g.serial.restore(state);
+    CHECK(g.serial.save() == state);
+    CHECK(g.irq.count == 1);
+    CHECK(g.wake.drain());
+    std::string got;
+    for (int i = 0; i < 5; ++i) {
+        got.push_back(static_cast<char>(g.read(data)));
+    }
+    CHECK(got == "typed");
+    CHECK(g.read(line_status) == 0);
+    while (g.serial.wants_output()) {
+        g.serial.on_output_ready();
+        got += g.output.read();
+    }
+    CHECK(got == "typed" + std::string(state.to_send.size(), 'x'));
+    CHECK(g.read(line_status) == transmitter_empty);
+}
+
+TEST_CASE("the serial port reports each counter once") {
+    Fixture f;
+    f.type("a");
+    static_cast<void>(f.read(data));
+    static_cast<void>(f.read(data));
+    host::RecordingSink sink;
+    f.serial.metrics().report(sink);
+    CHECK(sink.values["read_count"] == 1);
+    CHECK(sink.values["missed_read_count"] == 1);
+    CHECK(sink.values["write_count"] == 0);
+    CHECK(sink.values["error_count"] == 0);
+    CHECK(sink.values.count("flush_count") == 1);
+    CHECK(sink.values.count("rate_limiter_dropped_bytes") == 1);
+}
+
+TEST_CASE("an output that cannot be written to is an error, and the guest is not stuck") {
+    Fixture f;
+    const host::UniqueFd full{::open("/dev/full", O_WRONLY | O_CLOEXEC)};
+    Serial serial{f.irq, f.wake, backend::InputStream{-1}, backend::OutputStream{full.get()}};
+    serial.write(data, std::array{std::byte{'a'}});
+    serial.on_output_ready();
+    CHECK_FALSE(serial.wants_output());
+    CHECK(serial.metrics().error_count == 1);
 }
 
 }  // namespace
