@@ -77,6 +77,34 @@ ConsoleMetrics Console::metrics() const noexcept {
     return sum;
 }
 
+ConsoleState Console::save() const {
+    const std::scoped_lock lock{mutex()};
+    ConsoleState state{.ports = {}, .due = control_->save()};
+    for (const auto& port : ports_) {
+        state.ports.push_back(port->bytes.save());
+    }
+    return state;
+}
+
+bool Console::restore(const ConsoleState& state) {
+    const std::scoped_lock lock{mutex()};
+    if (state.ports.size() != ports_.size() || state.due.size() != ports_.size()) {
+        return false;
+    }
+    if (transport_ == nullptr) {
+        return true;  // without a driver there is nothing to remember
+    }
+    for (std::uint32_t port = 0; port < ports_.size(); ++port) {
+        if (!ports_[port]->bytes.restore(state.ports[port], queues_[console::transmit_queue(port)],
+                                         queues_[console::receive_queue(port)])) {
+            return false;
+        }
+    }
+    control_->restore(state.due);
+    wake_.signal();
+    return true;
+}
+
 std::uint32_t Console::device_id() const noexcept {
     return abi::virtio::device_id::console;
 }

@@ -22,6 +22,13 @@
 
 namespace shoal::virtio {
 
+struct ConsoleState {
+    std::vector<ConsolePortState> ports;
+    std::vector<std::uint32_t> due;  // messages for the driver, a set of bits for each port
+
+    friend bool operator==(const ConsoleState&, const ConsoleState&) = default;
+};
+
 class Console final : public Device {
 public:
     static constexpr std::size_t max_ports = 8;
@@ -40,6 +47,11 @@ public:
 
     // Of all ports.
     [[nodiscard]] ConsoleMetrics metrics() const noexcept;
+
+    // While the transport is suspended. restore() comes after the transport's; false when the state
+    // does not fit the ports and the queues: then the console is of no use.
+    [[nodiscard]] ConsoleState save() const;
+    [[nodiscard]] bool restore(const ConsoleState& state);
 
     [[nodiscard]] std::uint32_t device_id() const noexcept override;
     [[nodiscard]] std::uint64_t features() const noexcept override;

@@ -31,6 +31,11 @@ public:
 
     void reset() noexcept;
 
+    // What is due, for each port.
+    [[nodiscard]] const std::vector<std::uint32_t>& save() const noexcept { return due_; }
+    // `due` has an entry for each port.
+    void restore(const std::vector<std::uint32_t>& due) { due_ = due; }
+
 private:
     void answer(const abi::virtio::console::Control& message) noexcept;
     [[nodiscard]] std::expected<std::uint32_t, QueueError> fill(

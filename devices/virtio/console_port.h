@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "devices/backend/stream.h"
+#include "devices/host/metrics.h"
 #include "devices/virtio/queue.h"
 
 namespace shoal::virtio {
@@ -24,6 +25,28 @@ struct ConsolePortStreams {
 struct ConsoleMetrics {
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
+
+    void report(host::MetricSink& sink) const {
+        sink.counter("bytes_in", bytes_in);
+        sink.counter("bytes_out", bytes_out);
+    }
+};
+
+// Chains are named by their heads.
+struct ConsolePortState {
+    struct Sending {
+        std::uint16_t head = 0;
+        std::uint32_t idx = 0;  // of the first buffer that is not done
+        std::uint32_t offset = 0;
+
+        friend bool operator==(const Sending&, const Sending&) = default;
+    };
+    bool is_open = false;
+    bool end_announced = false;
+    std::optional<Sending> sending;
+    std::optional<std::uint16_t> receiving;
+
+    friend bool operator==(const ConsolePortState&, const ConsolePortState&) = default;
 };
 
 class ConsolePort {
@@ -62,6 +85,12 @@ public:
     // Forgets the driver; what was read or written stays so.
     void reset() noexcept;
 
+    // Whether the input has ended is the stream's, and not part of the state.
+    [[nodiscard]] ConsolePortState save() const noexcept;
+    // False when the chains are not what they were said to be.
+    [[nodiscard]] bool restore(const ConsolePortState& state, Queue& transmit,
+                               Queue& receive) noexcept;
+
 private:
     struct Sending {
         Chain chain;
@@ -73,6 +102,9 @@ private:
     static constexpr unsigned max_chains_per_call = 16;
 
     [[nodiscard]] bool write_buffers() noexcept;
+    [[nodiscard]] bool restore_sending(const ConsolePortState::Sending& state,
+                                       Queue& transmit) noexcept;
+    [[nodiscard]] bool restore_receiving(std::uint16_t head, Queue& receive) noexcept;
 
     ConsolePortStreams streams_;
     ConsoleMetrics metrics_;

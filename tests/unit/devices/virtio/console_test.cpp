@@ -14,6 +14,7 @@
 
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
+#include "tests/unit/devices/host/recording_sink.h"
 #include "tests/unit/devices/virtio/counting_irq.h"
 #include "tests/unit/devices/virtio/test_driver.h"
 #include "tests/unit/devices/virtio/test_ring.h"
@@ -534,6 +535,103 @@ TEST_CASE("at the end everything that was made available is written, as slowly a
     CHECK(all.size() == text.size() * size);
     CHECK(f.errors.read() == "and this");
     CHECK(ring.used_idx() == size);
+}
+
+TEST_CASE("a console survives a saved state") {
+    Fixture f;
+    f.start();
+    f.listen(2);
+    f.say({{0, Event::device_ready, 1}, {0, Event::port_open, 1}, {1, Event::port_ready, 1}});
+    f.output.fill();
+    f.rings[1].describe(3, {0xC0000, 10'000, flag::next, 4});
+    f.rings[1].describe(4, {0xC4000, 90'000, 0, 0});
+    f.rings[1].offer(3);
+    f.notify(1);
+    std::array<char, 16'384> piece{};
+    REQUIRE(::read(f.output.out.get(), piece.data(), piece.size()) == piece.size());
+    f.device.client(0).on_output_ready();  // all of the first buffer, some of the next
+    f.give_receive_buffer(7, 100);
+    f.transport.suspend();
+    const ConsoleState state = f.device.save();
+    REQUIRE(state.ports[0].sending);
+    const ConsolePortState::Sending sending = *state.ports[0].sending;
+    CHECK(sending.head == 3);
+    CHECK(sending.idx == 1);
+    CHECK(sending.offset > 0);
+    CHECK(state.ports[0].receiving == 7);
+    CHECK(state.ports[0].is_open);
+    CHECK_FALSE(state.ports[1].is_open);
+    CHECK(state.due[1] != 0);
+
+    const Pipe input;
+    const Pipe output;
+    const std::array<ConsolePortStreams, 2> streams{{
+        {backend::InputStream{input.out.get()}, backend::OutputStream{output.in.get()}, "stdio"},
+        {backend::InputStream{-1}, backend::OutputStream{-1}, "stderr"},
+    }};
+    Console device{streams, f.wake};
+    CountingIrq irq;
+    MmioTransport transport{device, f.memory, irq};
+
+    SUBCASE("and goes on where it was") {
+        transport.restore(f.transport.save());
+        f.wake.drain();
+        REQUIRE(device.restore(state));
+        CHECK(device.save() == state);
+        CHECK(f.wake.drain());
+        transport.resume();
+        CHECK(device.client(0).wants_input());
+        input.write("to both");
+        device.client(0).on_input_ready();
+        REQUIRE(f.rings[0].used_idx() == 1);
+        CHECK(f.rings[0].used(0).id == 7);
+        CHECK(f.received(0) == "to both");
+        std::size_t written = output.read().size();
+        while (device.client(0).wants_output()) {
+            device.client(0).on_output_ready();
+            written += output.read().size();
+        }
+        CHECK(written == 90'000 - sending.offset);
+        CHECK(f.rings[1].used_idx() == 1);
+    }
+    SUBCASE("unless it makes no sense") {
+        transport.restore(f.transport.save());
+        ConsoleState bad = state;
+        SUBCASE("a port too few") {
+            bad.ports.pop_back();
+        }
+        SUBCASE("messages for a port too many") {
+            bad.due.push_back(0);
+        }
+        SUBCASE("a chain outside the queue") {
+            bad.ports[0].sending->head = size;
+        }
+        SUBCASE("a buffer that the chain does not have") {
+            bad.ports[0].sending->idx = 2;
+        }
+        SUBCASE("more of a buffer than there is") {
+            bad.ports[0].sending->offset = 90'001;
+        }
+        SUBCASE("a chain that cannot be written to") {
+            bad.ports[0].receiving = 8;
+        }
+        CHECK_FALSE(device.restore(bad));
+    }
+    SUBCASE("also without a driver") {
+        CHECK(device.restore(state));
+        CHECK_FALSE(device.client(0).wants_output());
+    }
+}
+
+TEST_CASE("the console reports each counter once") {
+    Fixture f;
+    f.start();
+    f.open_ports();
+    f.send(0, 0, "four");
+    host::RecordingSink sink;
+    f.device.metrics().report(sink);
+    CHECK(sink.values["bytes_out"] == 4);
+    CHECK(sink.values["bytes_in"] == 0);
 }
 
 }  // namespace
