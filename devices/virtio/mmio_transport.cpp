@@ -226,6 +226,7 @@ void MmioTransport::write_queue_ready(std::uint32_t value) noexcept {
 }
 
 void MmioTransport::reset() noexcept {
+    ++metrics_.reset_count;
     device_.reset();
     for (Queue& queue : queues_) {
         queue.reset();
@@ -241,6 +242,7 @@ void MmioTransport::reset() noexcept {
 }
 
 void MmioTransport::activate() noexcept {
+    ++metrics_.activate_count;
     for (Queue& queue : queues_) {
         queue.set_features(driver_features_);
     }
@@ -268,6 +270,11 @@ std::optional<QueueError> MmioTransport::last_error() const noexcept {
     return last_error_;
 }
 
+MmioTransportMetrics MmioTransport::metrics() const noexcept {
+    const std::scoped_lock lock{device_.mutex()};
+    return metrics_;
+}
+
 void MmioTransport::used_buffers(Queue& queue) noexcept {
     if (queue.should_interrupt()) {
         interrupt(abi::virtio::interrupt::used_buffer);
@@ -281,12 +288,14 @@ void MmioTransport::config_changed() noexcept {
 
 void MmioTransport::fail(QueueError error) noexcept {
     last_error_ = error;
+    ++metrics_.queue_error_count;
     trouble_ |= abi::virtio::status::device_needs_reset;
     interrupt(abi::virtio::interrupt::configuration_change);
 }
 
 void MmioTransport::interrupt(std::uint32_t reason) noexcept {
     interrupt_status_ |= reason;
+    ++metrics_.interrupt_count;
     irq_.raise();
 }
 

@@ -13,6 +13,7 @@
 #include "devices/abi/address_map.h"
 #include "devices/abi/virtio_mmio.h"
 #include "devices/host/event_fd.h"
+#include "devices/host/metrics.h"
 #include "devices/machine/bus_device.h"
 #include "devices/machine/guest_memory.h"
 #include "devices/machine/irq_line.h"
@@ -21,6 +22,20 @@
 #include "devices/virtio/status.h"
 
 namespace shoal::virtio {
+
+struct MmioTransportMetrics {
+    std::uint64_t activate_count = 0;
+    std::uint64_t reset_count = 0;
+    std::uint64_t interrupt_count = 0;
+    std::uint64_t queue_error_count = 0;  // the driver's mistakes
+
+    void report(host::MetricSink& sink) const {
+        sink.counter("activate_count", activate_count);
+        sink.counter("reset_count", reset_count);
+        sink.counter("interrupt_count", interrupt_count);
+        sink.counter("queue_error_count", queue_error_count);
+    }
+};
 
 struct MmioQueueState {
     QueueLayout layout;
@@ -78,6 +93,7 @@ public:
 
     // Why the device last stood still, for a message to the operator.
     [[nodiscard]] std::optional<QueueError> last_error() const noexcept;
+    [[nodiscard]] MmioTransportMetrics metrics() const noexcept;
 
 private:
     void used_buffers(Queue& queue) noexcept override;
@@ -116,6 +132,7 @@ private:
     std::uint32_t queue_select_ = 0;
     bool suspended_ = false;
     std::optional<QueueError> last_error_;
+    MmioTransportMetrics metrics_;
 };
 
 }  // namespace shoal::virtio

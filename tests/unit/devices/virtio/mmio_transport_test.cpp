@@ -4,7 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <stdexcept>
 
+#include "tests/unit/devices/host/recording_sink.h"
 #include "tests/unit/devices/virtio/counting_irq.h"
 #include "tests/unit/devices/virtio/test_driver.h"
 #include "tests/unit/devices/virtio/test_ring.h"
@@ -376,6 +378,142 @@ TEST_CASE("a reset is possible at any moment and leaves nothing behind") {
     f.ring.offer_buffer(0, 0x40000, 1, 0);
     f.driver.notify(0);
     CHECK(f.ring.used_idx() == 1);
+}
+
+TEST_CASE("a suspended transport processes nothing until it is resumed") {
+    Fixture f;
+    f.start();
+    const int turns = f.device.turns;
+    f.transport.suspend();
+    f.ring.offer_buffer(0, 0x40000, 1, 0);
+    f.driver.notify(0);
+    CHECK(f.device.turns == turns);
+    CHECK(f.ring.used_idx() == 0);
+    f.transport.resume();
+    CHECK(f.ring.used_idx() == 1);
+    CHECK(f.irq.take() == 1);
+    SUBCASE("which interrupts again for what was not acknowledged") {
+        f.transport.suspend();
+        f.transport.resume();
+        CHECK(f.irq.take() == 1);
+        f.driver.write(Register::interrupt_acknowledge, 1);
+        f.transport.suspend();
+        f.transport.resume();
+        CHECK(f.irq.take() == 0);
+    }
+    SUBCASE("and may be reset meanwhile") {
+        f.transport.suspend();
+        f.driver.set_status(Status::reset);
+        f.transport.resume();
+        CHECK(f.driver.status() == 0);
+        CHECK_FALSE(f.device.is_active());
+    }
+}
+
+struct Copy {
+    explicit Copy(const Fixture& f) : transport{device, f.memory, irq} {}
+
+    EchoDevice device;
+    CountingIrq irq;
+    MmioTransport transport;
+    TestDriver driver{transport};
+};
+
+TEST_CASE("a transport survives a saved state") {
+    Fixture f;
+    SUBCASE("at rest") {}
+    SUBCASE("half-way through the set-up") {
+        f.driver.reset_to_driver();
+        f.driver.choose_features(feature::version_1 | own_feature);
+        f.driver.write(Register::queue_select, 1);
+        f.driver.write(Register::queue_size, 4);
+        f.driver.write(Register::queue_driver_high, 7);
+        f.driver.write(Register::device_features_select, 1);
+    }
+    SUBCASE("at work") {
+        f.start(feature::version_1 | feature::event_idx);
+        f.device.change_config();
+        f.ring.offer_buffer(0, 0x40000, 1, 0);
+        f.driver.notify(0);
+    }
+    SUBCASE("in trouble") {
+        f.start();
+        f.ring.set_avail_idx(0x1000);
+        f.driver.notify(0);
+    }
+    const MmioTransportState state = f.transport.save();
+    Copy copy{f};
+    copy.transport.restore(state);
+    CHECK(copy.transport.save() == state);
+    CHECK(copy.driver.status() == f.driver.status());
+    CHECK(copy.device.is_active() == f.device.is_active());
+    CHECK(copy.device.negotiated == (f.device.is_active() ? f.device.negotiated : 0));
+    CHECK(copy.driver.read(Register::config_generation) ==
+          f.driver.read(Register::config_generation));
+}
+
+TEST_CASE("a restored transport goes on after it is resumed") {
+    Fixture f;
+    f.start();
+    f.ring.offer_buffer(0, 0x40000, 1, 0);
+    f.driver.notify(0);
+    f.transport.suspend();
+    f.ring.offer_buffer(1, 0x40000, 1, 0);
+    Copy copy{f};
+    copy.transport.restore(f.transport.save());
+    copy.transport.process_queues();
+    CHECK(f.ring.used_idx() == 1);
+    copy.transport.resume();
+    CHECK(f.ring.used_idx() == 2);
+    CHECK(copy.irq.take() == 2);  // the old one, which was not acknowledged, and the new one
+    copy.driver.set_status(Status::reset);
+    CHECK_FALSE(copy.device.is_active());
+}
+
+TEST_CASE("a saved state that this device cannot have is refused") {
+    Fixture f;
+    f.start();
+    MmioTransportState state = f.transport.save();
+    SUBCASE("a status that does not exist") {
+        state.status = 2;
+    }
+    SUBCASE("a trouble that does not exist") {
+        state.trouble = 1;
+    }
+    SUBCASE("features that are not offered") {
+        state.driver_features |= 2;
+    }
+    SUBCASE("a queue too many") {
+        state.queues.emplace_back();
+    }
+    SUBCASE("no queues") {
+        state.queues.clear();
+    }
+    SUBCASE("a queue beyond the memory") {
+        state.queues[0].layout.used = machine::Gpa{1ULL << 40};
+    }
+    SUBCASE("a queue of a bad size") {
+        state.queues[0].layout.size = 3;
+    }
+    Copy copy{f};
+    CHECK_THROWS_AS(copy.transport.restore(state), std::invalid_argument);
+    CHECK_FALSE(copy.device.is_active());
+}
+
+TEST_CASE("a transport counts resets, interrupts and failures") {
+    Fixture f;
+    f.start();
+    f.ring.offer_buffer(0, 0x40000, 1, 0);
+    f.driver.notify(0);
+    f.ring.set_avail_idx(0x1000);
+    f.driver.notify(0);
+    f.driver.set_status(Status::reset);
+    host::RecordingSink sink;
+    f.transport.metrics().report(sink);
+    CHECK(sink.values["activate_count"] == 1);
+    CHECK(sink.values["reset_count"] == 2);
+    CHECK(sink.values["interrupt_count"] == 2);
+    CHECK(sink.values["queue_error_count"] == 1);
 }
 
 }  // namespace

@@ -417,5 +417,45 @@ TEST_CASE("after a reset a queue begins from its beginning") {
     CHECK(f.queue.pop().value());
 }
 
+TEST_CASE("a queue goes on where its saved state was") {
+    Fixture f;
+    for (std::uint16_t idx = 0; idx < 3; ++idx) {
+        f.ring.offer_buffer(idx, data_at, 1, 0);
+    }
+    f.queue.push_used(f.popped().head, 0);
+    CHECK(f.queue.should_interrupt());
+    const std::uint16_t held = f.popped().head;
+    f.queue.push_used(held, 0);
+    const QueueState state = f.queue.save();
+    CHECK(state == QueueState{2, 2, 1});
+
+    Queue other{f.memory};
+    REQUIRE(other.configure(f.ring.layout(), size));
+    other.restore(state);
+    CHECK(other.save() == state);
+    CHECK(other.should_interrupt());
+    const auto chain = other.pop().value();
+    REQUIRE(chain);
+    CHECK(chain->head == 2);
+    other.push_used(chain->head, 5);
+    CHECK(f.ring.used_idx() == 3);
+    CHECK(f.ring.used(2).size_bytes == 5);
+}
+
+TEST_CASE("a popped chain can be collected again, and is checked again") {
+    Fixture f;
+    f.ring.describe(3, {data_at, 7, 0, 0});
+    const auto chain = f.queue.collect_again(3);
+    REQUIRE(chain);
+    CHECK(chain->head == 3);
+    CHECK(chain->readable.front().size() == 7);
+    CHECK(f.queue.save() == QueueState{});
+    CHECK(f.queue.collect_again(size).error() == QueueError::descriptor_outside_table);
+    f.ring.describe(3, {data_at, 0, 0, 0});
+    CHECK(f.queue.collect_again(3).error() == QueueError::empty_buffer);
+    f.queue.reset();
+    CHECK_FALSE(f.queue.collect_again(0));
+}
+
 }  // namespace
 }  // namespace shoal::virtio
