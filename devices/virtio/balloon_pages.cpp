@@ -35,8 +35,8 @@ DiscardResult discard_pfns(const machine::GuestMemory& memory, const Chain& chai
 
     auto pfns = std::span{copy}.first(size_bytes / sizeof copy[0]);
     std::ranges::sort(pfns);
-    const auto repeated = std::ranges::unique(pfns);
-    pfns = pfns.first(pfns.size() - repeated.size());
+    const auto end = std::unique(pfns.begin(), pfns.end());
+    pfns = pfns.first(static_cast<std::size_t>(end - pfns.begin()));
     std::uint64_t start = 0;
     std::uint64_t count = 0;
     for (const std::uint64_t pfn : pfns) {
