@@ -190,16 +190,29 @@ std::expected<void, QueueError> Queue::add_segment(const abi::virtio::Descriptor
     return {};
 }
 
+void Queue::undo_pops(std::uint16_t count) noexcept {
+    if (is_ready()) {
+        next_avail_ = static_cast<std::uint16_t>(next_avail_ - count);
+    }
+}
+
 void Queue::push_used(std::uint16_t head, std::uint32_t written_bytes) noexcept {
+    const abi::virtio::UsedElement element{head, written_bytes};
+    push_used({&element, 1});
+}
+
+void Queue::push_used(std::span<const abi::virtio::UsedElement> elements) noexcept {
     if (!is_ready()) {
         return;
     }
-    const abi::virtio::UsedElement element{head, written_bytes};
-    const std::size_t at = abi::virtio::used_ring_offset + sizeof element * (next_used_ % size_);
-    std::memcpy(used_.subspan(at).first<sizeof element>().data(), &element, sizeof element);
-    ++next_used_;
+    for (const abi::virtio::UsedElement& element : elements) {
+        const std::size_t at =
+            abi::virtio::used_ring_offset + sizeof element * (next_used_ % size_);
+        std::memcpy(used_.subspan(at).first<sizeof element>().data(), &element, sizeof element);
+        ++next_used_;
+    }
     // Pairs with the driver's barrier between reading the index and the element (2.7.14): the
-    // element and the chain's bytes are written before the index.
+    // elements and the chains' bytes are written before the index.
     word(used_, abi::virtio::used_idx_offset).store(next_used_, std::memory_order_release);
 }
 

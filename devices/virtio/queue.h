@@ -74,6 +74,7 @@ public:
     void set_features(std::uint64_t features) noexcept { features_ = features; }
     void reset() noexcept;
     [[nodiscard]] bool is_ready() const noexcept { return size_ != 0; }
+    [[nodiscard]] std::uint16_t size() const noexcept { return size_; }
 
     // The next chain; none also when the queue is not ready.
     [[nodiscard]] std::expected<std::optional<Chain>, QueueError> pop() noexcept;
@@ -81,8 +82,14 @@ public:
     // A chain that had been popped and not given back when the state was saved.
     [[nodiscard]] std::expected<Chain, QueueError> collect_again(std::uint16_t head) noexcept;
 
+    // The last `count` chains that were popped are still in the queue, as if they had not been.
+    // None of them has been pushed.
+    void undo_pops(std::uint16_t count) noexcept;
+
     // Gives a popped chain back, with `written_bytes` from the start of its writable buffers.
     void push_used(std::uint16_t head, std::uint32_t written_bytes) noexcept;
+    // Several, in an order of the caller's. The driver sees all of them at once.
+    void push_used(std::span<const abi::virtio::UsedElement> elements) noexcept;
 
     // Whether the driver wants an interrupt for what was pushed since the last call.
     [[nodiscard]] bool should_interrupt() noexcept;

@@ -1,0 +1,61 @@
+// Tap: a Linux TAP interface. Packets go in and out as they lie in memory, one per call, each with
+// virtio-net's 12-byte header before it: the kernel reads and writes that header (and leaves its
+// num_buffers alone).
+//
+// Non-blocking. Used by one device, under its mutex.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "devices/host/unique_fd.h"
+
+namespace shoal::backend {
+
+class Tap {
+public:
+    // Bits of <linux/if_tun.h>: TUN_F_CSUM and so on.
+    using Offloads = std::uint32_t;
+
+    enum class Status {
+        done,
+        would_block,  // epoll says when to try again
+        refused,      // this packet, or for a read: something is wrong for now
+        gone          // the interface has been deleted
+    };
+    struct Result {
+        Status status = Status::would_block;
+        std::size_t size_bytes = 0;  // of the packet and its header; what did not fit is lost
+    };
+
+    // Opens the TAP of this name; creates one that lasts as long as this object if there is none
+    // and the caller may. Throws std::invalid_argument for what is no interface name, otherwise
+    // std::system_error with one sentence that names the interface.
+    static Tap open(const std::string& name);
+    // For tests: a socket that keeps packets apart.
+    static Tap adopt(host::UniqueFd fd, Offloads supported) noexcept;
+
+    [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+    [[nodiscard]] Offloads supported_offloads() const noexcept { return supported_; }
+
+    // What packets that are read may ask of the reader; everything else the kernel does before.
+    // Packets that already wait and ask for more are dropped.
+    void set_offloads(Offloads offloads) noexcept;
+
+    [[nodiscard]] Result read(std::span<const iovec> into) const noexcept;
+    [[nodiscard]] Result write(std::span<const iovec> from) const noexcept;
+
+private:
+    Tap(host::UniqueFd fd, Offloads supported) noexcept;
+    void drop_waiting() const noexcept;
+
+    host::UniqueFd fd_;
+    Offloads supported_;
+    Offloads offloads_ = 0;
+};
+
+}  // namespace shoal::backend
