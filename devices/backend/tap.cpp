@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -30,12 +31,22 @@ constexpr Tap::Offloads tcp_offloads =
     TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_UFO;
 constexpr Tap::Offloads udp_offloads = TUN_F_USO4 | TUN_F_USO6;  // Linux 6.2
 
+// For a message: one line, and not a long one.
+std::string shown(const std::string& name) {
+    std::string text = name.substr(0, 2 * IFNAMSIZ);
+    std::ranges::replace_if(
+        text, [](unsigned char c) { return std::isprint(c) == 0; }, '?');
+    return "\"" + text + "\"";
+}
+
 // As dev_valid_name() in the kernel, and no '%', which would ask it to invent a name.
 void check_name(const std::string& name) {
     constexpr std::string_view forbidden{"/:% \t\n\v\f\r\0", 10};
     if (name.empty() || name.size() >= IFNAMSIZ || name == "." || name == ".." ||
         name.find_first_of(forbidden) != std::string::npos) {
-        throw std::invalid_argument("\"" + name + "\" is not the name of a network interface");
+        throw std::invalid_argument(shown(name) +
+                                    " is not the name of a network interface: 1 to 15 characters, "
+                                    "no space, '/', ':' or '%'");
     }
 }
 
