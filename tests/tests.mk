@@ -30,7 +30,7 @@ build/tests/programs/%: tests/system/programs/%.cpp | setup
 # ---- fuzz targets: libFuzzer, one file each -----------------------------------------------------
 
 # What the parsers under test need; compiled by clang with the same sanitizers.
-fuzz_library_srcs := $(wildcard devices/*/*.cpp firmware/*.cpp \
+fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
 	vmm/boot/*.cpp) $(GUEST_HOST_SRCS)
 fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
 fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include "devices/abi/address_map.h"
 #include "devices/abi/virtio_mmio.h"
 #include "tests/unit/devices/virtio/test_ring.h"
@@ -57,6 +59,8 @@ TEST_CASE("a queue that is not set up has nothing and says nothing") {
     Queue queue{memory};
     CHECK_FALSE(queue.is_ready());
     CHECK_FALSE(queue.pop().value());
+    CHECK(queue.size() == 0);
+    queue.undo_pops(1);
     queue.push_used(0, 0);
     queue.suppress_notifications();
     CHECK_FALSE(queue.should_interrupt());
@@ -351,6 +355,39 @@ TEST_CASE("bad indirect tables are refused") {
         expected = QueueError::chain_too_long;
     }
     CHECK(f.popped_error() == expected);
+}
+
+TEST_CASE("a pop can be undone, and the chains come again in their order") {
+    Fixture f;
+    for (std::uint16_t turn = 0; turn < 3; ++turn) {  // also where the ring wraps
+        for (std::uint16_t idx = 0; idx < 6; ++idx) {
+            f.ring.offer_buffer(idx, data_at, 16, 0);
+        }
+        for (const std::uint16_t head : {0, 1, 2}) {
+            CHECK(f.popped().head == head);
+        }
+        f.queue.undo_pops(2);
+        for (const std::uint16_t head : {1, 2, 3, 4, 5}) {
+            CHECK(f.popped().head == head);
+        }
+        CHECK_FALSE(f.queue.pop().value());
+        f.queue.undo_pops(0);
+        CHECK_FALSE(f.queue.pop().value());
+    }
+}
+
+TEST_CASE("several chains are shown to the driver at once") {
+    Fixture f;
+    std::array<abi::virtio::UsedElement, 5> elements{{{5, 50}, {4, 40}, {3, 30}, {2, 20}, {1, 10}}};
+    f.queue.push_used({});
+    CHECK(f.ring.used_idx() == 0);
+    f.queue.push_used(elements);
+    f.queue.push_used(elements);  // wraps
+    CHECK(f.ring.used_idx() == 10);
+    for (std::uint16_t position = 2; position < 10; ++position) {
+        CHECK(f.ring.used(position).id == 5U - position % 5);
+        CHECK(f.ring.used(position).size_bytes == 50U - 10U * (position % 5));
+    }
 }
 
 TEST_CASE("interrupts follow the avail ring's flag") {
