@@ -363,11 +363,11 @@ TEST_CASE("a pop can be undone, and the chains come again in their order") {
         for (std::uint16_t idx = 0; idx < 6; ++idx) {
             f.ring.offer_buffer(idx, data_at, 16, 0);
         }
-        for (const std::uint16_t head : {0, 1, 2}) {
+        for (const int head : {0, 1, 2}) {
             CHECK(f.popped().head == head);
         }
         f.queue.undo_pops(2);
-        for (const std::uint16_t head : {1, 2, 3, 4, 5}) {
+        for (const int head : {1, 2, 3, 4, 5}) {
             CHECK(f.popped().head == head);
         }
         CHECK_FALSE(f.queue.pop().value());
