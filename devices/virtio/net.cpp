@@ -97,6 +97,7 @@ NetState Net::save() noexcept {
         Queue& queue = queues_[net::receive_queue];
         receiver_.give_back(queue);
         transport_->used_buffers(queue);
+        transport_->process_again();  // for packets that have been announced already
     }
     return {config_};
 }

@@ -54,8 +54,8 @@ public:
     [[nodiscard]] NetConfig config() const;
     [[nodiscard]] NetMetrics metrics() const noexcept;
 
-    // While the vCPUs stand still. Buffers that were at hand are in their queue again, so that the
-    // queues' indices tell all; the device may go on afterwards.
+    // While the vCPUs and the event loop's devices stand still. Buffers that were at hand are in
+    // their queue again, so that the queues' indices tell all; the device may go on afterwards.
     [[nodiscard]] NetState save() noexcept;
     // Before activate(); throws as the constructor does.
     void restore(const NetState& state);

@@ -165,10 +165,11 @@ std::size_t NetReceiver::frame_bytes() const noexcept {
 
 void NetReceiver::give_back(Queue& queue) noexcept {
     if (packet_bytes_ != 0 && placed_bytes_ == packet_bytes_) {
-        deliver(queue);
+        deliver(queue);  // only the rate limiter held it back
+    } else if (packet_bytes_ != 0) {
+        static_cast<void>(drop_packet());
     }
     buffers_.give_back(queue);
-    packet_bytes_ = placed_bytes_ = 0;
 }
 
 }  // namespace shoal::virtio

@@ -43,7 +43,8 @@ public:
 
     [[nodiscard]] std::expected<Progress, QueueError> receive(Queue& queue) noexcept;
 
-    // Gives what is at hand back to the queue, after the packet that is under way.
+    // Gives what is at hand back to the queue, after the packet that is under way; if the driver
+    // has not given enough for it yet, it is lost.
     void give_back(Queue& queue) noexcept;
 
     [[nodiscard]] backend::RateLimiter& limiter() noexcept { return limiter_; }

@@ -249,6 +249,20 @@ TEST_CASE("saving takes no buffer away from the driver") {
     }
 }
 
+TEST_CASE("saving loses the packet for which the driver has not given enough, and no other") {
+    NetFixture f;
+    f.start();
+    f.give_buffers(2, 1000);
+    f.host_sends(make_frame(5000));
+    f.host_sends(make_frame(900));
+    f.serve();
+    CHECK(f.rx.used_idx() == 0);
+    static_cast<void>(f.device.save());
+    CHECK(f.device.metrics().rx_fails == 1);
+    f.serve();
+    CHECK(f.guest_receives().frame == make_frame(900));
+}
+
 TEST_CASE("saving delivers the packet that the rate limiter holds back") {
     NetConfig config;
     config.rx_rate_limiter.ops = {.size = 1, .one_time_burst = 0, .refill_time_ms = 60'000};
