@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
@@ -16,20 +17,16 @@
 
 #include "devices/host/os_error.h"
 
-// Newer than Debian 12's kernel headers; the kernel that runs says whether it knows them.
-#ifndef TUN_F_USO4
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
-
 namespace shoal::backend {
 namespace {
 
 constexpr const char* device_path = "/dev/net/tun";
 constexpr int vnet_header_bytes = 12;
-constexpr Tap::Offloads tcp_offloads =
-    TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_UFO;
-constexpr Tap::Offloads udp_offloads = TUN_F_USO4 | TUN_F_USO6;  // Linux 6.2
+static_assert(Tap::csum == TUN_F_CSUM && Tap::tso4 == TUN_F_TSO4 && Tap::tso6 == TUN_F_TSO6 &&
+              Tap::ecn == TUN_F_TSO_ECN && Tap::ufo == TUN_F_UFO);
+#ifdef TUN_F_USO4  // newer than Debian 12's kernel headers
+static_assert(Tap::uso4 == TUN_F_USO4 && Tap::uso6 == TUN_F_USO6);
+#endif
 
 // For a message: one line, and not a long one.
 std::string shown(const std::string& name) {
@@ -81,7 +78,8 @@ bool try_set_offloads(int fd, Tap::Offloads offloads) noexcept {
 
 Tap::Offloads probe_offloads(int fd) noexcept {
     Tap::Offloads supported = 0;
-    for (const Tap::Offloads more : {tcp_offloads, udp_offloads}) {
+    constexpr Tap::Offloads old = Tap::csum | Tap::tso4 | Tap::tso6 | Tap::ecn | Tap::ufo;
+    for (const Tap::Offloads more : {old, Tap::uso4 | Tap::uso6}) {
         supported |= try_set_offloads(fd, supported | more) ? more : 0;
     }
     static_cast<void>(try_set_offloads(fd, 0));
@@ -151,8 +149,8 @@ void Tap::set_offloads(Offloads offloads) noexcept {
 
 void Tap::drop_waiting() const noexcept {
     constexpr unsigned most = 4096;  // an interface's queue is 500 to 1000 packets by default
-    std::byte header[vnet_header_bytes];
-    const iovec piece{header, sizeof header};
+    std::array<std::byte, vnet_header_bytes> header;
+    const iovec piece{header.data(), header.size()};
     for (unsigned count = 0; count < most; ++count) {
         if (read({&piece, 1}).status != Status::done) {
             return;

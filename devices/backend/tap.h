@@ -18,8 +18,15 @@ namespace shoal::backend {
 
 class Tap {
 public:
-    // Bits of <linux/if_tun.h>: TUN_F_CSUM and so on.
+    // What a packet may ask of its reader: the kernel's TUN_F_... bits.
     using Offloads = std::uint32_t;
+    static constexpr Offloads csum = 0x01;
+    static constexpr Offloads tso4 = 0x02;
+    static constexpr Offloads tso6 = 0x04;
+    static constexpr Offloads ecn = 0x08;
+    static constexpr Offloads ufo = 0x10;
+    static constexpr Offloads uso4 = 0x20;  // both since Linux 6.2
+    static constexpr Offloads uso6 = 0x40;
 
     enum class Status {
         done,

@@ -1,17 +1,9 @@
 // The table, and its dependencies.
 #include "devices/virtio/net_features.h"
 
-#include <linux/if_tun.h>
-
 #include <array>
 
 #include "devices/abi/virtio_net.h"
-
-// Newer than Debian 12's kernel headers.
-#ifndef TUN_F_USO4
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
 
 namespace shoal::virtio {
 namespace {
@@ -26,13 +18,13 @@ struct Row {
 };
 
 constexpr std::array<Row, 7> table{{
-    {TUN_F_CSUM, feature::guest_csum, feature::csum},
-    {TUN_F_TSO4, feature::guest_tso4, feature::host_tso4},
-    {TUN_F_TSO6, feature::guest_tso6, feature::host_tso6},
-    {TUN_F_TSO_ECN, feature::guest_ecn, feature::host_ecn},
-    {TUN_F_UFO, feature::guest_ufo, feature::host_ufo},
-    {TUN_F_USO4, feature::guest_uso4, feature::host_uso},
-    {TUN_F_USO6, feature::guest_uso6, feature::host_uso},
+    {Tap::csum, feature::guest_csum, feature::csum},
+    {Tap::tso4, feature::guest_tso4, feature::host_tso4},
+    {Tap::tso6, feature::guest_tso6, feature::host_tso6},
+    {Tap::ecn, feature::guest_ecn, feature::host_ecn},
+    {Tap::ufo, feature::guest_ufo, feature::host_ufo},
+    {Tap::uso4, feature::guest_uso4, feature::host_uso},
+    {Tap::uso6, feature::guest_uso6, feature::host_uso},
 }};
 
 }  // namespace
@@ -46,16 +38,16 @@ std::uint64_t net_features(Tap::Offloads supported) noexcept {
 }
 
 Tap::Offloads net_offloads(std::uint64_t negotiated) noexcept {
-    constexpr Tap::Offloads uso = TUN_F_USO4 | TUN_F_USO6;
+    constexpr Tap::Offloads uso = Tap::uso4 | Tap::uso6;
     Tap::Offloads offloads = 0;
     for (const Row& row : table) {
         offloads |= (negotiated & row.guest) != 0 ? row.offload : 0;
     }
-    if ((offloads & TUN_F_CSUM) == 0) {
+    if ((offloads & Tap::csum) == 0) {
         return 0;
     }
-    if ((offloads & (TUN_F_TSO4 | TUN_F_TSO6)) == 0) {
-        offloads &= ~static_cast<Tap::Offloads>(TUN_F_TSO_ECN);
+    if ((offloads & (Tap::tso4 | Tap::tso6)) == 0) {
+        offloads &= ~Tap::ecn;
     }
     if ((offloads & uso) != uso) {
         offloads &= ~uso;  // the kernel takes both or neither

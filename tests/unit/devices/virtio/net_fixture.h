@@ -4,7 +4,6 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

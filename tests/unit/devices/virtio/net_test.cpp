@@ -14,6 +14,7 @@ namespace {
 
 namespace net = abi::virtio::net;
 namespace feature = net::feature;
+using backend::Tap;
 
 constexpr net::MacAddress mac{0x06, 0x00, 0xAC, 0x10, 0x00, 0x02};
 
@@ -74,15 +75,15 @@ TEST_CASE("the device is a network device with two queues and all offloads of it
 TEST_CASE("offloads follow from the negotiated features, in combinations that the kernel takes") {
     CHECK(net_offloads(0) == 0);
     CHECK(net_offloads(feature::csum | feature::host_tso4) == 0);
-    CHECK(net_offloads(feature::guest_csum) == TUN_F_CSUM);
+    CHECK(net_offloads(feature::guest_csum) == Tap::csum);
     CHECK(net_offloads(feature::guest_tso4 | feature::guest_uso4) == 0);
-    CHECK(net_offloads(feature::guest_csum | feature::guest_ecn) == TUN_F_CSUM);
-    CHECK(net_offloads(feature::guest_csum | feature::guest_uso4) == TUN_F_CSUM);
+    CHECK(net_offloads(feature::guest_csum | feature::guest_ecn) == Tap::csum);
+    CHECK(net_offloads(feature::guest_csum | feature::guest_uso4) == Tap::csum);
     CHECK(net_offloads(feature::guest_csum | feature::guest_tso6 | feature::guest_ecn) ==
-          (TUN_F_CSUM | TUN_F_TSO6 | TUN_F_TSO_ECN));
+          (Tap::csum | Tap::tso6 | Tap::ecn));
     CHECK(net_offloads(~0ULL) == 0x7F);
     CHECK(net_features(0) == 0);
-    CHECK(net_features(TUN_F_CSUM) == (feature::csum | feature::guest_csum));
+    CHECK(net_features(Tap::csum) == (feature::csum | feature::guest_csum));
 }
 
 TEST_CASE("packets that wait for a device with more offloads are not for one with fewer") {
