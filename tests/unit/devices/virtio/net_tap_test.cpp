@@ -2,7 +2,8 @@
 // frames by hand. In a network namespace of its own.
 #include <doctest/doctest.h>
 #include <linux/ethtool.h>
-#include <linux/if_tun.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <sys/epoll.h>
@@ -73,6 +74,63 @@ std::string make_datagram(const net::MacAddress& host_mac, const std::string& pa
     return frame + payload;
 }
 
+constexpr std::size_t tcp_headers_bytes = 14 + 20 + 20;
+constexpr std::size_t segment_bytes = 1448;
+
+// A TCP packet that has yet to be cut into segments. Checksums are left to whoever cuts.
+std::string make_tcp_packet(const net::MacAddress& to, std::size_t payload_bytes) {
+    std::string frame(tcp_headers_bytes, '\0');
+    std::memcpy(frame.data(), to.data(), to.size());
+    std::memcpy(frame.data() + 6, guest_mac.data(), guest_mac.size());
+    put16(frame, 12, 0x0800);
+    frame[14] = 0x45;
+    put16(frame, 16, 40 + payload_bytes);
+    frame[22] = 64;
+    frame[23] = IPPROTO_TCP;
+    REQUIRE(::inet_pton(AF_INET, guest_address, frame.data() + 26) == 1);
+    REQUIRE(::inet_pton(AF_INET, host_address, frame.data() + 30) == 1);
+    frame[46] = 5 << 4;  // the header's length
+    return frame + make_frame(payload_bytes);
+}
+
+net::Header make_tcp_header() {
+    net::Header header{};
+    header.flags = net::header_needs_csum;
+    header.gso_type = 1;  // TCP over IPv4
+    header.hdr_len = tcp_headers_bytes;
+    header.gso_size = segment_bytes;
+    header.csum_start = 34;
+    header.csum_offset = 16;
+    return header;
+}
+
+std::string bytes_of(const net::Header& header, std::size_t count = sizeof(net::Header)) {
+    std::string bytes(count, '\0');
+    std::memcpy(bytes.data(), &header, count);
+    return bytes;
+}
+
+// Sends and sees packets of an interface below all protocols, with the kernel's 10-byte header.
+host::UniqueFd open_packet_socket(const char* interface_name) {
+    host::UniqueFd fd{host::check_os(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)),
+                                     "packet socket")};
+    const int on = 1;
+    host::check_os(::setsockopt(fd.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on),
+                   "PACKET_VNET_HDR");
+    const timeval deadline{2, 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
+    sockaddr_ll own{};
+    own.sll_family = AF_PACKET;
+    own.sll_protocol = htons(ETH_P_ALL);
+    own.sll_ifindex = static_cast<int>(::if_nametoindex(interface_name));
+    sockaddr_storage generic{};
+    std::memcpy(&generic, &own, sizeof own);
+    host::check_os(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&generic), sizeof own),
+                   "bind a packet socket");
+    return fd;
+}
+constexpr std::size_t kernel_header_bytes = 10;  // all but num_buffers
+
 struct TapFixture {
     explicit TapFixture(int mtu = 1500) {
         interface.set_mtu(mtu);
@@ -106,13 +164,14 @@ struct TapFixture {
         payload.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
         return payload;
     }
-    // The next packet, header included, whose frame carries UDP over IPv4: the kernel also sends
+    // The next packet, header included, whose frame carries this over IPv4: the kernel also sends
     // packets of its own.
-    std::string guest_receives() {
+    std::string guest_receives(char protocol = IPPROTO_UDP) {
         for (unsigned turn = 0; turn < 40; ++turn) {
             while (seen != rx.used_idx()) {
                 const std::string packet = take_packet();
-                if (packet.size() > 12 + 23 && packet[12 + 12] == 8 && packet[12 + 23] == 17) {
+                if (packet.size() > 12 + 23 && packet[12 + 12] == 8 &&
+                    packet[12 + 23] == protocol) {
                     return packet;
                 }
             }
@@ -190,9 +249,7 @@ TEST_CASE("a datagram of the guest reaches the host, which does its checksum") {
         header.flags = net::header_needs_csum;
         header.csum_start = 34;
         header.csum_offset = 6;
-        std::string packet(sizeof header, '\0');
-        std::memcpy(packet.data(), &header, sizeof header);
-        packet += make_datagram(f.interface.mac(), payload);
+        const std::string packet = bytes_of(header) + make_datagram(f.interface.mac(), payload);
         SUBCASE("from where it lies") {}
         SUBCASE("after one whose header makes no sense") {
             std::string bad = packet;
@@ -206,6 +263,54 @@ TEST_CASE("a datagram of the guest reaches the host, which does its checksum") {
         f.driver.notify(1);
         CHECK(f.host_receives() == payload);
         CHECK(f.device.metrics().tx_packets_count == 1);
+    });
+}
+
+TEST_CASE("a large TCP packet of the host reaches the guest whole, if the driver takes such") {
+    backend::in_network_namespace([] {
+        TapFixture f;
+        std::uint64_t features = feature::mrg_rxbuf | feature::guest_csum;
+        std::size_t largest = tcp_headers_bytes + segment_bytes;
+        SUBCASE("cut into segments") {}
+        SUBCASE("whole") {
+            features |= feature::guest_tso4;
+            largest = tcp_headers_bytes + 10'000;
+        }
+        f.start(features);
+        const auto socket = open_packet_socket("tap5");
+        const std::string packet =
+            bytes_of(make_tcp_header(), kernel_header_bytes) + make_tcp_packet(guest_mac, 10'000);
+        REQUIRE(::send(socket.get(), packet.data(), packet.size(), 0) ==
+                static_cast<ssize_t>(packet.size()));
+        std::string payload;
+        while (payload.size() < 10'000) {
+            const std::string received = f.guest_receives(IPPROTO_TCP);
+            REQUIRE(received.size() > sizeof(net::Header) + tcp_headers_bytes);
+            CHECK(received.size() <= sizeof(net::Header) + largest);
+            payload += received.substr(sizeof(net::Header) + tcp_headers_bytes);
+        }
+        CHECK(payload == make_frame(10'000));
+    });
+}
+
+TEST_CASE("a large TCP packet of the guest reaches the host whole") {
+    backend::in_network_namespace([] {
+        TapFixture f;
+        f.start(f.device.features());
+        const auto socket = open_packet_socket("tap5");
+        const std::string frame = make_tcp_packet(f.interface.mac(), 10'000);
+        f.tx.offer_text(0, 0x20'0000, bytes_of(make_tcp_header()) + frame);
+        f.driver.notify(1);
+        std::string seen(20'000, '\0');
+        ssize_t count = 0;
+        do {  // the kernel also sends packets of its own
+            count = ::recv(socket.get(), seen.data(), seen.size(), 0);
+            REQUIRE(count > 0);
+        } while (seen[kernel_header_bytes + 23] != IPPROTO_TCP);
+        CHECK(count == static_cast<ssize_t>(kernel_header_bytes + frame.size()));
+        CHECK(seen[1] == 1);  // yet to be cut
+        CHECK(seen.compare(kernel_header_bytes + tcp_headers_bytes, 10'000, make_frame(10'000)) ==
+              0);
     });
 }
 
