@@ -116,13 +116,13 @@ define link
 endef
 
 $(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
-	$(call link,$(PROGRAM_LDFLAGS),-lfdt -pthread)
+	$(call link,$(PROGRAM_LDFLAGS),-lfdt -luring -pthread)
 
 $(BUILD)/shoal: $(call objects,$(cli_srcs))
 	$(call link,$(PROGRAM_LDFLAGS))
 
 $(unit): $(call objects,$(library_srcs) $(unit_srcs))
-	$(call link,,-lfdt -lz -pthread)
+	$(call link,,-lfdt -luring -lz -pthread)
 
 -include $(wildcard $(patsubst %,$(BUILD)/obj/%.d,$(host_srcs)))
 

@@ -48,7 +48,7 @@ build/fuzz/library.a: $(fuzz_objects)
 
 $(fuzz_targets): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.cpp.o build/fuzz/library.a
 	@echo "  LINK  $@"
-	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -lz
+	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz
 
 -include $(wildcard $(patsubst %,build/fuzz/obj/%.d,$(fuzz_library_srcs) $(fuzz_srcs)))
 

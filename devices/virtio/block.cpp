@@ -1,0 +1,171 @@
+// The block device but for its queue: configuration, updates, state.
+#include "devices/virtio/block.h"
+
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+#include <utility>
+
+#include "devices/abi/virtio_mmio.h"
+
+namespace shoal::virtio {
+
+namespace block = abi::virtio::block;
+using backend::DiskOperation;
+
+static_assert(backend::Disk::sector_bytes == block::sector_bytes);
+static_assert(BlockRequestPool::size <= backend::DiskEngine::max_in_flight);
+
+Block::Block(const BlockConfig& config, host::Reactor& reactor)
+    : reactor_{reactor},
+      cache_{config.cache},
+      engine_{backend::open_disk(config.disk)},
+      id_{engine_->disk().id()},
+      limiter_{config.rate_limiter} {
+    watch_timer();
+    if (engine_->fd() >= 0) {
+        reactor_.add(engine_->fd(), EPOLLIN, finished_watch_);
+    }
+}
+
+Block::~Block() {
+    if (engine_->fd() >= 0) {
+        reactor_.remove(engine_->fd(), finished_watch_);
+    }
+    if (timer_watched_) {
+        reactor_.remove(limiter_.fd(), timer_watch_);
+    }
+}
+
+void Block::watch_timer() {
+    if (!timer_watched_ && limiter_.fd() >= 0) {
+        reactor_.add(limiter_.fd(), EPOLLIN, timer_watch_);
+        timer_watched_ = true;
+    }
+}
+
+void Block::update_disk(const std::string& path) {
+    const std::scoped_lock lock{mutex()};
+    ++metrics_.update_fails;  // unless it goes well
+    backend::DiskConfig config = engine_->disk().config();
+    config.path = path;
+    auto engine = backend::open_disk(config);
+    if (engine->fd() >= 0) {
+        reactor_.add(engine->fd(), EPOLLIN, finished_watch_);
+    }
+    finish_all();
+    if (engine_->fd() >= 0) {
+        reactor_.remove(engine_->fd(), finished_watch_);
+    }
+    engine_ = std::move(engine);
+    id_ = engine_->disk().id();
+    --metrics_.update_fails;
+    ++metrics_.update_count;
+    if (transport_ != nullptr) {
+        transport_->config_changed();
+        transport_->process_again();
+    }
+}
+
+void Block::update_rate_limiter(const backend::RateLimiterConfig& update) {
+    const std::scoped_lock lock{mutex()};
+    limiter_.update(update);
+    watch_timer();
+}
+
+BlockConfig Block::config() const {
+    const std::scoped_lock lock{mutex()};
+    return {engine_->disk().config(), cache_, limiter_.config()};
+}
+
+BlockMetrics Block::metrics() const noexcept {
+    const std::scoped_lock lock{mutex()};
+    return metrics_;
+}
+
+backend::DiskIo Block::io() const noexcept {
+    const std::scoped_lock lock{mutex()};
+    return engine_->io();
+}
+
+BlockState Block::save() {
+    const std::scoped_lock lock{mutex()};
+    finish_all();
+    const backend::Disk& disk = engine_->disk();
+    return {features(), disk.capacity_sectors(), disk.block_bytes(), id_, limiter_.config()};
+}
+
+void Block::restore(const BlockState& state) {
+    const std::scoped_lock lock{mutex()};
+    const backend::Disk& disk = engine_->disk();
+    if (disk.capacity_sectors() != state.capacity_sectors ||
+        disk.block_bytes() != state.block_bytes) {
+        throw std::invalid_argument("the disk image " + disk.config().path + " has " +
+                                    std::to_string(disk.capacity_sectors()) +
+                                    " sectors in blocks of " + std::to_string(disk.block_bytes()) +
+                                    " bytes, but the guest has seen " +
+                                    std::to_string(state.capacity_sectors) + " in blocks of " +
+                                    std::to_string(state.block_bytes));
+    }
+    if (features() != state.features) {
+        throw std::invalid_argument("the disk image " + disk.config().path +
+                                    " is not read-only or cached as the guest has seen it");
+    }
+    limiter_.update(state.rate_limiter);
+    watch_timer();
+    id_ = state.id;
+}
+
+std::uint32_t Block::device_id() const noexcept {
+    return abi::virtio::device_id::block;
+}
+
+std::uint64_t Block::features() const noexcept {
+    const bool read_only = engine_->disk().is_read_only();
+    return block::feature_seg_max | block::feature_blk_size |
+           (read_only ? block::feature_read_only
+                      : block::feature_discard | block::feature_write_zeroes) |
+           (cache_ == CacheType::writeback ? block::feature_flush : 0);
+}
+
+void Block::read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept {
+    const backend::Disk& disk = engine_->disk();
+    block::Config config{};
+    config.capacity_sectors = disk.capacity_sectors();
+    config.seg_max = BlockRequest::max_buffers;
+    config.blk_size = disk.block_bytes();
+    if (!disk.is_read_only()) {
+        config.max_discard_sectors = max_discard_sectors;
+        config.max_discard_seg = 1;
+        config.discard_sector_alignment = 4096 / block::sector_bytes;  // a page of the host
+        config.max_write_zeroes_sectors = max_write_zeroes_sectors;
+        config.max_write_zeroes_seg = 1;
+        config.write_zeroes_may_unmap = 1;
+    }
+    const auto bytes = std::as_bytes(std::span{&config, 1});
+    std::ranges::fill(data, std::byte{0});
+    if (offset < bytes.size()) {
+        const auto rest = bytes.subspan(offset);
+        std::ranges::copy(rest.first(std::min(rest.size(), data.size())), data.begin());
+    }
+}
+
+void Block::activate(std::uint64_t features, std::span<Queue> queues,
+                     Transport& transport) noexcept {
+    queue_ = &queues.front();
+    transport_ = &transport;
+    // A driver that cannot flush takes every write that is answered for durable (5.2.6.2).
+    const bool durable = cache_ == CacheType::writeback && (features & block::feature_flush) == 0;
+    write_ = durable ? DiskOperation::write_durably : DiskOperation::write;
+}
+
+void Block::reset() noexcept {
+    engine_->wait();
+    while (backend::DiskRequest* const finished = engine_->take_finished()) {
+        pool_.give_back(static_cast<BlockRequest&>(*finished));
+    }
+    transport_ = nullptr;
+    queue_ = nullptr;
+}
+
+}  // namespace shoal::virtio
