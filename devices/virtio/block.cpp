@@ -29,6 +29,7 @@ Block::Block(const BlockConfig& config, host::Reactor& reactor)
 }
 
 Block::~Block() {
+    reset();  // what is in flight uses the pool
     if (engine_->fd() >= 0) {
         reactor_.remove(engine_->fd(), finished_watch_);
     }

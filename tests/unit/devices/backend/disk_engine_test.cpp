@@ -2,13 +2,20 @@
 #include "devices/backend/disk_engine.h"
 
 #include <doctest/doctest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -198,14 +205,14 @@ TEST_CASE("zeros are written with and without giving the room back") {
 TEST_CASE("many requests are in flight at once and all come back") {
     for (const DiskIo io : engines) {
         const TemporaryImage image{mib};
-        Fixture f{image.path(), io};
+        Fixture f{image.path(), io, DiskCaching::direct};
         std::vector<DiskRequest> requests(DiskEngine::max_in_flight);
-        std::vector<std::byte> memory = pattern(mib);
+        alignas(4096) static std::array<std::byte, mib> memory{};
+        std::ranges::copy(pattern(mib), memory.begin());
         std::vector<iovec> buffers(requests.size());
         for (std::size_t idx = 0; idx < requests.size(); ++idx) {
             buffers[idx] = {memory.data() + 4096 * idx, 4096};
-            requests[idx].set(DiskOperation::write_durably, 4096 * idx, 4096,
-                              std::span{&buffers[idx], 1});
+            requests[idx].set(DiskOperation::write, 4096 * idx, 4096, std::span{&buffers[idx], 1});
             f.engine->start(requests[idx]);
         }
         CHECK(f.engine->submit());
@@ -216,8 +223,30 @@ TEST_CASE("many requests are in flight at once and all come back") {
             ++count;
         }
         CHECK(count == requests.size());
-        CHECK(image.read(0, mib) == memory);
+        CHECK(std::ranges::equal(image.read(0, mib), memory));
     }
+}
+
+TEST_CASE("where the host refuses io_uring, the calls are made one by one") {
+    const TemporaryImage image{mib};
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        // io_uring_setup fails with EPERM, as under a container's seccomp filter.
+        std::array<sock_filter, 4> program{{
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        }};
+        const sock_fprog filter{program.size(), program.data()};
+        ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        const bool filtered = ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+        ::_exit(filtered && open_disk({.path = image.path()})->io() == DiskIo::sync ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
 }
 
 TEST_CASE_TEMPLATE("a host's error is the request's, and the next request is served", Io, SyncIo,

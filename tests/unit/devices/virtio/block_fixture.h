@@ -80,7 +80,7 @@ struct BlockFixture {
         serve();
         while (ring.used_idx() != used) {
             REQUIRE(std::chrono::steady_clock::now() < deadline);
-            reactor.dispatch(10);
+            reactor.dispatch(1000);
             serve();
         }
     }

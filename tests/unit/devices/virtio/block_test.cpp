@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -178,6 +180,28 @@ TEST_CASE_TEMPLATE("many requests finish with few interrupts", Io, SyncIo, Async
     }
 }
 
+TEST_CASE("what finishes later wakes the reactor") {
+    BlockFixture f{with_io(DiskIo::async)};
+    f.image.fill(0, BlockFixture::image_bytes, std::byte{0x77});
+    f.start();
+    SUBCASE("from a worker thread of the host") {
+        f.offer(Type::flush, 0, 0);
+    }
+    SUBCASE("from the disk") {
+        REQUIRE(::fsync(f.image.fd()) == 0);
+        REQUIRE(::posix_fadvise(f.image.fd(), 0, 0, POSIX_FADV_DONTNEED) == 0);
+        f.offer(Type::in, 1024, 65536);
+    }
+    f.driver->write(TestDriver::Register::queue_notify, 0);
+    static_cast<void>(f.driver->serve_notification());
+    const auto begin = std::chrono::steady_clock::now();
+    while (f.ring.used_idx() != 1) {
+        f.reactor.dispatch(10'000);  // may also return because the host interrupts it
+        REQUIRE(std::chrono::steady_clock::now() - begin < std::chrono::seconds{8});
+    }
+    CHECK(f.status(0) == Answer::ok);
+}
+
 TEST_CASE_TEMPLATE("a host's error is an I/O error of that request alone", Io, SyncIo, AsyncIo) {
     BlockFixture f{with_io(Io::value)};
     f.start();
@@ -186,6 +210,22 @@ TEST_CASE_TEMPLATE("a host's error is an I/O error of that request alone", Io, S
     CHECK(f.run(Type::in, 0, 4096) == Answer::ok);
     CHECK_FALSE(f.needs_reset());
     CHECK(f.device.metrics().execute_fails == 1);
+}
+
+TEST_CASE("a device that is destroyed waits for what is in flight") {
+    BlockFixture f;
+    std::optional<Block> device{
+        std::in_place, BlockFixture::with_path(with_io(DiskIo::async), f.image.path()), f.reactor};
+    MmioTransport transport{*device, f.memory, f.irq};
+    f.driver.emplace(transport);
+    f.start(device->features());
+    for (int count = 0; count < 20; ++count) {
+        f.offer(Type::flush, 0, 0);
+    }
+    f.driver->write(TestDriver::Register::queue_notify, 0);
+    static_cast<void>(f.driver->serve_notification());
+    device.reset();
+    CHECK_FALSE(f.reactor.dispatch(0));
 }
 
 TEST_CASE_TEMPLATE("a reset in mid-flight ends before anything is written any more", Io, SyncIo,

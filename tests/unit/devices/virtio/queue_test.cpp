@@ -67,6 +67,19 @@ TEST_CASE("a queue that is not set up has nothing and says nothing") {
     CHECK_FALSE(queue.enable_notifications());
 }
 
+TEST_CASE("a pop that is undone comes again, with what the driver wrote meanwhile") {
+    Fixture f;
+    f.ring.offer_buffer(3, data_at, 16, 0);
+    CHECK(f.popped().head == 3);
+    f.queue.undo_pop();
+    CHECK(f.queue.enable_notifications());
+    f.ring.describe(3, {data_at, 32, 0, 0});
+    const Chain chain = f.popped();
+    CHECK(chain.head == 3);
+    CHECK(chain.readable.front().size() == 32);
+    CHECK_FALSE(f.queue.pop().value());
+}
+
 TEST_CASE("set-up checks size, alignment and place") {
     const machine::GuestMemory memory{mib};
     const QueueLayout good = TestRing{memory, 0x10000, size}.layout();
