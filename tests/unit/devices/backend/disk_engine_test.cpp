@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 #include <linux/filter.h>
+#include <linux/loop.h>
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -19,6 +21,7 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "devices/host/os_error.h"
@@ -65,6 +68,32 @@ std::vector<std::byte> pattern(std::uint64_t size_bytes) {
 
 using SyncIo = std::integral_constant<DiskIo, DiskIo::sync>;
 using AsyncIo = std::integral_constant<DiskIo, DiskIo::async>;
+
+// A block device on a file, if the process may have one.
+class LoopDevice {
+public:
+    explicit LoopDevice(const TemporaryImage& image) {
+        const shoal::host::UniqueFd control{::open("/dev/loop-control", O_RDWR | O_CLOEXEC)};
+        // Others look for a free one at the same time.
+        for (int attempt = 0; control && !device_ && attempt < 20; ++attempt) {
+            const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
+            path_ = "/dev/loop" + std::to_string(number);
+            shoal::host::UniqueFd device{::open(path_.c_str(), O_RDWR | O_CLOEXEC)};
+            loop_config config{};
+            config.fd = static_cast<std::uint32_t>(image.fd());
+            config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
+            if (device && ::ioctl(device.get(), LOOP_CONFIGURE, &config) == 0) {
+                device_ = std::move(device);
+            }
+        }
+    }
+    [[nodiscard]] bool is_there() const { return static_cast<bool>(device_); }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+    shoal::host::UniqueFd device_;
+};
 
 // A file in memory that may be written, until it is sealed.
 struct SealedFile {
@@ -200,6 +229,31 @@ TEST_CASE("zeros are written with and without giving the room back") {
             CHECK(image.allocated_bytes() < 5 * mib);
         }
     }
+}
+
+TEST_CASE_TEMPLATE("a block device is written, zeroed and discarded", Io, SyncIo, AsyncIo) {
+    const TemporaryImage image{4 * mib};
+    image.fill(0, 4 * mib, std::byte{0xAB});
+    const LoopDevice device{image};
+    if (!device.is_there()) {
+        MESSAGE("skipped: no loop device to be had");
+        return;
+    }
+    Fixture f{device.path(), Io::value};
+    CHECK(f.engine->disk().is_block_device());
+    CHECK(f.engine->disk().capacity_sectors() == 4 * mib / 512);
+    auto bytes = pattern(8192);
+    CHECK(f.run(DiskOperation::write, 4096, bytes) == 0);
+    CHECK(f.run(DiskOperation::write_zeroes, mib, 4096) == 0);
+    CHECK(f.run(DiskOperation::discard, 2 * mib, mib) == 0);
+    CHECK(f.run(DiskOperation::flush, 0, 0) == 0);
+    CHECK(image.read(4096, 8192) == bytes);
+    CHECK(image.read(mib, 4096) == std::vector<std::byte>(4096));
+    CHECK(image.byte_at(mib + 4096) == std::byte{0xAB});
+    CHECK(image.allocated_bytes() < 4 * mib);
+    std::vector<std::byte> read(8192);
+    CHECK(f.run(DiskOperation::read, 4096, read) == 0);
+    CHECK(read == bytes);
 }
 
 TEST_CASE("many requests are in flight at once and all come back") {

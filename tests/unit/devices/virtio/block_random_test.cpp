@@ -68,21 +68,14 @@ private:
             busy_.insert(page);
         }
         const auto region = std::span{model_}.subspan(512ULL * sector, 512ULL * sectors);
-        switch (below(8)) {
-            case 0:
-            case 1:
-            case 2:
-                read(sector, region);
-                break;
-            case 3:
-                range(below(2) == 0 ? block::range_flag_unmap : 0, sector, region);
-                break;
-            case 4:
-                f_.offer(Type::flush, 0, 0);
-                break;
-            default:
-                write(sector, region);
-                break;
+        if (const std::uint32_t what = below(64); what < 28) {
+            read(sector, region);
+        } else if (what < 56) {
+            write(sector, region);
+        } else if (what < 63) {
+            range(below(2) == 0 ? block::range_flag_unmap : 0, sector, region);
+        } else {
+            f_.offer(Type::flush, 0, 0);
         }
         return true;
     }
@@ -125,7 +118,7 @@ TEST_CASE_TEMPLATE("random requests do to the image what they do to a model of i
         caching = backend::DiskCaching::direct;
     }
     RandomDriver driver{seed, Io::value, caching};
-    for (int batch = 0; batch < 60; ++batch) {
+    for (int batch = 0; batch < 40; ++batch) {
         driver.run_batch();
     }
     driver.check_image();
