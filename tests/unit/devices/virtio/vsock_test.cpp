@@ -1,0 +1,374 @@
+// Vsock from end to end: a driver in guest memory on one side, unix sockets on the other.
+#include "devices/virtio/vsock.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/devices/virtio/vsock_guest.h"
+
+namespace shoal::virtio {
+namespace {
+
+namespace vsock = abi::virtio::vsock;
+using vsock::Operation;
+constexpr VsockPorts outgoing{52, 1024};
+
+TEST_CASE("the device says what it is") {
+    VsockGuest guest;
+    CHECK(guest.driver.read(TestDriver::Register::device_id) == 19);
+    CHECK(guest.driver.read_at<std::uint64_t>(0x100) == VsockGuest::cid);
+    CHECK(guest.driver.read_at<std::uint32_t>(0x104) == 0);
+    CHECK(guest.driver.read_at<std::uint32_t>(0x108) == 0);
+    CHECK((guest.device.features() & vsock::feature_stream) != 0);
+}
+
+TEST_CASE("a host program connects, both sides talk, and the program closes") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    VsockPorts ports;
+    VsockPeer peer = guest.accept_from_host(1234, ports);
+    CHECK(ports.host >= 1U << 30);
+    peer.write("ping");
+    CHECK(guest.expect(Operation::rw).payload == "ping");
+    guest.send_bytes(ports, "pong");
+    CHECK(peer.read() == "pong");
+
+    peer.write("last words");
+    peer.close();
+    CHECK(guest.expect(Operation::rw).payload == "last words");
+    CHECK(guest.expect(Operation::shutdown).header.flags == vsock::shutdown_flag::both);
+    guest.send(Operation::rst, ports);
+    CHECK(guest.device.connection_count() == 0);
+}
+
+TEST_CASE("what a host program sends together with its line is for the guest") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    VsockPeer peer{guest.folder / "vsock"};
+    peer.write("CONNECT 7\nhello");
+    peer.shutdown(SHUT_WR);
+    const VsockPorts ports{guest.expect(Operation::request).header.src_port, 7};
+    guest.send(Operation::response, ports);
+    CHECK(guest.expect(Operation::rw).payload == "hello");
+    CHECK(guest.expect(Operation::shutdown).header.flags == vsock::shutdown_flag::send);
+    guest.send_bytes(ports, "still here");
+    CHECK(peer.read() == "OK " + std::to_string(ports.host) + "\nstill here");
+}
+
+TEST_CASE("the guest connects, both sides talk, and the guest closes") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    const VsockServer server{guest.folder / "vsock_52"};
+    guest.send(Operation::request, outgoing);
+    const VsockGuest::Header response = guest.expect(Operation::response).header;
+    CHECK(response.src_port == 52);
+    CHECK(response.dst_port == 1024);
+    CHECK(response.buf_alloc == backend::VsockBuffer::capacity);
+    VsockPeer peer = server.accept();
+    guest.send_bytes(outgoing, "ping");
+    CHECK(peer.read() == "ping");
+    peer.write("pong");
+    CHECK(guest.expect(Operation::rw).payload == "pong");
+
+    guest.send_bytes(outgoing, "last words");
+    guest.send(Operation::shutdown, outgoing, vsock::shutdown_flag::both);
+    guest.expect(Operation::rst);
+    CHECK(peer.read() == "last words");
+    CHECK(peer.is_at_end());
+    CHECK(guest.device.connection_count() == 0);
+}
+
+TEST_CASE("each side may stop sending and still receive") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    const VsockServer server{guest.folder / "vsock_52"};
+    VsockPeer peer = guest.connect_to(server, outgoing);
+    SUBCASE("the guest first") {
+        guest.send_bytes(outgoing, "request");
+        guest.send(Operation::shutdown, outgoing, vsock::shutdown_flag::send);
+        CHECK(peer.read() == "request");
+        CHECK(peer.is_at_end());
+        peer.write("answer");
+        CHECK(guest.expect(Operation::rw).payload == "answer");
+        peer.close();
+        CHECK(guest.expect(Operation::shutdown).header.flags == vsock::shutdown_flag::both);
+    }
+    SUBCASE("the host first") {
+        peer.write("request");
+        peer.shutdown(SHUT_WR);
+        CHECK(guest.expect(Operation::rw).payload == "request");
+        CHECK(guest.expect(Operation::shutdown).header.flags == vsock::shutdown_flag::send);
+        guest.send_bytes(outgoing, "answer");
+        CHECK(peer.read() == "answer");
+        CHECK_FALSE(peer.is_at_end());
+    }
+    SUBCASE("the guest stops receiving") {
+        guest.send(Operation::shutdown, outgoing, vsock::shutdown_flag::receive);
+        CHECK(peer.write_some("deaf") == 0);
+        guest.send_bytes(outgoing, "but not dumb");
+        CHECK(peer.read() == "but not dumb");
+        peer.close();
+        CHECK(guest.expect(Operation::shutdown).header.flags == vsock::shutdown_flag::both);
+    }
+    SUBCASE("the host stops receiving") {
+        peer.shutdown(SHUT_RD);
+        guest.settle();
+        guest.send_bytes(outgoing, "for nobody");
+        CHECK(guest.expect(Operation::shutdown).header.flags == vsock::shutdown_flag::receive);
+        peer.write("but not dumb");
+        CHECK(guest.expect(Operation::rw).payload == "but not dumb");
+    }
+    guest.send(Operation::shutdown, outgoing, vsock::shutdown_flag::both);
+    guest.expect(Operation::rst);
+    CHECK(guest.device.connection_count() == 0);
+}
+
+TEST_CASE("RST from the guest closes the host's socket") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    const VsockServer server{guest.folder / "vsock_52"};
+    VsockPeer peer = guest.connect_to(server, outgoing);
+    guest.send(Operation::rst, outgoing);
+    CHECK(peer.is_at_end());
+    CHECK(guest.device.connection_count() == 0);
+    guest.settle();
+    CHECK(guest.heard.empty());
+}
+
+TEST_CASE("a connection that nobody accepts is refused") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    SUBCASE("no program listens") {
+        guest.send(Operation::request, outgoing);
+        const VsockGuest::Header rst = guest.expect(Operation::rst).header;
+        CHECK(rst.src_port == 52);
+        CHECK(rst.dst_port == 1024);
+        CHECK(guest.device.metrics().conns_refused == 1);
+    }
+    SUBCASE("the guest does not listen") {
+        VsockPeer peer{guest.folder / "vsock"};
+        peer.write("CONNECT 9\n");
+        const VsockGuest::Header request = guest.expect(Operation::request).header;
+        guest.send(Operation::rst, {request.src_port, 9});
+        CHECK(peer.is_at_end());
+        CHECK(peer.read().empty());
+    }
+    CHECK(guest.device.connection_count() == 0);
+}
+
+TEST_CASE("a guest that does not answer is given up") {
+    VsockGuest guest{{.max_connections = 16, .tick_ms = 5}};
+    guest.start_and_listen();
+    SUBCASE("the request") {
+        VsockPeer peer{guest.folder / "vsock"};
+        peer.write("CONNECT 9\n");
+        guest.expect(Operation::request);
+        guest.expect(Operation::rst);
+        CHECK(peer.is_at_end());
+    }
+    SUBCASE("the end") {
+        VsockPorts ports;
+        VsockPeer peer = guest.accept_from_host(9, ports);
+        peer.close();
+        guest.expect(Operation::shutdown);
+        guest.expect(Operation::rst);
+    }
+    CHECK(guest.device.metrics().conns_killed == 1);
+    CHECK(guest.device.connection_count() == 0);
+}
+
+TEST_CASE("a host program that does not say what it wants is dropped") {
+    VsockGuest guest{{.max_connections = 16, .tick_ms = 5}};
+    guest.start_and_listen();
+    VsockPeer peer{guest.folder / "vsock"};
+    SUBCASE("it is silent") {}
+    SUBCASE("it stops half-way") {
+        peer.write("CONNECT 12");
+    }
+    SUBCASE("it says something else") {
+        peer.write("GET / HTTP/1.1\n");
+    }
+    SUBCASE("it does not end its line") {
+        peer.write("CONNECT 00000000000000000000000000000000000000000000");
+    }
+    SUBCASE("it leaves") {
+        peer.shutdown(SHUT_WR);
+    }
+    guest.until([&] { return peer.is_at_end(); });
+    CHECK(guest.heard.empty());
+    CHECK(guest.device.metrics().conns_added == 0);
+}
+
+TEST_CASE("a host program that leaves before the guest answered is forgotten") {
+    VsockGuest guest;
+    guest.start();
+    VsockPeer peer{guest.folder / "vsock"};
+    peer.write("CONNECT 9\n");
+    SUBCASE("before the guest heard of it") {
+        guest.until([&] { return guest.device.connection_count() == 1; });
+        peer.close();
+        guest.until([&] { return guest.device.connection_count() == 0; });
+        guest.give_buffers(1);
+        guest.settle();
+        CHECK(guest.heard.empty());
+    }
+    SUBCASE("after the guest heard of it") {
+        guest.give_buffers(2);
+        guest.expect(Operation::request);
+        peer.close();
+        guest.expect(Operation::rst);
+        CHECK(guest.device.connection_count() == 0);
+    }
+}
+
+TEST_CASE("without a driver host programs are turned away") {
+    VsockGuest guest;
+    VsockPeer peer{guest.folder / "vsock"};
+    peer.write("CONNECT 9\n");
+    guest.until([&] { return peer.is_at_end(); });
+    CHECK(guest.device.metrics().conns_refused == 1);
+}
+
+TEST_CASE("there is a limit to connections, in both directions") {
+    VsockGuest guest{{.max_connections = 2, .tick_ms = 1000}};
+    guest.start_and_listen();
+    const VsockServer server{guest.folder / "vsock_52"};
+    VsockPorts ports;
+    const VsockPeer first = guest.accept_from_host(9, ports);
+    const VsockPeer second = guest.connect_to(server, outgoing);
+    guest.send(Operation::request, {52, 1025});
+    guest.expect(Operation::rst);
+    VsockPeer third{guest.folder / "vsock"};
+    third.write("CONNECT 9\n");
+    guest.until([&] { return third.is_at_end(); });
+    CHECK(guest.device.metrics().conns_refused == 2);
+    guest.send(Operation::rst, ports);
+    VsockPeer fourth = guest.accept_from_host(9, ports);
+}
+
+TEST_CASE("a reset in mid-flight closes everything and leaves guest memory alone") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    const VsockServer server{guest.folder / "vsock_52"};
+    VsockPeer peer = guest.connect_to(server, outgoing);
+    VsockPorts ports;
+    VsockPeer client = guest.accept_from_host(9, ports);
+    peer.write("on its way");
+    client.write("on its way");
+    guest.returns_buffers = false;
+    SUBCASE("by the event loop's thread") {
+        guest.driver.set_status(Status::reset);
+    }
+    SUBCASE("by another thread") {
+        std::jthread{[&] { guest.driver.set_status(Status::reset); }}.join();
+    }
+    const auto used_before = guest.rings[0].used_idx();
+    guest.settle();
+    CHECK(guest.rings[0].used_idx() == used_before);
+    guest.until([&] { return peer.is_at_end() && client.is_at_end(); });
+    CHECK(guest.device.connection_count() == 0);
+
+    guest.heard.clear();
+    guest.start_and_listen();
+    VsockPeer again = guest.connect_to(server, outgoing);
+    again.write("works");
+    CHECK(guest.expect(Operation::rw).payload == "works");
+}
+
+TEST_CASE("before a snapshot the guest is told that its connections are gone") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    const VsockServer server{guest.folder / "vsock_52"};
+    VsockPeer peer = guest.connect_to(server, outgoing);
+    SUBCASE("by a buffer that is there") {
+        guest.rings[vsock::event_queue].offer_buffer(0, 0x3F000, 4,
+                                                     abi::virtio::descriptor_flag::write);
+        guest.device.reset_connections();
+    }
+    SUBCASE("by a buffer that comes later") {
+        guest.device.reset_connections();
+        guest.settle();
+        CHECK(guest.rings[vsock::event_queue].used_idx() == 0);
+        guest.rings[vsock::event_queue].offer_buffer(0, 0x3F000, 4,
+                                                     abi::virtio::descriptor_flag::write);
+        guest.driver.notify(vsock::event_queue);
+    }
+    CHECK(guest.rings[vsock::event_queue].used_idx() == 1);
+    CHECK(guest.rings[vsock::event_queue].used(0).size_bytes == 4);
+    guest.until([&] { return peer.is_at_end(); });
+    CHECK(guest.device.connection_count() == 0);
+    guest.settle();
+    guest.send_bytes(outgoing, "to nobody");
+    guest.expect(Operation::rst);
+}
+
+TEST_CASE("what is saved makes an equal device") {
+    const TemporaryFolder folder;
+    host::Reactor reactor;
+    std::optional<Vsock> before{std::in_place, VsockConfig{77, folder / "v"}, reactor};
+    const VsockState state = before->save();
+    CHECK(state.config.guest_cid == 77);
+    CHECK(state.config.uds_path == folder / "v");
+    before.reset();
+    Vsock after{state.config, reactor};
+    after.restore(state);
+    CHECK(after.save() == state);
+}
+
+TEST_CASE("a bad configuration is refused in one sentence") {
+    const TemporaryFolder folder;
+    host::Reactor reactor;
+    const std::string path = folder / "vsock";
+    SUBCASE("reserved cid") {
+        CHECK_THROWS_WITH((Vsock{{2, path}, reactor}),
+                          "vsock guest_cid 2 is reserved: 3 to 4294967294 are possible");
+        CHECK_THROWS((Vsock{{0xFFFF'FFFF, path}, reactor}));
+    }
+    SUBCASE("a path that is in use") {
+        const VsockServer other{path};
+        const std::string text = "vsock uds_path " + path + ": Address already in use";
+        CHECK_THROWS_WITH((Vsock{{3, path}, reactor}), text.c_str());
+        CHECK(std::filesystem::exists(path));
+    }
+    SUBCASE("no path") {
+        CHECK_THROWS((Vsock{{3, ""}, reactor}));
+    }
+}
+
+class NamedCounters final : public host::MetricSink {
+public:
+    void counter(std::string_view name, std::uint64_t value) override {
+        CHECK(values.emplace(name, value).second);
+    }
+    std::map<std::string, std::uint64_t, std::less<>> values;
+};
+
+TEST_CASE("packets, bytes and connections are counted") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    VsockPorts ports;
+    VsockPeer peer = guest.accept_from_host(9, ports);
+    peer.write("12345");
+    guest.expect(Operation::rw);
+    guest.send_bytes(ports, "123");
+    guest.send(Operation::rst, ports);
+    NamedCounters counters;
+    guest.device.report(counters);
+    CHECK(counters.values["rx_bytes_count"] == 5);
+    CHECK(counters.values["tx_bytes_count"] == 3);
+    CHECK(counters.values["rx_packets_count"] == 2);
+    CHECK(counters.values["tx_packets_count"] == 3);
+    CHECK(counters.values["conns_added"] == 1);
+    CHECK(counters.values["conns_removed"] == 1);
+    CHECK(counters.values["conns_killed"] == 0);
+    CHECK(counters.values["rx_queue_event_count"] != 0);
+    CHECK(counters.values["tx_queue_event_count"] != 0);
+}
+
+}  // namespace
+}  // namespace shoal::virtio
