@@ -74,8 +74,8 @@ public:
 
     // One turn of the event loop.
     void turn(int timeout_ms = 0) {
-        driver.serve_notification();
-        reactor.dispatch(timeout_ms);
+        const bool served = driver.serve_notification();
+        reactor.dispatch(served ? 0 : timeout_ms);
         hear();
     }
     // Turns until it is so, but not for ever.
