@@ -42,19 +42,16 @@ VsockGreeter::~VsockGreeter() {
 
 void VsockGreeter::on_events(std::uint32_t) noexcept {
     for (std::size_t turn = 0; turn < max_waiting && waiting_.size() < max_waiting; ++turn) {
-        auto socket = listener_.accept();
-        if (socket) {
-            welcome(*std::move(socket));
-            continue;
-        }
-        if (socket.error() == std::errc::connection_aborted ||
-            socket.error() == std::errc::interrupted) {
-            continue;
-        }
-        if (socket.error() != std::errc::resource_unavailable_try_again) {
+        AcceptedSocket accepted = listener_.accept();
+        if (accepted.socket) {
+            welcome(std::move(accepted.socket));
+        } else if (accepted.error == std::errc::resource_unavailable_try_again) {
+            return;
+        } else if (accepted.error != std::errc::connection_aborted &&
+                   accepted.error != std::errc::interrupted) {
             pause();  // no descriptors, no memory: the timer tries again
+            return;
         }
-        return;
     }
     if (waiting_.size() == max_waiting) {
         pause();

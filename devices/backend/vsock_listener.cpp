@@ -58,12 +58,10 @@ VsockListener::~VsockListener() {
     }
 }
 
-std::expected<host::UniqueFd, std::errc> VsockListener::accept() const noexcept {
+AcceptedSocket VsockListener::accept() const noexcept {
     host::UniqueFd fd{::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
-    if (!fd) {
-        return std::unexpected(static_cast<std::errc>(errno));
-    }
-    return fd;
+    const auto error = fd ? std::errc{} : static_cast<std::errc>(errno);
+    return {std::move(fd), error};
 }
 
 }  // namespace shoal::backend

@@ -3,13 +3,17 @@
 
 #include <sys/types.h>
 
-#include <expected>
 #include <string>
 #include <system_error>
 
 #include "devices/host/unique_fd.h"
 
 namespace shoal::backend {
+
+struct AcceptedSocket {
+    host::UniqueFd socket;                                        // does not block
+    std::errc error = std::errc::resource_unavailable_try_again;  // when there is no socket
+};
 
 class VsockListener {
 public:
@@ -21,8 +25,8 @@ public:
     VsockListener(const VsockListener&) = delete;
     VsockListener& operator=(const VsockListener&) = delete;
 
-    // A non-blocking connection. resource_unavailable_try_again: now there is none.
-    [[nodiscard]] std::expected<host::UniqueFd, std::errc> accept() const noexcept;
+    // resource_unavailable_try_again: now nobody is there.
+    [[nodiscard]] AcceptedSocket accept() const noexcept;
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }

@@ -41,16 +41,16 @@ msghdr make_message(std::span<const iovec> pieces) noexcept {
 
 }  // namespace
 
-std::expected<VsockSocket, std::errc> VsockSocket::connect(const std::string& path) noexcept {
+std::optional<VsockSocket> VsockSocket::try_connect(const std::string& path) noexcept {
     const auto address = unix_address(path);
     if (!address) {
-        return std::unexpected(std::errc::filename_too_long);
+        return std::nullopt;
     }
     host::UniqueFd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     // SAFETY: connect takes every kind of address as a sockaddr.
     if (!fd ||
         ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0) {
-        return std::unexpected(static_cast<std::errc>(errno));
+        return std::nullopt;
     }
     return VsockSocket{std::move(fd)};
 }

@@ -6,10 +6,9 @@
 #include <sys/uio.h>
 
 #include <cstddef>
-#include <expected>
+#include <optional>
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "devices/host/unique_fd.h"
@@ -34,8 +33,7 @@ public:
     explicit VsockSocket(host::UniqueFd fd) noexcept : fd_{std::move(fd)} {}
 
     // To whoever listens at `path`, at once or not at all.
-    [[nodiscard]] static std::expected<VsockSocket, std::errc> connect(
-        const std::string& path) noexcept;
+    [[nodiscard]] static std::optional<VsockSocket> try_connect(const std::string& path) noexcept;
 
     [[nodiscard]] SocketResult read(std::span<const iovec> into) const noexcept;
     [[nodiscard]] SocketResult write(std::span<const iovec> from) const noexcept;

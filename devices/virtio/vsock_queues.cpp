@@ -102,8 +102,8 @@ void Vsock::take_packet(const Chain& chain) noexcept {
 
 void Vsock::connect_to_host(const Header& request) noexcept {
     if (!connections_.is_full()) {
-        auto socket = backend::VsockSocket::connect(config_.uds_path + "_" +
-                                                    std::to_string(request.dst_port));
+        auto socket = backend::VsockSocket::try_connect(config_.uds_path + "_" +
+                                                        std::to_string(request.dst_port));
         if (socket) {
             auto connection = std::make_unique<VsockConnection>(
                 context_, VsockPorts{request.dst_port, request.src_port}, *std::move(socket),

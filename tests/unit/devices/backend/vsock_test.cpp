@@ -40,9 +40,9 @@ TEST_CASE("a listener is at its path while it lives, and leaves nothing behind")
     const std::string path = folder / "socket";
     {
         const VsockListener listener{path};
-        CHECK(listener.accept().error() == std::errc::resource_unavailable_try_again);
+        CHECK(listener.accept().error == std::errc::resource_unavailable_try_again);
         const VsockPeer peer{path};
-        CHECK(listener.accept());
+        CHECK(listener.accept().socket);
         CHECK_THROWS(VsockListener{path});
     }
     CHECK_FALSE(std::filesystem::exists(path));
