@@ -63,6 +63,7 @@ public:
 
     void set_avail_flags(std::uint16_t flags) const { put(avail_, flags); }
     void set_used_event(std::uint16_t event) const { put(avail_ + 4 + 2ULL * size_, event); }
+    [[nodiscard]] std::uint16_t avail_idx() const { return avail_idx_; }
     [[nodiscard]] std::uint16_t avail_event() const {
         return get<std::uint16_t>(used_ + 4 + 8ULL * size_);
     }

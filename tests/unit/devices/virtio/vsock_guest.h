@@ -41,13 +41,14 @@ public:
     explicit VsockGuest(const VsockLimits& limits = {})
         : device{{cid, folder / "vsock"}, reactor, limits} {}
 
-    void start(std::uint64_t features = abi::virtio::feature::version_1) {
+    void start() {
         for (std::uint32_t idx = 0; idx < rings.size(); ++idx) {
             rings[idx] = TestRing{memory, 0x10000 + 0x2000 * idx, ring_size};
             rings[idx].set_avail_idx(0);
             rings[idx].put(0x10000 + 0x2000 * idx + 0x1400, std::uint32_t{0});  // used
         }
         rx_seen_ = tx_sent_ = 0;
+        notified_ = {};
         driver.reset_to_driver();
         driver.choose_features(features);
         for (std::uint32_t idx = 0; idx < rings.size(); ++idx) {
@@ -68,8 +69,19 @@ public:
             rings[0].offer_buffer(i, rx_at(i), rx_buffer_bytes,
                                   abi::virtio::descriptor_flag::write);
         }
-        driver.write(TestDriver::Register::queue_notify, 0);
+        notify(0);
         turn();
+    }
+    // If the device wants to know.
+    void notify(std::uint32_t queue) {
+        const std::uint16_t now = rings[queue].avail_idx();
+        const std::uint16_t before = std::exchange(notified_[queue], now);
+        const bool wanted = (features & abi::virtio::feature::event_idx) != 0
+                                ? abi::virtio::passes_event(rings[queue].avail_event(), now, before)
+                                : (rings[queue].used_flags() & abi::virtio::used_no_notify) == 0;
+        if (wanted) {
+            driver.write(TestDriver::Register::queue_notify, queue);
+        }
     }
 
     // One turn of the event loop.
@@ -139,7 +151,7 @@ public:
         }
         rings[1].offer(head);
         ++tx_sent_;
-        driver.write(TestDriver::Register::queue_notify, 1);
+        notify(1);
     }
     [[nodiscard]] bool is_alive() const {
         return driver.status() == static_cast<std::uint32_t>(Status::driver_ok);
@@ -195,6 +207,7 @@ public:
     std::uint32_t buf_alloc = default_buf_alloc;  // as all packets say
     std::uint32_t fwd_cnt = 0;
     bool returns_buffers = false;
+    std::uint64_t features = abi::virtio::feature::version_1;  // of the next start()
 
 private:
     static constexpr std::uint64_t rx_at(std::uint16_t idx) { return 0x40000 + 0x2000ULL * idx; }
@@ -213,7 +226,7 @@ private:
             }
         }
         if (returned) {
-            driver.write(TestDriver::Register::queue_notify, 0);
+            notify(0);
         }
     }
     void keep(std::uint64_t at, std::uint32_t size_bytes) {
@@ -228,6 +241,7 @@ private:
 
     std::uint16_t rx_seen_ = 0;
     std::uint16_t tx_sent_ = 0;
+    std::array<std::uint16_t, 3> notified_{};  // avail index at the last notify()
 };
 
 }  // namespace shoal::virtio

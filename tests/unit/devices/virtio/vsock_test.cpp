@@ -280,6 +280,28 @@ TEST_CASE("a reset in mid-flight closes everything and leaves guest memory alone
     CHECK(guest.expect(Operation::rw).payload == "works");
 }
 
+TEST_CASE("a vCPU may reset the device while the event loop moves bytes") {
+    VsockGuest guest;
+    const VsockServer server{guest.folder / "vsock_52"};
+    for (int round = 0; round < 20; ++round) {
+        guest.start_and_listen();
+        std::vector<VsockPeer> peers;
+        for (std::uint32_t port = 0; port < 8; ++port) {
+            peers.push_back(guest.connect_to(server, {52, port}));
+        }
+        {
+            const std::jthread vcpu{[&] { guest.driver.set_status(Status::reset); }};
+            for (const VsockPeer& peer : peers) {
+                peer.write_some("to whoever is there");
+                guest.turn();
+            }
+        }
+        guest.until([&] { return peers.front().is_at_end() && peers.back().is_at_end(); });
+        CHECK(guest.device.connection_count() == 0);
+        guest.heard.clear();
+    }
+}
+
 TEST_CASE("before a snapshot the guest is told that its connections are gone") {
     VsockGuest guest;
     guest.start_and_listen();
