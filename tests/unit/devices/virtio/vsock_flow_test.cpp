@@ -284,8 +284,14 @@ TEST_CASE("a guest that takes no RSTs finds its packets not taken, and loses non
         guest.turn();
         return guest.rings[1].used_idx() == VsockConnections::max_refusals;
     });
+    for (int extra = 0; extra < 2; ++extra) {
+        guest.post(guest.make_header(Operation::rw, {1, sent++}));
+    }
     guest.settle();
     CHECK(guest.rings[1].used_idx() == VsockConnections::max_refusals);
+    guest.give_buffers(1);
+    guest.settle();
+    CHECK(guest.rings[1].used_idx() == VsockConnections::max_refusals + 1);
     guest.returns_buffers = true;
     guest.give_buffers(VsockGuest::ring_size);
     guest.until([&] {
