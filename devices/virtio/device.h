@@ -16,6 +16,8 @@ public:
     virtual ~Transport() = default;
     // Buffers were pushed to `queue`: interrupts, unless the driver does not want to know.
     virtual void used_buffers(Queue& queue) noexcept = 0;
+    // Another process pushed buffers to a queue, and found that the driver wants to know.
+    virtual void interrupt_used() noexcept = 0;
     // Work is left that was too much for one call: process() is called again.
     virtual void process_again() noexcept = 0;
     // The configuration reads differently from now on.

@@ -97,6 +97,7 @@ public:
 
 private:
     void used_buffers(Queue& queue) noexcept override;
+    void interrupt_used() noexcept override { interrupt(abi::virtio::interrupt::used_buffer); }
     void process_again() noexcept override { notify_.signal(); }
     void config_changed() noexcept override;
     void fail(QueueError error) noexcept override;

@@ -30,6 +30,7 @@ enum class QueueError {
     buffer_outside_memory,
     bad_indirect_table,  // size, place in the chain, nested, or not negotiated
     unusable_buffer,     // the device needs more room, or room at all
+    backend_lost,        // not the driver's fault: who served the queue is gone
 };
 
 // A chain's buffers. Borrows the queue's memory of segments: lasts until the next pop() or reset().
@@ -75,6 +76,15 @@ public:
     void reset() noexcept;
     [[nodiscard]] bool is_ready() const noexcept { return size_ != 0; }
     [[nodiscard]] std::uint16_t size() const noexcept { return size_; }
+
+    // Where the rings lie, for a device whose queue another process serves.
+    struct Rings {
+        std::uint16_t size;
+        std::span<std::byte> descriptors;
+        std::span<std::byte> avail;
+        std::span<std::byte> used;
+    };
+    [[nodiscard]] Rings rings() const noexcept { return {size_, descriptors_, avail_, used_}; }
 
     // The next chain; none also when the queue is not ready.
     [[nodiscard]] std::expected<std::optional<Chain>, QueueError> pop() noexcept;

@@ -1,4 +1,5 @@
-// BlockFixture: a block driver in guest memory on one side, a real file on the other.
+// BlockDriver: a block driver in guest memory, whatever the device. BlockFixture: that driver on
+// one side of a Block, and a real file on the other.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -28,7 +29,7 @@ namespace shoal::virtio {
 using SyncIo = std::integral_constant<backend::DiskIo, backend::DiskIo::sync>;
 using AsyncIo = std::integral_constant<backend::DiskIo, backend::DiskIo::async>;
 
-struct BlockFixture {
+struct BlockDriver {
     using Type = abi::virtio::block::RequestType;
     using Answer = abi::virtio::block::RequestStatus;
 
@@ -43,8 +44,8 @@ struct BlockFixture {
     static constexpr std::uint64_t data_stride = 64 << 10;
     static constexpr std::byte untouched{0xEE};
 
-    explicit BlockFixture(BlockConfig config = {})
-        : image{image_bytes}, device{with_path(std::move(config), image.path()), reactor} {
+    BlockDriver() : image{image_bytes} {}
+    void attach(Device& device) {
         transport.emplace(device, memory, irq);
         driver.emplace(*transport);
     }
@@ -60,7 +61,6 @@ struct BlockFixture {
         REQUIRE(driver->status() == static_cast<std::uint32_t>(Status::driver_ok));
         serve();
     }
-    void start() { start(device.features()); }
 
     // What the event loop does until nothing is left to do right now.
     void serve() {
@@ -142,21 +142,31 @@ struct BlockFixture {
     static constexpr std::uint64_t data(std::uint64_t number) {
         return data_at + data_stride * number;
     }
-    static BlockConfig with_path(BlockConfig config, const std::string& path) {
-        config.disk.path = path;
-        return config;
-    }
 
     backend::TemporaryImage image;
     machine::GuestMemory memory{memory_bytes};
     host::Reactor reactor;
-    Block device;
     CountingIrq irq;
     std::optional<MmioTransport> transport;
     std::optional<TestDriver> driver;
     TestRing ring{memory, ring_at, queue_size};
     std::uint64_t offered = 0;
     std::uint16_t last_number = 0;
+};
+
+struct BlockFixture : BlockDriver {
+    explicit BlockFixture(BlockConfig config = {})
+        : device{with_path(std::move(config), image.path()), reactor} {
+        attach(device);
+    }
+    using BlockDriver::start;
+    void start() { start(device.features()); }
+    static BlockConfig with_path(BlockConfig config, const std::string& path) {
+        config.disk.path = path;
+        return config;
+    }
+
+    Block device;
 };
 
 }  // namespace shoal::virtio

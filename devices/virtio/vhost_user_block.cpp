@@ -1,0 +1,149 @@
+// A block device between its driver and a vhost-user backend.
+#include "devices/virtio/vhost_user_block.h"
+
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+#include <system_error>
+
+#include "devices/abi/virtio_mmio.h"
+
+namespace shoal::virtio {
+
+namespace block = abi::virtio::block;
+namespace feature = abi::virtio::feature;
+
+namespace {
+
+// The transport offers these for every device.
+constexpr std::uint64_t needed_features =
+    feature::version_1 | feature::event_idx | feature::indirect_desc;
+
+constexpr std::uint64_t passed_features = block::feature_seg_max | block::feature_read_only |
+                                          block::feature_blk_size | block::feature_flush |
+                                          block::feature_discard | block::feature_write_zeroes;
+
+}  // namespace
+
+void VhostUserBlockMetrics::report(host::MetricSink& sink) const {
+    sink.counter("activate_fails", activate_fails);
+    sink.counter("cfg_fails", cfg_fails);
+    sink.counter("event_fails", event_fails);
+    sink.counter("update_count", update_count);
+}
+
+VhostUserBlock::VhostUserBlock(const VhostUserBlockConfig& config,
+                               const machine::GuestMemory& memory, host::Reactor& reactor)
+    : config_{config}, memory_{memory}, reactor_{reactor}, connection_{config.socket} {
+    if ((connection_.features() & needed_features) != needed_features) {
+        throw std::runtime_error("the vhost-user backend at " + config.socket +
+                                 " lacks virtio 1, event indices or indirect descriptors");
+    }
+    const std::uint64_t unwanted = config.cache == CacheType::unsafe ? block::feature_flush : 0;
+    features_ = connection_.features() & passed_features & ~unwanted;
+    if (const auto read = connection_.read_config(config_bytes_); !read) {
+        throw std::system_error(read.error(),
+                                "reading the disk's configuration from " + config.socket);
+    }
+    reactor_.add(call_.fd(), EPOLLIN, call_watch_);
+    reactor_.add(connection_.fd(), EPOLLRDHUP, hang_up_watch_);
+}
+
+VhostUserBlock::~VhostUserBlock() {
+    reset();
+    reactor_.remove(call_.fd(), call_watch_);
+    if (connected_) {
+        reactor_.remove(connection_.fd(), hang_up_watch_);
+    }
+}
+
+void VhostUserBlock::update_config() {
+    const std::scoped_lock lock{mutex()};
+    ConfigBytes bytes{};
+    if (const auto read = connection_.read_config(bytes); !read) {
+        ++metrics_.cfg_fails;
+        throw std::system_error(read.error(),
+                                "reading the disk's configuration from " + config_.socket);
+    }
+    config_bytes_ = bytes;
+    ++metrics_.update_count;
+    if (transport_ != nullptr) {
+        transport_->config_changed();
+    }
+}
+
+VhostUserBlockMetrics VhostUserBlock::metrics() const noexcept {
+    const std::scoped_lock lock{mutex()};
+    return metrics_;
+}
+
+std::uint32_t VhostUserBlock::device_id() const noexcept {
+    return abi::virtio::device_id::block;
+}
+
+void VhostUserBlock::read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept {
+    std::ranges::fill(data, std::byte{0});
+    if (offset < config_bytes_.size()) {
+        const auto rest = std::span{config_bytes_}.subspan(offset);
+        std::ranges::copy(rest.first(std::min(rest.size(), data.size())), data.begin());
+    }
+}
+
+void VhostUserBlock::activate(std::uint64_t features, std::span<Queue> queues,
+                              Transport& transport) noexcept {
+    transport_ = &transport;
+    if (!queues.front().is_ready()) {
+        return;
+    }
+    running_ = connected_ && start(features, queues.front().rings());
+    if (!running_) {
+        ++metrics_.activate_fails;
+        fail();
+    }
+}
+
+bool VhostUserBlock::start(std::uint64_t features, const Queue::Rings& rings) noexcept {
+    std::array<backend::VhostUserRegion, backend::VhostUser::max_regions> regions{};
+    std::size_t count = 0;
+    for (const machine::RamRegion& ram : memory_.regions()) {
+        regions[count++] = {ram.start.value(), ram.bytes, memory_.fd(), ram.file_offset};
+    }
+    const backend::VhostUserRing ring{rings.size,         rings.descriptors.data(),
+                                      rings.avail.data(), rings.used.data(),
+                                      kick_.fd(),         call_.fd()};
+    return connection_.start(features, std::span{regions}.first(count), ring).has_value();
+}
+
+void VhostUserBlock::reset() noexcept {
+    if (running_ && connected_) {
+        static_cast<void>(connection_.stop());  // who hung up is done as well
+    }
+    running_ = false;
+    transport_ = nullptr;
+}
+
+void VhostUserBlock::fail() noexcept {
+    Transport& transport = *transport_;
+    reset();
+    transport.fail(QueueError::backend_lost);
+}
+
+void VhostUserBlock::on_call() noexcept {
+    const std::scoped_lock lock{mutex()};
+    call_.drain();
+    if (transport_ != nullptr) {
+        transport_->interrupt_used();
+    }
+}
+
+void VhostUserBlock::on_hang_up() noexcept {
+    const std::scoped_lock lock{mutex()};
+    reactor_.remove(connection_.fd(), hang_up_watch_);
+    connected_ = false;
+    ++metrics_.event_fails;
+    if (transport_ != nullptr) {
+        fail();
+    }
+}
+
+}  // namespace shoal::virtio

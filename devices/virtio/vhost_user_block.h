@@ -1,0 +1,101 @@
+// VhostUserBlock: a virtio block device whose queue another process serves (see
+// backend/vhost_user.h), such as qemu-storage-daemon.
+//
+// That process sees all of the guest's memory, and the operator trusts it like this one. Its
+// state cannot be saved. When it goes away the device fails, as if the driver had broken a rule.
+// Registers its descriptors with the reactor; served on the event loop.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "devices/abi/virtio_block.h"
+#include "devices/backend/vhost_user.h"
+#include "devices/host/event_fd.h"
+#include "devices/host/metrics.h"
+#include "devices/host/reactor.h"
+#include "devices/machine/guest_memory.h"
+#include "devices/virtio/block.h"
+#include "devices/virtio/device.h"
+
+namespace shoal::virtio {
+
+struct VhostUserBlockConfig {
+    std::string socket;
+    CacheType cache = CacheType::unsafe;
+
+    friend bool operator==(const VhostUserBlockConfig&, const VhostUserBlockConfig&) = default;
+};
+
+struct VhostUserBlockMetrics {
+    std::uint64_t activate_fails = 0;
+    std::uint64_t cfg_fails = 0;    // the configuration could not be read again
+    std::uint64_t event_fails = 0;  // the backend went away
+    std::uint64_t update_count = 0;
+
+    void report(host::MetricSink& sink) const;
+};
+
+class VhostUserBlock final : public Device {
+public:
+    // Borrows memory and reactor. Throws std::system_error or std::runtime_error, with the socket's
+    // path, when there is no backend or one that cannot do what is needed.
+    VhostUserBlock(const VhostUserBlockConfig& config, const machine::GuestMemory& memory,
+                   host::Reactor& reactor);
+    ~VhostUserBlock() override;
+
+    // Reads the configuration again, for a disk that has grown. Throws std::system_error.
+    void update_config();
+
+    [[nodiscard]] const VhostUserBlockConfig& config() const noexcept { return config_; }
+    [[nodiscard]] VhostUserBlockMetrics metrics() const noexcept;
+
+    [[nodiscard]] std::uint32_t device_id() const noexcept override;
+    [[nodiscard]] std::uint64_t features() const noexcept override { return features_; }
+    [[nodiscard]] std::uint32_t queue_count() const noexcept override { return 1; }
+    [[nodiscard]] std::uint32_t queue_size_max() const noexcept override { return Queue::max_size; }
+    void read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept override;
+    void write_config(std::uint64_t, std::span<const std::byte>) noexcept override {}
+    void activate(std::uint64_t features, std::span<Queue> queues,
+                  Transport& transport) noexcept override;
+    void reset() noexcept override;
+    void process() noexcept override { kick_.signal(); }
+
+private:
+    // Up to what backends know; secure erase came later and is not passed on.
+    using ConfigBytes =
+        std::array<std::byte, offsetof(abi::virtio::block::Config, max_secure_erase_sectors)>;
+
+    struct Watch final : host::EventHandler {
+        Watch(VhostUserBlock& owner, void (VhostUserBlock::*function)() noexcept)
+            : device{owner}, call{function} {}
+        void on_events(std::uint32_t) noexcept override { (device.*call)(); }
+        VhostUserBlock& device;
+        void (VhostUserBlock::*call)() noexcept;
+    };
+
+    [[nodiscard]] bool start(std::uint64_t features, const Queue::Rings& rings) noexcept;
+    void on_call() noexcept;
+    void on_hang_up() noexcept;
+    void fail() noexcept;
+
+    const VhostUserBlockConfig config_;
+    const machine::GuestMemory& memory_;
+    host::Reactor& reactor_;
+    backend::VhostUser connection_;
+    bool connected_ = true;
+    bool running_ = false;  // the backend serves the queue
+    std::uint64_t features_ = 0;
+    ConfigBytes config_bytes_{};
+    host::EventFd kick_;
+    host::EventFd call_;
+    VhostUserBlockMetrics metrics_;
+    Watch call_watch_{*this, &VhostUserBlock::on_call};
+    Watch hang_up_watch_{*this, &VhostUserBlock::on_hang_up};
+    Transport* transport_ = nullptr;  // while the device is active
+};
+
+}  // namespace shoal::virtio
