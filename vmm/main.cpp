@@ -86,7 +86,6 @@ std::string kernel_command_line(const Options& options) {
 
 vmm::MachineConfig machine_config(const Options& options) {
     vmm::MachineConfig config;
-    config.memory_bytes = options.memory_mib << 20;
     config.vcpu_count = options.vcpus;
     config.console = options.console;
     return config;
@@ -138,7 +137,8 @@ int run(const Options& options, std::uint64_t start_us) {
     vmm::MachineConfig config = machine_config(options);
     config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options)};
     vmm::EventLoop loop;
-    vmm::Machine machine{kvm, loop, config};
+    const machine::GuestMemory memory{options.memory_mib << 20};
+    vmm::Machine machine{kvm, loop, memory, config};
     watch_ends(loop, machine, options.timeout_seconds);
     machine.start();
     loop.run();

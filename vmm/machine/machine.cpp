@@ -30,16 +30,16 @@ std::uint64_t monotonic_us() noexcept {
            static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
 }
 
-Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const MachineConfig& config,
-                 std::span<const DeviceToAttach> devices)
+Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+                 const MachineConfig& config, std::span<const DeviceToAttach> devices)
     : loop_{loop},
-      memory_{config.memory_bytes},
+      memory_{memory},
       vm_{kvm},
       ioapic_{[this](legacy::Message message) { vm_.signal(message.address, message.data); }},
       serial_irq_{ioapic_, abi::serial_gsi},
       serial_{serial_irq_, loop_.wake(),
               backend::InputStream{config.console == Console::serial ? STDIN_FILENO : -1},
-              backend::OutputStream{config.console == Console::serial   ? STDOUT_FILENO
+              backend::OutputStream{config.console == Console::serial   ? config.serial_output_fd
                                     : config.console == Console::virtio ? STDERR_FILENO
                                                                         : -1}},
       i8042_irq_{ioapic_, abi::i8042_gsi},
@@ -47,13 +47,19 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const MachineConfig& conf
       exit_device_{[this](std::uint32_t code) {
           ending_.set({static_cast<int>(code & 0xFF), {}});
       }},
-      boot_timer_{[this] { timing_.program_started_us = monotonic_us(); }},
+      boot_timer_{[this, on_boot_timer = config.on_boot_timer] {
+          timing_.program_started_us = monotonic_us();
+          if (on_boot_timer) {
+              on_boot_timer();
+          }
+      }},
       virtio_{{memory_, ioapic_, mmio_, loop_, vm_}} {
     // The order is the fast one: see kvm::Vm.
     vm_.set_memory(memory_);
     vm_.create_local_apics();
     timing_.vm_created_us = monotonic_us();
     add_legacy_devices();
+    serial_.set_rate_limit(config.serial_rate_limit);
     if (config.console == Console::virtio) {
         add_virtio_console();
     }
@@ -112,6 +118,14 @@ void Machine::resume() {
     for (const auto& vcpu : vcpus_) {
         vcpu->resume();
     }
+}
+
+void Machine::report_metrics(MetricGroups& groups) const {
+    serial_.metrics().report(groups.group("uart", ""));
+    i8042_.metrics().report(groups.group("i8042", ""));
+    ioapic_.metrics().report(groups.group("ioapic", ""));
+    host::MetricSink& vcpu = groups.group("vcpu", "");
+    vcpu.counter("failed_accesses", ports_.unanswered() + mmio_.unanswered());
 }
 
 void Machine::end(ExitCode code, std::string sentence) noexcept {

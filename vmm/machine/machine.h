@@ -1,7 +1,10 @@
 // Machine: the composition root of one microVM: memory, KVM, devices, vCPU threads.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,6 +23,7 @@
 #include "vmm/machine/bus.h"
 #include "vmm/machine/ending.h"
 #include "vmm/machine/event_loop.h"
+#include "vmm/machine/metric_groups.h"
 #include "vmm/machine/vcpu_thread.h"
 #include "vmm/machine/virtio_devices.h"
 
@@ -33,9 +37,11 @@ enum class Console {
 };
 
 struct MachineConfig {
-    std::uint64_t memory_bytes = 128ULL << 20;
     std::uint32_t vcpu_count = 1;
     Console console = Console::serial;
+    int serial_output_fd = STDOUT_FILENO;  // for Console::serial; borrowed
+    backend::TokenBucketConfig serial_rate_limit;
+    std::function<void()> on_boot_timer;  // called on a vCPU's thread
     boot::BootSource boot;
 };
 
@@ -58,10 +64,10 @@ struct Timing {
 // All functions are called on the event loop's thread.
 class Machine {
 public:
-    // Builds everything; nothing runs yet. Throws with one sentence. Borrows `loop`, which stops
-    // when the guest has ended.
-    Machine(const kvm::Kvm& kvm, EventLoop& loop, const MachineConfig& config,
-            std::span<const DeviceToAttach> devices = {});
+    // Builds everything; nothing runs yet. Throws with one sentence. Borrows the loop, which stops
+    // when the guest has ended, and the memory.
+    Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+            const MachineConfig& config, std::span<const DeviceToAttach> devices = {});
     ~Machine();
 
     // Once. The guest runs from here on, and the loop serves it; the machine outlives the loop's
@@ -70,6 +76,11 @@ public:
     // Idempotent. While paused neither vCPUs nor devices do anything.
     void pause();
     void resume();
+
+    // False: the guest does not listen to its keyboard.
+    [[nodiscard]] bool send_ctrl_alt_del() noexcept { return i8042_.send_ctrl_alt_del(); }
+    // The counters of the devices that every machine has.
+    void report_metrics(MetricGroups& groups) const;
 
     // Ends the guest from outside, unless it has ended already: the loop stops.
     void end(ExitCode code, std::string sentence) noexcept;
@@ -87,7 +98,7 @@ private:
 
     Timing timing_;
     EventLoop& loop_;
-    machine::GuestMemory memory_;
+    const machine::GuestMemory& memory_;
     kvm::Vm vm_;
     EndingSlot ending_;
     Bus ports_;
