@@ -1,0 +1,92 @@
+// Microvm: what the API drives. The machine implements it; unit tests have a fake.
+//
+// All functions are called on the event loop's thread, one at a time. Each either does what it
+// says, or throws an exception with one sentence and changes nothing. The API has checked before
+// what can be checked without touching the host: ids are unique, memory sizes fit, the state is
+// right. The sentence reaches the user behind the prefix of the resource ("Drive config error: ").
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "devices/host/metrics.h"
+#include "vmm/machine/config.h"
+
+namespace shoal::vmm {
+
+enum class MicrovmState { not_started, running, paused };
+
+// What the guest tells about its memory; a statistic that it has not told is absent.
+struct GuestMemoryStatistics {
+    std::optional<std::uint64_t> swap_in, swap_out, major_faults, minor_faults, free_memory,
+        total_memory, available_memory, disk_caches, hugetlb_allocations, hugetlb_failures,
+        oom_kill, alloc_stall, async_scan, direct_scan, async_reclaim, direct_reclaim;
+};
+
+struct BalloonStatistics {
+    std::uint32_t target_pages = 0;
+    std::uint32_t actual_pages = 0;
+    std::uint32_t target_mib = 0;
+    std::uint32_t actual_mib = 0;
+    GuestMemoryStatistics guest;
+};
+
+struct HintingStart {
+    bool acknowledge_on_stop = true;
+};
+
+struct HintingStatus {
+    std::uint32_t host_cmd = 0;
+    std::optional<std::uint32_t> guest_cmd;
+};
+
+// Where a microVM tells the counters of its devices.
+class MetricGroups {
+public:
+    virtual ~MetricGroups() = default;
+    // The counters of one device. `kind` is Firecracker's word for its metrics: "block", "net",
+    // "vsock", "balloon", "entropy", "uart", "i8042", "vcpu", "vmm"; `id` names one of several
+    // devices of a kind ("rootfs") and is empty otherwise. The sink is valid until the next call.
+    [[nodiscard]] virtual host::MetricSink& group(std::string_view kind, std::string_view id) = 0;
+};
+
+class Microvm {
+public:
+    virtual ~Microvm() = default;
+
+    [[nodiscard]] virtual MicrovmState state() const noexcept = 0;
+
+    // Before start(): open at once what the configuration names (kernel and initrd, the drive's
+    // file or socket, the TAP, the vsock's listener, the serial port's output), and keep it. The
+    // same id, or a second call where there is no id, replaces what was opened before.
+    virtual void set_boot_source(const BootSourceConfig& config) = 0;
+    virtual void set_drive(const DriveConfig& config) = 0;
+    virtual void set_network_interface(const NetworkInterfaceConfig& config) = 0;
+    virtual void set_vsock(const VsockConfig& config) = 0;
+    virtual void set_serial(const SerialConfig& config) = 0;
+
+    // Builds the machine from `config` and what was opened, and lets it run. `config` holds every
+    // resource that was set, and a boot source. May be tried again after it threw.
+    virtual void start(const MicrovmConfig& config) = 0;
+
+    // After start(). Idempotent.
+    virtual void pause() = 0;
+    virtual void resume() = 0;
+
+    // After start(), running or paused. The named drive, interface or balloon exists.
+    virtual void update_drive(const DriveUpdate& update) = 0;
+    virtual void update_network_interface(const NetworkInterfaceUpdate& update) = 0;
+    virtual void set_balloon_target(std::uint32_t amount_mib) = 0;
+    virtual void set_balloon_polling_interval(std::uint16_t seconds) = 0;  // not 0
+    [[nodiscard]] virtual BalloonStatistics balloon_statistics() = 0;
+    virtual void start_hinting(const HintingStart& start) = 0;
+    virtual void stop_hinting() = 0;
+    [[nodiscard]] virtual HintingStatus hinting_status() = 0;
+    virtual void send_ctrl_alt_del() = 0;
+
+    // Any state. Tells every device's counters, for the metrics.
+    virtual void report_metrics(MetricGroups& groups) const = 0;
+};
+
+}  // namespace shoal::vmm
