@@ -31,7 +31,7 @@ build/tests/programs/%: tests/system/programs/%.cpp | setup
 
 # What the parsers under test need; compiled by clang with the same sanitizers.
 fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
-	vmm/boot/*.cpp) $(GUEST_HOST_SRCS)
+	vmm/boot/*.cpp vmm/api/*.cpp) $(GUEST_HOST_SRCS)
 fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
 fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))
 FUZZ_CXXFLAGS := $(CLANG_CXXFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -23,7 +23,7 @@ public:
     void read(const JsonNode& node, bool& into) const;
     void read(const JsonNode& node, std::string& into) const;
     void read(const JsonNode& node, std::map<std::string, std::string>& into) const;
-    template <std::unsigned_integral Integer>
+    template <UnsignedNumber Integer>
     void read(const JsonNode& node, Integer& into, Limits limits = {}) const;
     template <Named Enum>
     void read(const JsonNode& node, Enum& into) const;
@@ -54,13 +54,13 @@ private:
 std::string expected_names(const std::vector<std::string_view>& names);
 
 // The name of an integer type in serde's messages.
-template <std::unsigned_integral Integer>
+template <UnsignedNumber Integer>
 constexpr std::string_view integer_name() {
     constexpr std::array<std::string_view, 9> names{"", "u8", "u16", "", "u32", "", "", "", "u64"};
     return names[sizeof(Integer)];
 }
 
-template <std::unsigned_integral Integer>
+template <UnsignedNumber Integer>
 void Decoder::read(const JsonNode& node, Integer& into, Limits limits) const {
     constexpr std::uint64_t most = std::numeric_limits<Integer>::max();
     limits.highest = std::min(limits.highest, most);
@@ -114,7 +114,7 @@ void Decoder::read(const JsonNode& node, std::optional<Value>& into, Limits limi
         into.reset();
         return;
     }
-    if constexpr (std::unsigned_integral<Value> && !std::same_as<Value, bool>) {
+    if constexpr (UnsignedNumber<Value>) {
         read(node, into.emplace(), limits);
     } else {
         read(node, into.emplace());

@@ -18,8 +18,7 @@ inline boost::json::value encode(bool value) {
 inline boost::json::value encode(const std::string& value) {
     return boost::json::string{value};
 }
-template <std::unsigned_integral Integer>
-    requires(!std::same_as<Integer, bool>)
+template <UnsignedNumber Integer>
 boost::json::value encode(Integer value) {
     return std::uint64_t{value};
 }
@@ -79,7 +78,7 @@ boost::json::value encode(const Body& body) {
                 return;
             }
         }
-        if constexpr (std::unsigned_integral<std::remove_cvref_t<decltype(member)>>) {
+        if constexpr (UnsignedNumber<std::remove_cvref_t<decltype(member)>>) {
             if (member == 0 && field.when_absent == WhenAbsent::zero_means_null) {
                 object[boost::json::string_view{field.name.data(), field.name.size()}] = nullptr;
                 return;

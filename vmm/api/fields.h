@@ -23,6 +23,10 @@
 
 namespace shoal::api {
 
+// uint8_t to uint64_t: what an integer in a body is.
+template <typename Value>
+concept UnsignedNumber = std::unsigned_integral<Value> && !std::same_as<Value, bool>;
+
 enum class Presence { required, optional };
 // How an absent std::optional is written: as null, or not at all. A field whose absence its struct
 // keeps as a 0 says so: then 0 is written as null, and null is read as 0.

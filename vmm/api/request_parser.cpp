@@ -188,6 +188,7 @@ RequestParser::Event RequestParser::end_headers() {
         return Event::has_request;
     }
     if (body_left_ > max_body_bytes_) {
+        state_ = State::skipped_body;
         throw Refusal{"Request payload with size " + std::to_string(body_left_) +
                       " is larger than the limit of " + std::to_string(max_body_bytes_) +
                       " allowed by server."};
@@ -219,7 +220,7 @@ void RequestParser::skip_body(std::string_view& bytes) {
 // again behind it; a client that waits for "100 Continue" does not send it. In all other cases
 // nobody knows where the next request starts: what has been received is dropped.
 RequestParser::Event RequestParser::refuse(std::string error, std::string_view& bytes) {
-    const bool body_comes = body_left_ > max_body_bytes_ && !expects_proceed_ && line_.empty();
+    const bool body_comes = state_ == State::skipped_body && !expects_proceed_;
     const std::uint32_t body_left = body_left_;
     start_over();
     error_ = std::move(error);

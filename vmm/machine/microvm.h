@@ -17,19 +17,15 @@ namespace shoal::vmm {
 
 enum class MicrovmState { not_started, running, paused };
 
-// What the guest tells about its memory; a statistic that it has not told is absent.
-struct GuestMemoryStatistics {
-    std::optional<std::uint64_t> swap_in, swap_out, major_faults, minor_faults, free_memory,
-        total_memory, available_memory, disk_caches, hugetlb_allocations, hugetlb_failures,
-        oom_kill, alloc_stall, async_scan, direct_scan, async_reclaim, direct_reclaim;
-};
-
 struct BalloonStatistics {
     std::uint32_t target_pages = 0;
     std::uint32_t actual_pages = 0;
     std::uint32_t target_mib = 0;
     std::uint32_t actual_mib = 0;
-    GuestMemoryStatistics guest;
+    // What the guest tells about its memory; a statistic that it has not told is absent.
+    std::optional<std::uint64_t> swap_in, swap_out, major_faults, minor_faults, free_memory,
+        total_memory, available_memory, disk_caches, hugetlb_allocations, hugetlb_failures,
+        oom_kill, alloc_stall, async_scan, direct_scan, async_reclaim, direct_reclaim;
 };
 
 struct HintingStart {

@@ -1,0 +1,79 @@
+// A microVM that only remembers what it was told.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "vmm/machine/microvm.h"
+
+namespace shoal::api::testing {
+
+struct FakeMicrovm final : vmm::Microvm {
+    vmm::MicrovmState now = vmm::MicrovmState::not_started;
+    std::string refusal;             // what the next call throws; then empty again
+    std::vector<std::string> calls;  // names of functions
+    vmm::MicrovmConfig started_with;
+    vmm::DriveUpdate drive_update;
+    vmm::NetworkInterfaceUpdate network_update;
+    vmm::HintingStart hinting;
+    std::optional<std::uint32_t> hinting_guest_cmd;
+    vmm::BalloonStatistics statistics;
+    std::uint64_t read_bytes = 0;
+
+    void called(const char* name) {
+        if (!refusal.empty()) {
+            throw std::runtime_error(std::exchange(refusal, {}));
+        }
+        calls.emplace_back(name);
+    }
+
+    [[nodiscard]] vmm::MicrovmState state() const noexcept override { return now; }
+    void set_boot_source(const vmm::BootSourceConfig&) override { called("set_boot_source"); }
+    void set_drive(const vmm::DriveConfig&) override { called("set_drive"); }
+    void set_network_interface(const vmm::NetworkInterfaceConfig&) override {
+        called("set_network_interface");
+    }
+    void set_vsock(const vmm::VsockConfig&) override { called("set_vsock"); }
+    void set_serial(const vmm::SerialConfig&) override { called("set_serial"); }
+    void start(const vmm::MicrovmConfig& config) override {
+        called("start");
+        started_with = config;
+        now = vmm::MicrovmState::running;
+    }
+    void pause() override {
+        called("pause");
+        now = vmm::MicrovmState::paused;
+    }
+    void resume() override {
+        called("resume");
+        now = vmm::MicrovmState::running;
+    }
+    void update_drive(const vmm::DriveUpdate& update) override {
+        called("update_drive");
+        drive_update = update;
+    }
+    void update_network_interface(const vmm::NetworkInterfaceUpdate& update) override {
+        called("update_network_interface");
+        network_update = update;
+    }
+    void set_balloon_target(std::uint32_t) override { called("set_balloon_target"); }
+    void set_balloon_polling_interval(std::uint16_t) override {
+        called("set_balloon_polling_interval");
+    }
+    [[nodiscard]] vmm::BalloonStatistics balloon_statistics() override { return statistics; }
+    void start_hinting(const vmm::HintingStart& start) override {
+        called("start_hinting");
+        hinting = start;
+    }
+    void stop_hinting() override { called("stop_hinting"); }
+    [[nodiscard]] vmm::HintingStatus hinting_status() override { return {7, hinting_guest_cmd}; }
+    void send_ctrl_alt_del() override { called("send_ctrl_alt_del"); }
+    void report_metrics(vmm::MetricGroups& groups) const override {
+        groups.group("block", "rootfs").counter("read_bytes", read_bytes);
+        groups.group("block", "scratch").counter("read_bytes", 5);
+        groups.group("vcpu", {}).counter("exit_mmio_read", 3);
+    }
+};
+
+}  // namespace shoal::api::testing

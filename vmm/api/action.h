@@ -1,0 +1,66 @@
+// What a request comes to. Parsing makes an Action of it without touching the microVM; whether the
+// microVM is in a state for it is checked in between; then the action is taken.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vmm/api/decode.h"
+#include "vmm/api/encode.h"
+#include "vmm/api/fault.h"
+#include "vmm/api/http.h"
+#include "vmm/api/metrics_file.h"
+#include "vmm/machine/microvm.h"
+
+namespace shoal::api {
+
+// What actions work on. One per process; borrowed parts outlive it.
+struct Context {
+    vmm::Microvm& microvm;
+    MetricsFile& metrics;
+    std::string instance_id = "anonymous-instance";
+    // What the API has been told so far; after the start also what it has changed since.
+    vmm::MicrovmConfig config{};
+};
+
+using Action = std::function<Response(Context&)>;
+
+struct ParsedRequest {
+    Action action;
+    Deprecation deprecation = Deprecation::none;
+};
+
+// A request on its way into an endpoint's parse function.
+struct Call {
+    // Of the path, behind the ones that chose the endpoint: an id, or what nobody asked for.
+    std::vector<std::string_view> path_rest;
+    std::string_view body;  // empty when there is none
+};
+
+inline Response no_content() {
+    return {};
+}
+
+template <typename Body>
+Response ok(const Body& body) {
+    return {Status::ok, to_json(body)};
+}
+
+// The body of a call. Throws Fault.
+template <typename Body>
+[[nodiscard]] Body parse_body(const Call& call) {
+    try {
+        return decode<Body>(call.body);
+    } catch (const JsonError& error) {
+        throw Fault{"An error occurred when deserializing the json body of a request: " +
+                    std::string{error.what()} + "."};
+    }
+}
+
+// The id in the path, which must be the first of the rest. Throws Fault.
+[[nodiscard]] std::string_view parse_id(const Call& call);
+
+}  // namespace shoal::api

@@ -1,0 +1,76 @@
+// Lines of what was counted since the last line.
+#include "vmm/api/metrics_file.h"
+
+#include <time.h>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "devices/host/nonblocking_file.h"
+
+namespace shoal::api {
+namespace {
+
+std::uint64_t utc_ms() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
+           static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+// Measured once, so not told as a difference.
+bool is_gauge(std::string_view counter) {
+    return counter.ends_with("_us");
+}
+
+}  // namespace
+
+void MetricsFile::open(const std::string& path, std::map<std::string, std::string> labels) {
+    file_ = host::open_nonblocking(path);
+    labels_ = std::move(labels);
+}
+
+std::string MetricsFile::line_of(const Values& values) const {
+    boost::json::object line;
+    line["utc_timestamp_ms"] = utc_ms();
+    for (const auto& [name, value] : labels_) {
+        line[name] = value;
+    }
+    for (const auto& [key, counters] : values) {
+        const auto before = written_.find(key);
+        boost::json::object group;
+        for (const auto& [counter, value] : counters) {
+            std::uint64_t told = 0;
+            if (before != written_.end() && !is_gauge(counter)) {
+                const auto entry = before->second.find(counter);
+                told = entry == before->second.end() ? 0 : entry->second;
+            }
+            group[counter] = value >= told ? value - told : value;
+        }
+        line[key] = std::move(group);
+    }
+    return boost::json::serialize(line) + "\n";
+}
+
+bool MetricsFile::write() {
+    if (!file_) {
+        return true;
+    }
+    MetricsDocument document;
+    collect_(document);
+    Values values = document.by_key();
+    if (!host::try_write_line(file_.get(), line_of(values))) {
+        ++missed_lines_;
+        return false;
+    }
+    written_ = std::move(values);
+    return true;
+}
+
+std::string MetricsFile::prometheus_text() const {
+    MetricsDocument document;
+    collect_(document);
+    return document.prometheus_text(instance_id_);
+}
+
+}  // namespace shoal::api
