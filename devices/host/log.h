@@ -20,12 +20,12 @@ enum class LogLevel : std::uint8_t { off, error, warn, info, debug, trace };
 
 // What is absent stays as it is.
 struct LogUpdate {
-    std::optional<std::string> instance_id;
-    std::optional<std::string> path;  // a file is appended to, and created when it is missing
-    std::optional<LogLevel> level;
-    std::optional<bool> show_level;
-    std::optional<bool> show_origin;
-    std::optional<std::string> module;  // only lines from source paths that start so
+    std::optional<std::string> instance_id{};
+    std::optional<std::string> path{};  // a file is appended to, and created when it is missing
+    std::optional<LogLevel> level{};
+    std::optional<bool> show_level{};
+    std::optional<bool> show_origin{};
+    std::optional<std::string> module{};  // only lines from source paths that start so
 };
 
 // Turns the log on (level info, stdout) or changes it. Throws std::system_error when the path

@@ -41,7 +41,7 @@ inline boost::json::value encode(const std::map<std::string, std::string>& value
 
 template <typename Value>
 boost::json::value encode(const std::optional<Value>& value) {
-    return value ? encode(*value) : boost::json::value{nullptr};
+    return value ? encode(*value) : boost::json::value(nullptr);
 }
 
 template <Named Enum>

@@ -5,8 +5,7 @@ namespace shoal::api {
 
 void set_logger(const LoggerConfig& logger) {
     with_prefix("Logger error: Failed to open target file: ", [&] {
-        host::configure_log({.instance_id = {},
-                             .path = logger.log_path,
+        host::configure_log({.path = logger.log_path,
                              .level = logger.level,
                              .show_level = logger.show_level,
                              .show_origin = logger.show_log_origin,

@@ -1,9 +1,18 @@
 // The first ending is kept.
 #include "vmm/machine/ending.h"
 
+#include <csignal>
 #include <utility>
 
 namespace shoal::vmm {
+
+Ending ending_by_signal(int number) {
+    if (number == SIGINT) {
+        return {static_cast<int>(ExitCode::interrupted), "ended by SIGINT"};
+    }
+    return {static_cast<int>(ExitCode::terminated),
+            number == SIGTERM ? "ended by SIGTERM" : "ended by SIGHUP"};
+}
 
 void EndingSlot::set(Ending ending) noexcept {
     const std::scoped_lock lock{mutex_};

@@ -13,11 +13,12 @@ namespace shoal::vmm {
 
 // Exit codes of shoal-vmm that are not the guest's. 0 to 255 also come from the exit device.
 enum class ExitCode : int {
-    failure = 1,          // the host or the operator: one sentence says what
-    timeout = 124,        // as timeout(1)
-    interrupted = 130,    // SIGINT
-    terminated = 143,     // SIGTERM
-    bad_arguments = 153,  // as Firecracker
+    failure = 1,              // the host or the operator: one sentence says what
+    timeout = 124,            // as timeout(1)
+    interrupted = 130,        // SIGINT
+    terminated = 143,         // SIGTERM
+    bad_configuration = 152,  // as Firecracker
+    bad_arguments = 153,      // as Firecracker
     reset = 160,
     triple_fault = 161,
     kvm_internal_error = 162,
@@ -28,6 +29,9 @@ struct Ending {
     int code = 0;
     std::string sentence;  // for stderr; empty when there is nothing to say
 };
+
+// SIGINT, SIGTERM or SIGHUP.
+[[nodiscard]] Ending ending_by_signal(int number);
 
 // The first ending counts. Thread-safe.
 class EndingSlot {

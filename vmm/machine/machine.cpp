@@ -43,7 +43,10 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
                                     : config.console == Console::virtio ? STDERR_FILENO
                                                                         : -1}},
       i8042_irq_{ioapic_, abi::i8042_gsi},
-      i8042_{i8042_irq_, [this] { end(ExitCode::reset, "the guest asked for a reset"); }},
+      i8042_{i8042_irq_,
+             [this] {
+                 end({static_cast<int>(ExitCode::reset), "the guest asked for a reset"});
+             }},
       exit_device_{[this](std::uint32_t code) {
           ending_.set({static_cast<int>(code & 0xFF), {}});
       }},
@@ -126,10 +129,6 @@ void Machine::report_metrics(MetricGroups& groups) const {
     ioapic_.metrics().report(groups.group("ioapic", ""));
     host::MetricSink& vcpu = groups.group("vcpu", "");
     vcpu.counter("failed_accesses", ports_.unanswered() + mmio_.unanswered());
-}
-
-void Machine::end(ExitCode code, std::string sentence) noexcept {
-    ending_.set({static_cast<int>(code), std::move(sentence)});
 }
 
 Ending Machine::finish() {

@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "devices/legacy/boot_timer.h"
@@ -83,7 +83,7 @@ public:
     void report_metrics(MetricGroups& groups) const;
 
     // Ends the guest from outside, unless it has ended already: the loop stops.
-    void end(ExitCode code, std::string sentence) noexcept;
+    void end(Ending ending) noexcept { ending_.set(std::move(ending)); }
     // After the loop has stopped. Everything that the guest had written to its console before is
     // written out. If it has not ended by itself, it is as if end() had been called without a word.
     [[nodiscard]] Ending finish();

@@ -10,8 +10,9 @@
 #include <optional>
 #include <string_view>
 
-#include "devices/host/metrics.h"
 #include "vmm/machine/config.h"
+#include "vmm/machine/ending.h"
+#include "vmm/machine/metric_groups.h"
 
 namespace shoal::vmm {
 
@@ -37,21 +38,13 @@ struct HintingStatus {
     std::optional<std::uint32_t> guest_cmd;
 };
 
-// Where a microVM tells the counters of its devices.
-class MetricGroups {
-public:
-    virtual ~MetricGroups() = default;
-    // The counters of one device. `kind` is Firecracker's word for its metrics: "block", "net",
-    // "vsock", "balloon", "entropy", "uart", "i8042", "vcpu", "vmm"; `id` names one of several
-    // devices of a kind ("rootfs") and is empty otherwise. The sink is valid until the next call.
-    [[nodiscard]] virtual host::MetricSink& group(std::string_view kind, std::string_view id) = 0;
-};
-
 class Microvm {
 public:
     virtual ~Microvm() = default;
 
     [[nodiscard]] virtual MicrovmState state() const noexcept = 0;
+    // Once, after the event loop has stopped: how the guest ended. Nothing runs any more.
+    [[nodiscard]] virtual Ending finish() = 0;
 
     // Before start(): open at once what the configuration names (kernel and initrd, the drive's
     // file or socket, the TAP, the vsock's listener, the serial port's output), and keep it. The

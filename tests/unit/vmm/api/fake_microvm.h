@@ -29,6 +29,7 @@ struct FakeMicrovm final : vmm::Microvm {
     }
 
     [[nodiscard]] vmm::MicrovmState state() const noexcept override { return now; }
+    [[nodiscard]] vmm::Ending finish() override { return {}; }
     void set_boot_source(const vmm::BootSourceConfig&) override { called("set_boot_source"); }
     void set_drive(const vmm::DriveConfig&) override { called("set_drive"); }
     void set_network_interface(const vmm::NetworkInterfaceConfig&) override {

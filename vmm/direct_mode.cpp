@@ -1,0 +1,106 @@
+// Options into a machine, and what is said when it has ended.
+#include "vmm/direct_mode.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "devices/abi/address_map.h"
+#include "vmm/boot/command_line.h"
+#include "vmm/boot/image_file.h"
+#include "vmm/machine/machine.h"
+
+namespace shoal::vmm {
+namespace {
+
+void check(const DirectOptions& options) {
+    const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+    const std::uint64_t host_mib = pages * abi::page_size >> 20;
+    if (options.memory_mib == 0 || options.memory_mib > host_mib) {
+        throw std::runtime_error("--memory " + std::to_string(options.memory_mib) + ": give 1 to " +
+                                 std::to_string(host_mib) + " MiB, what this host has");
+    }
+    if (options.vcpus == 0 || options.vcpus > abi::max_vcpus) {
+        throw std::runtime_error("--vcpus " + std::to_string(options.vcpus) + ": give 1 to " +
+                                 std::to_string(abi::max_vcpus));
+    }
+}
+
+std::string kernel_command_line(const DirectOptions& options) {
+    const bool timed = options.timing || options.boot_timer;
+    return boot::with_words(options.command_line, timed ? "shoal.boot_timer=1" : "");
+}
+
+std::optional<boot::ImageFile> open_initrd(const std::string& path) {
+    return path.empty() ? std::nullopt
+                        : std::optional<boot::ImageFile>{std::in_place, "initrd", path};
+}
+
+// What ends the guest from outside.
+void watch_ends(EventLoop& loop, Machine& machine, double timeout_seconds) {
+    loop.on_signals({SIGTERM, SIGINT, SIGHUP},
+                    [&machine](int number) { machine.end(ending_by_signal(number)); });
+    if (timeout_seconds > 0) {
+        std::array<char, 64> sentence;
+        std::snprintf(sentence.data(), sentence.size(), "the time limit of %g s is reached",
+                      timeout_seconds);
+        const std::chrono::duration<double> limit{timeout_seconds};
+        loop.after(std::chrono::duration_cast<std::chrono::nanoseconds>(limit),
+                   [&machine, sentence] {
+                       machine.end({static_cast<int>(ExitCode::timeout), sentence.data()});
+                   });
+    }
+}
+
+void print_timing(const Timing& timing, std::uint64_t start_us) {
+    const auto since = [start_us](std::uint64_t us) {
+        return static_cast<unsigned long long>(us == 0 ? 0 : us - start_us);
+    };
+    std::fprintf(stderr,
+                 "process start 0 us, VM created %llu us, first guest instruction %llu us, "
+                 "program's first instruction %llu us, exit %llu us\n",
+                 since(timing.vm_created_us), since(timing.first_instruction_us),
+                 since(timing.program_started_us), since(timing.ended_us));
+}
+
+}  // namespace
+
+int run_direct(const DirectOptions& options, std::uint64_t now_us) {
+    const std::uint64_t start_us = options.start_time_us != 0 ? options.start_time_us : now_us;
+    check(options);
+    ::signal(SIGPIPE, SIG_IGN);
+    install_kick_signal();
+    const kvm::Kvm kvm;
+    const boot::ImageFile kernel{"kernel", options.kernel};
+    const auto initrd = open_initrd(options.initrd);
+    MachineConfig config;
+    config.vcpu_count = options.vcpus;
+    config.console = options.console;
+    config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options)};
+    EventLoop loop;
+    const machine::GuestMemory memory{options.memory_mib << 20};
+    Machine machine{kvm, loop, memory, config};
+    watch_ends(loop, machine, options.timeout_seconds);
+    machine.start();
+    loop.run();
+    const Ending ending = machine.finish();
+    if (!ending.sentence.empty()) {
+        std::fprintf(stderr, "shoal-vmm: %s\n", ending.sentence.c_str());
+    }
+    const Timing& timing = machine.timing();
+    if (options.boot_timer && timing.program_started_us != 0) {
+        std::fprintf(stderr, "shoal-vmm: boot time %llu us\n",
+                     static_cast<unsigned long long>(timing.program_started_us - start_us));
+    }
+    if (options.timing) {
+        print_timing(timing, start_us);
+    }
+    return ending.code;
+}
+
+}  // namespace shoal::vmm

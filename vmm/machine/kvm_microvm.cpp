@@ -1,0 +1,330 @@
+// From configuration to devices, and from the API's calls to theirs.
+#include "vmm/machine/kvm_microvm.h"
+
+#include <csignal>
+#include <stdexcept>
+#include <utility>
+
+#include "devices/backend/output_file.h"
+#include "devices/backend/tap.h"
+#include "devices/host/log.h"
+#include "vmm/boot/command_line.h"
+#include "vmm/machine/boot_time.h"
+
+namespace shoal::vmm {
+namespace {
+
+constexpr std::uint32_t balloon_pages_per_mib = 256;
+
+virtio::BlockConfig block_config(const DriveConfig& config) {
+    virtio::BlockConfig result;
+    result.disk.path = config.path_on_host.value_or("");
+    if (config.is_read_only.value_or(false)) {
+        result.disk.access = backend::DiskAccess::read_only;
+    }
+    if (config.io_engine == IoEngine::sync) {
+        result.disk.io = backend::DiskIo::sync;
+    }
+    if (config.cache_type == CacheType::writeback) {
+        result.cache = virtio::CacheType::writeback;
+    }
+    result.rate_limiter = config.rate_limiter.value_or(backend::RateLimiterConfig{});
+    return result;
+}
+
+virtio::NetConfig net_config(const NetworkInterfaceConfig& config) {
+    return {config.guest_mac, config.mtu,
+            config.rx_rate_limiter.value_or(backend::RateLimiterConfig{}),
+            config.tx_rate_limiter.value_or(backend::RateLimiterConfig{})};
+}
+
+virtio::BalloonConfig balloon_config(const BalloonConfig& config) {
+    return {config.amount_mib * balloon_pages_per_mib, config.deflate_on_oom,
+            config.stats_polling_interval_s, config.free_page_hinting, config.free_page_reporting};
+}
+
+std::optional<boot::RootDevice> root_device(const MicrovmConfig& config) {
+    if (config.drives.empty() || !config.drives.front().is_root_device) {
+        return std::nullopt;
+    }
+    const DriveConfig& drive = config.drives.front();
+    return boot::RootDevice{drive.partuuid, drive.is_read_only.value_or(false)
+                                                ? boot::RootAccess::read_only
+                                                : boot::RootAccess::read_write};
+}
+
+// The balloon's refusals as sentences.
+template <typename T>
+T accepted(std::expected<T, virtio::BalloonError> result) {
+    if (result) {
+        if constexpr (!std::is_void_v<T>) {
+            return *result;
+        } else {
+            return;
+        }
+    }
+    switch (result.error()) {
+        case virtio::BalloonError::not_active:
+            throw std::runtime_error(
+                "Device is inactive, check if balloon driver is enabled in guest kernel");
+        case virtio::BalloonError::statistics_disabled:
+            throw std::runtime_error("Statistics for the balloon device are not enabled");
+        case virtio::BalloonError::statistics_state_change:
+            throw std::runtime_error("Statistics cannot be enabled/disabled after activation");
+        case virtio::BalloonError::hinting_disabled:
+            throw std::runtime_error("Free page hinting is not enabled");
+    }
+    std::unreachable();
+}
+
+}  // namespace
+
+std::unique_ptr<Microvm> make_microvm(const MicrovmSurroundings& surroundings) {
+    return std::make_unique<KvmMicrovm>(surroundings);
+}
+
+KvmMicrovm::KvmMicrovm(const MicrovmSurroundings& surroundings)
+    : loop_{surroundings.loop}, boot_timer_{surroundings.boot_timer} {
+    loop_.on_signals({SIGTERM, SIGINT, SIGHUP},
+                     [this](int number) { end(ending_by_signal(number)); });
+}
+
+KvmMicrovm::~KvmMicrovm() = default;
+
+void KvmMicrovm::end(Ending ending) noexcept {
+    if (machine_) {
+        machine_->end(std::move(ending));
+        return;
+    }
+    early_end_ = std::move(ending);
+    loop_.stop();
+}
+
+// A guest of Firecracker's that asks for a reset has ended well: there is no other way to.
+Ending KvmMicrovm::finish() {
+    Ending ending = early_end_.value_or(Ending{});
+    if (machine_) {
+        ending = machine_->finish();
+    }
+    return ending.code == static_cast<int>(ExitCode::reset) ? Ending{} : ending;
+}
+
+void KvmMicrovm::set_boot_source(const BootSourceConfig& config) {
+    boot::ImageFile kernel{"kernel", config.kernel_image_path};
+    std::optional<boot::ImageFile> initrd;
+    if (config.initrd_path) {
+        initrd.emplace("initrd", *config.initrd_path);
+    }
+    kernel_ = std::move(kernel);
+    initrd_ = std::move(initrd);
+}
+
+void KvmMicrovm::set_drive(const DriveConfig& config) {
+    if (config.socket) {
+        drives_.erase(config.drive_id);
+        return;  // start() connects: the other side wants the guest's memory
+    }
+    drives_[config.drive_id] =
+        std::make_unique<virtio::Block>(block_config(config), loop_.reactor());
+}
+
+void KvmMicrovm::set_network_interface(const NetworkInterfaceConfig& config) {
+    auto& interface = network_interfaces_[config.iface_id];
+    interface.reset();  // the TAP may be the one that it had
+    interface = std::make_unique<virtio::Net>(
+        net_config(config), backend::Tap::open(config.host_dev_name), loop_.reactor());
+}
+
+void KvmMicrovm::set_vsock(const VsockConfig& config) {
+    vsock_.reset();  // the path may be the one that it had
+    vsock_ = std::make_unique<virtio::Vsock>(virtio::VsockConfig{config.guest_cid, config.uds_path},
+                                             loop_.reactor());
+}
+
+void KvmMicrovm::set_serial(const SerialConfig& config) {
+    host::UniqueFd output;
+    if (config.serial_out_path) {
+        output = backend::open_output_file(*config.serial_out_path);
+    }
+    serial_output_ = std::move(output);
+    serial_ = config;
+}
+
+MachineConfig KvmMicrovm::machine_config(const MicrovmConfig& config) const {
+    MachineConfig result;
+    result.vcpu_count = config.machine.vcpu_count;
+    result.console = Console::serial;
+    if (serial_output_) {
+        result.serial_output_fd = serial_output_.get();
+    }
+    result.serial_rate_limit = serial_.rate_limiter.value_or(backend::TokenBucketConfig{});
+    if (boot_timer_ == BootTimerLog::on) {
+        result.on_boot_timer = [started = ProcessTimes::now()] {
+            host::log(host::LogLevel::info, boot_time_line(started, ProcessTimes::now()));
+        };
+    }
+    result.boot = {&*kernel_, initrd_ ? &*initrd_ : nullptr,
+                   boot::linux_arguments(config.boot_source->boot_args, root_device(config))};
+    return result;
+}
+
+virtio::Device& KvmMicrovm::drive_of(const DriveConfig& config) {
+    if (!config.socket) {
+        return *drives_.at(config.drive_id);
+    }
+    const auto cache = config.cache_type == CacheType::writeback ? virtio::CacheType::writeback
+                                                                 : virtio::CacheType::unsafe;
+    auto& drive = vhost_user_drives_[config.drive_id];
+    drive = std::make_unique<virtio::VhostUserBlock>(
+        virtio::VhostUserBlockConfig{*config.socket, cache}, *memory_, loop_.reactor());
+    return *drive;
+}
+
+// In the order in which Firecracker's guests find them.
+std::vector<DeviceToAttach> KvmMicrovm::devices_of(const MicrovmConfig& config) {
+    std::vector<DeviceToAttach> devices;
+    if (config.balloon) {
+        balloon_ = std::make_unique<virtio::Balloon>(*memory_, loop_.reactor(),
+                                                     balloon_config(*config.balloon));
+        devices.push_back({balloon_.get()});
+    }
+    for (const DriveConfig& drive : config.drives) {
+        devices.push_back({&drive_of(drive)});
+    }
+    for (const NetworkInterfaceConfig& interface : config.network_interfaces) {
+        devices.push_back({network_interfaces_.at(interface.iface_id).get()});
+    }
+    if (vsock_) {
+        devices.push_back({vsock_.get()});
+    }
+    if (config.entropy) {
+        entropy_ = std::make_unique<virtio::Entropy>(
+            loop_.reactor(), config.entropy->rate_limiter.value_or(backend::RateLimiterConfig{}));
+        devices.push_back({entropy_.get()});
+    }
+    return devices;
+}
+
+void KvmMicrovm::start(const MicrovmConfig& config) {
+    // After a try that failed nothing may refer to its memory.
+    machine_.reset();
+    balloon_.reset();
+    entropy_.reset();
+    vhost_user_drives_.clear();
+    memory_.emplace(config.machine.mem_size_mib << 20);
+    const std::vector<DeviceToAttach> devices = devices_of(config);
+    machine_ = std::make_unique<Machine>(kvm_, loop_, *memory_, machine_config(config), devices);
+    machine_->start();
+    state_ = MicrovmState::running;
+}
+
+void KvmMicrovm::pause() {
+    machine_->pause();
+    state_ = MicrovmState::paused;
+}
+
+void KvmMicrovm::resume() {
+    machine_->resume();
+    state_ = MicrovmState::running;
+}
+
+void KvmMicrovm::update_drive(const DriveUpdate& update) {
+    const bool refresh = !update.path_on_host && !update.rate_limiter;
+    const auto vhost_user = vhost_user_drives_.find(update.drive_id);
+    if ((vhost_user != vhost_user_drives_.end()) != refresh) {
+        throw std::runtime_error("Running method expected different backend.");
+    }
+    if (refresh) {
+        vhost_user->second->update_config();
+        return;
+    }
+    virtio::Block& drive = *drives_.at(update.drive_id);
+    if (update.path_on_host) {
+        drive.update_disk(*update.path_on_host);
+    }
+    if (update.rate_limiter) {
+        drive.update_rate_limiter(*update.rate_limiter);
+    }
+}
+
+void KvmMicrovm::update_network_interface(const NetworkInterfaceUpdate& update) {
+    network_interfaces_.at(update.iface_id)
+        ->update_rate_limiters(update.rx_rate_limiter.value_or(backend::RateLimiterConfig{}),
+                               update.tx_rate_limiter.value_or(backend::RateLimiterConfig{}));
+}
+
+void KvmMicrovm::set_balloon_target(std::uint32_t amount_mib) {
+    accepted(balloon_->set_target(amount_mib * balloon_pages_per_mib));
+}
+
+void KvmMicrovm::set_balloon_polling_interval(std::uint16_t seconds) {
+    accepted(balloon_->set_polling_interval(seconds));
+}
+
+BalloonStatistics KvmMicrovm::balloon_statistics() {
+    const auto report = accepted(balloon_->statistics());
+    BalloonStatistics result;
+    result.target_pages = report.target_pages;
+    result.actual_pages = report.actual_pages;
+    result.target_mib = report.target_pages / balloon_pages_per_mib;
+    result.actual_mib = report.actual_pages / balloon_pages_per_mib;
+    // By tag (virtio 1.2, 5.5.6.4), which is the order here too.
+    std::size_t tag = 0;
+    for (std::optional<std::uint64_t>* field :
+         {&result.swap_in, &result.swap_out, &result.major_faults, &result.minor_faults,
+          &result.free_memory, &result.total_memory, &result.available_memory, &result.disk_caches,
+          &result.hugetlb_allocations, &result.hugetlb_failures, &result.oom_kill,
+          &result.alloc_stall, &result.async_scan, &result.direct_scan, &result.async_reclaim,
+          &result.direct_reclaim}) {
+        if (tag < report.guest.size()) {
+            *field = report.guest[tag++];
+        }
+    }
+    return result;
+}
+
+void KvmMicrovm::start_hinting(const HintingStart& start) {
+    accepted(balloon_->start_hinting(start.acknowledge_on_stop ? virtio::AcknowledgeOnStop::yes
+                                                               : virtio::AcknowledgeOnStop::no));
+}
+
+void KvmMicrovm::stop_hinting() {
+    accepted(balloon_->stop_hinting());
+}
+
+HintingStatus KvmMicrovm::hinting_status() {
+    const virtio::HintingStatus status = accepted(balloon_->hinting_status());
+    return {status.host_cmd, status.guest_cmd};
+}
+
+void KvmMicrovm::send_ctrl_alt_del() {
+    if (!machine_->send_ctrl_alt_del()) {
+        throw std::runtime_error("the guest does not listen to its keyboard");
+    }
+}
+
+void KvmMicrovm::report_metrics(MetricGroups& groups) const {
+    for (const auto& [id, drive] : drives_) {
+        drive->metrics().report(groups.group("block", id));
+    }
+    for (const auto& [id, interface] : network_interfaces_) {
+        interface->metrics().report(groups.group("net", id));
+    }
+    if (vsock_) {
+        vsock_->report(groups.group("vsock", ""));
+    }
+    for (const auto& [id, drive] : vhost_user_drives_) {
+        drive->metrics().report(groups.group("vhost_user_block", id));
+    }
+    if (balloon_) {
+        balloon_->metrics().report(groups.group("balloon", ""));
+    }
+    if (entropy_) {
+        entropy_->metrics().report(groups.group("entropy", ""));
+    }
+    if (machine_) {
+        machine_->report_metrics(groups);
+    }
+}
+
+}  // namespace shoal::vmm

@@ -1,0 +1,83 @@
+// KvmMicrovm: a microVM that the API configures step by step and then runs on KVM.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "devices/host/unique_fd.h"
+#include "devices/machine/guest_memory.h"
+#include "devices/virtio/balloon.h"
+#include "devices/virtio/block.h"
+#include "devices/virtio/entropy.h"
+#include "devices/virtio/net.h"
+#include "devices/virtio/vhost_user_block.h"
+#include "devices/virtio/vsock.h"
+#include "vmm/boot/image_file.h"
+#include "vmm/kvm/kvm.h"
+#include "vmm/machine/event_loop.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/microvm.h"
+#include "vmm/machine/microvm_factory.h"
+
+namespace shoal::vmm {
+
+// On the event loop's thread. See Microvm for what each call promises.
+class KvmMicrovm final : public Microvm {
+public:
+    // Opens /dev/kvm: throws with one sentence. SIGINT, SIGTERM and SIGHUP end the microVM.
+    explicit KvmMicrovm(const MicrovmSurroundings& surroundings);
+    ~KvmMicrovm() override;
+
+    [[nodiscard]] MicrovmState state() const noexcept override { return state_; }
+    [[nodiscard]] Ending finish() override;
+    void set_boot_source(const BootSourceConfig& config) override;
+    void set_drive(const DriveConfig& config) override;
+    void set_network_interface(const NetworkInterfaceConfig& config) override;
+    void set_vsock(const VsockConfig& config) override;
+    void set_serial(const SerialConfig& config) override;
+    void start(const MicrovmConfig& config) override;
+    void pause() override;
+    void resume() override;
+    void update_drive(const DriveUpdate& update) override;
+    void update_network_interface(const NetworkInterfaceUpdate& update) override;
+    void set_balloon_target(std::uint32_t amount_mib) override;
+    void set_balloon_polling_interval(std::uint16_t seconds) override;
+    [[nodiscard]] BalloonStatistics balloon_statistics() override;
+    void start_hinting(const HintingStart& start) override;
+    void stop_hinting() override;
+    [[nodiscard]] HintingStatus hinting_status() override;
+    void send_ctrl_alt_del() override;
+    void report_metrics(MetricGroups& groups) const override;
+
+private:
+    [[nodiscard]] MachineConfig machine_config(const MicrovmConfig& config) const;
+    [[nodiscard]] virtio::Device& drive_of(const DriveConfig& config);
+    [[nodiscard]] std::vector<DeviceToAttach> devices_of(const MicrovmConfig& config);
+    void end(Ending ending) noexcept;
+
+    const kvm::Kvm kvm_;
+    EventLoop& loop_;
+    const BootTimerLog boot_timer_;
+    MicrovmState state_ = MicrovmState::not_started;
+    std::optional<Ending> early_end_;  // before there was a machine
+
+    std::optional<boot::ImageFile> kernel_;
+    std::optional<boot::ImageFile> initrd_;
+    std::map<std::string, std::unique_ptr<virtio::Block>> drives_;
+    std::map<std::string, std::unique_ptr<virtio::Net>> network_interfaces_;
+    std::unique_ptr<virtio::Vsock> vsock_;
+    host::UniqueFd serial_output_;
+    SerialConfig serial_;
+    // Made by start(), which knows the guest's memory.
+    std::optional<machine::GuestMemory> memory_;
+    std::map<std::string, std::unique_ptr<virtio::VhostUserBlock>> vhost_user_drives_;
+    std::unique_ptr<virtio::Entropy> entropy_;
+    std::unique_ptr<virtio::Balloon> balloon_;
+    std::unique_ptr<Machine> machine_;  // last: it borrows the devices
+};
+
+}  // namespace shoal::vmm

@@ -1,0 +1,23 @@
+// The real microVM, as the API drives it.
+#pragma once
+
+#include <memory>
+
+#include "vmm/machine/event_loop.h"
+#include "vmm/machine/microvm.h"
+
+namespace shoal::vmm {
+
+// Whether the guest has a boot timer, which makes the log say how long it took to boot.
+enum class BootTimerLog { off, on };
+
+// What a microVM needs of its process.
+struct MicrovmSurroundings {
+    EventLoop& loop;  // the microVM's devices run on it; it is stopped when the microVM has ended
+    BootTimerLog boot_timer = BootTimerLog::off;
+};
+
+// Nothing is opened yet, and no guest memory taken: the process waits to be told what to become.
+[[nodiscard]] std::unique_ptr<Microvm> make_microvm(const MicrovmSurroundings& surroundings);
+
+}  // namespace shoal::vmm

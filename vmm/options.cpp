@@ -1,0 +1,192 @@
+// The command line, with CLI11.
+#include "vmm/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "devices/host/version.h"
+#include "vmm/api/instance_info.h"
+#include "vmm/api/logger.h"
+
+namespace shoal::vmm {
+namespace {
+
+// Firecracker's, for what is still to come.
+constexpr std::array later_options{"--metadata", "--mmds-size-limit", "--seccomp-filter",
+                                   "--describe-snapshot"};
+constexpr std::array later_flags{"--enable-pci", "--snapshot-version"};
+
+constexpr std::size_t max_instance_id_bytes = 64;
+
+// As they are on the command line, before it is clear which way is meant.
+struct RawOptions {
+    DirectOptions direct;
+    ApiOptions api;
+    std::string log_level;
+    bool no_api = false;
+    bool no_seccomp = false;
+    bool show_version = false;
+};
+
+void define_direct(CLI::App& app, DirectOptions& options) {
+    app.add_option("--kernel", options.kernel, "Kernel: ELF with a PVH note, ELF, or bzImage")
+        ->type_name("FILE");
+    app.add_option("--initrd", options.initrd, "Initial file system, given to the kernel")
+        ->type_name("FILE");
+    app.add_option("--cmdline", options.command_line, "Kernel command line")->type_name("TEXT");
+    app.add_option("--memory", options.memory_mib, "Guest memory in MiB")
+        ->capture_default_str()
+        ->type_name("MIB");
+    app.add_option("--vcpus", options.vcpus, "Virtual CPUs, 1 to 32")
+        ->capture_default_str()
+        ->type_name("N");
+    app.add_option("--console", options.console,
+                   "Where stdin and stdout lead: serial, virtio (and stderr too) or none")
+        ->transform(CLI::CheckedTransformer(std::map<std::string, Console>{
+            {"serial", Console::serial}, {"virtio", Console::virtio}, {"none", Console::none}}))
+        ->type_name("KIND");
+    app.add_option("--timeout", options.timeout_seconds, "End the guest after so many seconds")
+        ->check(CLI::PositiveNumber)
+        ->type_name("SECONDS");
+    app.add_flag("--timing", options.timing, "Print when what happened, in microseconds");
+    for (const char* name :
+         {"--initrd", "--cmdline", "--memory", "--vcpus", "--console", "--timeout", "--timing"}) {
+        app.get_option(name)->needs("--kernel");
+    }
+}
+
+void define_api(CLI::App& app, RawOptions& raw) {
+    ApiOptions& options = raw.api;
+    app.add_option("--api-sock", options.socket_path, "Unix socket of the API")
+        ->capture_default_str()
+        ->type_name("PATH");
+    app.add_option("--id", options.instance_id, "The microVM's name: letters, digits, '-'")
+        ->capture_default_str();
+    app.add_option("--config-file", options.config_path, "Configures and starts the microVM")
+        ->type_name("FILE");
+    app.add_flag("--no-api", raw.no_api, "Without a socket")->needs("--config-file");
+    app.add_option("--log-path", options.log.path, "File or named pipe of the log")
+        ->type_name("PATH");
+    app.add_option("--level", raw.log_level, "Error, Warning, Info, Debug, Trace or Off");
+    app.add_option("--module", options.log.module, "Log only what source paths that start so say");
+    app.add_flag("--show-level", options.log.show_level, "Log each line's level");
+    app.add_flag("--show-log-origin", options.log.show_origin, "Log each line's file and line");
+    app.add_option("--metrics-path", options.metrics_path, "File or named pipe of the metrics")
+        ->type_name("PATH");
+    app.add_option("--http-api-max-payload-size", options.max_body_bytes,
+                   "Bytes that a request's body may have")
+        ->capture_default_str()
+        ->type_name("BYTES");
+    app.add_option("--start-time-cpu-us", options.start_time_cpu_us,
+                   "This process's CPU time when it was started")
+        ->type_name("US");
+    app.add_option("--parent-cpu-time-us", options.parent_cpu_time_us,
+                   "CPU time of the process that started this one")
+        ->type_name("US");
+    app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
+    for (CLI::Option* option : app.get_options([](const CLI::Option* candidate) {
+             constexpr std::array names{"--api-sock", "--id", "--config-file", "--metrics-path"};
+             return std::ranges::any_of(
+                 names, [candidate](const char* name) { return candidate->check_name(name); });
+         })) {
+        option->excludes("--kernel");
+    }
+}
+
+void define_later(CLI::App& app) {
+    for (const char* name : later_options) {
+        app.add_option(name, "Not supported yet");
+    }
+    for (const char* name : later_flags) {
+        app.add_flag(name)->description("Not supported yet");
+    }
+}
+
+void define(CLI::App& app, RawOptions& raw) {
+    define_direct(app, raw.direct);
+    app.add_flag("--boot-timer", raw.direct.boot_timer, "Tell when the guest had booted");
+    app.add_option("--start-time-us", raw.direct.start_time_us,
+                   "When this process was started (CLOCK_MONOTONIC)")
+        ->type_name("US");
+    app.add_flag("--version", raw.show_version, "Print the version");
+    define_api(app, raw);
+    define_later(app);
+}
+
+void refuse_later(const CLI::App& app) {
+    const auto check = [&app](const char* name) {
+        if (app.count(name) > 0) {
+            throw OptionsError{ExitCode::bad_arguments,
+                               std::string{name} + " is not supported yet"};
+        }
+    };
+    std::ranges::for_each(later_options, check);
+    std::ranges::for_each(later_flags, check);
+}
+
+void check_instance_id(const std::string& id) {
+    const auto is_allowed = [](char byte) {
+        return byte == '-' || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+               (byte >= 'A' && byte <= 'Z');
+    };
+    if (id.empty() || id.size() > max_instance_id_bytes || !std::ranges::all_of(id, is_allowed)) {
+        throw OptionsError{ExitCode::bad_arguments,
+                           "Invalid instance ID: --id \"" + id + "\" must be 1 to " +
+                               std::to_string(max_instance_id_bytes) + " letters, digits and '-'"};
+    }
+}
+
+ApiOptions api_options(RawOptions& raw) {
+    ApiOptions options = std::move(raw.api);
+    check_instance_id(options.instance_id);
+    options.log.instance_id = options.instance_id;
+    if (!raw.log_level.empty()) {
+        options.log.level = api::parse_log_level(raw.log_level);
+        if (!options.log.level) {
+            throw OptionsError{ExitCode::bad_configuration,
+                               "Invalid value for logger level: " + raw.log_level +
+                                   ". Possible values: [Error, Warning, Info, Debug, Trace, Off]"};
+        }
+    }
+    if (raw.no_api) {
+        options.socket_path.clear();
+    }
+    options.boot_timer = raw.direct.boot_timer;
+    options.start_time_us = raw.direct.start_time_us;
+    return options;
+}
+
+// Clients of Firecracker look for its version in the first line.
+std::string version_text() {
+    return std::string{"Firecracker v"} + api::firecracker_version + "\n\nshoal-vmm " +
+           host::version + "\n";
+}
+
+}  // namespace
+
+Options parse_options(std::span<char*> args) {
+    RawOptions raw;
+    CLI::App app{
+        "Runs one microVM on KVM: the one that --kernel and its options describe, or one "
+        "that is configured through Firecracker's API or configuration file."};
+    define(app, raw);
+    try {
+        app.parse(static_cast<int>(args.size()), args.data());
+    } catch (const CLI::CallForHelp&) {
+        return PrintOptions{app.help()};
+    } catch (const CLI::ParseError& error) {
+        throw OptionsError{ExitCode::bad_arguments, error.what()};
+    }
+    if (raw.show_version) {
+        return PrintOptions{version_text()};
+    }
+    refuse_later(app);
+    if (!raw.direct.kernel.empty()) {
+        return raw.direct;
+    }
+    return api_options(raw);
+}
+
+}  // namespace shoal::vmm

@@ -1,0 +1,63 @@
+// shoal-vmm's command line. Two ways to use the program share it: a microVM that the options
+// themselves describe (`--kernel`, what `shoal run` does), and Firecracker's, where a configuration
+// file or requests on the API's socket describe it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <variant>
+
+#include "devices/host/log.h"
+#include "vmm/api/server.h"
+#include "vmm/machine/machine.h"
+
+namespace shoal::vmm {
+
+struct DirectOptions {
+    std::string kernel;
+    std::string initrd;
+    std::string command_line;
+    std::uint64_t memory_mib = 128;
+    std::uint32_t vcpus = 1;
+    Console console = Console::serial;
+    double timeout_seconds = 0;
+    bool timing = false;
+    bool boot_timer = false;
+    std::uint64_t start_time_us = 0;  // 0: now
+};
+
+struct ApiOptions {
+    std::string socket_path = "/run/firecracker.socket";  // empty: no API
+    std::string instance_id = "anonymous-instance";
+    std::optional<std::string> config_path;
+    std::optional<std::string> metrics_path;
+    host::LogUpdate log;
+    std::uint64_t max_body_bytes = api::default_max_body_bytes;
+    bool boot_timer = false;
+    // On CLOCK_MONOTONIC and of CPU time, from whoever started this process; 0: not told.
+    std::uint64_t start_time_us = 0;
+    std::uint64_t start_time_cpu_us = 0;
+    std::uint64_t parent_cpu_time_us = 0;
+};
+
+// There is nothing to run: what was asked for (--help, --version) is printed on stdout.
+struct PrintOptions {
+    std::string text;
+};
+
+using Options = std::variant<DirectOptions, ApiOptions, PrintOptions>;
+
+// Options that cannot be, with the exit code for it.
+struct OptionsError : std::runtime_error {
+    OptionsError(ExitCode exit_code, const std::string& sentence)
+        : std::runtime_error{sentence}, code{exit_code} {}
+    ExitCode code;
+};
+
+// Throws OptionsError with one sentence.
+[[nodiscard]] Options parse_options(std::span<char*> args);
+
+}  // namespace shoal::vmm
