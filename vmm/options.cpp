@@ -14,7 +14,7 @@ namespace shoal::vmm {
 namespace {
 
 // Firecracker's, for what is still to come.
-constexpr std::array later_options{"--metadata", "--mmds-size-limit", "--seccomp-filter",
+constexpr std::array later_options{"--metadata",         "--mmds-size-limit", "--seccomp-filter",
                                    "--describe-snapshot"};
 constexpr std::array later_flags{"--enable-pci", "--snapshot-version"};
 
@@ -44,17 +44,15 @@ void define_direct(CLI::App& app, DirectOptions& options) {
         ->type_name("N");
     app.add_option("--console", options.console,
                    "Where stdin and stdout lead: serial, virtio (and stderr too) or none")
-        ->transform(CLI::CheckedTransformer(std::map<std::string, Console>{
-            {"serial", Console::serial}, {"virtio", Console::virtio}, {"none", Console::none}}))
+        ->transform(
+            CLI::CheckedTransformer(std::map<std::string, Console>{{"serial", Console::serial},
+                                                                   {"virtio", Console::virtio},
+                                                                   {"none", Console::none}}))
         ->type_name("KIND");
     app.add_option("--timeout", options.timeout_seconds, "End the guest after so many seconds")
         ->check(CLI::PositiveNumber)
         ->type_name("SECONDS");
     app.add_flag("--timing", options.timing, "Print when what happened, in microseconds");
-    for (const char* name :
-         {"--initrd", "--cmdline", "--memory", "--vcpus", "--console", "--timeout", "--timing"}) {
-        app.get_option(name)->needs("--kernel");
-    }
 }
 
 void define_api(CLI::App& app, RawOptions& raw) {
@@ -86,12 +84,9 @@ void define_api(CLI::App& app, RawOptions& raw) {
                    "CPU time of the process that started this one")
         ->type_name("US");
     app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
-    for (CLI::Option* option : app.get_options([](const CLI::Option* candidate) {
-             constexpr std::array names{"--api-sock", "--id", "--config-file", "--metrics-path"};
-             return std::ranges::any_of(
-                 names, [candidate](const char* name) { return candidate->check_name(name); });
-         })) {
-        option->excludes("--kernel");
+    for (const char* name : {"--initrd", "--cmdline", "--memory", "--vcpus", "--console",
+                             "--timeout", "--timing"}) {
+        app.get_option(name)->needs("--kernel");
     }
 }
 
@@ -104,6 +99,14 @@ void define_later(CLI::App& app) {
     }
 }
 
+// Whether --kernel is there. Then the API's options are not even defined: `shoal run` starts a
+// process for every program and must not pay for them.
+bool is_direct(std::span<char*> args) {
+    return std::ranges::any_of(args, [](const std::string_view word) {
+        return word == "--kernel" || word.starts_with("--kernel=");
+    });
+}
+
 void define(CLI::App& app, RawOptions& raw) {
     define_direct(app, raw.direct);
     app.add_flag("--boot-timer", raw.direct.boot_timer, "Tell when the guest had booted");
@@ -111,8 +114,6 @@ void define(CLI::App& app, RawOptions& raw) {
                    "When this process was started (CLOCK_MONOTONIC)")
         ->type_name("US");
     app.add_flag("--version", raw.show_version, "Print the version");
-    define_api(app, raw);
-    define_later(app);
 }
 
 void refuse_later(const CLI::App& app) {
@@ -134,7 +135,8 @@ void check_instance_id(const std::string& id) {
     if (id.empty() || id.size() > max_instance_id_bytes || !std::ranges::all_of(id, is_allowed)) {
         throw OptionsError{ExitCode::bad_arguments,
                            "Invalid instance ID: --id \"" + id + "\" must be 1 to " +
-                               std::to_string(max_instance_id_bytes) + " letters, digits and '-'"};
+                               std::to_string(max_instance_id_bytes) +
+                               " letters, digits and '-'"};
     }
 }
 
@@ -168,10 +170,13 @@ std::string version_text() {
 
 Options parse_options(std::span<char*> args) {
     RawOptions raw;
-    CLI::App app{
-        "Runs one microVM on KVM: the one that --kernel and its options describe, or one "
-        "that is configured through Firecracker's API or configuration file."};
+    CLI::App app{"Runs one microVM on KVM: the one that --kernel and its options describe, or one "
+                 "that is configured through Firecracker's API or configuration file."};
     define(app, raw);
+    if (!is_direct(args)) {
+        define_api(app, raw);
+        define_later(app);
+    }
     try {
         app.parse(static_cast<int>(args.size()), args.data());
     } catch (const CLI::CallForHelp&) {
@@ -182,10 +187,10 @@ Options parse_options(std::span<char*> args) {
     if (raw.show_version) {
         return PrintOptions{version_text()};
     }
-    refuse_later(app);
-    if (!raw.direct.kernel.empty()) {
+    if (is_direct(args)) {
         return raw.direct;
     }
+    refuse_later(app);
     return api_options(raw);
 }
 
