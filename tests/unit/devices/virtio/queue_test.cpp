@@ -71,7 +71,7 @@ TEST_CASE("a pop that is undone comes again, with what the driver wrote meanwhil
     Fixture f;
     f.ring.offer_buffer(3, data_at, 16, 0);
     CHECK(f.popped().head == 3);
-    f.queue.undo_pop();
+    f.queue.undo_pops(1);
     CHECK(f.queue.enable_notifications());
     f.ring.describe(3, {data_at, 32, 0, 0});
     const Chain chain = f.popped();
