@@ -1,6 +1,7 @@
 // An epoll set whose entries point at their handlers.
 #include "devices/host/reactor.h"
 
+#include <cerrno>
 #include <span>
 
 #include "devices/host/check.h"
@@ -49,10 +50,13 @@ bool Reactor::dispatch(int timeout_ms) noexcept {
 }
 
 bool Reactor::dispatch_round(int timeout_ms) noexcept {
-    const int count =
-        ::epoll_wait(epoll_.get(), fetched_.data(), static_cast<int>(fetched_.size()), timeout_ms);
+    int count = 0;
+    do {  // a signal starts the wait anew
+        count = ::epoll_wait(epoll_.get(), fetched_.data(), static_cast<int>(fetched_.size()),
+                             timeout_ms);
+    } while (count < 0 && errno == EINTR);
     if (count <= 0) {
-        return false;  // time is up, or a signal
+        return false;
     }
     fetched_count_ = static_cast<std::size_t>(count);
     for (std::size_t idx = 0; idx < fetched_count_; ++idx) {
