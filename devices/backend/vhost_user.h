@@ -8,12 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <span>
 #include <string>
-#include <system_error>
 
-#include "devices/host/unique_fd.h"
+#include "devices/backend/vhost_user_channel.h"
 
 namespace shoal::backend {
 
@@ -38,9 +36,9 @@ struct VhostUserRing {
 class VhostUser {
 public:
     template <typename T>
-    using Result = std::expected<T, std::error_code>;
+    using Result = VhostUserResult<T>;
 
-    static constexpr std::size_t max_regions = 8;  // of the protocol
+    static constexpr std::size_t max_regions = VhostUserMessage::max_fds;
     static constexpr std::size_t max_config_bytes = 256;
 
     // Connects and agrees on the protocol. Throws std::system_error with the path, and
@@ -60,16 +58,12 @@ public:
     [[nodiscard]] Result<void> stop() noexcept;
 
     // Hangs up (EPOLLRDHUP) when the backend goes away.
-    [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+    [[nodiscard]] int fd() const noexcept { return channel_.fd(); }
 
 private:
-    struct Message;
+    using Message = VhostUserMessage;
 
     void negotiate(const std::string& socket_path);
-    [[nodiscard]] Result<void> send(const Message& message) const noexcept;
-    [[nodiscard]] Result<void> receive(Message& message) const noexcept;
-    // Sends; the answer replaces the message.
-    [[nodiscard]] Result<void> ask(Message& message) const noexcept;
     // Sends and has the backend confirm.
     [[nodiscard]] Result<void> tell(Message& message) const noexcept;
     [[nodiscard]] Result<std::uint64_t> ask_number(std::uint32_t request) const noexcept;
@@ -82,7 +76,7 @@ private:
                                                std::uint32_t value) const noexcept;
     [[nodiscard]] Result<void> tell_ring_fd(std::uint32_t request, int fd) const noexcept;
 
-    host::UniqueFd socket_;
+    VhostUserChannel channel_;
     std::uint64_t features_ = 0;
     bool confirms_ = false;  // the backend can answer every message
 };

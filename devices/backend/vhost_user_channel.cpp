@@ -1,0 +1,121 @@
+// Sending and receiving vhost-user messages.
+#include "devices/backend/vhost_user_channel.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "devices/host/os_error.h"
+
+namespace shoal::backend {
+namespace {
+
+// A backend may have to finish its I/O before it answers.
+constexpr timeval time_limit{10, 0};
+
+std::unexpected<std::error_code> error(int number) {
+    return std::unexpected(std::error_code{number, std::generic_category()});
+}
+
+host::UniqueFd connect_to(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) {
+        throw std::invalid_argument("the socket path " + path + " is longer than " +
+                                    std::to_string(sizeof address.sun_path - 1) + " bytes");
+    }
+    std::ranges::copy(path, address.sun_path);
+    host::UniqueFd socket{
+        host::check_os(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        host::throw_os_error("connecting to the vhost-user backend at " + path);
+    }
+    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) {
+        host::check_os(
+            ::setsockopt(socket.get(), SOL_SOCKET, option, &time_limit, sizeof time_limit),
+            "setsockopt");
+    }
+    return socket;
+}
+
+}  // namespace
+
+VhostUserChannel::VhostUserChannel(const std::string& socket_path)
+    : socket_{connect_to(socket_path)} {}
+
+VhostUserResult<void> VhostUserChannel::send(const VhostUserMessage& message) const noexcept {
+    iovec parts[2] = {
+        {const_cast<VhostUserMessage::Header*>(&message.header), sizeof message.header},
+        {const_cast<std::byte*>(message.payload.data()), message.header.size_bytes},
+    };
+    msghdr wrapped{};
+    wrapped.msg_iov = parts;
+    wrapped.msg_iovlen = 2;
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * VhostUserMessage::max_fds)>
+        control{};
+    if (message.fd_count > 0) {
+        const std::size_t fd_bytes = sizeof(int) * message.fd_count;
+        wrapped.msg_control = control.data();
+        wrapped.msg_controllen = CMSG_SPACE(fd_bytes);
+        cmsghdr* const rights = CMSG_FIRSTHDR(&wrapped);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(fd_bytes);
+        std::memcpy(CMSG_DATA(rights), message.fds.data(), fd_bytes);
+    }
+    ssize_t sent = 0;
+    do {
+        sent = ::sendmsg(socket_.get(), &wrapped, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+        return error(errno);
+    }
+    // Far smaller than a socket's buffer: all or nothing.
+    const std::size_t expected = sizeof(VhostUserMessage::Header) + message.header.size_bytes;
+    return static_cast<std::size_t>(sent) == expected ? VhostUserResult<void>{} : error(EPIPE);
+}
+
+VhostUserResult<void> VhostUserChannel::ask(VhostUserMessage& message) const noexcept {
+    if (auto sent = send(message); !sent) {
+        return sent;
+    }
+    return receive(message);
+}
+
+VhostUserResult<void> VhostUserChannel::receive(VhostUserMessage& message) const noexcept {
+    VhostUserMessage::Header header;
+    // SAFETY: a header is any 12 bytes.
+    if (auto read = receive_bytes(reinterpret_cast<std::byte*>(&header), sizeof header); !read) {
+        return read;
+    }
+    if (header.request != message.header.request ||
+        (header.flags & VhostUserMessage::flag_reply) == 0 ||
+        header.size_bytes > message.payload.size()) {
+        return error(EPROTO);
+    }
+    message.header = header;
+    return receive_bytes(message.payload.data(), header.size_bytes);
+}
+
+VhostUserResult<void> VhostUserChannel::receive_bytes(std::byte* into,
+                                                      std::size_t size_bytes) const noexcept {
+    while (size_bytes > 0) {
+        const ssize_t count = ::recv(socket_.get(), into, size_bytes, 0);
+        if (count == 0) {
+            return error(ECONNRESET);
+        }
+        if (count < 0 && errno != EINTR) {
+            return error(errno);
+        }
+        const auto received = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+        into += received;
+        size_bytes -= received;
+    }
+    return {};
+}
+
+}  // namespace shoal::backend
