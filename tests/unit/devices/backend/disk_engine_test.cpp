@@ -1,111 +1,22 @@
-// Both engines on real files, and what they do when the host does not do what it should.
+// Both engines on real files.
 #include "devices/backend/disk_engine.h"
 
 #include <doctest/doctest.h>
-#include <linux/filter.h>
-#include <linux/loop.h>
-#include <linux/seccomp.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <csignal>
-#include <cstddef>
-#include <memory>
-#include <string>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
-#include "devices/host/os_error.h"
+#include "tests/unit/devices/backend/disk_engine_fixture.h"
 #include "tests/unit/devices/backend/temporary_image.h"
 
 namespace {
 
 using namespace shoal::backend;
+using Fixture = DiskEngineFixture;
 
 constexpr std::array engines{DiskIo::sync, DiskIo::async};
 constexpr std::uint64_t mib = 1 << 20;
-
-struct Fixture {
-    explicit Fixture(const std::string& path, DiskIo io,
-                     DiskCaching caching = DiskCaching::page_cache)
-        : engine{open_disk({.path = path, .caching = caching, .io = io})} {}
-
-    // Runs one request to its end and returns its error.
-    int run(DiskOperation operation, std::uint64_t offset, std::uint64_t size_bytes,
-            std::span<iovec> buffers = {}) {
-        DiskRequest request;
-        request.set(operation, offset, size_bytes, buffers);
-        engine->start(request);
-        engine->wait();
-        REQUIRE(engine->take_finished() == &request);
-        REQUIRE(engine->take_finished() == nullptr);
-        return request.error;
-    }
-    int run(DiskOperation operation, std::uint64_t offset, std::span<std::byte> memory) {
-        iovec buffer{memory.data(), memory.size()};
-        return run(operation, offset, memory.size(), std::span{&buffer, 1});
-    }
-
-    std::unique_ptr<DiskEngine> engine;
-};
-
-std::vector<std::byte> pattern(std::uint64_t size_bytes) {
-    std::vector<std::byte> bytes(size_bytes);
-    for (std::size_t idx = 0; idx < bytes.size(); ++idx) {
-        bytes[idx] = static_cast<std::byte>(idx * 7 + idx / 251);
-    }
-    return bytes;
-}
-
-using SyncIo = std::integral_constant<DiskIo, DiskIo::sync>;
-using AsyncIo = std::integral_constant<DiskIo, DiskIo::async>;
-
-// A block device on a file, if the process may have one.
-class LoopDevice {
-public:
-    explicit LoopDevice(const TemporaryImage& image) {
-        const shoal::host::UniqueFd control{::open("/dev/loop-control", O_RDWR | O_CLOEXEC)};
-        // Others look for a free one at the same time.
-        for (int attempt = 0; control && !device_ && attempt < 20; ++attempt) {
-            const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
-            path_ = "/dev/loop" + std::to_string(number);
-            shoal::host::UniqueFd device{::open(path_.c_str(), O_RDWR | O_CLOEXEC)};
-            loop_config config{};
-            config.fd = static_cast<std::uint32_t>(image.fd());
-            config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
-            if (device && ::ioctl(device.get(), LOOP_CONFIGURE, &config) == 0) {
-                device_ = std::move(device);
-            }
-        }
-    }
-    [[nodiscard]] bool is_there() const { return static_cast<bool>(device_); }
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-    shoal::host::UniqueFd device_;
-};
-
-// A file in memory that may be written, until it is sealed.
-struct SealedFile {
-    SealedFile() : fd{::memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING)} {
-        shoal::host::check_os(::ftruncate(fd.get(), mib), "ftruncate");
-    }
-    void seal() const {
-        shoal::host::check_os(::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE), "F_ADD_SEALS");
-    }
-    [[nodiscard]] std::string path() const { return "/proc/self/fd/" + std::to_string(fd.get()); }
-    shoal::host::UniqueFd fd;
-};
 
 }  // namespace
 
@@ -231,31 +142,6 @@ TEST_CASE("zeros are written with and without giving the room back") {
     }
 }
 
-TEST_CASE_TEMPLATE("a block device is written, zeroed and discarded", Io, SyncIo, AsyncIo) {
-    const TemporaryImage image{4 * mib};
-    image.fill(0, 4 * mib, std::byte{0xAB});
-    const LoopDevice device{image};
-    if (!device.is_there()) {
-        MESSAGE("skipped: no loop device to be had");
-        return;
-    }
-    Fixture f{device.path(), Io::value};
-    CHECK(f.engine->disk().is_block_device());
-    CHECK(f.engine->disk().capacity_sectors() == 4 * mib / 512);
-    auto bytes = pattern(8192);
-    CHECK(f.run(DiskOperation::write, 4096, bytes) == 0);
-    CHECK(f.run(DiskOperation::write_zeroes, mib, 4096) == 0);
-    CHECK(f.run(DiskOperation::discard, 2 * mib, mib) == 0);
-    CHECK(f.run(DiskOperation::flush, 0, 0) == 0);
-    CHECK(image.read(4096, 8192) == bytes);
-    CHECK(image.read(mib, 4096) == std::vector<std::byte>(4096));
-    CHECK(image.byte_at(mib + 4096) == std::byte{0xAB});
-    CHECK(image.allocated_bytes() < 4 * mib);
-    std::vector<std::byte> read(8192);
-    CHECK(f.run(DiskOperation::read, 4096, read) == 0);
-    CHECK(read == bytes);
-}
-
 TEST_CASE("many requests are in flight at once and all come back") {
     for (const DiskIo io : engines) {
         const TemporaryImage image{mib};
@@ -278,68 +164,5 @@ TEST_CASE("many requests are in flight at once and all come back") {
         }
         CHECK(count == requests.size());
         CHECK(std::ranges::equal(image.read(0, mib), memory));
-    }
-}
-
-TEST_CASE("where the host refuses io_uring, the calls are made one by one") {
-    const TemporaryImage image{mib};
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        // io_uring_setup fails with EPERM, as under a container's seccomp filter.
-        std::array<sock_filter, 4> program{{
-            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        }};
-        const sock_fprog filter{program.size(), program.data()};
-        ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        const bool filtered = ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-        ::_exit(filtered && open_disk({.path = image.path()})->io() == DiskIo::sync ? 0 : 1);
-    }
-    int status = -1;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
-}
-
-TEST_CASE_TEMPLATE("a host's error is the request's, and the next request is served", Io, SyncIo,
-                   AsyncIo) {
-    constexpr DiskIo io = Io::value;
-    std::vector<std::byte> bytes(4096, std::byte{0xCD});
-    SUBCASE("the file became shorter") {
-        const TemporaryImage image{mib};
-        Fixture f{image.path(), io};
-        image.resize(mib / 2);
-        CHECK(f.run(DiskOperation::read, mib - 4096, bytes) == EIO);
-        CHECK(f.run(DiskOperation::read, 0, bytes) == 0);
-        CHECK(bytes.front() == std::byte{0});
-    }
-    SUBCASE("the file was sealed against writing") {
-        const SealedFile file;
-        Fixture f{file.path(), io};
-        CHECK(f.run(DiskOperation::write, 0, bytes) == 0);
-        file.seal();
-        CHECK(f.run(DiskOperation::write, 0, bytes) == EPERM);
-        CHECK(f.run(DiskOperation::discard, 0, 4096) == EPERM);
-        CHECK(f.run(DiskOperation::write_zeroes, 0, 4096) == EPERM);
-        CHECK(f.run(DiskOperation::read, 0, bytes) == 0);
-    }
-    SUBCASE("the process may not write so far into a file") {
-        const TemporaryImage image{mib};
-        Fixture f{image.path(), io};
-        rlimit before{};
-        REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
-        const auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
-        const rlimit limit{mib / 2, before.rlim_max};
-        REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
-        const int far = f.run(DiskOperation::write, mib / 2, bytes);
-        const int across = f.run(DiskOperation::write, mib / 2 - 512, bytes);
-        const int near = f.run(DiskOperation::write, 0, bytes);
-        REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
-        ::signal(SIGXFSZ, old_handler);
-        CHECK(far == EFBIG);
-        CHECK(across == EFBIG);
-        CHECK(near == 0);
     }
 }

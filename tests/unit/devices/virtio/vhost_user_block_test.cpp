@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/devices/virtio/block_fixture.h"
@@ -97,6 +99,34 @@ struct VhostFixture : BlockDriver {
     std::optional<VhostUserBlock> device;
 };
 
+// A backend that answers the first request with these words and then hangs up.
+class OddBackend {
+public:
+    explicit OddBackend(std::vector<std::uint32_t> words)
+        : listener_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        std::ranges::copy(path_, address.sun_path);
+        REQUIRE(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address),
+                       sizeof address) == 0);
+        REQUIRE(::listen(listener_.get(), 1) == 0);
+        thread_ = std::jthread{[this, words = std::move(words)] {
+            const host::UniqueFd client{::accept(listener_.get(), nullptr, nullptr)};
+            std::array<std::byte, 12> request{};
+            static_cast<void>(::recv(client.get(), request.data(), request.size(), MSG_WAITALL));
+            ::send(client.get(), words.data(), words.size() * 4, MSG_NOSIGNAL);
+        }};
+    }
+    ~OddBackend() { ::unlink(path_.c_str()); }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    const backend::TemporaryImage file_{0};
+    const std::string path_ = file_.path() + ".socket";
+    host::UniqueFd listener_;
+    std::jthread thread_;
+};
+
 std::string error_of(const std::string& socket) {
     const machine::GuestMemory memory{BlockDriver::memory_bytes};
     host::Reactor reactor;
@@ -106,6 +136,11 @@ std::string error_of(const std::string& socket) {
         return error.what();
     }
     return {};
+}
+
+std::string error_of_answer(std::vector<std::uint32_t> words) {
+    const OddBackend backend{std::move(words)};
+    return error_of(backend.path());
 }
 
 }  // namespace
@@ -211,18 +246,22 @@ TEST_CASE("a backend that is none is refused with the socket's path") {
         CHECK(error_of(std::string(108, 'x')).find("longer than 107 bytes") != std::string::npos);
     }
     SUBCASE("it hangs up at once") {
-        const std::string path = file.path() + ".socket";
-        const host::UniqueFd listener{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        std::ranges::copy(path, address.sun_path);
-        REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address),
-                       sizeof address) == 0);
-        REQUIRE(::listen(listener.get(), 1) == 0);
-        std::thread server{[&] { ::close(::accept(listener.get(), nullptr, nullptr)); }};
-        CHECK(error_of(path).find(path) != std::string::npos);
-        server.join();
-        ::unlink(path.c_str());
+        CHECK(error_of_answer({}).find("vhost-user backend at") != std::string::npos);
+    }
+    SUBCASE("it hangs up in the middle of an answer") {
+        CHECK(error_of_answer({1, 5, 8, 0}).find("reset by peer") != std::string::npos);
+    }
+    SUBCASE("it answers something else") {
+        CHECK(error_of_answer({2, 5, 8, 0, 0}).find("Protocol error") != std::string::npos);
+        CHECK(error_of_answer({1, 1, 8, 0, 0}).find("Protocol error") != std::string::npos);
+    }
+    SUBCASE("it answers too much or too little") {
+        CHECK(error_of_answer({1, 5, 0xFFFF'FFFF}).find("Protocol error") != std::string::npos);
+        CHECK(error_of_answer({1, 5, 4, 0}).find("Protocol error") != std::string::npos);
+    }
+    SUBCASE("it has no configuration") {
+        CHECK(error_of_answer({1, 5, 8, 0, 0}).find("no device configuration") !=
+              std::string::npos);
     }
 }
 
