@@ -54,7 +54,8 @@ public:
     [[nodiscard]] Result<void> start(std::uint64_t features,
                                      std::span<const VhostUserRegion> regions,
                                      const VhostUserRing& ring) noexcept;
-    // The backend finishes what it took, and then leaves guest memory alone.
+    // The backend takes no more chains. When it has used all that it took it leaves guest memory
+    // alone; some answer before that, so nothing should be in flight.
     [[nodiscard]] Result<void> stop() noexcept;
 
     // Hangs up (EPOLLRDHUP) when the backend goes away.

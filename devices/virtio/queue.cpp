@@ -76,6 +76,14 @@ void Queue::reset() noexcept {
     next_avail_ = next_used_ = signalled_used_ = 0;
 }
 
+std::uint16_t Queue::avail_idx() const noexcept {
+    return word(avail_, abi::virtio::avail_idx_offset).load(std::memory_order_acquire);
+}
+
+std::uint16_t Queue::used_idx() const noexcept {
+    return word(used_, abi::virtio::used_idx_offset).load(std::memory_order_acquire);
+}
+
 std::expected<std::optional<Chain>, QueueError> Queue::pop() noexcept {
     if (!is_ready()) {
         return std::nullopt;

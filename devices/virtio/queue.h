@@ -86,6 +86,10 @@ public:
     };
     [[nodiscard]] Rings rings() const noexcept { return {size_, descriptors_, avail_, used_}; }
 
+    // What the rings say was made available and used in all. The queue is ready.
+    [[nodiscard]] std::uint16_t avail_idx() const noexcept;
+    [[nodiscard]] std::uint16_t used_idx() const noexcept;
+
     // The next chain; none also when the queue is not ready.
     [[nodiscard]] std::expected<std::optional<Chain>, QueueError> pop() noexcept;
 

@@ -1,7 +1,10 @@
 // A block device between its driver and a vhost-user backend.
 #include "devices/virtio/vhost_user_block.h"
 
+#include <poll.h>
+
 #include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <stdexcept>
 #include <system_error>
@@ -22,6 +25,10 @@ constexpr std::uint64_t needed_features =
 constexpr std::uint64_t passed_features = block::feature_seg_max | block::feature_read_only |
                                           block::feature_blk_size | block::feature_flush |
                                           block::feature_discard | block::feature_write_zeroes;
+
+// Longer than a disk takes, short enough for those who wait for the event loop meanwhile.
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds stop_limit{1};
 
 }  // namespace
 
@@ -95,8 +102,9 @@ void VhostUserBlock::activate(std::uint64_t features, std::span<Queue> queues,
     if (!queues.front().is_ready()) {
         return;
     }
-    running_ = connected_ && start(features, queues.front().rings());
-    if (!running_) {
+    if (connected_ && start(features, queues.front().rings())) {
+        queue_ = &queues.front();
+    } else {
         ++metrics_.activate_fails;
         fail();
     }
@@ -115,11 +123,26 @@ bool VhostUserBlock::start(std::uint64_t features, const Queue::Rings& rings) no
 }
 
 void VhostUserBlock::reset() noexcept {
-    if (running_ && connected_) {
-        static_cast<void>(connection_.stop());  // who hung up is done as well
+    if (queue_ != nullptr && connected_) {
+        stop();
     }
-    running_ = false;
+    queue_ = nullptr;
     transport_ = nullptr;
+}
+
+// QEMU's backends neither finish what they took before they answer, nor survive that it finishes
+// later: so all that the driver made available is waited for first. A driver that forges the rings'
+// indices waits in vain or loses its disk, by its own fault.
+void VhostUserBlock::stop() noexcept {
+    kick_.signal();  // the driver's last notification may not have been passed on yet
+    const auto deadline = Clock::now() + stop_limit;
+    while (queue_->used_idx() != queue_->avail_idx() && Clock::now() < deadline) {
+        pollfd backend{connection_.fd(), POLLRDHUP, 0};
+        if (::poll(&backend, 1, 1) > 0) {
+            return;  // gone
+        }
+    }
+    static_cast<void>(connection_.stop());  // who hangs up now is done as well
 }
 
 void VhostUserBlock::fail() noexcept {

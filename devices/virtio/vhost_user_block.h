@@ -2,8 +2,9 @@
 // backend/vhost_user.h), such as qemu-storage-daemon.
 //
 // That process sees all of the guest's memory, and the operator trusts it like this one. Its
-// state cannot be saved. When it goes away the device fails, as if the driver had broken a rule.
-// Registers its descriptors with the reactor; served on the event loop.
+// state cannot be saved. A reset waits for it, up to a limit. When it goes away the device fails,
+// as if the driver had broken a rule. Registers its descriptors with the reactor; served on the
+// event loop.
 #pragma once
 
 #include <array>
@@ -78,6 +79,7 @@ private:
     };
 
     [[nodiscard]] bool start(std::uint64_t features, const Queue::Rings& rings) noexcept;
+    void stop() noexcept;
     void on_call() noexcept;
     void on_hang_up() noexcept;
     void fail() noexcept;
@@ -87,7 +89,6 @@ private:
     host::Reactor& reactor_;
     backend::VhostUser connection_;
     bool connected_ = true;
-    bool running_ = false;  // the backend serves the queue
     std::uint64_t features_ = 0;
     ConfigBytes config_bytes_{};
     host::EventFd kick_;
@@ -96,6 +97,7 @@ private:
     Watch call_watch_{*this, &VhostUserBlock::on_call};
     Watch hang_up_watch_{*this, &VhostUserBlock::on_hang_up};
     Transport* transport_ = nullptr;  // while the device is active
+    const Queue* queue_ = nullptr;    // while the backend serves it
 };
 
 }  // namespace shoal::virtio

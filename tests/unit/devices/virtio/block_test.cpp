@@ -137,6 +137,20 @@ TEST_CASE_TEMPLATE("many requests finish with few interrupts", Io, SyncIo, Async
     }
 }
 
+TEST_CASE_TEMPLATE("a request that takes many calls is finished", Io, SyncIo, AsyncIo) {
+    BlockFixture f{with_io(Io::value)};
+    f.start();
+    constexpr std::uint32_t bytes = 3 << 20;
+    f.put_next_data(filled(bytes, 0x3C));
+    CHECK(f.run(Type::out, 8, bytes) == Answer::ok);
+    CHECK(f.image.read(4096, bytes) == filled(bytes, 0x3C));
+    CHECK(f.image.byte_at(4096 + bytes) == std::byte{0});
+    CHECK(f.run(Type::in, 7, bytes) == Answer::ok);
+    CHECK(f.data_of(f.last_number, bytes)[511] == std::byte{0});
+    CHECK(f.data_of(f.last_number, bytes)[512] == std::byte{0x3C});
+    CHECK(f.data_of(f.last_number, bytes)[bytes - 1] == std::byte{0x3C});
+}
+
 TEST_CASE("what finishes later wakes the reactor") {
     BlockFixture f{with_io(DiskIo::async)};
     f.image.fill(0, BlockFixture::image_bytes, std::byte{0x77});
