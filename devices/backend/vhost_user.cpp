@@ -32,6 +32,7 @@ constexpr std::uint64_t feature_protocol = 1ULL << 30;
 constexpr std::uint64_t protocol_reply_ack = 1ULL << 3;
 constexpr std::uint64_t protocol_config = 1ULL << 9;
 
+// Payloads, as the protocol lays them out.
 struct MemoryTable {
     struct Region {
         std::uint64_t guest_address;
