@@ -15,12 +15,19 @@ build/tsan/tests/unit: force
 # ---- real Linux programs for the system tests ---------------------------------------------------
 
 test_programs := $(patsubst tests/system/programs/%,build/tests/programs/%,$(basename \
-	$(wildcard tests/system/programs/*.c tests/system/programs/*.cpp)))
+	$(wildcard tests/system/programs/*.c tests/system/programs/*.cpp))) \
+	$(patsubst tests/nested/programs/%.c,build/tests/programs/%,$(wildcard tests/nested/programs/*.c))
 
 build/tests/programs/%: tests/system/programs/%.c | setup
 	@mkdir -p $(@D)
 	@echo "  MUSL  $@"
 	@musl-gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
+
+# With Linux's headers, which musl-gcc does not find.
+build/tests/programs/%: tests/nested/programs/%.c | setup
+	@mkdir -p $(@D)
+	@echo "  CC    $@"
+	@gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
 
 build/tests/programs/%: tests/system/programs/%.cpp | setup
 	@mkdir -p $(@D)

@@ -1,0 +1,281 @@
+"""An unmodified Linux drives every device, and both sides see the same."""
+import hashlib
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import vsock
+from harness import Failure, expect, run, temporary_folder, test
+from api_guest import BOOT_S, Guest, KERNEL, initramfs
+from netns import Network
+
+MIB = 1 << 20
+
+
+def new_guest(folder, network=None, programs=()):
+    with open(os.path.join(folder, "initramfs"), "wb") as file:
+        file.write(initramfs(programs))
+    return Guest(folder, network.command if network else lambda words: words)
+
+
+def make_image(folder, name, size_mib):
+    """A sparse ext4 image."""
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.truncate(size_mib * MIB)
+    result = run(["mkfs.ext4", "-q", "-F", path])
+    expect(result.code == 0, str(result))
+    return path
+
+
+def checked(path):
+    result = run(["e2fsck", "-f", "-n", path])
+    expect(result.code == 0, f"e2fsck: {result}")
+
+
+def used_bytes(path):
+    return os.stat(path).st_blocks * 512
+
+
+@test("Linux: disks: checksums, fsync, discard, read-only, another image at run time")
+def _():
+    with temporary_folder() as folder, new_guest(folder) as guest:
+        data = make_image(folder, "data.ext4", 64)
+        other = make_image(folder, "other.ext4", 32)
+        readonly = os.path.join(folder, "readonly")
+        content = os.urandom(3 * MIB)
+        with open(readonly, "wb") as file:
+            file.write(content)
+        guest.api.put("/drives/data", drive_id="data", is_root_device=False, path_on_host=data, cache_type="Writeback")
+        guest.api.put("/drives/ro", drive_id="ro", is_root_device=False, path_on_host=readonly, is_read_only=True,
+                      io_engine="Sync")
+        guest.boot(KERNEL / "vmlinux")
+        guest.wait_ready()
+        expect(guest.run("cat /sys/block/vda/size /sys/block/vdb/size /sys/block/vdb/ro").split()
+               == [str(64 * 2048), str(3 * 2048), "1"], "sizes")
+        expect(hashlib.sha256(content).hexdigest() in guest.run("sha256sum < /dev/vdb"), "what was read")
+        guest.run("dd if=/dev/zero of=/dev/vdb bs=512 count=1 2> /dev/null", code=1)
+
+        guest.run("mount -t ext4 -o discard /dev/vda /mnt")
+        guest.run("dd if=/dev/urandom of=/mnt/file bs=64k count=320 conv=fsync 2> /dev/null")
+        written = guest.run("sha256sum < /mnt/file").split()[0]
+        guest.run("umount /mnt")
+        full = used_bytes(data)
+        expect(full > 20 * MIB, f"{full} bytes are used")
+        checked(data)
+        inside = run(["debugfs", "-R", "cat /file", data])
+        expect(hashlib.sha256(inside.out).hexdigest() == written, "what was written")
+
+        guest.run("mount -t ext4 -o discard /dev/vda /mnt; rm /mnt/file; sync; fstrim /mnt; umount /mnt")
+        expect(used_bytes(data) < full - 15 * MIB, f"{used_bytes(data)} of {full} bytes are still used")
+        checked(data)
+
+        guest.api.patch("/drives/data", drive_id="data", path_on_host=other)
+        guest.run("for i in $(seq 100); do [ $(cat /sys/block/vda/size) = 65536 ] && break; usleep 20000; done; "
+                  "[ $(cat /sys/block/vda/size) = 65536 ]")
+        guest.run("mount -t ext4 /dev/vda /mnt && umount /mnt")
+        checked(other)
+
+
+@test("Linux: a root file system on a disk, and power-off")
+def _():
+    with temporary_folder() as folder, new_guest(folder) as guest:
+        tree = os.path.join(folder, "tree")
+        for name in ("bin", "dev", "proc", "sys"):
+            os.makedirs(os.path.join(tree, name))
+        with open("/bin/busybox", "rb") as source, open(os.path.join(tree, "bin/busybox"), "wb") as file:
+            file.write(source.read())
+        init = "#!/bin/busybox sh\n/bin/busybox mount -t proc proc /proc\n/bin/busybox grep ' / ' /proc/mounts\n" \
+               "echo written > /note\n/bin/busybox sync\n/bin/busybox poweroff -f\n"
+        with open(os.path.join(tree, "init"), "w", encoding="utf-8") as file:
+            file.write(init)
+        for name in ("init", "bin/busybox"):
+            os.chmod(os.path.join(tree, name), 0o755)
+        image = os.path.join(folder, "root.ext4")
+        with open(image, "wb") as file:
+            file.truncate(32 * MIB)
+        result = run(["mkfs.ext4", "-q", "-F", "-d", tree, image])
+        expect(result.code == 0, str(result))
+        guest.api.put("/drives/root", drive_id="root", is_root_device=True, path_on_host=image, cache_type="Writeback")
+        guest.boot(KERNEL / "vmlinux")
+        guest.wait_ready()
+        expect("root=/dev/vda rw" in guest.run("cat /proc/cmdline"), "the command line")
+        # The kernel's virtio drivers are modules, so init in memory loads them first.
+        guest.send("mount -t ext4 /dev/vda /mnt && exec switch_root /mnt /init")
+        guest.wait_for(b"/dev/vda / ext4 rw", BOOT_S)
+        expect(guest.wait_end(BOOT_S) == 0, "exit code after power-off")
+        checked(image)
+        expect(run(["debugfs", "-R", "cat /note", image]).out == b"written\n", "the note")
+
+
+@test("Linux: network: ping, TCP both ways with checksums and TSO, two interfaces, pause and resume")
+def _():
+    with temporary_folder() as folder, Network(taps=2) as network, new_guest(folder, network) as guest:
+        for tap in network.taps:
+            guest.api.put(f"/network-interfaces/{tap.name}", iface_id=tap.name, host_dev_name=tap.name,
+                          guest_mac=tap.guest_mac)
+        guest.boot(KERNEL / "vmlinux")
+        guest.wait_ready()
+        for number, tap in enumerate(network.taps):
+            expect(tap.guest_mac in guest.run(f"cat /sys/class/net/eth{number}/address"), "the MAC address")
+            guest.run(f"ip addr add {tap.guest_address}/24 dev eth{number}; ip link set eth{number} up")
+            guest.run(f"ping -c 3 -W 20 {tap.host_address}")
+            result = network.run(["busybox", "ping", "-c", "3", "-W", "20", tap.guest_address])
+            expect(result.code == 0, str(result))
+        tap = network.taps[0]
+        data = os.urandom(64 * MIB)
+        digest = hashlib.sha256(data).hexdigest()
+        tcp_to_guest(guest, network, tap, data, digest)
+        tcp_from_guest(guest, network, tap, data, digest)
+        packets = int(guest.run("cat /sys/class/net/eth0/statistics/tx_packets"))
+        expect(packets * 1400 < 3 * len(data), f"{packets} packets: segmentation was not offloaded")
+
+        pinger = network.popen(["busybox", "ping", "-c", "40", "-i", "0.2", "-W", "20", tap.guest_address],
+                               stdout=subprocess.PIPE)
+        time.sleep(1)  # some pings before the pause; how many does not matter
+        guest.api.patch("/vm", state="Paused")
+        time.sleep(2)  # the length of the pause, as the test is to have it
+        guest.api.patch("/vm", state="Resumed")
+        output = pinger.communicate(timeout=120)[0].decode()
+        expect(pinger.returncode == 0 and " 0% packet loss" in output, output)
+
+
+def tcp_to_guest(guest, network, tap, data, digest):
+    guest.send("nc -l -p 5001 < /dev/null | sha256sum")
+    connection = connect_until(network, (tap.guest_address, 5001))
+    connection.sendall(data)
+    connection.close()
+    expect(digest in guest.wait_for(b"@END@ 0", 240).decode(), "what arrived in the guest")
+    guest.wait_for(b"\n")
+
+
+def tcp_from_guest(guest, network, tap, data, digest):
+    listener = network.socket()
+    listener.bind((tap.host_address, 5002))
+    listener.listen()
+    listener.settimeout(120)
+    received = hashlib.sha256()
+
+    def serve():
+        connection, _ = listener.accept()
+        connection.settimeout(120)
+        sender = threading.Thread(target=lambda: (connection.sendall(data), connection.shutdown(socket.SHUT_WR)))
+        sender.start()
+        while piece := connection.recv(1 << 18):
+            received.update(piece)
+        sender.join()
+
+    server = threading.Thread(target=serve)
+    server.start()
+    guest.run(f"nc {tap.host_address} 5002 < /dev/null > /tmp/data; sha256sum < /tmp/data | grep -q {digest}", 240)
+    server.join(10)
+    # And back: a file that the guest has.
+    server = threading.Thread(target=lambda: receive(listener, received))
+    server.start()
+    guest.run(f"nc {tap.host_address} 5002 < /tmp/data", 240)
+    server.join(120)
+    listener.close()
+    expect(received.hexdigest() == digest, "what arrived on the host")
+
+
+def receive(listener, received):
+    connection, _ = listener.accept()
+    connection.settimeout(120)
+    while piece := connection.recv(1 << 18):
+        received.update(piece)
+    connection.close()
+
+
+def connect_until(network, address):
+    deadline = time.monotonic() + 60
+    while True:
+        connection = network.socket()
+        try:
+            connection.connect(address)
+            return connection
+        except ConnectionRefusedError:
+            connection.close()
+            if time.monotonic() > deadline:
+                raise Failure(f"nobody listens at {address}") from None
+
+
+@test("Linux: vsock both ways, many connections, entropy, balloon with statistics")
+def _():
+    with temporary_folder() as folder, new_guest(folder, programs=["vsock"]) as guest:
+        path = os.path.join(folder, "vsock.socket")
+        guest.api.put("/vsock", guest_cid=52, uds_path=path)
+        guest.api.put("/entropy")
+        guest.api.put("/balloon", amount_mib=0, deflate_on_oom=True, stats_polling_interval_s=1)
+        guest.boot(KERNEL / "vmlinux", memory_mib=512)
+        guest.wait_ready()
+
+        guest.run("vsock listen 1000 & sleep 1")
+        data = os.urandom(8 * MIB)
+        expect(vsock.exchange(vsock.connect(path, 1000), data) == data, "the echo of 8 MiB")
+        connections = [vsock.connect(path, 1000) for _ in range(50)]
+        for number, connection in enumerate(connections):
+            expect(vsock.exchange(connection, b"%d" % number) == b"%d" % number, f"echo {number}")
+        with vsock.Listener(path, 2000, lambda connection: connection.sendall(vsock.read_all(connection))):
+            echo = guest.run("dd if=/dev/zero bs=1M count=8 2> /dev/null | vsock connect 2000 | sha256sum")
+            expect(hashlib.sha256(bytes(8 * MIB)).hexdigest() in echo, "what the guest sent, and got back")
+        guest.run("vsock connect 2001 < /dev/null", code=1)  # nobody listens
+
+        expect("virtio" in guest.run("cat /sys/class/misc/hw_random/rng_current"), "the generator")
+        first = guest.run("dd if=/dev/hwrng bs=64 count=4 2> /dev/null | sha256sum")
+        expect(guest.run("dd if=/dev/hwrng bs=64 count=4 2> /dev/null | sha256sum") != first, "random numbers")
+
+        balloon(guest)
+
+
+def guest_free_mib(guest):
+    return int(guest.run("grep MemAvailable /proc/meminfo").split()[1]) // 1024
+
+
+def guest_rss(guest):
+    """Of the guest's memory, in bytes."""
+    total = 0
+    counted = False
+    with open(f"/proc/{guest.process.pid}/smaps", encoding="utf-8") as maps:
+        for line in maps:
+            if "-" in line.split()[0]:
+                counted = "memfd:shoal-guest-ram" in line
+            elif counted and line.startswith("Rss:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def wait_for_balloon(guest, mib):
+    deadline = time.monotonic() + 120
+    while guest.api.get("/balloon/statistics")["actual_mib"] != mib:
+        if time.monotonic() > deadline:
+            raise Failure(f"the balloon never held {mib} MiB: {guest.api.get('/balloon/statistics')}")
+        guest.run("usleep 100000")
+
+
+def balloon(guest):
+    guest.run("dd if=/dev/zero of=/tmp/touched bs=1M count=200 2> /dev/null; rm /tmp/touched")
+    before, rss = guest_free_mib(guest), guest_rss(guest)
+    guest.api.patch("/balloon", amount_mib=250)
+    wait_for_balloon(guest, 250)
+    expect(guest_free_mib(guest) < before - 200, "the guest's free memory")
+    expect(guest_rss(guest) < rss - 100 * MIB, f"{guest_rss(guest)} of {rss} bytes are still resident")
+    statistics = guest.api.get("/balloon/statistics")
+    expect(statistics["target_mib"] == 250 and statistics["total_memory"] > 400 * MIB, str(statistics))
+    guest.api.patch("/balloon", amount_mib=0)
+    wait_for_balloon(guest, 0)
+    expect(guest_free_mib(guest) > before - 20, "the guest's free memory, after")
+
+
+@test("Linux: Ctrl-Alt-Del reaches init, and a panic ends the microVM")
+def _():
+    with temporary_folder() as folder, new_guest(folder) as guest:
+        guest.boot(KERNEL / "vmlinux")
+        guest.wait_ready()
+        guest.run("trap 'echo PRESSED' INT; echo 0 > /proc/sys/kernel/ctrl-alt-del; mknod /dev/null c 1 3; true")
+        guest.api.put("/actions", action_type="SendCtrlAltDel")
+        guest.send("true")
+        guest.wait_for(b"PRESSED")
+        guest.send("echo c > /proc/sysrq-trigger")
+        expect(guest.wait_end() == 0, "after panic=1 Linux resets the machine, as after a reboot")
