@@ -84,7 +84,7 @@ class Machine:
                  "-object", f"memory-backend-memfd,id=memory,size={memory_mib}M,share=on",
                  "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *(os.environ.get("QEMU_EXTRA", "").split()),
                  "-kernel", str(KERNEL / "vmlinuz"), "-initrd", f"/proc/self/fd/{initramfs}",
-                 "-append", "console=ttyS0 mitigations=off quiet panic=-1 random.trust_cpu=on",
+                 "-append", "console=ttyS0 nokaslr tsc=reliable mitigations=off quiet panic=-1 random.trust_cpu=on",
                  "-chardev", f"socket,id=log,fd={theirs_log.fileno()}", "-serial", "chardev:log",
                  "-chardev", f"socket,id=files,fd={files.fileno()}",
                  "-device", "vhost-user-fs-pci,chardev=files,tag=host", "-device", "virtio-serial-pci"]
