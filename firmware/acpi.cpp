@@ -1,6 +1,7 @@
 // Building the ACPI tables. Offsets and sizes are those of the specification's tables (5.2).
 #include "firmware/acpi.h"
 
+#include <array>
 #include <cstdio>
 #include <cstring>
 #include <numeric>
@@ -73,7 +74,10 @@ std::string make_dsdt(const MachineLayout& layout) {
                                                           aml::interrupt(slot.gsi))));
         ++idx;
     }
-    return make_table("DSDT", 6, aml::scope("\\_SB_", devices));
+    // Switched off by the sleep registers (7.4.2.6); there is one, so one value.
+    const std::string sleep_type[]{aml::integer(abi::sleep_type_off)};
+    return make_table(
+        "DSDT", 6, aml::name("\\_S5_", aml::package(sleep_type)) + aml::scope("\\_SB_", devices));
 }
 
 // Fixed ACPI description table (5.2.9): 276 bytes, nearly all zero.
@@ -93,14 +97,17 @@ std::string make_fadt(std::uint64_t dsdt) {
     put(109, static_cast<std::uint16_t>(boot_8042 | boot_no_vga | boot_no_cmos_clock));
     put(112, flag_power_button_absent | flag_sleep_button_absent | flag_reset_register |
                  flag_hardware_reduced);
-    // Reset register: a generic address (5.2.3.2) for port 0x64, 8 bits wide.
-    put(116, std::uint8_t{1});
-    put(117, std::uint8_t{8});
-    put(119, std::uint8_t{1});
-    put(120, std::uint64_t{abi::i8042_port + 4});
+    // A generic address (5.2.3.2): a port, 8 bits wide, accessed by bytes.
+    const auto put_port = [&put](std::size_t offset, std::uint64_t port) {
+        put(offset, std::array<std::uint8_t, 4>{1, 8, 0, 1});
+        put(offset + 4, port);
+    };
+    put_port(116, abi::i8042_port + 4);  // reset register
     put(128, std::uint8_t{0xFE});
     put(131, std::uint8_t{4});  // minor version: 6.4
     put(140, dsdt);
+    put_port(244, abi::power_port);      // sleep control
+    put_port(256, abi::power_port + 1);  // sleep status
     return make_table("FACP", 6, body);
 }
 

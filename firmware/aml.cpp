@@ -16,6 +16,7 @@ constexpr char prefix_string = 0x0D;
 constexpr char prefix_qword = 0x0E;
 constexpr char op_scope = 0x10;
 constexpr char op_buffer = 0x11;
+constexpr char op_package = 0x12;
 constexpr char prefix_extended = 0x5B;
 constexpr char op_device = '\x82';
 
@@ -28,7 +29,7 @@ std::string little_endian(std::uint64_t value, unsigned bytes) {
 }
 
 // PkgLength counts itself (20.2.4): one byte up to 63, else the low 4 bits in the first byte.
-std::string package(const std::string& content) {
+std::string with_length(const std::string& content) {
     constexpr std::size_t one_byte_max = 63;
     if (content.size() + 1 <= one_byte_max) {
         return static_cast<char>(content.size() + 1) + content;
@@ -47,11 +48,11 @@ std::string package(const std::string& content) {
 }  // namespace
 
 std::string scope(std::string_view name, const std::string& content) {
-    return op_scope + package(std::string{name} + content);
+    return op_scope + with_length(std::string{name} + content);
 }
 
 std::string device(std::string_view name, const std::string& content) {
-    return std::string{prefix_extended, op_device} + package(std::string{name} + content);
+    return std::string{prefix_extended, op_device} + with_length(std::string{name} + content);
 }
 
 std::string name(std::string_view name, const std::string& value) {
@@ -78,6 +79,15 @@ std::string text(std::string_view value) {
     return prefix_string + std::string{value} + '\0';
 }
 
+std::string package(std::span<const std::string> elements) {
+    SHOAL_CHECK(elements.size() <= 0xFF);
+    std::string content{static_cast<char>(elements.size())};
+    for (const std::string& element : elements) {
+        content += element;
+    }
+    return op_package + with_length(content);
+}
+
 // Three letters of 5 bits and four hexadecimal digits, big endian (19.3.4).
 std::string eisa_id(std::string_view id) {
     SHOAL_CHECK(id.size() == 7);
@@ -93,7 +103,7 @@ std::string eisa_id(std::string_view id) {
 std::string resources(const std::string& descriptors) {
     const std::string end_tag{'\x79', '\0'};  // checksum 0: not checked
     const std::string bytes = descriptors + end_tag;
-    return op_buffer + package(integer(bytes.size()) + bytes);
+    return op_buffer + with_length(integer(bytes.size()) + bytes);
 }
 
 std::string memory32(std::uint32_t start, std::uint32_t size_bytes) {

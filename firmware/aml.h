@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@ namespace shoal::firmware::aml {
 
 [[nodiscard]] std::string integer(std::uint64_t value);
 [[nodiscard]] std::string text(std::string_view value);
+// At most 255 elements, each encoded already.
+[[nodiscard]] std::string package(std::span<const std::string> elements);
 // "PNP0501" as a compressed EISA id.
 [[nodiscard]] std::string eisa_id(std::string_view id);
 

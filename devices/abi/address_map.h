@@ -50,6 +50,8 @@ inline constexpr std::uint64_t kvm_tss = 0xFFFB'D000;           // three pages, 
 inline constexpr std::uint16_t serial_port = 0x3F8;  // COM1, 8 ports
 inline constexpr std::uint16_t i8042_port = 0x60;    // data 0x60, command 0x64
 inline constexpr std::uint16_t exit_port = 0x501;    // QEMU's isa-debug-exit; 32-bit write
+inline constexpr std::uint16_t power_port = 0x600;   // ACPI's sleep control, sleep status
+inline constexpr std::uint8_t sleep_type_off = 5;    // what switches off there; the DSDT says so
 
 // Interrupts (global system interrupts of the I/O APIC; below 16 also ISA lines)
 inline constexpr std::uint32_t i8042_gsi = 1;

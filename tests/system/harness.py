@@ -12,6 +12,8 @@ VMM = str(ROOT / "build/shoal-vmm")
 UNIKERNEL = str(ROOT / "build/guest/shoal.elf")
 PROGRAMS = ROOT / "build/tests/programs"
 BUSYBOX = "/bin/busybox"
+# Deadlines are this many times longer where CPUs are slow.
+TIME_SCALE = float(os.environ.get("SHOAL_TEST_TIME_SCALE", "1"))
 DEADLINE_S = 60
 
 # The environment that `shoal run` gives a program; host programs get the same, for comparison.
@@ -52,8 +54,9 @@ def test(sentence, needs_kvm=True):
     return register
 
 
-def run(words, stdin=b"", cwd="/", env=None, deadline_s=DEADLINE_S):
+def run(words, stdin=b"", cwd="/", env=None, deadline_s=DEADLINE_S, pass_fds=()):
     """Runs a process to its end. `stdin` is bytes, or an open file."""
+    deadline_s *= TIME_SCALE
     given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     try:
         done = subprocess.run(
@@ -64,6 +67,7 @@ def run(words, stdin=b"", cwd="/", env=None, deadline_s=DEADLINE_S):
             cwd=cwd,
             env=ENVIRONMENT if env is None else env,
             timeout=deadline_s,
+            pass_fds=pass_fds,
             check=False,
         )
     except subprocess.TimeoutExpired as late:
@@ -152,7 +156,7 @@ def why_no_kvm():
         return f"/dev/kvm cannot be opened ({error.strerror})"
 
 
-def run_all(chosen):
+def run_all(chosen, label="system"):
     """Runs the tests whose sentence contains `chosen`, one line each. The number of failures."""
     watch = LeftoverWatch()
     no_kvm = why_no_kvm()
@@ -174,5 +178,5 @@ def run_all(chosen):
             what = error if isinstance(error, Failure) else repr(error)
             print(f"FAILED  {sentence}: {what}", flush=True)
             failed += 1
-    print(f"system: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    print(f"{label}: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return failed

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from harness import (BUSYBOX, ENVIRONMENT, PROGRAMS, ROOT, SHOAL, UNIKERNEL, Result, expect, run, shoal,
+from harness import (BUSYBOX, ENVIRONMENT, PROGRAMS, ROOT, SHOAL, TIME_SCALE, UNIKERNEL, Result, expect, run, shoal,
                      temporary_folder, test)
 
 SPIN = str(PROGRAMS / "spin")
@@ -19,7 +19,7 @@ def _():
     lines = result.err.decode(errors="replace").splitlines()
     expect(result.code not in (0, 125) and result.out == b"spinning\n", str(result))
     expect(len(lines) == 1 and "1" in lines[0] and "time" in lines[0], str(result))
-    expect(0.9 < took < 10, f"it took {took:.1f} s")
+    expect(0.9 < took < 10 * TIME_SCALE, f"it took {took:.1f} s")
 
 
 @test("SIGTERM ends a microVM with a sentence")
@@ -43,7 +43,7 @@ def end_by(number):
         try:
             expect(process.stdout.readline() == b"spinning\n", "it did not start to spin")
             process.send_signal(number)
-            out, err = process.communicate(timeout=10)
+            out, err = process.communicate(timeout=10 * TIME_SCALE)
         finally:
             process.kill()
     return Result(process.returncode, out, err)
@@ -56,7 +56,7 @@ def _():
                           stderr=subprocess.DEVNULL) as process:
         process.stdout.close()
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=20 * TIME_SCALE)
         except subprocess.TimeoutExpired:
             process.kill()
             expect(False, "it hangs")

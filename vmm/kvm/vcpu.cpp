@@ -11,6 +11,14 @@
 namespace shoal::kvm {
 namespace {
 
+// struct kvm_msrs with one entry; like kvm_cpuid2 it has another size in C++ (cpuid_table.h).
+struct OneMsr {
+    std::uint32_t count;
+    std::uint32_t padding;
+    kvm_msr_entry entry;
+};
+constexpr unsigned long set_msrs = _IOW(KVMIO, 0x89, CpuidHead);
+
 constexpr std::uint32_t cpuid_ecx_x2apic = 1U << 21;
 constexpr std::uint32_t cpuid_ecx_tsc_deadline = 1U << 24;
 constexpr std::uint32_t cpuid_ecx_hypervisor = 1U << 31;
@@ -141,6 +149,11 @@ kvm_sregs Vcpu::special_registers() const {
     kvm_sregs registers{};
     SHOAL_KVM_CALL(fd_.get(), KVM_GET_SREGS, &registers);
     return registers;
+}
+
+void Vcpu::set_msr(std::uint32_t idx, std::uint64_t value) noexcept {
+    OneMsr msr{1, 0, {idx, 0, value}};
+    ::ioctl(fd_.get(), set_msrs, &msr);
 }
 
 void Vcpu::set_special_registers(kvm_sregs registers) {

@@ -31,6 +31,8 @@ public:
     void set_registers(kvm_regs registers);
     [[nodiscard]] kvm_sregs special_registers() const;
     void set_special_registers(kvm_sregs registers);
+    // A model-specific register. One that this KVM backend does not have stays as it is.
+    void set_msr(std::uint32_t idx, std::uint64_t value) noexcept;
 
 private:
     [[nodiscard]] kvm_run& shared() const noexcept;

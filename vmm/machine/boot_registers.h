@@ -1,4 +1,5 @@
-// The registers of the first vCPU at its first instruction, for either boot protocol.
+// What vCPUs start with: the first vCPU's registers at its first instruction, for either boot
+// protocol, and what firmware leaves in the model-specific registers of all.
 #pragma once
 
 #include "vmm/boot/boot.h"
@@ -7,5 +8,8 @@
 namespace shoal::vmm {
 
 void set_boot_registers(kvm::Vcpu& vcpu, const boot::EntryPoint& entry);
+
+// Intel SDM 4 (2.1) and 3A (12.11.2.1): string instructions are fast, all memory is write-back.
+void set_boot_msrs(kvm::Vcpu& vcpu);
 
 }  // namespace shoal::vmm

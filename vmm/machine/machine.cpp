@@ -50,6 +50,7 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
       exit_device_{[this](std::uint32_t code) {
           ending_.set({static_cast<int>(code & 0xFF), {}});
       }},
+      power_{[this] { ending_.set({}); }},
       boot_timer_{[this, on_boot_timer = config.on_boot_timer] {
           timing_.program_started_us = monotonic_us();
           if (on_boot_timer) {
@@ -78,6 +79,7 @@ void Machine::add_legacy_devices() {
     ports_.add(abi::serial_port, legacy::Serial::port_count, serial_);
     ports_.add(abi::i8042_port, legacy::I8042::port_count, i8042_);
     ports_.add(abi::exit_port, legacy::ExitDevice::port_count, exit_device_);
+    ports_.add(abi::power_port, legacy::Power::port_count, power_);
     mmio_.add(abi::boot_timer_start, abi::page_size, boot_timer_);
     mmio_.add(abi::ioapic_start, abi::page_size, ioapic_);
 }
@@ -90,6 +92,7 @@ void Machine::add_virtio_console() {
 void Machine::make_vcpus(const MachineConfig& config, const boot::EntryPoint& entry) {
     for (std::uint32_t idx = 0; idx < config.vcpu_count; ++idx) {
         kvm::Vcpu vcpu{vm_, idx, config.vcpu_count};
+        set_boot_msrs(vcpu);
         if (idx == 0) {
             set_boot_registers(vcpu, entry);
         }

@@ -14,6 +14,7 @@
 #include "devices/legacy/exit_device.h"
 #include "devices/legacy/i8042.h"
 #include "devices/legacy/ioapic.h"
+#include "devices/legacy/power.h"
 #include "devices/legacy/serial.h"
 #include "devices/machine/guest_memory.h"
 #include "devices/virtio/console.h"
@@ -109,6 +110,7 @@ private:
     legacy::IoApic::Line i8042_irq_;
     legacy::I8042 i8042_;
     legacy::ExitDevice exit_device_;
+    legacy::Power power_;
     legacy::BootTimer boot_timer_;
     std::unique_ptr<virtio::Console> console_;
     VirtioDevices virtio_;                            // after what it borrows

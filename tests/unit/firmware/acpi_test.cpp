@@ -112,6 +112,16 @@ TEST_CASE("the tables tell of the keyboard controller") {
     CHECK((fadt[109] & std::byte{2}) != std::byte{0});  // 8042 in IAPC_BOOT_ARCH
 }
 
+TEST_CASE("the guest can switch the machine off, and iasl finds how") {
+    const Tables tables;
+    const std::string dsdt = testing::check_with("iasl -d table.bin", tables.find("DSDT"));
+    CHECK(dsdt.find("Name (\\_S5, Package (0x01)") != std::string::npos);
+    const std::string fadt = testing::check_with("iasl -d table.bin", tables.find("FACP"));
+    CHECK(fadt.find("Sleep Control Register") != std::string::npos);
+    CHECK(fadt.find("0000000000000600") != std::string::npos);
+    CHECK(fadt.find("0000000000000601") != std::string::npos);
+}
+
 TEST_CASE("the MADT has an entry for each vCPU and one for the I/O APIC") {
     const Tables tables;
     const auto madt = tables.find("APIC");
@@ -143,6 +153,9 @@ TEST_CASE("AML integers and packages take the shortest form") {
     CHECK(aml::integer(1ULL << 32).size() == 9);
     CHECK(aml::scope("\\_SB_", std::string(10, 'x')).substr(0, 2) == std::string("\x10\x10"));
     CHECK(aml::scope("\\_SB_", std::string(100, 'x')).size() == 1 + 2 + 5 + 100);
+    const std::string one[]{aml::integer(5)};
+    CHECK(aml::package(one) == std::string("\x12\x04\x01\x0A\x05"));
+    CHECK(aml::package({}) == std::string("\x12\x02\x00", 3));
     CHECK(aml::eisa_id("PNP0501") == std::string("\x0C\x41\xD0\x05\x01", 5));
 }
 

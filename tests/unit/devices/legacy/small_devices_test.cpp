@@ -6,6 +6,7 @@
 
 #include "devices/legacy/boot_timer.h"
 #include "devices/legacy/exit_device.h"
+#include "devices/legacy/power.h"
 
 namespace shoal::legacy {
 namespace {
@@ -35,6 +36,23 @@ TEST_CASE("the exit device takes a code of any width as it is") {
         device.write(3, bytes(7));
         CHECK(codes.size() == 4);
     }
+}
+
+TEST_CASE("the power device switches off for sleep type 5 with the enable bit only") {
+    int offs = 0;
+    Power device{[&offs] { ++offs; }};
+    check_reads_zero(device, 0);
+    check_reads_zero(device, 1);
+    for (int type = 0; type < 8; ++type) {
+        device.write(0, bytes(type << 2));
+        device.write(1, bytes(type << 2 | 0x20));  // the status register
+        if (type != abi::sleep_type_off) {
+            device.write(0, bytes(type << 2 | 0x20));
+        }
+    }
+    CHECK(offs == 0);
+    device.write(0, bytes(abi::sleep_type_off << 2 | 0x20));
+    CHECK(offs == 1);
 }
 
 TEST_CASE("the boot timer hears its number only") {

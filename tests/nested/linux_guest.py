@@ -1,0 +1,114 @@
+"""Debian's unmodified cloud kernel as a guest: its three forms, and an initramfs that looks around."""
+import os
+import struct
+import sys
+
+from harness import ROOT, VMM, expect, run
+
+sys.path.insert(0, str(ROOT / "scripts/nested"))
+from cpio import Archive, in_memory  # noqa: E402
+
+KERNEL = ROOT / "build/nested/kernel"
+BZIMAGE = KERNEL / "vmlinuz"
+PVH = KERNEL / "vmlinux"
+LINUX64 = KERNEL / "vmlinux-without-pvh"  # made here
+
+DEADLINE_S = 90
+QUIET = "console=ttyS0 quiet mitigations=off reboot=k panic=-1"
+
+# Says what it sees and then ends the machine as the word after "--" tells.
+INIT = b"""#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+echo "cmdline $(cat /proc/cmdline)"
+echo "cpus $(nproc)"
+echo "memory $(awk '/MemTotal/ { print $2 }' /proc/meminfo)"
+echo "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+echo "serial-interrupts $(grep ttyS0 /proc/interrupts | tr -s ' ')"
+dmesg -r | sed -n 's/^<[0-3]>/error /p'
+echo "uptime $(cut -d' ' -f1 /proc/uptime)"
+echo "ready"
+case $1 in
+    reboot) reboot -f ;;
+    poweroff) poweroff -f ;;
+    panic) exit 3 ;;
+    echo)
+        while read -r line; do
+            [ "$line" = stop ] && poweroff -f
+            echo "<$line>"
+        done
+        ;;
+    write)
+        seq 20000
+        poweroff -f
+        ;;
+    memory)
+        # Every free page but a reserve, written and read again.
+        free=$(awk '/MemAvailable/ { print int($2 / 1024) - 100 }' /proc/meminfo)
+        mount -t tmpfs -o size=100% tmpfs /mnt
+        yes shoal | head -c ${free}m > /mnt/file
+        echo "sum $free $(md5sum < /mnt/file)"
+        poweroff -f
+        ;;
+esac
+"""
+
+
+class Boot:
+    """One run of the kernel to its end."""
+
+    def __init__(self, kernel, end, *options, memory=256, words="", stdin=b"", deadline_s=DEADLINE_S):
+        initramfs = make_initramfs()
+        try:
+            self.result = run([VMM, "--kernel", kernel, "--initrd", f"/proc/self/fd/{initramfs}",
+                               "--memory", memory, "--cmdline", f"{QUIET} {words} -- {end}", *options],
+                              stdin=stdin, deadline_s=deadline_s, pass_fds=[initramfs])
+        finally:
+            os.close(initramfs)
+        self.lines = self.result.out.decode(errors="replace").replace("\r", "").splitlines()
+
+    def all(self, name):
+        return [line[len(name) + 1:] for line in self.lines if line.startswith(name + " ")]
+
+    def one(self, name):
+        values = self.all(name)
+        expect(len(values) == 1, f"there is no one line {name!r}: {self.result}")
+        return values[0]
+
+    def expect_end(self, code, *sentence):
+        errors = self.result.err.decode(errors="replace")
+        expect(self.result.code == code, f"not exit code {code}: {self.result}")
+        expect(all(piece in errors for piece in sentence), f"not {sentence}: {self.result}")
+        expect(len(errors.splitlines()) == (1 if sentence else 0), f"other sentences: {self.result}")
+
+    def expect_machine(self, cpus, memory):
+        expect(self.one("cpus") == str(cpus), str(self.result))
+        seen = int(self.one("memory"))
+        expect(0.70 * memory < seen / 1024 < memory, f"{seen} KiB of {memory} MiB: {self.result}")
+        expect(self.all("error") == [], f"the kernel complains: {self.all('error')}")
+        expect(self.one("clock") == "kvm-clock", self.one("clock"))
+
+
+def make_initramfs():
+    archive = Archive()
+    archive.folder("bin", "dev", "proc", "sys", "mnt")
+    archive.character_device("dev/console", 5, 1)
+    archive.copy("bin/busybox", "/bin/busybox")
+    archive.file("init", INIT)
+    return in_memory(archive.bytes())
+
+
+def without_pvh():
+    """The ELF kernel with its PVH note made one that nobody knows: it boots by the 64-bit protocol."""
+    if not LINUX64.exists():
+        image = bytearray(PVH.read_bytes())
+        note = struct.pack("<III4s", 4, 4, 18, b"Xen\0")
+        wide = struct.pack("<III4s", 4, 8, 18, b"Xen\0")
+        at = max(image.find(note), image.find(wide))
+        expect(at > 0, "the kernel has no PVH note")
+        struct.pack_into("<I", image, at + 8, 0x5348)
+        LINUX64.write_bytes(image)
+    return LINUX64

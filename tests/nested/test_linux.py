@@ -1,0 +1,58 @@
+"""An unmodified Linux boots by every protocol, finds its machine, and ends in every way."""
+from harness import expect, test
+from linux_guest import BZIMAGE, PVH, Boot, without_pvh
+
+
+@test("Linux from a bzImage reaches init, and reboot=k ends with 160")
+def _():
+    boot = Boot(BZIMAGE, "reboot", words="extra=word")
+    boot.expect_machine(cpus=1, memory=256)
+    expect("extra=word" in boot.one("cmdline"), boot.one("cmdline"))
+    boot.expect_end(160, "reset")
+
+
+@test("Linux by PVH on 2 CPUs reaches init, and ACPI switches it off with 0")
+def _():
+    boot = Boot(PVH, "poweroff", "--vcpus", "2")
+    boot.expect_machine(cpus=2, memory=256)
+    boot.expect_end(0)
+
+
+@test("Linux by the 64-bit protocol on 2 CPUs reaches init, and a panic ends it")
+def _():
+    boot = Boot(without_pvh(), "panic", "--vcpus", "2")
+    boot.expect_machine(cpus=2, memory=256)
+    expect(b"Attempted to kill init" in boot.result.out, str(boot.result))
+    boot.expect_end(160, "reset")
+
+
+@test("Linux boots in 128 MiB")
+def _():
+    boot = Boot(PVH, "poweroff", memory=128)
+    boot.expect_machine(cpus=1, memory=128)
+    boot.expect_end(0)
+
+
+@test("Linux on 2 CPUs uses 5 GiB, on both sides of the hole")
+def _():
+    boot = Boot(BZIMAGE, "poweroff", "--vcpus", "2", memory=5120)
+    boot.expect_machine(cpus=2, memory=5120)
+    boot.expect_end(0)
+
+
+@test("Linux's serial console works in both directions by interrupts")
+def _():
+    lines = [f"line {number} {'x' * (number % 60)}" for number in range(50)]
+    boot = Boot(PVH, "echo", words="", stdin="".join(line + "\n" for line in [*lines, "stop"]).encode())
+    expect([line[1:-1] for line in boot.lines if line.startswith("<")] == lines, str(boot.result))
+    interrupts = boot.one("serial-interrupts")
+    expect("IO-APIC" in interrupts, interrupts)
+    boot.expect_end(0)
+
+
+@test("Linux's serial console loses no byte of much output")
+def _():
+    boot = Boot(PVH, "write")
+    numbers = [line for line in boot.lines if line.isdigit()]
+    expect(numbers == [str(number) for number in range(1, 20001)], f"{len(numbers)} lines came")
+    boot.expect_end(0)
