@@ -25,6 +25,8 @@ struct RawOptions {
     DirectOptions direct;
     ApiOptions api;
     std::string log_level;
+    bool show_level = false;
+    bool show_origin = false;
     bool no_api = false;
     bool no_seccomp = false;
     bool show_version = false;
@@ -69,19 +71,22 @@ void define_api(CLI::App& app, RawOptions& raw) {
         ->type_name("PATH");
     app.add_option("--level", raw.log_level, "Error, Warning, Info, Debug, Trace or Off");
     app.add_option("--module", options.log.module, "Log only what source paths that start so say");
-    app.add_flag("--show-level", options.log.show_level, "Log each line's level");
-    app.add_flag("--show-log-origin", options.log.show_origin, "Log each line's file and line");
+    app.add_flag("--show-level", raw.show_level, "Log each line's level");
+    app.add_flag("--show-log-origin", raw.show_origin, "Log each line's file and line");
     app.add_option("--metrics-path", options.metrics_path, "File or named pipe of the metrics")
         ->type_name("PATH");
     app.add_option("--http-api-max-payload-size", options.max_body_bytes,
                    "Bytes that a request's body may have")
         ->capture_default_str()
+        ->check(CLI::NonNegativeNumber)
         ->type_name("BYTES");
     app.add_option("--start-time-cpu-us", options.start_time_cpu_us,
                    "This process's CPU time when it was started")
+        ->check(CLI::NonNegativeNumber)
         ->type_name("US");
     app.add_option("--parent-cpu-time-us", options.parent_cpu_time_us,
                    "CPU time of the process that started this one")
+        ->check(CLI::NonNegativeNumber)
         ->type_name("US");
     app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
     for (const char* name : {"--initrd", "--cmdline", "--memory", "--vcpus", "--console",
@@ -112,6 +117,7 @@ void define(CLI::App& app, RawOptions& raw) {
     app.add_flag("--boot-timer", raw.direct.boot_timer, "Tell when the guest had booted");
     app.add_option("--start-time-us", raw.direct.start_time_us,
                    "When this process was started (CLOCK_MONOTONIC)")
+        ->check(CLI::NonNegativeNumber)
         ->type_name("US");
     app.add_flag("--version", raw.show_version, "Print the version");
 }
@@ -151,6 +157,12 @@ ApiOptions api_options(RawOptions& raw) {
                                "Invalid value for logger level: " + raw.log_level +
                                    ". Possible values: [Error, Warning, Info, Debug, Trace, Off]"};
         }
+    }
+    if (raw.show_level) {
+        options.log.show_level = true;
+    }
+    if (raw.show_origin) {
+        options.log.show_origin = true;
     }
     if (raw.no_api) {
         options.socket_path.clear();

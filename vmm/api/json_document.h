@@ -26,9 +26,10 @@ struct JsonNode {
     using Array = std::vector<JsonNode>;
     using Object = std::vector<JsonMember>;  // in the order of the text, duplicates and all
 
+    // null at first. (No initializer: clang would want JsonMember to be complete for it.)
     std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, Array,
                  Object>
-        value = nullptr;
+        value;
     std::size_t end = 0;  // offset behind the value
 };
 

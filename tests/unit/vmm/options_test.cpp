@@ -1,0 +1,123 @@
+// shoal-vmm's command line: two ways to use it, and what is refused.
+#include "vmm/options.h"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "vmm/machine/boot_time.h"
+
+namespace shoal::vmm {
+namespace {
+
+Options parse(std::vector<std::string> words) {
+    words.insert(words.begin(), "shoal-vmm");
+    std::vector<char*> args;
+    for (std::string& word : words) {
+        args.push_back(word.data());
+    }
+    args.push_back(nullptr);
+    return parse_options({args.data(), words.size()});
+}
+
+ExitCode code_of(std::vector<std::string> words) {
+    try {
+        static_cast<void>(parse(std::move(words)));
+    } catch (const OptionsError& error) {
+        CHECK(std::string{error.what()}.find('\n') == std::string::npos);
+        return error.code;
+    }
+    FAIL("it was taken");
+    return ExitCode::failure;
+}
+
+TEST_CASE("with --kernel the options describe the microVM") {
+    const auto options = std::get<DirectOptions>(
+        parse({"--kernel", "k", "--initrd", "i", "--memory", "64", "--vcpus=2", "--console",
+               "virtio", "--timeout", "1.5", "--timing", "--boot-timer", "--start-time-us", "7"}));
+    CHECK(options.kernel == "k");
+    CHECK(options.initrd == "i");
+    CHECK(options.memory_mib == 64);
+    CHECK(options.vcpus == 2);
+    CHECK(options.console == Console::virtio);
+    CHECK(options.timing);
+    CHECK(options.boot_timer);
+    CHECK(options.start_time_us == 7);
+    CHECK(std::get<DirectOptions>(parse({"--kernel=k"})).memory_mib == 128);
+}
+
+TEST_CASE("without it they are Firecracker's") {
+    const auto standard = std::get<ApiOptions>(parse({}));
+    CHECK(standard.socket_path == "/run/firecracker.socket");
+    CHECK(standard.instance_id == "anonymous-instance");
+    CHECK(standard.max_body_bytes == 51200);
+    CHECK_FALSE(standard.log.level);
+    CHECK_FALSE(standard.log.show_level);
+
+    const auto options = std::get<ApiOptions>(parse(
+        {"--api-sock", "/tmp/s", "--id", "vm-1", "--config-file", "c", "--log-path", "l", "--level",
+         "wArning", "--module", "vmm/api", "--show-level", "--show-log-origin", "--metrics-path",
+         "m", "--http-api-max-payload-size", "250", "--boot-timer", "--start-time-us", "1",
+         "--start-time-cpu-us", "2", "--parent-cpu-time-us", "3", "--no-seccomp"}));
+    CHECK(options.socket_path == "/tmp/s");
+    CHECK(options.instance_id == "vm-1");
+    CHECK(options.log.instance_id == "vm-1");
+    CHECK(options.config_path == "c");
+    CHECK(options.log.path == "l");
+    CHECK(options.log.level == host::LogLevel::warn);
+    CHECK(options.log.module == "vmm/api");
+    CHECK(options.log.show_level == true);
+    CHECK(options.log.show_origin == true);
+    CHECK(options.metrics_path == "m");
+    CHECK(options.max_body_bytes == 250);
+    CHECK(options.boot_timer);
+    CHECK(options.start_time_us == 1);
+    CHECK(options.start_time_cpu_us == 2);
+    CHECK(options.parent_cpu_time_us == 3);
+    CHECK(std::get<ApiOptions>(parse({"--config-file", "c", "--no-api"})).socket_path.empty());
+}
+
+TEST_CASE("what cannot be is refused with Firecracker's exit code") {
+    CHECK(code_of({"--no-such-option"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"word"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"--no-api"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"--memory", "64"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"--kernel", "k", "--api-sock", "s"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"--kernel"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"--http-api-max-payload-size", "many"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"--start-time-us", "-1"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"--level", "loud"}) == ExitCode::bad_configuration);
+    for (const char* id : {"", "a_b", "a b", "\xc3\xa4"}) {
+        CHECK(code_of({std::string{"--id="} + id}) == ExitCode::bad_arguments);
+    }
+    CHECK(code_of({"--id", std::string(65, 'a')}) == ExitCode::bad_arguments);
+    CHECK_NOTHROW(static_cast<void>(parse({"--id", std::string(64, 'a')})));
+}
+
+TEST_CASE("what is still to come is refused by name") {
+    for (const char* name :
+         {"--metadata=f", "--mmds-size-limit=1", "--seccomp-filter=f", "--enable-pci",
+          "--snapshot-version", "--describe-snapshot=f"}) {
+        CHECK(code_of({name}) == ExitCode::bad_arguments);
+    }
+}
+
+TEST_CASE("the version's first line is the one that Firecracker's clients look for") {
+    const auto text = std::get<PrintOptions>(parse({"--version"})).text;
+    CHECK(text.starts_with("Firecracker v1.17.0-dev\n"));
+    CHECK(text.find("\nshoal-vmm ") != std::string::npos);
+    CHECK(std::get<PrintOptions>(parse({"--help"})).text.find("--api-sock") != std::string::npos);
+    CHECK(std::get<PrintOptions>(parse({"--help"})).text.find("--kernel") != std::string::npos);
+}
+
+TEST_CASE("the boot time is logged as Firecracker does") {
+    CHECK(boot_time_line({1000, 500}, {125'456, 6'500}) ==
+          "Guest-boot-time = 124456 us 124 ms,   6000 CPU us 6 CPU ms");
+    const ProcessTimes first = ProcessTimes::now();
+    const ProcessTimes second = ProcessTimes::now();
+    CHECK(second.monotonic_us >= first.monotonic_us);
+    CHECK(second.cpu_us >= first.cpu_us);
+}
+
+}  // namespace
+}  // namespace shoal::vmm
