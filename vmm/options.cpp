@@ -14,7 +14,7 @@ namespace shoal::vmm {
 namespace {
 
 // Firecracker's, for what is still to come.
-constexpr std::array later_options{"--metadata",         "--mmds-size-limit", "--seccomp-filter",
+constexpr std::array later_options{"--metadata", "--mmds-size-limit", "--seccomp-filter",
                                    "--describe-snapshot"};
 constexpr std::array later_flags{"--enable-pci", "--snapshot-version"};
 
@@ -46,10 +46,8 @@ void define_direct(CLI::App& app, DirectOptions& options) {
         ->type_name("N");
     app.add_option("--console", options.console,
                    "Where stdin and stdout lead: serial, virtio (and stderr too) or none")
-        ->transform(
-            CLI::CheckedTransformer(std::map<std::string, Console>{{"serial", Console::serial},
-                                                                   {"virtio", Console::virtio},
-                                                                   {"none", Console::none}}))
+        ->transform(CLI::CheckedTransformer(std::map<std::string, Console>{
+            {"serial", Console::serial}, {"virtio", Console::virtio}, {"none", Console::none}}))
         ->type_name("KIND");
     app.add_option("--timeout", options.timeout_seconds, "End the guest after so many seconds")
         ->check(CLI::PositiveNumber)
@@ -89,8 +87,8 @@ void define_api(CLI::App& app, RawOptions& raw) {
         ->check(CLI::NonNegativeNumber)
         ->type_name("US");
     app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
-    for (const char* name : {"--initrd", "--cmdline", "--memory", "--vcpus", "--console",
-                             "--timeout", "--timing"}) {
+    for (const char* name :
+         {"--initrd", "--cmdline", "--memory", "--vcpus", "--console", "--timeout", "--timing"}) {
         app.get_option(name)->needs("--kernel");
     }
 }
@@ -141,8 +139,7 @@ void check_instance_id(const std::string& id) {
     if (id.empty() || id.size() > max_instance_id_bytes || !std::ranges::all_of(id, is_allowed)) {
         throw OptionsError{ExitCode::bad_arguments,
                            "Invalid instance ID: --id \"" + id + "\" must be 1 to " +
-                               std::to_string(max_instance_id_bytes) +
-                               " letters, digits and '-'"};
+                               std::to_string(max_instance_id_bytes) + " letters, digits and '-'"};
     }
 }
 
@@ -182,8 +179,9 @@ std::string version_text() {
 
 Options parse_options(std::span<char*> args) {
     RawOptions raw;
-    CLI::App app{"Runs one microVM on KVM: the one that --kernel and its options describe, or one "
-                 "that is configured through Firecracker's API or configuration file."};
+    CLI::App app{
+        "Runs one microVM on KVM: the one that --kernel and its options describe, or one "
+        "that is configured through Firecracker's API or configuration file."};
     define(app, raw);
     if (!is_direct(args)) {
         define_api(app, raw);

@@ -128,13 +128,11 @@ public:
         detail::log_level.store(settings_.level, std::memory_order_relaxed);
     }
 
-    void write(LogLevel level, std::string_view message, const std::source_location& origin) {
+    void write(LogLevel level, std::string_view message, const spdlog::source_loc& place) {
         const std::scoped_lock lock{mutex_};
-        if (!std::string_view{origin.file_name()}.starts_with(settings_.module)) {
+        if (!std::string_view{place.filename}.starts_with(settings_.module)) {
             return;
         }
-        const spdlog::source_loc place{origin.file_name(), static_cast<int>(origin.line()),
-                                       origin.function_name()};
         sink_.log({place, "", to_spdlog(level), {message.data(), message.size()}});
     }
 
@@ -165,14 +163,14 @@ LogCounters log_counters() noexcept {
             rate_limited_lines.load(std::memory_order_relaxed)};
 }
 
-void log(LogLevel level, std::string_view message, std::source_location origin) noexcept {
+void log(LogLevel level, std::string_view message, const char* file, unsigned line) noexcept {
     if (!log_enabled(level)) {
         return;
     }
     try {
-        std::string line{message.substr(0, max_line_bytes - 512)};
-        std::ranges::replace_if(line, is_control, ' ');
-        the_log().write(level, line, origin);
+        std::string text{message.substr(0, max_line_bytes - 512)};
+        std::ranges::replace_if(text, is_control, ' ');
+        the_log().write(level, text, {file, static_cast<int>(line), ""});
     } catch (const std::exception&) {
         missed_lines.fetch_add(1, std::memory_order_relaxed);  // no memory for the line
     }
@@ -199,7 +197,7 @@ std::uint32_t LogSite::take_held_back() noexcept {
     return held_back_.exchange(0, std::memory_order_relaxed);
 }
 
-bool LogSite::admits(LogLevel level, std::source_location origin) noexcept {
+bool LogSite::admits(LogLevel level, const char* file, unsigned line) noexcept {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     if (!admits_at(static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
@@ -207,8 +205,8 @@ bool LogSite::admits(LogLevel level, std::source_location origin) noexcept {
         return false;
     }
     if (const std::uint32_t count = take_held_back(); count > 0) {
-        log(level, std::to_string(count) + " messages were suppressed due to rate limiting",
-            origin);
+        log(level, std::to_string(count) + " messages were suppressed due to rate limiting", file,
+            line);
     }
     return true;
 }

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -47,9 +46,10 @@ inline constinit std::atomic<LogLevel> log_level{LogLevel::off};
     return level <= detail::log_level.load(std::memory_order_relaxed);
 }
 
-// Writes one line; control characters in `message` are replaced.
-void log(LogLevel level, std::string_view message,
-         std::source_location origin = std::source_location::current()) noexcept;
+// Writes one line; control characters in `message` are replaced. The place is the caller's.
+// (Not std::source_location, which clang 14 cannot take from libstdc++.)
+void log(LogLevel level, std::string_view message, const char* file = __builtin_FILE(),
+         unsigned line = __builtin_LINE()) noexcept;
 
 // A place in the code that a guest can make log: ten lines in five seconds, as in Firecracker. The
 // first line after some were held back says how many.
@@ -58,7 +58,7 @@ public:
     static constexpr std::uint32_t max_lines = 10;
     static constexpr std::uint64_t window_ns = 5'000'000'000;
 
-    [[nodiscard]] bool admits(LogLevel level, std::source_location origin) noexcept;
+    [[nodiscard]] bool admits(LogLevel level, const char* file, unsigned line) noexcept;
     [[nodiscard]] bool admits_at(std::uint64_t now_ns) noexcept;
     // How many lines were held back since this was last asked.
     [[nodiscard]] std::uint32_t take_held_back() noexcept;
@@ -72,12 +72,12 @@ private:
 }  // namespace shoal::host
 
 // For everything that a guest can trigger. `message` is evaluated only if it is going to be logged.
-#define SHOAL_GUEST_LOG(level, message)                                                    \
-    do {                                                                                   \
-        if (::shoal::host::log_enabled(level)) {                                           \
-            static constinit ::shoal::host::LogSite site;                                  \
-            if (site.admits((level), std::source_location::current())) {                   \
-                ::shoal::host::log((level), (message), std::source_location::current());   \
-            }                                                                              \
-        }                                                                                  \
+#define SHOAL_GUEST_LOG(level, message)                                     \
+    do {                                                                    \
+        if (::shoal::host::log_enabled(level)) {                            \
+            static constinit ::shoal::host::LogSite site;                   \
+            if (site.admits((level), __FILE__, __LINE__)) {                 \
+                ::shoal::host::log((level), (message), __FILE__, __LINE__); \
+            }                                                               \
+        }                                                                   \
     } while (false)

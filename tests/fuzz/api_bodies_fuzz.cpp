@@ -24,8 +24,8 @@ bool opens_files(std::string_view path) {
 
 void check(const api::Response& response) {
     if (response.status == api::Status::ok) {
-        SHOAL_CHECK(std::holds_alternative<api::JsonNode::Object>(
-            api::parse_json(response.body).value));
+        SHOAL_CHECK(
+            std::holds_alternative<api::JsonNode::Object>(api::parse_json(response.body).value));
     } else if (response.status != api::Status::no_content) {
         const api::JsonNode body = api::parse_json(response.body);
         const auto& fault = std::get<api::JsonNode::Object>(body.value);
@@ -51,8 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // SAFETY: bytes are read as the characters that a socket would bring.
     const std::string body{reinterpret_cast<const char*>(data) + 1, size_bytes - 1};
     api::testing::FakeMicrovm microvm;
-    microvm.now = (data[0] & 0x80) != 0 ? vmm::MicrovmState::running
-                                        : vmm::MicrovmState::not_started;
+    microvm.now =
+        (data[0] & 0x80) != 0 ? vmm::MicrovmState::running : vmm::MicrovmState::not_started;
     api::MetricsFile metrics{[](api::MetricsDocument&) {}, "fuzz"};
     api::Context context{microvm, metrics, "fuzz"};
     context.config.drives.push_back({.drive_id = "a", .path_on_host = "p"});

@@ -15,8 +15,7 @@ std::string_view parse_id(const Call& call) {
                (byte >= 'A' && byte <= 'Z');
     };
     if (!std::ranges::all_of(id, is_allowed)) {
-        throw Fault{
-            "API Resource IDs can only contain alphanumeric characters and underscores."};
+        throw Fault{"API Resource IDs can only contain alphanumeric characters and underscores."};
     }
     return id;
 }

@@ -49,8 +49,7 @@ Match find_endpoint(Method method, const Tokens& tokens) {
 
 // Which requests have a body is checked before the path is, as in Firecracker.
 void check_body(const Request& request, const Endpoint* endpoint) {
-    const bool may_be_missing =
-        endpoint != nullptr && endpoint->body != Endpoint::Body::required;
+    const bool may_be_missing = endpoint != nullptr && endpoint->body != Endpoint::Body::required;
     if (request.method == Method::get && request.body) {
         throw Fault{"GET request cannot have a body."};
     }
@@ -83,8 +82,8 @@ void log_response(const Response& response) {
                                             std::to_string(static_cast<unsigned>(response.status)) +
                                             ".");
     } else {
-        host::log(host::LogLevel::error, "Received Error. Status code: 400. Message: " +
-                                             response.body);
+        host::log(host::LogLevel::error,
+                  "Received Error. Status code: 400. Message: " + response.body);
     }
 }
 
@@ -98,13 +97,13 @@ Response Api::dispatch(const Request& request) {
     try {
         check_body(request, match.endpoint);
         if (match.endpoint == nullptr) {
-            throw Fault{"Invalid request method and/or path: " +
-                        std::string{name_of(request.method)} + " " +
-                        std::string{tokens.empty() ? std::string_view{} : tokens.front()} + "."};
+            throw Fault{
+                "Invalid request method and/or path: " + std::string{name_of(request.method)} +
+                " " + std::string{tokens.empty() ? std::string_view{} : tokens.front()} + "."};
         }
-        const Call call{{tokens.begin() + static_cast<std::ptrdiff_t>(match.token_count),
-                         tokens.end()},
-                        request.body ? std::string_view{*request.body} : std::string_view{}};
+        const Call call{
+            {tokens.begin() + static_cast<std::ptrdiff_t>(match.token_count), tokens.end()},
+            request.body ? std::string_view{*request.body} : std::string_view{}};
         const ParsedRequest parsed = match.endpoint->parse(call);
         deprecation = parsed.deprecation;
         check_state(match.endpoint->allowed, context_.microvm.state());

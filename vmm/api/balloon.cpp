@@ -115,7 +115,8 @@ ParsedRequest parse_patch_balloon_statistics(const Call& call) {
 }
 
 ParsedRequest parse_start_hinting(const Call& call) {
-    const auto start = call.body.empty() ? vmm::HintingStart{} : parse_body<vmm::HintingStart>(call);
+    const auto start =
+        call.body.empty() ? vmm::HintingStart{} : parse_body<vmm::HintingStart>(call);
     return {[start](Context& context) {
         with_prefix(update_prefix, [&] {
             check_hinting(context);

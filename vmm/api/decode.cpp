@@ -11,8 +11,8 @@ namespace {
 // As Rust prints an f64.
 std::string float_text(double value) {
     std::array<char, 400> text;
-    const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value,
-                                            std::chars_format::fixed);
+    const auto [end, error] =
+        std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
     std::string result{text.data(), error == std::errc{} ? end : text.data()};
     if (result.find('.') == std::string::npos && std::isfinite(value)) {
         result += ".0";

@@ -55,8 +55,7 @@ void update_drive(Context& context, const vmm::DriveUpdate& update) {
         throw Fault{"Device not found"};
     }
     if (drive->socket.has_value() == (update.path_on_host || update.rate_limiter)) {
-        throw Fault{
-            "Unable to patch the block device: Running method expected different backend."};
+        throw Fault{"Unable to patch the block device: Running method expected different backend."};
     }
     context.microvm.update_drive(update);
     if (update.path_on_host) {
@@ -82,8 +81,9 @@ ParsedRequest parse_put_drive(const Call& call) {
     check_ids(id, drive.drive_id);
     return {[drive](Context& context) {
         if (context.microvm.state() != vmm::MicrovmState::not_started) {
-            throw Fault{"PCI manager error: PCI is not enabled: hot-plugging a drive is not "
-                        "supported yet."};
+            throw Fault{
+                "PCI manager error: PCI is not enabled: hot-plugging a drive is not "
+                "supported yet."};
         }
         set_drive(context, drive);
         return no_content();

@@ -11,7 +11,7 @@ namespace shoal::api {
 enum class Allowed {
     always,
     before_start,
-    after_start,  // running or paused
+    after_start,    // running or paused
     decided_later,  // by the action: it depends on the body
 };
 

@@ -11,7 +11,8 @@ struct Fault : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Does `work`; what it throws becomes a Fault behind the resource's prefix ("Drive config error: ").
+// Does `work`; what it throws becomes a Fault behind the resource's prefix ("Drive config error:
+// ").
 template <typename Work>
 auto with_prefix(std::string_view prefix, Work&& work) {
     try {

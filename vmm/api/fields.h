@@ -88,7 +88,9 @@ template <typename Body>
 struct Description;
 
 template <typename Body>
-concept Described = requires { Description<Body>::fields; };
+concept Described = requires {
+    Description<Body>::fields;
+};
 
 template <typename Body>
 consteval UnknownFields unknown_fields_of() {
@@ -104,7 +106,9 @@ template <typename Enum>
 struct Names;
 
 template <typename Enum>
-concept Named = requires { Names<Enum>::values; };
+concept Named = requires {
+    Names<Enum>::values;
+};
 
 template <typename Enum>
 consteval LetterCase letter_case_of() {
@@ -120,7 +124,9 @@ template <typename Value>
 struct TextForm;
 
 template <typename Value>
-concept HasTextForm = requires { TextForm<Value>::refusal; };
+concept HasTextForm = requires {
+    TextForm<Value>::refusal;
+};
 
 template <typename Value>
 struct IsOptional : std::false_type {};

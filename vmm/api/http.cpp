@@ -27,13 +27,13 @@ Response make_fault(std::string_view message) {
 }
 
 Response make_http_error(std::string_view message) {
-    return {Status::bad_request,
-            "{ \"error\": \"" + std::string{message} +
-                "\nAll previous unanswered requests will be dropped.\" }"};
+    return {Status::bad_request, "{ \"error\": \"" + std::string{message} +
+                                     "\nAll previous unanswered requests will be dropped.\" }"};
 }
 
 std::string_view too_many_connections() {
-    return "HTTP/1.1 503\r\nServer: Firecracker API\r\nConnection: close\r\nContent-Length: 40\r\n\r\n"
+    return "HTTP/1.1 503\r\nServer: Firecracker API\r\nConnection: close\r\nContent-Length: "
+           "40\r\n\r\n"
            "{ \"error\": \"Too many open connections\" }";
 }
 

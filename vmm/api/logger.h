@@ -13,9 +13,9 @@ struct Names<host::LogLevel> {
     using Pair = std::pair<std::string_view, host::LogLevel>;
     static constexpr LetterCase letter_case = LetterCase::does_not_matter;
     static constexpr std::array values{
-        Pair{"Error", host::LogLevel::error},  Pair{"Warning", host::LogLevel::warn},
-        Pair{"Info", host::LogLevel::info},    Pair{"Debug", host::LogLevel::debug},
-        Pair{"Trace", host::LogLevel::trace},  Pair{"Off", host::LogLevel::off},
+        Pair{"Error", host::LogLevel::error}, Pair{"Warning", host::LogLevel::warn},
+        Pair{"Info", host::LogLevel::info},   Pair{"Debug", host::LogLevel::debug},
+        Pair{"Trace", host::LogLevel::trace}, Pair{"Off", host::LogLevel::off},
         Pair{"Warn", host::LogLevel::warn},
     };
 };

@@ -8,17 +8,20 @@ void check(const vmm::MachineShape& machine, const std::optional<vmm::BalloonCon
     const bool is_odd = machine.vcpu_count > 1 && machine.vcpu_count % 2 == 1;
     if (machine.vcpu_count < vcpu_limits.lowest || machine.vcpu_count > vcpu_limits.highest ||
         (machine.smt && is_odd)) {
-        throw Fault{"The number of vCPUs must be greater than 0, less than 32 and must be 1 or an "
-                    "even number if SMT is enabled."};
+        throw Fault{
+            "The number of vCPUs must be greater than 0, less than 32 and must be 1 or an "
+            "even number if SMT is enabled."};
     }
     const bool is_split = machine.huge_pages != vmm::HugePages::none && machine.mem_size_mib % 2;
     if (machine.mem_size_mib == 0 || is_split) {
-        throw Fault{"The memory size (MiB) is either 0, or not a multiple of the configured page "
-                    "size."};
+        throw Fault{
+            "The memory size (MiB) is either 0, or not a multiple of the configured page "
+            "size."};
     }
     if (balloon && machine.mem_size_mib < balloon->amount_mib) {
-        throw Fault{"The memory size (MiB) is smaller than the previously set balloon device "
-                    "target size."};
+        throw Fault{
+            "The memory size (MiB) is smaller than the previously set balloon device "
+            "target size."};
     }
     if (machine.cpu_template) {
         throw Fault{"CPU templates are not supported yet."};

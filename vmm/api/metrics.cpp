@@ -26,8 +26,7 @@ ParsedRequest parse_put_metrics(const Call& call) {
 
 ParsedRequest parse_get_metrics(const Call&) {
     return {[](Context& context) {
-        return Response{Status::ok, context.metrics.prometheus_text(),
-                        "text/plain; version=0.0.4"};
+        return Response{Status::ok, context.metrics.prometheus_text(), "text/plain; version=0.0.4"};
     }};
 }
 

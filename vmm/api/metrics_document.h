@@ -38,8 +38,8 @@ public:
         return groups_.emplace_back(kind, id);
     }
 
-    // By the key of Firecracker's metrics: "block_rootfs" for a device, and "block" for the sum over
-    // all devices of the kind.
+    // By the key of Firecracker's metrics: "block_rootfs" for a device, and "block" for the sum
+    // over all devices of the kind.
     [[nodiscard]] std::map<std::string, std::map<std::string, std::uint64_t>> by_key() const;
 
     // Prometheus' text form: shoal_<kind>_<counter>{id="..."} value.

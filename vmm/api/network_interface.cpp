@@ -96,8 +96,9 @@ ParsedRequest parse_put_network_interface(const Call& call) {
     check_ids(id, interface.iface_id);
     return {[interface](Context& context) {
         if (context.microvm.state() != vmm::MicrovmState::not_started) {
-            throw Fault{"PCI manager error: PCI is not enabled: hot-plugging a network interface "
-                        "is not supported yet."};
+            throw Fault{
+                "PCI manager error: PCI is not enabled: hot-plugging a network interface "
+                "is not supported yet."};
         }
         set_network_interface(context, interface);
         return no_content();

@@ -84,8 +84,8 @@ void Server::admit(Session::Socket socket) {
     if (*connection_count_ >= max_connections) {
         const std::string_view text = too_many_connections();
         // The buffer of a new socket has room for it.
-        static_cast<void>(::send(socket.native_handle(), text.data(), text.size(),
-                                 MSG_NOSIGNAL | MSG_DONTWAIT));
+        static_cast<void>(
+            ::send(socket.native_handle(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
         return;
     }
     ++*connection_count_;

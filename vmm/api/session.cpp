@@ -26,14 +26,13 @@ void Session::close() noexcept {
 }
 
 void Session::read() {
-    socket_.async_read_some(
-        asio::buffer(buffer_),
-        [self = shared_from_this()](const error_code& error, std::size_t count) {
-            if (!error) {
-                self->received_ = {self->buffer_.data(), count};
-                self->proceed();
-            }
-        });
+    socket_.async_read_some(asio::buffer(buffer_), [self = shared_from_this()](
+                                                       const error_code& error, std::size_t count) {
+        if (!error) {
+            self->received_ = {self->buffer_.data(), count};
+            self->proceed();
+        }
+    });
 }
 
 void Session::proceed() {

@@ -42,7 +42,8 @@ ParsedRequest parse_mmds(const Call&) {
 
 ParsedRequest parse_remove_device(const Call& call) {
     static_cast<void>(parse_id(call));
-    return refuse("PCI manager error: PCI is not enabled: unplugging a device is not supported yet.");
+    return refuse(
+        "PCI manager error: PCI is not enabled: unplugging a device is not supported yet.");
 }
 
 }  // namespace shoal::api

@@ -12,11 +12,11 @@ std::size_t character_bytes(std::string_view text) noexcept {
     constexpr std::array<std::uint32_t, 5> lowest{0, 0, 0x80, 0x800, 0x1'0000};
     const auto byte_at = [text](std::size_t idx) { return static_cast<unsigned char>(text[idx]); };
     const unsigned first = byte_at(0);
-    const std::size_t size = first < 0x80            ? 1
-                             : (first >> 5) == 0x06  ? 2
-                             : (first >> 4) == 0x0E  ? 3
-                             : (first >> 3) == 0x1E  ? 4
-                                                     : 0;
+    const std::size_t size = first < 0x80           ? 1
+                             : (first >> 5) == 0x06 ? 2
+                             : (first >> 4) == 0x0E ? 3
+                             : (first >> 3) == 0x1E ? 4
+                                                    : 0;
     if (size < 2) {
         return size;
     }

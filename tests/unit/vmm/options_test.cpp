@@ -54,11 +54,32 @@ TEST_CASE("without it they are Firecracker's") {
     CHECK_FALSE(standard.log.level);
     CHECK_FALSE(standard.log.show_level);
 
-    const auto options = std::get<ApiOptions>(parse(
-        {"--api-sock", "/tmp/s", "--id", "vm-1", "--config-file", "c", "--log-path", "l", "--level",
-         "wArning", "--module", "vmm/api", "--show-level", "--show-log-origin", "--metrics-path",
-         "m", "--http-api-max-payload-size", "250", "--boot-timer", "--start-time-us", "1",
-         "--start-time-cpu-us", "2", "--parent-cpu-time-us", "3", "--no-seccomp"}));
+    const auto options = std::get<ApiOptions>(parse({"--api-sock",
+                                                     "/tmp/s",
+                                                     "--id",
+                                                     "vm-1",
+                                                     "--config-file",
+                                                     "c",
+                                                     "--log-path",
+                                                     "l",
+                                                     "--level",
+                                                     "wArning",
+                                                     "--module",
+                                                     "vmm/api",
+                                                     "--show-level",
+                                                     "--show-log-origin",
+                                                     "--metrics-path",
+                                                     "m",
+                                                     "--http-api-max-payload-size",
+                                                     "250",
+                                                     "--boot-timer",
+                                                     "--start-time-us",
+                                                     "1",
+                                                     "--start-time-cpu-us",
+                                                     "2",
+                                                     "--parent-cpu-time-us",
+                                                     "3",
+                                                     "--no-seccomp"}));
     CHECK(options.socket_path == "/tmp/s");
     CHECK(options.instance_id == "vm-1");
     CHECK(options.log.instance_id == "vm-1");
@@ -95,9 +116,8 @@ TEST_CASE("what cannot be is refused with Firecracker's exit code") {
 }
 
 TEST_CASE("what is still to come is refused by name") {
-    for (const char* name :
-         {"--metadata=f", "--mmds-size-limit=1", "--seccomp-filter=f", "--enable-pci",
-          "--snapshot-version", "--describe-snapshot=f"}) {
+    for (const char* name : {"--metadata=f", "--mmds-size-limit=1", "--seccomp-filter=f",
+                             "--enable-pci", "--snapshot-version", "--describe-snapshot=f"}) {
         CHECK(code_of({name}) == ExitCode::bad_arguments);
     }
 }

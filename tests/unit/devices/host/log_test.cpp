@@ -60,8 +60,8 @@ TEST_CASE("a log line has Firecracker's form") {
     REQUIRE(lines.size() == 2);
     const std::string start = R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9} \[vm-1%d:[^:\]]+)";
     CHECK(std::regex_match(lines[0], std::regex{start + R"(\] first line )"}));
-    CHECK(std::regex_match(
-        lines[1], std::regex{start + R"(:ERROR:.*log_test\.cpp:\d+\] second \{\} %v)"}));
+    CHECK(std::regex_match(lines[1],
+                           std::regex{start + R"(:ERROR:.*log_test\.cpp:\d+\] second \{\} %v)"}));
 }
 
 TEST_CASE("lines from other modules are left out") {

@@ -143,8 +143,9 @@ struct ServedApi : ApiRig {
 };
 
 inline std::string put_request(const std::string& path, const std::string& body) {
-    return "PUT " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
-           std::to_string(body.size()) + "\r\n\r\n" + body;
+    return "PUT " + path +
+           " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
+           "\r\n\r\n" + body;
 }
 
 inline std::string ok_response(const std::string& body) {

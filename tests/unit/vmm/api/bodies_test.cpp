@@ -89,14 +89,14 @@ TEST_CASE("a token bucket takes unknown fields, a rate limiter does not") {
 
 TEST_CASE("MAC addresses and MTUs are checked") {
     const auto with = [](const std::string& field) {
-        return error_of<vmm::NetworkInterfaceConfig>(
-            R"({"iface_id":"e","host_dev_name":"t",)" + field + "}");
+        return error_of<vmm::NetworkInterfaceConfig>(R"({"iface_id":"e","host_dev_name":"t",)" +
+                                                     field + "}");
     };
     CHECK(with(R"("guest_mac":"06:00:AC:10:00:02")") == "none");
     for (const char* mac : {"", "06:00:AC:10:00:0", "06:00:AC:10:00:02:", "06-00-AC-10-00-02",
                             "0g:00:AC:10:00:02", "06:00:AC:10:00:0 "}) {
-        CHECK(with(R"("guest_mac":")" + std::string{mac} + "\"").starts_with(
-            "The provided MAC address is invalid. at line 1"));
+        CHECK(with(R"("guest_mac":")" + std::string{mac} + "\"")
+                  .starts_with("The provided MAC address is invalid. at line 1"));
     }
     CHECK(with(R"("mtu":68)") == "none");
     CHECK(with(R"("mtu":65535)") == "none");

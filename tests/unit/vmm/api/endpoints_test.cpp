@@ -87,10 +87,9 @@ TEST_CASE("every endpoint is allowed in its states and in no other") {
     }
     for (const Case& request : cases) {
         INFO(name_of(request.method), " ", request.path);
-        const Response response =
-            api.call(request.method, request.path,
-                     request.body != nullptr ? std::optional<std::string>{request.body}
-                                             : std::nullopt);
+        const Response response = api.call(
+            request.method, request.path,
+            request.body != nullptr ? std::optional<std::string>{request.body} : std::nullopt);
         if (is_started ? request.after : request.before) {
             INFO(response.body);
             CHECK(response.status < Status::bad_request);
@@ -104,11 +103,12 @@ TEST_CASE("every endpoint is allowed in its states and in no other") {
 TEST_CASE("a body is looked at before the state is") {
     ApiRig api;
     CHECK(fault_of(api.patch("/vm", R"({"state":"Gone"})")) ==
-          bad_json +
-              "unknown variant `Gone`, expected `Paused` or `Resumed` at line 1 column 15.");
-    CHECK(fault_of(api.put("/actions", R"({"action_type":"Jump"})")).starts_with(
-        bad_json + "unknown variant `Jump`, expected one of `FlushMetrics`, `InstanceStart`, "
-                   "`SendCtrlAltDel`"));
+          bad_json + "unknown variant `Gone`, expected `Paused` or `Resumed` at line 1 column 15.");
+    CHECK(
+        fault_of(api.put("/actions", R"({"action_type":"Jump"})"))
+            .starts_with(bad_json +
+                         "unknown variant `Jump`, expected one of `FlushMetrics`, `InstanceStart`, "
+                         "`SendCtrlAltDel`"));
 }
 
 TEST_CASE("requests that lead nowhere are named by method and first word") {
@@ -126,8 +126,7 @@ TEST_CASE("requests that lead nowhere are named by method and first word") {
     CHECK(fault_of(api.call(Method::remove, "/balloon")) ==
           "Invalid request method and/or path: DELETE balloon.");
     CHECK(fault_of(api.get("/balloon/foo")) == "Unrecognized GET request path `foo`.");
-    CHECK(fault_of(api.get("/balloon/hinting")) ==
-          "Unrecognized GET request path `/hinting/`.");
+    CHECK(fault_of(api.get("/balloon/hinting")) == "Unrecognized GET request path `/hinting/`.");
     CHECK(fault_of(api.patch("/balloon/hinting/jump", "{}")) ==
           "Unrecognized PATCH request path `/hinting/jump`.");
 }

@@ -96,7 +96,8 @@ TEST_CASE("Prometheus text has every counter with its type and labels") {
     CHECK(response.content_type == "text/plain; version=0.0.4");
     CHECK(response.body.find("# TYPE shoal_block_read_bytes counter\n"
                              "shoal_block_read_bytes{instance_id=\"vm-1\",id=\"rootfs\"} 0\n"
-                             "shoal_block_read_bytes{instance_id=\"vm-1\",id=\"scratch\"} 5\n") != std::string::npos);
+                             "shoal_block_read_bytes{instance_id=\"vm-1\",id=\"scratch\"} 5\n") !=
+          std::string::npos);
     CHECK(response.body.find("# TYPE shoal_vcpu_exit_mmio_read counter\n"
                              "shoal_vcpu_exit_mmio_read{instance_id=\"vm-1\"} 3\n") !=
           std::string::npos);

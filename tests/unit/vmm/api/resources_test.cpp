@@ -52,11 +52,11 @@ TEST_CASE("a drive is a file or a socket, and never both") {
     ApiRig api;
     const std::string invalid =
         "Drive config error: Unable to create the block device: Invalid block config.";
-    for (const char* more : {R"("is_root_device":false)",
-                             R"("is_root_device":false,"socket":"s","path_on_host":"p")",
-                             R"("is_root_device":false,"socket":"s","is_read_only":false)",
-                             R"("is_root_device":false,"socket":"s","io_engine":"Sync")",
-                             R"("is_root_device":false,"socket":"s","rate_limiter":{})"}) {
+    for (const char* more :
+         {R"("is_root_device":false)", R"("is_root_device":false,"socket":"s","path_on_host":"p")",
+          R"("is_root_device":false,"socket":"s","is_read_only":false)",
+          R"("is_root_device":false,"socket":"s","io_engine":"Sync")",
+          R"("is_root_device":false,"socket":"s","rate_limiter":{})"}) {
         CHECK(fault_of(api.put("/drives/a", drive("a", more))) == invalid);
     }
     CHECK(api.put("/drives/a", drive("a", R"("is_root_device":false,"socket":"s")")).status ==
@@ -99,9 +99,11 @@ TEST_CASE("a running drive's path and limiter change, and are told afterwards") 
                 .status == Status::no_content);
     CHECK(api.microvm.drive_update.path_on_host == "q");
     CHECK(api.microvm.drive_update.rate_limiter->ops->size == 0);  // the device takes it off
-    CHECK(api.get("/vm/config").body.find(
-              R"("path_on_host":"q","rate_limiter":{"bandwidth":{"size":5,"one_time_burst":null,)"
-              R"("refill_time":6},"ops":null})") != std::string::npos);
+    CHECK(
+        api.get("/vm/config")
+            .body.find(
+                R"("path_on_host":"q","rate_limiter":{"bandwidth":{"size":5,"one_time_burst":null,)"
+                R"("refill_time":6},"ops":null})") != std::string::npos);
     const std::string backend =
         "Drive config error: Unable to patch the block device: Running method expected different "
         "backend.";
@@ -155,8 +157,7 @@ TEST_CASE("a machine has 1 to 32 vCPUs, even with SMT, and memory in whole pages
         CHECK(api.context.config.machine.mem_size_mib == 1);
     }
     SUBCASE("a CPU template is deprecated, and only the empty one is taken") {
-        const Response none =
-            put(R"({"vcpu_count":1,"mem_size_mib":1,"cpu_template":"None"})");
+        const Response none = put(R"({"vcpu_count":1,"mem_size_mib":1,"cpu_template":"None"})");
         CHECK(none.status == Status::no_content);
         CHECK(none.deprecation == Deprecation::deprecated);
         CHECK(fault_of(put(R"({"vcpu_count":1,"mem_size_mib":1,"cpu_template":"T2"})"))
@@ -217,8 +218,9 @@ TEST_CASE("statistics are told when they are on, and cannot be turned on later")
         return api.patch("/balloon/statistics",
                          std::string{R"({"stats_polling_interval_s":)"} + seconds + "}");
     };
-    const std::string change = "Balloon update error: Cannot enable/disable the statistics after "
-                               "boot.";
+    const std::string change =
+        "Balloon update error: Cannot enable/disable the statistics after "
+        "boot.";
     if (are_on) {
         CHECK(api.get("/balloon/statistics").body ==
               R"({"target_pages":256,"actual_pages":0,"target_mib":0,"actual_mib":0,"swap_in":4})");
@@ -236,9 +238,9 @@ TEST_CASE("statistics are told when they are on, and cannot be turned on later")
 
 TEST_CASE("hinting starts with and without a body, and its status may hold null") {
     ApiRig api;
-    REQUIRE(api.put("/balloon",
-                    R"({"amount_mib":0,"deflate_on_oom":true,"free_page_hinting":true})")
-                .status == Status::no_content);
+    REQUIRE(
+        api.put("/balloon", R"({"amount_mib":0,"deflate_on_oom":true,"free_page_hinting":true})")
+            .status == Status::no_content);
     api.start();
     CHECK(api.call(Method::patch, "/balloon/hinting/start").status == Status::no_content);
     CHECK(api.microvm.hinting.acknowledge_on_stop);
@@ -255,8 +257,8 @@ TEST_CASE("hinting starts with and without a body, and its status may hold null"
 TEST_CASE("a vsock needs a guest's CID") {
     ApiRig api;
     for (const char* cid : {"0", "2", "4294967296", "-1"}) {
-        CHECK(fault_of(api.put("/vsock", std::string{R"({"guest_cid":)"} + cid +
-                                             R"(,"uds_path":"v"})"))
+        CHECK(fault_of(
+                  api.put("/vsock", std::string{R"({"guest_cid":)"} + cid + R"(,"uds_path":"v"})"))
                   .starts_with(bad_json + "invalid value: integer `" + cid + "`, expected u32"));
     }
     CHECK(api.put("/vsock", R"({"guest_cid":4294967295,"uds_path":"v"})").status ==

@@ -32,18 +32,17 @@ TEST_CASE("a microVM is configured and started over the socket") {
     CHECK(api.microvm.now == vmm::MicrovmState::running);
     CHECK(api.microvm.started_with.machine.vcpu_count == 2);
     CHECK(api.microvm.started_with.drives.at(0).drive_id == "rootfs");
-    client.exchange(put_request("/actions", R"({"action_type":"InstanceStart"})"),
-                    fault_response(
-                        "The requested operation is not supported after starting the microVM."));
+    client.exchange(
+        put_request("/actions", R"({"action_type":"InstanceStart"})"),
+        fault_response("The requested operation is not supported after starting the microVM."));
 }
 
 TEST_CASE("a deprecated field is answered with a header, in its place") {
     ServedApi api;
     Client client = api.connect();
-    client.exchange(
-        put_request("/vsock", R"({"vsock_id":"v","guest_cid":3,"uds_path":"/tmp/v"})"),
-        "HTTP/1.1 204 \r\nServer: Firecracker API\r\nConnection: keep-alive\r\n"
-        "Deprecation: true\r\n\r\n");
+    client.exchange(put_request("/vsock", R"({"vsock_id":"v","guest_cid":3,"uds_path":"/tmp/v"})"),
+                    "HTTP/1.1 204 \r\nServer: Firecracker API\r\nConnection: keep-alive\r\n"
+                    "Deprecation: true\r\n\r\n");
     api.microvm.refusal = "no";
     const std::string body = R"({"fault_message":"Vsock config error: no"})";
     client.exchange(
@@ -79,10 +78,11 @@ TEST_CASE("a client that waits for 100 Continue gets it before it sends the body
     CHECK(client.is_quiet());
     client.exchange("{}", no_content_response);
     SUBCASE("and not when the body is too large, which it then does not send") {
-        client.exchange("PUT /entropy HTTP/1.1\r\nExpect: 100-continue\r\n"
-                        "Content-Length: 60000\r\n\r\n",
-                        http_error_response("Request payload with size 60000 is larger than the "
-                                            "limit of 51200 allowed by server."));
+        client.exchange(
+            "PUT /entropy HTTP/1.1\r\nExpect: 100-continue\r\n"
+            "Content-Length: 60000\r\n\r\n",
+            http_error_response("Request payload with size 60000 is larger than the "
+                                "limit of 51200 allowed by server."));
         client.exchange("GET / HTTP/1.1\r\n\r\n", ok_response(instance_info));
     }
 }
@@ -147,8 +147,8 @@ TEST_CASE("what is no request is answered with 400 and its reason") {
     }
     SUBCASE("an endless header line") {
         request = "GET / HTTP/1.1\r\n" + std::string(1024, 'h');
-        reason = "Invalid header. Reason: Invalid content length. Header: " +
-                 std::string(1024, 'h');
+        reason =
+            "Invalid header. Reason: Invalid content length. Header: " + std::string(1024, 'h');
     }
     SUBCASE("a header without a colon") {
         request = "GET / HTTP/1.1\r\nno colon\r\n\r\n";
@@ -263,10 +263,11 @@ TEST_CASE("a socket path that exists or is too long is refused with Firecracker'
         path = folder.path / "no" / "such";
     }
     boost::asio::io_context loop;
-    const std::string expected = "Failed to open the API socket at: " + path +
-                                 ". Check that it is not already used.";
+    const std::string expected =
+        "Failed to open the API socket at: " + path + ". Check that it is not already used.";
     try {
-        Server server{loop, path, default_max_body_bytes, [](const Request&) { return Response{}; }};
+        Server server{loop, path, default_max_body_bytes,
+                      [](const Request&) { return Response{}; }};
         FAIL("it listens");
     } catch (const std::runtime_error& error) {
         CHECK(error.what() == expected);

@@ -81,8 +81,9 @@ TEST_CASE("a configuration file is taken or refused with one sentence") {
           "The section mmds-config is not supported yet.");
     CHECK(error_of("{" + boot + R"(,"drives":[],"pmem":[{"id":"a"}]})") ==
           "The section pmem is not supported yet.");
-    CHECK(error_of("{" + boot + R"(,"drives":[],"machine-config":{"vcpu_count":0,)"
-                                R"("mem_size_mib":1}})")
+    CHECK(error_of("{" + boot +
+                   R"(,"drives":[],"machine-config":{"vcpu_count":0,)"
+                   R"("mem_size_mib":1}})")
               .starts_with("Machine config error: "));
     CHECK(error_of("") == "EOF while parsing a value at line 1 column 0");
 }
