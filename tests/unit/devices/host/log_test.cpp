@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -45,6 +45,12 @@ struct LogFolder {
     std::filesystem::path path;
 };
 
+std::string skeleton_of(std::string line) {
+    std::ranges::replace_if(
+        line, [](char byte) { return byte >= '0' && byte <= '9'; }, '9');
+    return line;
+}
+
 TEST_CASE("a log line has Firecracker's form") {
     const LogFolder folder;
     configure_log({.instance_id = "vm-1%d",
@@ -58,10 +64,13 @@ TEST_CASE("a log line has Firecracker's form") {
     log(LogLevel::debug, "too much");
     const auto lines = folder.lines();
     REQUIRE(lines.size() == 2);
-    const std::string start = R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9} \[vm-1%d:[^:\]]+)";
-    CHECK(std::regex_match(lines[0], std::regex{start + R"(\] first line )"}));
-    CHECK(std::regex_match(lines[1],
-                           std::regex{start + R"(:ERROR:.*log_test\.cpp:\d+\] second \{\} %v)"}));
+    // Digits become 9; the thread's name stands behind the id.
+    const std::string start = "9999-99-99T99:99:99.999999999 [vm-9%d:";
+    CHECK(skeleton_of(lines[0]).starts_with(start));
+    CHECK(lines[0].ends_with("] first line "));
+    CHECK(skeleton_of(lines[1]).starts_with(start));
+    CHECK(lines[1].find(":ERROR:") != std::string::npos);
+    CHECK(skeleton_of(lines[1]).ends_with("log_test.cpp:99] second {} %v"));
 }
 
 TEST_CASE("lines from other modules are left out") {
