@@ -19,9 +19,9 @@
 // runs on KVM backends that keep the upper half for themselves.
 #define NUB_BASE 0x7F8000000000
 #define NUB_DEVICES 0x7F80C0000000  // where RAM ends below 4 GiB, and devices begin (1 GiB)
-#define NUB_IMAGE 0x100000         // physical load address of the image
-#define NUB_RESERVED_END 0x200000  // image and first page tables lie below; never remapped
-#define NUB_UPPER_TABLES 16        // pages for tables above the leaves
+#define NUB_IMAGE 0x100000          // physical load address of the image
+#define NUB_RESERVED_END 0x200000   // image and first page tables lie below; never remapped
+#define NUB_UPPER_TABLES 16         // pages for tables above the leaves
 
 // Where the program's tables are linked from the start: the usual place of static executables, and
 // the places that the kernel chooses for position-independent ones, heap and stack. The first

@@ -124,7 +124,8 @@ public:
         : file_system_{file_system}, directory_{std::move(directory)} {}
 
     // A directory that programs cannot change takes no add().
-    EntryRef add(std::string_view name, const InodeRef& inode, NameMemory memory = NameMemory::borrow) {
+    EntryRef add(std::string_view name, const InodeRef& inode,
+                 NameMemory memory = NameMemory::borrow) {
         Directory* directory = directory_->inode().as_directory();
         const auto found = directory->find(*directory_, name);
         EntryRef entry = found ? *found : Entry::make(directory_.get(), name, inode, memory);
