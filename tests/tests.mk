@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 
 unit_variants := build/tests/unit build/asan-ubsan/tests/unit build/tsan/tests/unit
 
-.PHONY: test test-unit test-system fuzz bench unit-sanitized
+.PHONY: test test-unit test-system test-nested fuzz bench unit-sanitized
 build/asan-ubsan/tests/unit: force
 	@+$(MAKE) --no-print-directory SANITIZE=address,undefined $@
 build/tsan/tests/unit: force
@@ -66,13 +66,16 @@ ci_suites := $(if $(CI),fuzz)
 ci_needs := $(if $(CI),$(fuzz_targets))
 
 test: all $(unit_variants) $(test_programs) $(ci_needs)
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan system $(ci_suites)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan system nested $(ci_suites)
 
 test-unit: $(unit_variants)
 	@scripts/test unit asan-ubsan tsan
 
 test-system: all $(test_programs)
 	@scripts/test system
+
+test-nested: all build/tests/unit $(test_programs)
+	@scripts/test nested
 
 fuzz: $(fuzz_targets)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test fuzz

@@ -82,9 +82,9 @@ class Machine:
         words = ["qemu-system-x86_64", "-M", "q35,memory-backend=memory", "-accel", "tcg,thread=multi",
                  "-cpu", "max", "-smp", str(cpus), "-m", f"{memory_mib}M",
                  "-object", f"memory-backend-memfd,id=memory,size={memory_mib}M,share=on",
-                 "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *(os.environ.get("QEMU_EXTRA", "").split()),
+                 "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
                  "-kernel", str(KERNEL / "vmlinuz"), "-initrd", f"/proc/self/fd/{initramfs}",
-                 "-append", "console=ttyS0 nokaslr tsc=reliable mitigations=off quiet panic=-1 random.trust_cpu=on",
+                 "-append", "console=ttyS0 tsc=reliable mitigations=off quiet panic=-1 random.trust_cpu=on",
                  "-chardev", f"socket,id=log,fd={theirs_log.fileno()}", "-serial", "chardev:log",
                  "-chardev", f"socket,id=files,fd={files.fileno()}",
                  "-device", "vhost-user-fs-pci,chardev=files,tag=host", "-device", "virtio-serial-pci"]

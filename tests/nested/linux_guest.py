@@ -1,9 +1,11 @@
 """Debian's unmodified cloud kernel as a guest: its three forms, and an initramfs that looks around."""
 import os
 import struct
+import subprocess
 import sys
+import threading
 
-from harness import ROOT, VMM, expect, run
+from harness import ROOT, TIME_SCALE, VMM, Result, expect
 
 sys.path.insert(0, str(ROOT / "scripts/nested"))
 from cpio import Archive, in_memory  # noqa: E402
@@ -13,8 +15,11 @@ BZIMAGE = KERNEL / "vmlinuz"
 PVH = KERNEL / "vmlinux"
 LINUX64 = KERNEL / "vmlinux-without-pvh"  # made here
 
-DEADLINE_S = 90
-QUIET = "console=ttyS0 quiet mitigations=off reboot=k panic=-1"
+DEADLINE_S = 20  # 100 under TCG
+QUIET = "console=ttyS0 quiet mitigations=off reboot=k panic=-1 pci=off"
+
+# What Linux says on a machine without PCI, pci=off or not.
+NO_PCI = "PCI: Fatal: No config space access function found"
 
 # Says what it sees and then ends the machine as the word after "--" tells.
 INIT = b"""#!/bin/busybox sh
@@ -42,15 +47,7 @@ case $1 in
         done
         ;;
     write)
-        seq 20000
-        poweroff -f
-        ;;
-    memory)
-        # Every free page but a reserve, written and read again.
-        free=$(awk '/MemAvailable/ { print int($2 / 1024) - 100 }' /proc/meminfo)
-        mount -t tmpfs -o size=100% tmpfs /mnt
-        yes shoal | head -c ${free}m > /mnt/file
-        echo "sum $free $(md5sum < /mnt/file)"
+        seq 3000
         poweroff -f
         ;;
 esac
@@ -58,14 +55,15 @@ esac
 
 
 class Boot:
-    """One run of the kernel to its end."""
+    """One run of the kernel to its end. `typed` is what the console gets once init is ready: what a
+    UART receives before its driver is there is lost."""
 
-    def __init__(self, kernel, end, *options, memory=256, words="", stdin=b"", deadline_s=DEADLINE_S):
+    def __init__(self, kernel, end, *options, memory=256, words="", typed=b""):
         initramfs = make_initramfs()
+        command = [VMM, "--kernel", kernel, "--initrd", f"/proc/self/fd/{initramfs}", "--memory", memory,
+                   "--cmdline", f"{QUIET} {words} -- {end}", *options]
         try:
-            self.result = run([VMM, "--kernel", kernel, "--initrd", f"/proc/self/fd/{initramfs}",
-                               "--memory", memory, "--cmdline", f"{QUIET} {words} -- {end}", *options],
-                              stdin=stdin, deadline_s=deadline_s, pass_fds=[initramfs])
+            self.result = run_console([str(word) for word in command], initramfs, typed)
         finally:
             os.close(initramfs)
         self.lines = self.result.out.decode(errors="replace").replace("\r", "").splitlines()
@@ -88,8 +86,25 @@ class Boot:
         expect(self.one("cpus") == str(cpus), str(self.result))
         seen = int(self.one("memory"))
         expect(0.70 * memory < seen / 1024 < memory, f"{seen} KiB of {memory} MiB: {self.result}")
-        expect(self.all("error") == [], f"the kernel complains: {self.all('error')}")
+        errors = [line for line in self.all("error") if NO_PCI not in line]
+        expect(errors == [], f"the kernel complains: {errors}")
         expect(self.one("clock") == "kvm-clock", self.one("clock"))
+
+
+def run_console(command, initramfs, typed):
+    with subprocess.Popen(command, pass_fds=[initramfs], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        limit = threading.Timer(DEADLINE_S * TIME_SCALE, process.kill)
+        limit.start()
+        try:
+            early = b""
+            while b"ready" not in early and (data := os.read(process.stdout.fileno(), 4096)):
+                early += data
+            late, errors = process.communicate(typed)
+        finally:
+            limit.cancel()
+            process.kill()
+    return Result(process.returncode, early + late, errors)
 
 
 def make_initramfs():

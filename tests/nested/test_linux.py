@@ -42,8 +42,8 @@ def _():
 
 @test("Linux's serial console works in both directions by interrupts")
 def _():
-    lines = [f"line {number} {'x' * (number % 60)}" for number in range(50)]
-    boot = Boot(PVH, "echo", words="", stdin="".join(line + "\n" for line in [*lines, "stop"]).encode())
+    lines = [f"line {number} {'x' * (1 + number % 60)}" for number in range(50)]
+    boot = Boot(PVH, "echo", typed="".join(line + "\n" for line in [*lines, "stop"]).encode())
     expect([line[1:-1] for line in boot.lines if line.startswith("<")] == lines, str(boot.result))
     interrupts = boot.one("serial-interrupts")
     expect("IO-APIC" in interrupts, interrupts)
@@ -54,5 +54,5 @@ def _():
 def _():
     boot = Boot(PVH, "write")
     numbers = [line for line in boot.lines if line.isdigit()]
-    expect(numbers == [str(number) for number in range(1, 20001)], f"{len(numbers)} lines came")
+    expect(numbers == [str(number) for number in range(1, 3001)], f"{len(numbers)} lines came")
     boot.expect_end(0)

@@ -5,8 +5,8 @@ import signal
 import subprocess
 import time
 
-from harness import (BUSYBOX, ENVIRONMENT, PROGRAMS, ROOT, SHOAL, TIME_SCALE, UNIKERNEL, Result, expect, run, shoal,
-                     temporary_folder, test)
+from harness import (BUSYBOX, ENVIRONMENT, PROGRAMS, ROOT, SHOAL, TIME_SCALE, UNIKERNEL, Result,
+                     expect, run, shoal, temporary_folder, test)
 
 SPIN = str(PROGRAMS / "spin")
 

@@ -1,0 +1,9 @@
+"""The unit tests that use KVM, on hardware KVM."""
+from harness import ROOT, expect, run, test
+
+
+@test("the unit tests of vmm pass")
+def _():
+    result = run([ROOT / "build/tests/unit", "--source-file=*tests/unit/vmm/*"])
+    expect(result.code == 0, str(result))
+    expect(b"0 failed" in result.out and b" 0 passed" not in result.out, str(result))
