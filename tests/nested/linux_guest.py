@@ -33,6 +33,7 @@ echo "cpus $(nproc)"
 echo "memory $(awk '/MemTotal/ { print $2 }' /proc/meminfo)"
 echo "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 echo "serial-interrupts $(grep ttyS0 /proc/interrupts | tr -s ' ')"
+echo "page-attributes $(dmesg | grep -c 'x86/PAT: Configuration')"
 dmesg -r | sed -n 's/^<[0-3]>/error /p'
 stty -echo
 echo "uptime $(cut -d' ' -f1 /proc/uptime)"
@@ -89,6 +90,7 @@ class Boot:
         expect(0.70 * memory < seen / 1024 < memory, f"{seen} KiB of {memory} MiB: {self.result}")
         errors = [line for line in self.all("error") if NO_PCI not in line]
         expect(errors == [], f"the kernel complains: {errors}")
+        expect(self.one("page-attributes") == "1", "the MTRRs are off, so the PAT is not used")
         expect(self.one("clock") == "kvm-clock", self.one("clock"))
 
 

@@ -28,7 +28,7 @@ def _():
 
 @test("Linux boots in 128 MiB")
 def _():
-    boot = Boot(PVH, "poweroff", memory=128)
+    boot = Boot(PVH, "poweroff", memory=128)  # 80 are enough
     boot.expect_machine(cpus=1, memory=128)
     boot.expect_end(0)
 
