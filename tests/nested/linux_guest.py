@@ -1,5 +1,6 @@
 """Debian's unmodified cloud kernel as a guest: its three forms, and an initramfs that looks around."""
 import os
+import pathlib
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from cpio import Archive, in_memory  # noqa: E402
 KERNEL = ROOT / "build/nested/kernel"
 BZIMAGE = KERNEL / "vmlinuz"
 PVH = KERNEL / "vmlinux"
-LINUX64 = KERNEL / "vmlinux-without-pvh"  # made here
+LINUX64 = pathlib.Path("/tmp/linux-without-pvh")  # made here
 
 DEADLINE_S = 20  # 100 under TCG
 QUIET = "console=ttyS0 quiet mitigations=off reboot=k panic=-1 pci=off"
