@@ -1,19 +1,14 @@
 """A Linux guest in shoal-vmm, driven from outside: through the API, and line by line on its serial console."""
-import http.client
-import json
 import os
 import pathlib
-import select
-import socket
-import subprocess
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/system"), str(ROOT / "scripts/nested")]
 
 import cpio
-from harness import BUSYBOX, VMM, Failure, shorten
+from api import ApiVmm
+from harness import BUSYBOX, Failure, shorten
 
 KERNEL = ROOT / "build/nested/kernel"
 PROGRAMS = ROOT / "build/tests/programs"
@@ -65,84 +60,11 @@ def initramfs(programs=()):
     return archive.bytes()
 
 
-class Api:
-    """Requests on the unix socket of a shoal-vmm."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def request(self, method, path, body=None):
-        """Status and body of the answer."""
-        connection = http.client.HTTPConnection("localhost")
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(30)
-        connection.sock.connect(self.path)
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body))
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def put(self, path, **body):
-        self._expect_done("PUT", path, body)
-
-    def patch(self, path, **body):
-        self._expect_done("PATCH", path, body)
-
-    def get(self, path):
-        status, answer = self.request("GET", path)
-        if status != 200:
-            raise Failure(f"GET {path}: {status} {answer!r}")
-        return json.loads(answer)
-
-    def _expect_done(self, method, path, body):
-        status, answer = self.request(method, path, body)
-        if status != 204:
-            raise Failure(f"{method} {path} {body}: {status} {answer!r}")
-
-
-class Guest:
-    """`with Guest(folder) as guest:` a shoal-vmm that waits for requests; configure, start(), run()."""
+class Guest(ApiVmm):
+    """`with Guest(folder) as guest:` a shoal-vmm that waits for requests; configure, boot(), run()."""
 
     def __init__(self, folder, command=lambda words: words):
-        self.folder = pathlib.Path(folder)
-        self.socket_path = self.folder / "api.socket"
-        self.process = subprocess.Popen(
-            command([VMM, "--api-sock", self.socket_path, "--log-path", self.folder / "log", "--level", "Info"]),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        os.set_blocking(self.process.stdout.fileno(), False)
-        self.api = Api(self.socket_path)
-        self.seen = b""  # of the console, not yet asked for
-        try:
-            self._wait_for_socket()
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            stream.close()
-
-    def _wait_for_socket(self):
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                self.api.request("GET", "/")
-                return
-            except (FileNotFoundError, ConnectionRefusedError):
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise Failure(f"no API: {self.process.stderr.read()!r}") from None
-                select.select([], [], [], 0.01)
+        super().__init__(folder, "--log-path", os.path.join(folder, "log"), "--level", "Info", command=command)
 
     def boot(self, kernel, words="", memory_mib=256, vcpus=1, initrd=True):
         """Configures the machine and starts it; what else it has was put before."""
@@ -152,28 +74,7 @@ class Guest:
         if initrd:
             source["initrd_path"] = str(self.folder / "initramfs")
         self.api.put("/boot-source", **source)
-        self.api.put("/actions", action_type="InstanceStart")
-
-    def wait_for(self, text, timeout_s=COMMAND_S):
-        """What the console says before `text`."""
-        deadline = time.monotonic() + timeout_s
-        while text not in self.seen:
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._read_more(left):
-                raise Failure(f"the console never said {text!r}: {shorten(self.seen)}; {self._why_over()}")
-        before, self.seen = self.seen.split(text, 1)
-        return before
-
-    def _read_more(self, timeout_s):
-        ready, _, _ = select.select([self.process.stdout], [], [], timeout_s)
-        data = self.process.stdout.read(65536) if ready else None
-        self.seen += data or b""
-        return bool(data) or not ready
-
-    def _why_over(self):
-        if self.process.poll() is None:
-            return "it still runs"
-        return f"exit code {self.process.returncode}, stderr {self.process.stderr.read()!r}"
+        self.start()
 
     def wait_ready(self):
         self.wait_for(b"READY", BOOT_S)
@@ -191,14 +92,3 @@ class Guest:
         if code is not None and ended != code:
             raise Failure(f"{line!r} ended with {ended}: {shorten(output)}")
         return output.decode(errors="replace").replace("\r", "")
-
-    def wait_end(self, timeout_s=COMMAND_S):
-        """The exit code of shoal-vmm, once the guest has ended."""
-        deadline = time.monotonic() + timeout_s
-        while self._read_more(max(0, deadline - time.monotonic())) and time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-        try:
-            return self.process.wait(max(1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise Failure(f"the guest did not end: {shorten(self.seen)}") from None

@@ -1,34 +1,13 @@
 """Bad input ends in one sentence that names the file and the number, and leaves nothing behind."""
 import os
-import struct
 
 from harness import (BUSYBOX, SHOAL, UNIKERNEL, VMM, expect, expect_refused, run, shoal, temporary_folder,
                      test, vmm)
-
-KERNEL_AT = 0x100000
-
+from tiny_kernel import KERNEL_AT, elf
 
 def expect_shoal_refused(result, code, *pieces):
     expect_refused(result, *pieces, program="shoal")
     expect(result.code == code, f"not exit code {code}: {result}")
-
-
-def elf(segments, elf_class=2, machine=62, entry=KERNEL_AT, with_note=True, contents=b"\xf4" * 256):
-    """An ELF kernel with a PVH note. Segments: (address, file size, memory size[, file offset])."""
-    count = len(segments) + with_note
-    note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", entry) if with_note else b""
-    note_at = 64 + 56 * count
-    data_at = note_at + len(note)
-    headers = b""
-    for segment in segments:
-        address, file_size, memory_size = segment[:3]
-        offset = segment[3] if len(segment) > 3 else data_at
-        headers += struct.pack("<IIQQQQQQ", 1, 7, offset, address, address, file_size, memory_size, 0)
-    if with_note:
-        headers += struct.pack("<IIQQQQQQ", 4, 4, note_at, 0, 0, len(note), len(note), 4)
-    header = struct.pack("<4sBBBB8xHHIQQQIHHHHHH", b"\x7fELF", elf_class, 1, 1, 0, 2, machine, 1, entry,
-                         64, 0, 0, 64, 56, count, 64, 0, 0)
-    return header + headers + note + contents
 
 
 def refuse_kernel(contents, *pieces, memory="16"):

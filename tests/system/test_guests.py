@@ -1,26 +1,15 @@
 """Guests of a few bytes that end in every way there is, and the unikernel booted by hand."""
 import gzip
 import os
-import struct
 
 from harness import BUSYBOX, PROGRAMS, expect, run, shoal, temporary_folder, test, vmm
-from test_bad_input import KERNEL_AT, elf
+from tiny_kernel import EXIT_0, KERNEL_AT, out_dword, write_kernel
 
 
 def boot(code, *options, **more):
     """Boots 32-bit code by PVH."""
     with temporary_folder() as folder:
-        path = os.path.join(folder, "kernel")
-        with open(path, "wb") as file:
-            file.write(elf([(KERNEL_AT, len(code), len(code))], contents=code))
-        return vmm("--kernel", path, *options, **more)
-
-
-def out_dword(port, value):
-    return b"\x66\xba" + struct.pack("<H", port) + b"\xb8" + struct.pack("<I", value) + b"\xef"
-
-
-EXIT_0 = out_dword(0x501, 0)
+        return vmm("--kernel", write_kernel(folder, code), *options, **more)
 
 
 @test("the exit device's code is the exit code, without a word")
