@@ -16,11 +16,6 @@ struct Description<vmm::BootSourceConfig> {
     };
 };
 
-// What a kernel is told when the user says nothing.
-inline constexpr std::string_view default_boot_args =
-    "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd "
-    "swiotlb=noforce";
-
 [[nodiscard]] ParsedRequest parse_put_boot_source(const Call& call);
 
 // Opens kernel and initrd. Throws Fault.

@@ -1,7 +1,11 @@
 // From configuration to devices, and from the API's calls to theirs.
 #include "vmm/machine/kvm_microvm.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <stdexcept>
 #include <utility>
 
@@ -51,6 +55,18 @@ std::optional<boot::RootDevice> root_device(const MicrovmConfig& config) {
     return boot::RootDevice{drive.partuuid, drive.is_read_only.value_or(false)
                                                 ? boot::RootAccess::read_only
                                                 : boot::RootAccess::read_write};
+}
+
+constexpr const char* backing_file_refusal = "Error manipulating the backing file: ";
+
+// What is missing is told in the words that clients of Firecracker look for. Whoever opens the file
+// finds everything else that may be wrong with it.
+void require_file(const std::string& path, const char* refusal) {
+    if (::access(path.c_str(), R_OK) < 0) {
+        const int error = errno;
+        throw std::runtime_error(refusal + std::string{std::strerror(error)} + " (os error " +
+                                 std::to_string(error) + ") " + path);
+    }
 }
 
 // The balloon's refusals as sentences.
@@ -110,9 +126,13 @@ Ending KvmMicrovm::finish() {
 }
 
 void KvmMicrovm::set_boot_source(const BootSourceConfig& config) {
+    require_file(config.kernel_image_path, "The kernel file cannot be opened: ");
     boot::ImageFile kernel{"kernel", config.kernel_image_path};
     std::optional<boot::ImageFile> initrd;
     if (config.initrd_path) {
+        require_file(*config.initrd_path,
+                     "The initrd file cannot be opened due to invalid path or invalid "
+                     "permissions. ");
         initrd.emplace("initrd", *config.initrd_path);
     }
     kernel_ = std::move(kernel);
@@ -124,21 +144,34 @@ void KvmMicrovm::set_drive(const DriveConfig& config) {
         drives_.erase(config.drive_id);
         return;  // start() connects: the other side wants the guest's memory
     }
+    require_file(*config.path_on_host, backing_file_refusal);
     drives_[config.drive_id] =
         std::make_unique<virtio::Block>(block_config(config), loop_.reactor());
 }
 
 void KvmMicrovm::set_network_interface(const NetworkInterfaceConfig& config) {
-    auto& interface = network_interfaces_[config.iface_id];
-    interface.reset();  // the TAP may be the one that it had
-    interface = std::make_unique<virtio::Net>(
-        net_config(config), backend::Tap::open(config.host_dev_name), loop_.reactor());
+    const auto before = network_interfaces_.find(config.iface_id);
+    if (before != network_interfaces_.end() &&
+        before->second.host_dev_name == config.host_dev_name) {
+        network_interfaces_.erase(before);  // a TAP is opened once
+    }
+    try {
+        auto net = std::make_unique<virtio::Net>(
+            net_config(config), backend::Tap::open(config.host_dev_name), loop_.reactor());
+        network_interfaces_[config.iface_id] = {config.host_dev_name, std::move(net)};
+    } catch (const std::exception& error) {
+        throw std::runtime_error("Could not create the network device: Open tap device failed: " +
+                                 std::string{error.what()});
+    }
 }
 
 void KvmMicrovm::set_vsock(const VsockConfig& config) {
-    vsock_.reset();  // the path may be the one that it had
+    if (config.uds_path == vsock_path_) {
+        vsock_.reset();  // a path is listened at once
+    }
     vsock_ = std::make_unique<virtio::Vsock>(virtio::VsockConfig{config.guest_cid, config.uds_path},
                                              loop_.reactor());
+    vsock_path_ = config.uds_path;
 }
 
 void KvmMicrovm::set_serial(const SerialConfig& config) {
@@ -180,6 +213,15 @@ virtio::Device& KvmMicrovm::drive_of(const DriveConfig& config) {
     return *drive;
 }
 
+virtio::Net& KvmMicrovm::network_interface_of(const std::string& id) {
+    const auto found = network_interfaces_.find(id);
+    if (found == network_interfaces_.end()) {
+        throw std::runtime_error("the network interface " + id +
+                                 " has no TAP since it could not be replaced");
+    }
+    return *found->second.net;
+}
+
 // In the order in which Firecracker's guests find them.
 std::vector<DeviceToAttach> KvmMicrovm::devices_of(const MicrovmConfig& config) {
     std::vector<DeviceToAttach> devices;
@@ -192,7 +234,7 @@ std::vector<DeviceToAttach> KvmMicrovm::devices_of(const MicrovmConfig& config) 
         devices.push_back({&drive_of(drive)});
     }
     for (const NetworkInterfaceConfig& interface : config.network_interfaces) {
-        devices.push_back({network_interfaces_.at(interface.iface_id).get()});
+        devices.push_back({&network_interface_of(interface.iface_id)});
     }
     if (vsock_) {
         devices.push_back({vsock_.get()});
@@ -240,6 +282,7 @@ void KvmMicrovm::update_drive(const DriveUpdate& update) {
     }
     virtio::Block& drive = *drives_.at(update.drive_id);
     if (update.path_on_host) {
+        require_file(*update.path_on_host, backing_file_refusal);
         drive.update_disk(*update.path_on_host);
     }
     if (update.rate_limiter) {
@@ -248,9 +291,9 @@ void KvmMicrovm::update_drive(const DriveUpdate& update) {
 }
 
 void KvmMicrovm::update_network_interface(const NetworkInterfaceUpdate& update) {
-    network_interfaces_.at(update.iface_id)
-        ->update_rate_limiters(update.rx_rate_limiter.value_or(backend::RateLimiterConfig{}),
-                               update.tx_rate_limiter.value_or(backend::RateLimiterConfig{}));
+    network_interface_of(update.iface_id)
+        .update_rate_limiters(update.rx_rate_limiter.value_or(backend::RateLimiterConfig{}),
+                              update.tx_rate_limiter.value_or(backend::RateLimiterConfig{}));
 }
 
 void KvmMicrovm::set_balloon_target(std::uint32_t amount_mib) {
@@ -308,7 +351,7 @@ void KvmMicrovm::report_metrics(MetricGroups& groups) const {
         drive->metrics().report(groups.group("block", id));
     }
     for (const auto& [id, interface] : network_interfaces_) {
-        interface->metrics().report(groups.group("net", id));
+        interface.net->metrics().report(groups.group("net", id));
     }
     if (vsock_) {
         vsock_->report(groups.group("vsock", ""));

@@ -54,8 +54,14 @@ public:
     void report_metrics(MetricGroups& groups) const override;
 
 private:
+    struct NetworkInterface {
+        std::string host_dev_name;
+        std::unique_ptr<virtio::Net> net;
+    };
+
     [[nodiscard]] MachineConfig machine_config(const MicrovmConfig& config) const;
     [[nodiscard]] virtio::Device& drive_of(const DriveConfig& config);
+    [[nodiscard]] virtio::Net& network_interface_of(const std::string& id);
     [[nodiscard]] std::vector<DeviceToAttach> devices_of(const MicrovmConfig& config);
     void end(Ending ending) noexcept;
 
@@ -68,8 +74,9 @@ private:
     std::optional<boot::ImageFile> kernel_;
     std::optional<boot::ImageFile> initrd_;
     std::map<std::string, std::unique_ptr<virtio::Block>> drives_;
-    std::map<std::string, std::unique_ptr<virtio::Net>> network_interfaces_;
+    std::map<std::string, NetworkInterface> network_interfaces_;
     std::unique_ptr<virtio::Vsock> vsock_;
+    std::string vsock_path_;
     host::UniqueFd serial_output_;
     SerialConfig serial_;
     // Made by start(), which knows the guest's memory.
