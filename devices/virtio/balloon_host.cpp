@@ -59,6 +59,9 @@ Balloon::Result Balloon::start_hinting(AcknowledgeOnStop acknowledge) noexcept {
     if ((features_ & balloon::feature_free_page_hint) == 0) {
         return std::unexpected(BalloonError::hinting_disabled);
     }
+    if (transport_ == nullptr) {
+        return std::unexpected(BalloonError::not_active);
+    }
     hinting_.start(acknowledge);
     change_config();
     return {};
@@ -68,6 +71,9 @@ Balloon::Result Balloon::stop_hinting() noexcept {
     const std::scoped_lock lock{mutex()};
     if ((features_ & balloon::feature_free_page_hint) == 0) {
         return std::unexpected(BalloonError::hinting_disabled);
+    }
+    if (transport_ == nullptr) {
+        return std::unexpected(BalloonError::not_active);
     }
     hinting_.stop();
     change_config();

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -247,13 +248,25 @@ std::vector<DeviceToAttach> KvmMicrovm::devices_of(const MicrovmConfig& config) 
     return devices;
 }
 
+void KvmMicrovm::allocate_memory(std::uint64_t size_mib) {
+    try {
+        if (size_mib > std::numeric_limits<std::uint64_t>::max() >> 20) {
+            throw std::overflow_error("no host has so much");
+        }
+        memory_.emplace(size_mib << 20);
+    } catch (const std::exception& error) {
+        throw std::runtime_error("Invalid Memory Configuration: " + std::to_string(size_mib) +
+                                 " MiB: " + error.what());
+    }
+}
+
 void KvmMicrovm::start(const MicrovmConfig& config) {
     // After a try that failed nothing may refer to its memory.
     machine_.reset();
     balloon_.reset();
     entropy_.reset();
     vhost_user_drives_.clear();
-    memory_.emplace(config.machine.mem_size_mib << 20);
+    allocate_memory(config.machine.mem_size_mib);
     const std::vector<DeviceToAttach> devices = devices_of(config);
     machine_ = std::make_unique<Machine>(kvm_, loop_, *memory_, machine_config(config), devices);
     machine_->start();

@@ -63,6 +63,7 @@ private:
     [[nodiscard]] virtio::Device& drive_of(const DriveConfig& config);
     [[nodiscard]] virtio::Net& network_interface_of(const std::string& id);
     [[nodiscard]] std::vector<DeviceToAttach> devices_of(const MicrovmConfig& config);
+    void allocate_memory(std::uint64_t size_mib);
     void end(Ending ending) noexcept;
 
     const kvm::Kvm kvm_;

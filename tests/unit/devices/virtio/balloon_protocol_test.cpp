@@ -224,6 +224,16 @@ TEST_CASE("hinting is refused where it is not configured") {
     CHECK(f.device.hinting_status().error() == BalloonError::hinting_disabled);
 }
 
+TEST_CASE("hinting is refused while there is no driver") {
+    Fixture f{with_statistics()};
+    BalloonConfig config;
+    config.free_page_hinting = true;
+    Balloon device{f.memory, f.reactor, config};
+    CHECK(device.start_hinting(AcknowledgeOnStop::yes).error() == BalloonError::not_active);
+    CHECK(device.stop_hinting().error() == BalloonError::not_active);
+    CHECK(device.hinting_status()->host_cmd == 0);
+}
+
 TEST_CASE("the number of a hinting run is never a command") {
     BalloonHinting hinting;
     hinting.restore({{0, std::nullopt}, 0xFFFF'FFFF, AcknowledgeOnStop::no});
