@@ -23,12 +23,13 @@ constexpr std::chrono::seconds metrics_period{60};  // Firecracker's
 
 std::string read_config_file(const std::string& path) {
     std::ifstream file{path, std::ios::binary};
-    std::string text{std::istreambuf_iterator<char>{file}, {}};
-    if (!file.good()) {
+    try {
+        file.exceptions(std::ios::failbit | std::ios::badbit);
+        return {std::istreambuf_iterator<char>{file}, {}};
+    } catch (const std::ios_base::failure&) {  // missing, unreadable, or a directory
         throw OptionsError{ExitCode::bad_configuration,
                            "Unable to open or read from the configuration file " + path};
     }
-    return text;
 }
 
 // The process in this mode. Members are in the order in which they need each other.
