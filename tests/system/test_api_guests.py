@@ -1,0 +1,121 @@
+"""The API with a guest that answers: the unikernel, and a disk that another process serves."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from api import ApiVmm
+from harness import BUSYBOX, ROOT, TIME_SCALE, UNIKERNEL, expect, temporary_folder, test
+from tiny_kernel import IDLE, write_kernel
+
+sys.path.append(str(ROOT / "scripts/nested"))
+
+import cpio
+
+# In double quotes on the kernel's command line.
+SCRIPT = "echo ready; while read line; do echo got $line; [ $line = stop ] && exit 5; done"
+
+
+def write_shell(folder):
+    """An initramfs with a shell; the path."""
+    archive = cpio.Archive()
+    archive.folder("bin")
+    archive.copy("bin/sh", BUSYBOX)
+    path = os.path.join(folder, "initramfs")
+    with open(path, "wb") as file:
+        file.write(archive.bytes())
+    return path
+
+
+def boot_source(folder):
+    return {"kernel_image_path": UNIKERNEL, "initrd_path": write_shell(folder),
+            "boot_args": f'console=ttyS0 quiet panic=1 rdinit=/bin/sh -- -c "{SCRIPT}"'}
+
+
+def talk(vmm, word):
+    vmm.process.stdin.write(word.encode() + b"\n")
+    vmm.process.stdin.flush()
+
+
+@test("API: the unikernel talks on its serial console, is paused, and ends with its program's code")
+def _():
+    with temporary_folder() as folder, ApiVmm(folder, "--log-path", "/dev/null") as vmm:
+        vmm.api.put("/boot-source", **boot_source(folder))
+        vmm.start()
+        vmm.wait_for(b"ready\n")
+        talk(vmm, "one")
+        vmm.wait_for(b"got one\n")
+        vmm.api.patch("/vm", state="Paused")
+        talk(vmm, "two")
+        expect(not vmm.read_more(0.2), f"it answered while it was paused: {vmm.seen!r}")
+        vmm.api.patch("/vm", state="Resumed")
+        vmm.wait_for(b"got two\n")
+        talk(vmm, "stop")
+        expect(vmm.wait_end() == 5 and vmm.seen == b"got stop\n", f"the end: {vmm.seen!r}")
+
+
+@test("configuration file: the unikernel talks on its serial console, with --no-api")
+def _():
+    default_socket = "/run/firecracker.socket"
+    was_there = os.path.exists(default_socket)
+    with temporary_folder() as folder:
+        path = os.path.join(folder, "config.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"boot-source": boot_source(folder), "drives": []}, file)
+        with ApiVmm(folder, "--no-api", "--config-file", path, "--log-path", "/dev/null") as vmm:
+            vmm.wait_for(b"ready\n")
+            talk(vmm, "stop")
+            expect(vmm.wait_end() == 5 and vmm.seen == b"got stop\n", f"the end: {vmm.seen!r}")
+            expect(os.path.exists(default_socket) == was_there, "a socket was made")
+
+
+def serve_disk(folder, path):
+    """qemu-storage-daemon, with a disk of 1 MiB for vhost-user."""
+    disk = os.path.join(folder, "served")
+    with open(disk, "wb") as file:
+        file.truncate(1 << 20)
+    server = subprocess.Popen(
+        ["qemu-storage-daemon", "--blockdev", f"driver=file,node-name=disk,filename={disk}", "--export",
+         f"type=vhost-user-blk,id=export,addr.type=unix,addr.path={path},node-name=disk,writable=on"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10 * TIME_SCALE
+    while not os.path.exists(path):
+        if server.poll() is not None or time.monotonic() > deadline:
+            server.kill()
+            server.wait()
+            expect(False, "qemu-storage-daemon does not serve")
+        time.sleep(0.005)
+    return server
+
+
+@test("API: a disk that another process serves: its configuration is read again, and the server may die")
+def _():
+    if shutil.which("qemu-storage-daemon") is None:
+        expect(os.environ.get("CI") != "true", "qemu-storage-daemon is not installed")
+        return
+    with temporary_folder() as folder, ApiVmm(folder, "--log-path", "/dev/null") as vmm:
+        api = vmm.api
+        socket_path = os.path.join(folder, "disk.socket")
+        with serve_disk(folder, socket_path) as server:
+            try:
+                api.put("/drives/served", drive_id="served", is_root_device=False, socket=socket_path)
+                api.put("/boot-source", kernel_image_path=write_kernel(folder, IDLE))
+                vmm.start()
+                drive = api.get("/vm/config")["drives"][0]
+                expect(drive == {"drive_id": "served", "partuuid": None, "is_root_device": False,
+                                 "cache_type": "Unsafe", "is_read_only": None, "path_on_host": None,
+                                 "rate_limiter": None, "io_engine": None, "socket": socket_path}, str(drive))
+                for wrong in ({"path_on_host": "/dev/null"}, {"rate_limiter": {}}):
+                    api.expect_fault_with(["Running method expected different backend."], "PATCH", "/drives/served",
+                                          {"drive_id": "served", **wrong})
+                api.patch("/drives/served", drive_id="served")
+                expect(b"shoal_vhost_user_block_" in api.request("GET", "/metrics")[1], "its metrics")
+            finally:
+                server.kill()
+        api.fault("PATCH", "/drives/served", {"drive_id": "served"})
+        expect(api.get("/")["state"] == "Running", "it runs on without the server")
+        vmm.process.send_signal(signal.SIGTERM)
+        expect(vmm.wait_end() == 143, "the end")
