@@ -1,7 +1,11 @@
 // shoal-vmm: runs one microVM.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "devices/host/log.h"
+#include "devices/host/os_error.h"
 #include "vmm/api_mode.h"
 #include "vmm/direct_mode.h"
 #include "vmm/options.h"
@@ -9,6 +13,16 @@
 namespace {
 
 using namespace shoal;
+
+// The number of a standard stream that is closed would go to the next file that is opened, a disk
+// say, and the guest's output with it.
+void fill_standard_streams() {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+        if (::fcntl(fd, F_GETFD) < 0) {
+            host::check_os(::open("/dev/null", O_RDWR), "opening /dev/null");  // gets this number
+        }
+    }
+}
 
 int run(const vmm::Options& options, std::uint64_t now_us) {
     if (const auto* direct = std::get_if<vmm::DirectOptions>(&options)) {
@@ -32,6 +46,7 @@ int fail(const std::exception& error, vmm::ExitCode code) {
 int main(int argc, char** argv) {
     const std::uint64_t now_us = vmm::monotonic_us();
     try {
+        fill_standard_streams();
         return run(vmm::parse_options({argv, static_cast<std::size_t>(argc)}), now_us);
     } catch (const vmm::OptionsError& error) {
         return fail(error, error.code);

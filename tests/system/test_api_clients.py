@@ -170,3 +170,58 @@ def _():
         print(f"        calls took {took[500]:.2f} ms (median), {took[990]:.2f} ms (99 %), {took[-1]:.2f} ms (slowest)")
         # The client is Python, and others use the CPUs: the bound on the slowest only finds what hangs.
         expect(took[500] < 10 * TIME_SCALE and took[-1] < 1000 * TIME_SCALE, f"{took[500]} ms, {took[-1]} ms")
+
+
+def open_files(vmm):
+    return len(os.listdir(f"/proc/{vmm.process.pid}/fd"))
+
+
+def resident_kib(vmm):
+    with open(f"/proc/{vmm.process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * 4
+
+
+def expect_no_growth(vmm, work):
+    """What `work` does again and again costs no descriptors and no memory."""
+    for _ in range(5):
+        work()
+    files, resident = open_files(vmm), resident_kib(vmm)
+    for _ in range(100):
+        work()
+    # A connection may still be about to be closed.
+    expect(open_files(vmm) <= files + 2, f"{files} files became {open_files(vmm)}")
+    expect(resident_kib(vmm) < resident + 1024, f"{resident} KiB became {resident_kib(vmm)}")
+
+
+@test("API: devices that are replaced, refused and updated, and starts that fail, leave nothing open")
+def _():
+    with temporary_folder() as folder, ApiVmm(folder, "--log-path", "/dev/null") as vmm:
+        api = vmm.api
+        disk, text = os.path.join(folder, "disk"), os.path.join(folder, "text")
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        with open(text, "wb") as file:
+            file.write(b"text " * 1000)
+
+        def configure_and_fail():
+            api.put("/drives/d", drive_id="d", is_root_device=False, path_on_host=disk, io_engine="Async")
+            api.fault("PUT", "/drives/d", {"drive_id": "d", "is_root_device": False, "path_on_host": folder})
+            api.put("/vsock", guest_cid=3, uds_path=os.path.join(folder, "vsock"))
+            api.put("/entropy", rate_limiter={"ops": {"size": 5, "refill_time": 100}})
+            api.put("/balloon", amount_mib=0, deflate_on_oom=False, stats_polling_interval_s=1)
+            api.put("/serial", serial_out_path=os.path.join(folder, "serial"))
+            api.put("/logger", log_path="/dev/null")
+            api.put("/boot-source", kernel_image_path=text, initrd_path=disk)
+            api.fault("PUT", "/actions", {"action_type": "InstanceStart"})
+
+        def update():
+            api.patch("/drives/d", drive_id="d", path_on_host=disk, rate_limiter={"ops": {"size": 5, "refill_time": 9}})
+            api.fault("PATCH", "/drives/d", {"drive_id": "d", "path_on_host": folder})
+            api.patch("/balloon/statistics", stats_polling_interval_s=2)
+            api.patch("/vm", state="Paused")
+            api.patch("/vm", state="Resumed")
+
+        expect_no_growth(vmm, configure_and_fail)
+        api.put("/boot-source", kernel_image_path=write_kernel(folder, IDLE))
+        vmm.start()
+        expect_no_growth(vmm, update)

@@ -2,9 +2,11 @@
 import json
 import os
 import signal
+import subprocess
+import time
 
-from api import ApiVmm
-from harness import VMM, expect, run, temporary_folder, test
+from api import Api, ApiVmm
+from harness import TIME_SCALE, VMM, expect, run, temporary_folder, test
 from netns import Network
 from tiny_kernel import EXIT_0, IDLE, out_dword, write_kernel
 
@@ -170,3 +172,37 @@ def _():
         expect(vmm.api.request("PUT", "/logger", body + " " * (100 - len(body)))[0] == 204, "100 bytes")
         status, answer = vmm.api.request("PUT", "/logger", body + " " * (101 - len(body)))
         expect(status == 400 and b"size 101 is larger than the limit of 100" in answer, f"101 bytes: {answer!r}")
+
+
+@test("command line: the start times of whoever started it are in the metrics")
+def _():
+    with temporary_folder() as folder:
+        before = [str(int(time.monotonic() * 1e6) - 5_000_000), "0", "7000000"]
+        names = ("--start-time-us", "--start-time-cpu-us", "--parent-cpu-time-us")
+        with ApiVmm(folder, *(word for pair in zip(names, before) for word in pair)) as vmm:
+            text = vmm.api.request("GET", "/metrics")[1].decode()
+            values = [int(line.split()[-1]) for line in text.splitlines() if line.startswith("shoal_api_server_process")]
+            expect(len(values) == 2 and 7_000_000 < values[0] < 60_000_000, str(values))
+            expect(5_000_000 < values[1] < 120_000_000, str(values))
+
+
+@test("command line: standard streams that are closed are not taken by other files")
+def _():
+    with temporary_folder() as folder:
+        sock = os.path.join(folder, "socket")
+        script = 'exec "$0" "$@" <&- >&- 2>&-'
+        process = subprocess.Popen(["sh", "-c", script, VMM, "--api-sock", sock, "--log-path", "/dev/zero"])
+        try:
+            deadline = time.monotonic() + 10 * TIME_SCALE
+            while True:
+                try:
+                    Api(sock).get("/")
+                    break
+                except (FileNotFoundError, ConnectionRefusedError):
+                    expect(time.monotonic() < deadline, "no API")
+                    time.sleep(0.005)
+            found = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)]
+            expect(found == ["/dev/null"] * 3, str(found))
+        finally:
+            process.kill()
+            process.wait()
