@@ -109,14 +109,14 @@ def _():
                               {"drive_id": "d", "is_root_device": False})
         expect(api.get("/vm/config")["drives"] == [], "no drive was kept")
 
-        for path, pieces in ((kernel, ["in use", kernel]), (folder + "/" + "x" * 200, ["107"]),
+        for path, pieces in ((kernel, ["in use (os error 98)", kernel]), (folder + "/" + "x" * 200, ["107"]),
                              ("/no/folder/socket", ["No such file", "/no/folder/socket"])):
             api.expect_fault_with(["Vsock config error: ", *pieces], "PUT", "/vsock",
                                   {"guest_cid": 3, "uds_path": path})
         expect(os.path.getsize(kernel) > 0, "a file that is in the way is left alone")
         for path in ("/no/folder/file", folder):
             api.expect_fault_with(["Serial config error: ", path], "PUT", "/serial", {"serial_out_path": path})
-            api.expect_fault_with(["Logger error: ", path], "PUT", "/logger", {"log_path": path})
+            api.expect_fault_with(["Logger error: ", path, "(os error "], "PUT", "/logger", {"log_path": path})
             api.expect_fault_with(["Metrics error: ", path], "PUT", "/metrics", {"metrics_path": path})
         metrics = os.path.join(folder, "metrics")
         api.put("/metrics", metrics_path=metrics)

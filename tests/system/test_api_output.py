@@ -47,11 +47,13 @@ def _():
                 vmm.api.fault("PUT", "/nothing", {})
                 found = places(read_lines(path))
                 expect(all(re.fullmatch(place, found_place) for found_place in found), str(found))
-                expect(any("Received Error. Status code: 400. Message: {" in line for line in read_lines(path)), "errors")
+                expect(any('The API server received a Put request on "/nothing" with body' in line
+                           for line in read_lines(path)), "requests")
+                expect(any("Received Error. Status code: 400 Bad Request. Message: Invalid request method" in line for line in read_lines(path)), "errors")
             os.unlink(path)
         with ApiVmm(folder) as vmm:
             vmm.wait_for(b"Running Firecracker v")
-            vmm.wait_for(b'The API server received a GET request on "/".\n')
+            vmm.wait_for(b'The API server received a Get request on "/".\n')
 
 
 @test("log: levels, modules, and another target at run time")

@@ -1,6 +1,8 @@
 // From a request to an endpoint, and what is said when there is none.
 #include "vmm/api/api.h"
 
+#include <algorithm>
+
 #include "devices/host/log.h"
 #include "vmm/api/endpoints.h"
 #include "vmm/api/utf8.h"
@@ -64,27 +66,35 @@ void check_body(const Request& request, const Endpoint* endpoint) {
     }
 }
 
+// "Put": the log says methods so.
+std::string in_log(Method method) {
+    std::string name{name_of(method)};
+    std::transform(name.begin() + 1, name.end(), name.begin() + 1,
+                   [](char byte) { return static_cast<char>(byte | 0x20); });
+    return name;
+}
+
 void log_request(const Request& request) {
     if (!host::log_enabled(host::LogLevel::info)) {
         return;
     }
-    std::string line = "The API server received a " + std::string{name_of(request.method)} +
-                       " request on \"" + request.path + "\"";
+    std::string line = "The API server received a " + in_log(request.method) + " request on \"" +
+                       request.path + "\"";
     if (request.body && !request.path.starts_with("/mmds")) {
         line += " with body \"" + to_utf8(*request.body) + "\"";
     }
     host::log(host::LogLevel::info, line + ".");
 }
 
-void log_response(const Response& response) {
-    if (response.status < Status::bad_request) {
-        host::log(host::LogLevel::info, "The request was executed successfully. Status code: " +
-                                            std::to_string(static_cast<unsigned>(response.status)) +
-                                            ".");
-    } else {
-        host::log(host::LogLevel::error,
-                  "Received Error. Status code: 400. Message: " + response.body);
-    }
+void log_success(Status status) {
+    host::log(host::LogLevel::info, "The request was executed successfully. Status code: " +
+                                        std::to_string(static_cast<unsigned>(status)) + ".");
+}
+
+Response refuse(const std::string& fault) {
+    host::log(host::LogLevel::error,
+              "Received Error. Status code: 400 Bad Request. Message: " + fault);
+    return make_fault(fault);
 }
 
 }  // namespace
@@ -108,8 +118,9 @@ Response Api::dispatch(const Request& request) {
         deprecation = parsed.deprecation;
         check_state(match.endpoint->allowed, context_.microvm.state());
         response = parsed.action(context_);
+        log_success(response.status);
     } catch (const std::exception& error) {
-        response = make_fault(to_utf8(error.what()));
+        response = refuse(to_utf8(error.what()));
     }
     response.deprecation = deprecation;
     counters_.count(request.method, match.endpoint != nullptr ? match.endpoint->metric : "invalid",
@@ -119,9 +130,7 @@ Response Api::dispatch(const Request& request) {
 
 Response Api::handle(const Request& request) {
     log_request(request);
-    Response response = dispatch(request);
-    log_response(response);
-    return response;
+    return dispatch(request);
 }
 
 }  // namespace shoal::api
