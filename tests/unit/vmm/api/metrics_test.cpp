@@ -59,7 +59,7 @@ TEST_CASE("metrics are flushed as lines of JSON that hold the difference to the 
 TEST_CASE("a path that cannot be opened is refused with its name") {
     ApiRig api;
     CHECK(fault_of(api.put("/metrics", R"({"metrics_path":"/no/such/folder"})")) ==
-          "Metrics error: /no/such/folder: No such file or directory");
+          "Metrics error: /no/such/folder: No such file or directory (os error 2)");
     CHECK_FALSE(api.metrics.is_open());
 }
 
