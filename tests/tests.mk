@@ -82,12 +82,18 @@ fuzz: $(fuzz_targets)
 
 # ---- measurements -------------------------------------------------------------------------------
 
-bench_programs := $(patsubst tests/bench/%.c,build/bench/programs/%,$(wildcard tests/bench/*.c))
+bench_programs := $(patsubst tests/bench/%.c,build/bench/programs/%,$(wildcard tests/bench/*.c)) \
+	$(patsubst tests/bench/guest/%.c,build/bench/guest/%,$(wildcard tests/bench/guest/*.c))
 
 build/bench/programs/%: tests/bench/%.c | setup
 	@mkdir -p $(@D)
 	@echo "  CC    $@"
 	@gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
+
+build/bench/guest/%: tests/bench/guest/%.c | setup
+	@mkdir -p $(@D)
+	@echo "  CC    $@"
+	@gcc -static -O2 -Wall -Wextra -Werror -o $@ $< -luring
 
 bench: all $(bench_programs) $(test_programs)
 	@tests/bench/run
