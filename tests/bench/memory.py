@@ -1,0 +1,84 @@
+"""Private memory of shoal-vmm, guest excluded: as `shoal run` starts it, and with devices."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from figures import ROOT, Target
+from processes import BUSYBOX, RUNS, SHOAL, SHOAL_RAM, UNIKERNEL, VMM, private_kib, save_initramfs, say
+
+sys.path.insert(0, str(ROOT / "tests/system"))
+from netns import Network, why_no_network  # noqa: E402
+
+TITLE = "Private memory of a VMM process"
+CONDITIONS = "local, guest memory excluded, the unikernel as guest; `busy` has Linux as guest"
+
+SPIN = str(ROOT / "build/tests/programs/spin")
+BARE = "shoal run"
+EQUIPPED = "disk, NIC, vsock, balloon"
+
+
+def is_shoal_ram(line):
+    return SHOAL_RAM in line
+
+
+def measure_bare(samples):
+    with subprocess.Popen([SHOAL, "run", BUSYBOX, "sh", "-c", "echo; read line"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        samples.add(BARE, private_kib(process.pid, is_shoal_ram), "KiB")
+        process.stdin.close()
+
+
+def write_config(folder, tap, initramfs):
+    image = folder / "disk"
+    with open(image, "wb") as file:
+        os.truncate(file.fileno(), 64 << 20)
+    config = {
+        "boot-source": {"kernel_image_path": UNIKERNEL, "initrd_path": initramfs,
+                        "boot_args": f"console=ttyS0 quiet rdinit={SPIN}"},
+        "machine-config": {"vcpu_count": 1, "mem_size_mib": 128},
+        "drives": [{"drive_id": "disk", "is_root_device": False, "path_on_host": str(image), "io_engine": "Async"}],
+        "network-interfaces": [{"iface_id": "net", "host_dev_name": tap.name, "guest_mac": tap.guest_mac}],
+        "vsock": {"guest_cid": 3, "uds_path": str(folder / "vsock")},
+        "balloon": {"amount_mib": 0, "deflate_on_oom": True, "stats_polling_interval_s": 1},
+    }
+    path = folder / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return path
+
+
+def measure_equipped(samples, network, initramfs):
+    with tempfile.TemporaryDirectory(prefix="shoal-bench-") as name:
+        folder = pathlib.Path(name)
+        config = write_config(folder, network.taps[0], initramfs)
+        words = [VMM, "--api-sock", str(folder / "api.socket"), "--config-file", str(config)]
+        with network.popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+            try:
+                while (line := process.stdout.readline()) and b"spinning" not in line:
+                    pass
+                samples.add(EQUIPPED, private_kib(process.pid, is_shoal_ram), "KiB")
+            finally:
+                process.kill()
+
+
+def measure(samples):
+    for _ in range(RUNS):
+        measure_bare(samples)
+    if reason := why_no_network():
+        say(f"the memory with devices is not measured: {reason}")
+        return
+    initramfs = save_initramfs(SPIN)
+    with Network() as network:
+        for _ in range(RUNS):
+            measure_equipped(samples, network, initramfs)
+
+
+def targets(samples):
+    rows = [Target("private memory under shoal run, in MiB", samples.median(BARE) / 1024, "<=", 2, samples.runs(BARE))]
+    if EQUIPPED in samples.values:
+        rows.append(Target("private memory with disk, NIC, vsock and balloon, in MiB",
+                           samples.median(EQUIPPED) / 1024, "<=", 3, samples.runs(EQUIPPED)))
+    return rows
