@@ -36,7 +36,7 @@ def commands(folder, kernel):
     config = folder / "boot.json"
     config.write_text(json.dumps({
         "boot-source": {"kernel_image_path": kernel, "initrd_path": str(initramfs), "boot_args": WORDS},
-        "machine-config": {"vcpu_count": 1, "mem_size_mib": MEMORY_MIB}}), encoding="utf-8")
+        "drives": [], "machine-config": {"vcpu_count": 1, "mem_size_mib": MEMORY_MIB}}), encoding="utf-8")
     return {"shoal": [VMM, "--no-api", "--config-file", str(config)],
             "qemu": [*MICROVM, "-kernel", kernel, "-initrd", str(initramfs), "-append", WORDS]}
 
