@@ -7,8 +7,10 @@ FUZZ_SECONDS ?= 60
 unit_variants := build/tests/unit build/asan-ubsan/tests/unit build/tsan/tests/unit
 
 .PHONY: test test-unit test-system test-nested fuzz bench unit-sanitized
-build/asan-ubsan/tests/unit: force
-	@+$(MAKE) --no-print-directory SANITIZE=address,undefined $@
+# One make for both, which share most objects.
+sanitized := build/asan-ubsan/tests/unit build/asan-ubsan/shoal-vmm
+$(sanitized) &: force
+	@+$(MAKE) --no-print-directory SANITIZE=address,undefined $(sanitized)
 build/tsan/tests/unit: force
 	@+$(MAKE) --no-print-directory SANITIZE=thread $@
 
@@ -33,6 +35,35 @@ build/tests/programs/%: tests/system/programs/%.cpp | setup
 	@mkdir -p $(@D)
 	@echo "  CXX   $@"
 	@$(CXX) -static -std=c++23 -O2 -Wall -Wextra -Werror -o $@ $<
+
+# ---- guests for the system tests: without an operating system, loaded by PVH ---------------------
+
+# Ring 0 may be emulated (see vcpu_thread.cpp): no vector registers, and small rather than fast.
+TEST_GUEST_CXXFLAGS := -std=c++23 -Os -g1 $(WARNINGS) -I. -ffreestanding -fno-exceptions -fno-rtti \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone \
+	-fno-pic -mgeneral-regs-only -fno-tree-loop-distribute-patterns
+TEST_GUEST_LDFLAGS := -nostdlib -static -no-pie \
+	-Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments
+hostile_objects := $(patsubst %,build/tests/obj/%.o,$(wildcard tests/system/guests/hostile/*.cpp \
+	tests/system/guests/hostile/*.S))
+test_guests := build/tests/guests/hostile.elf
+
+build/tests/obj/%.cpp.o: %.cpp tests/tests.mk | setup
+	@mkdir -p $(@D)
+	@echo "  GUEST $<"
+	@$(CXX) $(TEST_GUEST_CXXFLAGS) -MMD -MP -c -o $@ $<
+
+build/tests/obj/%.S.o: %.S tests/tests.mk | setup
+	@mkdir -p $(@D)
+	@echo "  GUEST $<"
+	@$(CXX) -g1 -I. -MMD -MP -c -o $@ $<
+
+build/tests/guests/hostile.elf: tests/system/guests/hostile/guest.lds $(hostile_objects)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CXX) $(TEST_GUEST_LDFLAGS) -T $< -o $@ $(hostile_objects)
+
+-include $(hostile_objects:.o=.d)
 
 # ---- fuzz targets: libFuzzer, one file each -----------------------------------------------------
 
@@ -65,16 +96,19 @@ $(fuzz_targets): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.cpp.o build/fuzz
 ci_suites := $(if $(CI),fuzz)
 ci_needs := $(if $(CI),$(fuzz_targets))
 
-test: all $(unit_variants) $(test_programs) $(ci_needs)
+# Hostile guests attack a monitor with sanitizers, too.
+system_needs := $(test_programs) $(test_guests) build/asan-ubsan/shoal-vmm
+
+test: all $(unit_variants) $(system_needs) $(ci_needs)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan system nested $(ci_suites)
 
 test-unit: $(unit_variants)
 	@scripts/test unit asan-ubsan tsan
 
-test-system: all $(test_programs)
+test-system: all $(system_needs)
 	@scripts/test system
 
-test-nested: all build/tests/unit $(test_programs)
+test-nested: all build/tests/unit $(system_needs)
 	@scripts/test nested
 
 fuzz: $(fuzz_targets)
