@@ -32,9 +32,9 @@ std::uint64_t wild_address(Random& random, const Arena& arena) {
 }
 
 std::uint32_t wild_size(Random& random) {
-    const std::uint32_t sizes[] = {0,       1,       3,           16,          512,
-                                   4096,    65536,   65562 + 12,  1U << 24,    0x7FFF'FFFF,
-                                   1U << 31, 0xFFFF'F000, 0xFFFF'FFFF, random.below(8192)};
+    const std::uint32_t sizes[] = {
+        0,          1,        3,           16,       512,         4096,        65536,
+        65562 + 12, 1U << 24, 0x7FFF'FFFF, 1U << 31, 0xFFFF'F000, 0xFFFF'FFFF, random.below(8192)};
     return random.pick(sizes);
 }
 

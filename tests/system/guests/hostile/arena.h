@@ -1,4 +1,5 @@
-// Where each vCPU keeps the rings and buffers of each queue, and the addresses that it names beside.
+// Where each vCPU keeps the rings and buffers of each queue, and the addresses that it names
+// beside.
 //
 // Nothing that is handed to a device to be written covers the guest's own image: the devices, not
 // the guest, are to be hurt.

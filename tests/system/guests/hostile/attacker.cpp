@@ -29,6 +29,7 @@ void Attacker::round() {
     const std::uint32_t idx = random_.below(device_count_);
     const Registers registers{virtio_mmio_start + idx * virtio_mmio_size};
     const Device device{registers, idx, registers.read(Register::device_id)};
+    rings_ = random_.one_in(2) ? Rings::right : Rings::broken;
     // Now and then the device goes on with what it has.
     if (!random_.one_in(4)) {
         set_up(device);
@@ -37,20 +38,22 @@ void Attacker::round() {
         fill(device, ring(device, queue));
     }
     notify_all(device);
-    switch (random_.below(6)) {
+    switch (random_.below(8)) {
         case 0:
+        case 1:
+        case 2:
             wait_for_something(device);
             break;
-        case 1:
+        case 3:
             write_anything(device);
             break;
-        case 2:
+        case 4:
             write_odd_width(device);
             break;
-        case 3:
+        case 5:
             change_status(device);
             break;
-        case 4:
+        case 6:
             read_everything(device);
             break;
         default:  // in mid-flight
@@ -73,13 +76,12 @@ void Attacker::set_up(const Device& device) {
         registers.write(Register::device_features_select, half);
         registers.write(Register::driver_features_select, half);
         std::uint32_t features = registers.read(Register::device_features);
-        if (random_.one_in(2)) {
+        if (rings_ == Rings::broken && random_.one_in(2)) {
             features &= random_.next32() | half;  // VERSION_1 is bit 0 of the upper half
         }
-        registers.write(Register::driver_features, random_.one_in(16) ? ~0U : features);
+        registers.write(Register::driver_features, features);
     }
-    constexpr std::uint32_t negotiated =
-        status::acknowledge | status::driver | status::features_ok;
+    constexpr std::uint32_t negotiated = status::acknowledge | status::driver | status::features_ok;
     registers.write(Register::status, negotiated);
     for (std::uint32_t queue = 0; queue < queues_max; ++queue) {
         set_up_queue(device, ring(device, queue));
@@ -89,7 +91,7 @@ void Attacker::set_up(const Device& device) {
 
 void Attacker::set_up_queue(const Device& device, const Ring& ring) {
     const Registers& registers = device.registers;
-    const bool wild = random_.one_in(8);
+    const bool wild = rings_ == Rings::broken && random_.one_in(8);
     const std::uint32_t sizes[] = {0, 1, 2, 3, 256, 512, 32768, 65536, 0xFFFF'FFFF};
     const auto address = [this, wild, &ring](std::uint64_t legal) {
         return wild && random_.one_in(3) ? wild_address(random_, ring.arena) : legal;
@@ -110,15 +112,16 @@ void Attacker::fill(const Device& device, const Ring& ring) {
     std::uint16_t idx = *avail_idx(ring.arena);
     std::uint32_t next_free = random_.below(ring.size);
     for (std::uint32_t chain = 0; chain < chains; ++chain) {
-        const Request request = make_request(
-            random_, device.id, {device.registers, ring.queue, ring.arena, idx % 64U});
+        const Request request =
+            make_request(random_, device.id, {device.registers, ring.queue, ring.arena, idx % 64U});
         avail_entry(ring.arena, ring.size, idx++) = static_cast<std::uint16_t>(next_free);
         next_free = write_chain(ring, next_free, request);
     }
-    if (random_.one_in(3)) {
+    if (rings_ == Rings::broken && random_.one_in(3)) {
         spoil(ring);
+        idx = random_.one_in(4) ? random_.next16() : idx;
     }
-    *avail_idx(ring.arena) = random_.one_in(16) ? random_.next16() : idx;
+    *avail_idx(ring.arena) = idx;
 }
 
 std::uint32_t Attacker::write_chain(const Ring& ring, std::uint32_t next_free,

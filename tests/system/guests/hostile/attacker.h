@@ -33,6 +33,9 @@ private:
         std::uint32_t size;
     };
     static constexpr std::uint32_t queues_max = 6;
+    // A device that has seen a broken ring does nothing until it is reset: in half of the rounds
+    // the rings are right and only what they carry is wrong.
+    enum class Rings { right, broken };
 
     [[nodiscard]] Ring ring(const Device& device, std::uint32_t queue);
 
@@ -52,6 +55,7 @@ private:
     std::uint32_t vcpu_;
     Random random_;
     std::uint32_t device_count_;
+    Rings rings_ = Rings::right;
 };
 
 }  // namespace hostile

@@ -21,8 +21,14 @@ Buffer some_data(Random& random, const Arena& arena) {
 Request block_request(Random& random, const Place& place) {
     const auto capacity = place.registers.read_config<std::uint64_t>(0);
     const std::uint32_t types[] = {0, 0, 1, 1, 4, 8, 11, 13, 2, 99, 0xFFFF'FFFF};
-    const std::uint64_t sectors[] = {0,     1,         capacity - 1, capacity, capacity + 1,
-                                     ~0ULL, 1ULL << 55, 1ULL << 63,  random.below(8192)};
+    const std::uint32_t sizes[] = {512, 4096, 4096, 65536, random.below(65536)};
+    const Buffer data{place.arena.data(), random.pick(sizes)};
+    const std::uint64_t sectors[] = {0,          1,
+                                     8,          16,
+                                     1000,       capacity - 1,
+                                     capacity,   capacity + 1,
+                                     ~0ULL,      1ULL << 55,
+                                     1ULL << 63, random.below(8192)};
     const auto type = static_cast<block::RequestType>(random.pick(types));
     auto* const header = at<block::RequestHeader>(place.arena.header(place.slot));
     *header = {type, random.next32(), random.pick(sectors)};
@@ -35,9 +41,9 @@ Request block_request(Random& random, const Place& place) {
         request.device_reads({place.arena.data(), random.one_in(4) ? random.below(4096)
                                                                    : std::uint32_t{sizeof *range}});
     } else if (type == block::RequestType::out) {
-        request.device_reads(some_data(random, place.arena));
+        request.device_reads(data);
     } else {
-        request.device_writes(some_data(random, place.arena));
+        request.device_writes(data);
     }
     request.device_writes({place.arena.header(place.slot) + sizeof *header, 1});
     return request;
@@ -48,9 +54,10 @@ vsock::Header vsock_header(Random& random, const Place& place, std::uint32_t pay
     const std::uint64_t cids[] = {guest_cid, vsock::host_cid, 0, 1, ~0ULL, 0x1'0000'0002};
     const std::uint32_t ports[] = {1000, 1001, 1002, random.next32()};
     const std::uint32_t host_ports[] = {52, 52, 53, 0xFFFF'FFFF};
-    const std::uint32_t sizes[] = {payload_bytes, payload_bytes, payload_bytes, 0, 65536,
-                                   0xFFFF'FFFF};
-    const std::uint32_t credits[] = {0, 1, 65536, 0xFFFF'FFFF};
+    const std::uint32_t sizes[] = {payload_bytes, payload_bytes, payload_bytes, 0,
+                                   65536,         0xFFFF'FFFF};
+    const std::uint32_t credits[] = {0, 0, 1, 65536, 1U << 20, 0xFFFF'FFFF};
+    const std::uint16_t operations[] = {1, 1, 1, 5, 5, 5, 6, 7, 2, 3, 4, 0, 8};
     const bool wild = random.one_in(4);
     return {vsock::Cid::of(wild ? random.pick(cids) : guest_cid),
             vsock::Cid::of(wild ? random.pick(cids) : vsock::host_cid),
@@ -58,7 +65,7 @@ vsock::Header vsock_header(Random& random, const Place& place, std::uint32_t pay
             random.pick(host_ports),
             random.pick(sizes),
             static_cast<vsock::Type>(random.one_in(8) ? random.next16() : 1),
-            static_cast<vsock::Operation>(random.below(9)),
+            static_cast<vsock::Operation>(random.pick(operations)),
             random.one_in(2) ? random.below(4) : random.next32(),
             random.pick(credits),
             random.pick(credits)};
@@ -90,8 +97,14 @@ Request net_request(Random& random, const Place& place) {
     auto* const header = at<net::Header>(place.arena.header(place.slot));
     *header = {static_cast<std::uint8_t>(random.one_in(2) ? 0 : random.next16()),
                random.one_in(2) ? std::uint8_t{0} : random.pick(gso_types),
-               random.next16(), random.next16(), random.next16(), random.next16(),
+               random.next16(),
+               random.next16(),
+               random.next16(),
+               random.next16(),
                random.next16()};
+    // From itself: a frame that names another sender is not sent.
+    store(frame.address + 6, place.registers.read_config<std::uint32_t>(0));
+    store(frame.address + 10, place.registers.read_config<std::uint16_t>(4));
     request.device_reads({place.arena.header(place.slot), sizeof *header});
     request.device_reads(frame);
     return request;
