@@ -1,6 +1,8 @@
 // The rounds of an attack: set up, fill the rings, spoil them, notify, and meddle meanwhile.
 #include "tests/system/guests/hostile/attacker.h"
 
+#include "tests/system/guests/hostile/platform.h"
+
 namespace hostile {
 
 using shoal::abi::virtio::Descriptor;
@@ -38,7 +40,7 @@ void Attacker::round() {
         fill(device, ring(device, queue));
     }
     notify_all(device);
-    switch (random_.below(8)) {
+    switch (random_.below(9)) {
         case 0:
         case 1:
         case 2:
@@ -56,6 +58,9 @@ void Attacker::round() {
         case 6:
             read_everything(device);
             break;
+        case 7:
+            attack_platform(random_);
+            break;
         default:  // in mid-flight
             registers.write(Register::status, 0);
             break;
@@ -63,7 +68,7 @@ void Attacker::round() {
 }
 
 Attacker::Ring Attacker::ring(const Device& device, std::uint32_t queue) {
-    const std::uint32_t size = 8U << (device.idx + queue) % 3;
+    const std::uint32_t size = 8U << (device.idx + queue) % 3 * 2;
     return {queue, Arena::of(vcpu_, device.idx, queue), size};
 }
 
@@ -110,7 +115,7 @@ void Attacker::set_up_queue(const Device& device, const Ring& ring) {
 void Attacker::fill(const Device& device, const Ring& ring) {
     const std::uint32_t chains = 1 + random_.below(4);
     std::uint16_t idx = *avail_idx(ring.arena);
-    std::uint32_t next_free = random_.below(ring.size);
+    std::uint32_t next_free = random_.below(4);
     for (std::uint32_t chain = 0; chain < chains; ++chain) {
         const Request request =
             make_request(random_, device.id, {device.registers, ring.queue, ring.arena, idx % 64U});
@@ -121,7 +126,19 @@ void Attacker::fill(const Device& device, const Ring& ring) {
         spoil(ring);
         idx = random_.one_in(4) ? random_.next16() : idx;
     }
+    if (rings_ == Rings::right && random_.one_in(4)) {
+        idx = flood(ring);
+    }
     *avail_idx(ring.arena) = idx;
+}
+
+// All that the ring holds, and always the same request. The new avail index.
+std::uint16_t Attacker::flood(const Ring& ring) {
+    const std::uint16_t used_idx = *at<volatile std::uint16_t>(ring.arena.used() + 2);
+    for (std::uint32_t idx = 0; idx < ring.size; ++idx) {
+        avail_entry(ring.arena, ring.size, idx) = avail_entry(ring.arena, ring.size, used_idx);
+    }
+    return static_cast<std::uint16_t>(used_idx + ring.size);
 }
 
 std::uint32_t Attacker::write_chain(const Ring& ring, std::uint32_t next_free,
@@ -144,7 +161,7 @@ std::uint32_t Attacker::write_chain(const Ring& ring, std::uint32_t next_free,
 
 // One thing about the rings becomes what no driver does.
 void Attacker::spoil(const Ring& ring) {
-    Descriptor& victim = *descriptor(ring.arena, random_.below(ring.size));
+    Descriptor& victim = *descriptor(ring.arena, random_.below(8));
     Buffer buffer{victim.address, victim.size_bytes};
     switch (random_.below(8)) {
         case 0:

@@ -43,6 +43,7 @@ private:
     void set_up_queue(const Device& device, const Ring& ring);
     void fill(const Device& device, const Ring& ring);
     std::uint32_t write_chain(const Ring& ring, std::uint32_t next_free, const Request& request);
+    std::uint16_t flood(const Ring& ring);
     void spoil(const Ring& ring);
     void make_indirect(const Ring& ring);
     void notify_all(const Device& device);

@@ -14,14 +14,14 @@ namespace vsock = shoal::abi::virtio::vsock;
 namespace device_id = shoal::abi::virtio::device_id;
 
 Buffer some_data(Random& random, const Arena& arena) {
-    const std::uint32_t sizes[] = {0, 1, 64, 512, 4096, 1526, 65536, random.below(65536)};
+    const std::uint32_t sizes[] = {1, 64, 512, 4096, 1526, 65536, 1 + random.below(65536)};
     return {arena.data(), random.pick(sizes)};
 }
 
 Request block_request(Random& random, const Place& place) {
     const auto capacity = place.registers.read_config<std::uint64_t>(0);
     const std::uint32_t types[] = {0, 0, 1, 1, 4, 8, 11, 13, 2, 99, 0xFFFF'FFFF};
-    const std::uint32_t sizes[] = {512, 4096, 4096, 65536, random.below(65536)};
+    const std::uint32_t sizes[] = {512, 4096, 4096, 65536, 1 + random.below(65536)};
     const Buffer data{place.arena.data(), random.pick(sizes)};
     const std::uint64_t sectors[] = {0,          1,
                                      8,          16,
@@ -117,7 +117,7 @@ Request balloon_request(Random& random, const Place& place) {
         const auto page = wild_address(random, place.arena) >> 12;
         pages[idx] = static_cast<std::uint32_t>(page);
     }
-    const std::uint32_t sizes[] = {4 * count, 4 * count, 4, 3, 0, 10, 0xFFFF'FFFF};
+    const std::uint32_t sizes[] = {4 * count, 4 * count, 4, 3, 10};
     const Buffer buffer{place.arena.header(place.slot), random.pick(sizes)};
     Request request;
     // The first queues take arrays of numbers; the others hints, and memory that is free.
