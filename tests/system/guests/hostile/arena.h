@@ -31,13 +31,21 @@ struct Arena {
     static constexpr std::uint32_t header_bytes_max = 256;
 
     std::uint64_t start;
+    std::uint64_t descriptor_table;
 
     static constexpr Arena of(std::uint32_t vcpu, std::uint32_t device, std::uint32_t queue) {
-        return {0x100'0000 + vcpu * vcpu_bytes + device % 16 * device_bytes +
-                queue % 8 * queue_bytes};
+        const std::uint64_t start =
+            0x100'0000 + vcpu * vcpu_bytes + device % 16 * device_bytes + queue % 8 * queue_bytes;
+        return {start, start};
+    }
+    // The descriptors end where the RAM below the hole does: what comes after them is, in a machine
+    // without RAM above, not the guest's memory any more.
+    constexpr void move_descriptors_to_end(std::uint32_t count) {
+        descriptor_table =
+            shoal::abi::ram_hole_start - count * sizeof(shoal::abi::virtio::Descriptor);
     }
 
-    [[nodiscard]] constexpr std::uint64_t descriptors() const { return start; }
+    [[nodiscard]] constexpr std::uint64_t descriptors() const { return descriptor_table; }
     [[nodiscard]] constexpr std::uint64_t avail() const { return start + 0x1000; }
     [[nodiscard]] constexpr std::uint64_t used() const { return start + 0x2000; }
     [[nodiscard]] constexpr std::uint64_t indirect() const { return start + 0x3000; }

@@ -69,7 +69,11 @@ void Attacker::round() {
 
 Attacker::Ring Attacker::ring(const Device& device, std::uint32_t queue) {
     const std::uint32_t size = 8U << (device.idx + queue) % 3 * 2;
-    return {queue, Arena::of(vcpu_, device.idx, queue), size};
+    Arena arena = Arena::of(vcpu_, device.idx, queue);
+    if ((device.idx + queue + vcpu_) % 4 == 3) {
+        arena.move_descriptors_to_end(size);
+    }
+    return {queue, arena, size};
 }
 
 void Attacker::set_up(const Device& device) {
