@@ -29,7 +29,9 @@ void NetReceiver::reset() noexcept {
 
 std::expected<NetReceiver::Progress, QueueError> NetReceiver::receive(Queue& queue) noexcept {
     queue.suppress_notifications();
-    for (unsigned turn = 0; turn < max_packets_per_call; ++turn) {
+    std::uint64_t delivered_bytes = 0;
+    for (unsigned turn = 0; turn < max_packets_per_call && delivered_bytes < max_bytes_per_call;
+         ++turn) {
         if (limiter_.is_blocked()) {
             return Progress::idle;
         }
@@ -42,6 +44,7 @@ std::expected<NetReceiver::Progress, QueueError> NetReceiver::receive(Queue& que
                 if (!may_pass()) {
                     return Progress::idle;
                 }
+                delivered_bytes += packet_bytes_;
                 deliver(queue);
                 break;
             case Step::next:

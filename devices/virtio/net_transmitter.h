@@ -48,7 +48,9 @@ public:
     [[nodiscard]] backend::RateLimiter& limiter() noexcept { return limiter_; }
 
 private:
+    // Packets may have 64 KiB: who waits behind this call (the API, too) waits for bytes.
     static constexpr unsigned max_packets_per_call = 64;
+    static constexpr std::uint64_t max_bytes_per_call = 256 << 10;
 
     enum class Fate { used, waits };
 
@@ -61,6 +63,7 @@ private:
     backend::RateLimiter limiter_;
     std::optional<abi::virtio::net::MacAddress> mac_;
     bool waits_for_tap_ = false;
+    std::uint64_t written_bytes_ = 0;  // in this call
     std::array<iovec, Queue::max_segments> pieces_{};
 };
 
