@@ -8,7 +8,7 @@ CONDITIONS = (f"nested hardware KVM, 1 CPU, O_DIRECT and io_uring in the guest, 
               "through the page cache, flush on request; Shoal: io_engine Async; QEMU: cache=writeback, the better of "
               "aio=io_uring and aio=threads, virtio-mmio 1.0; both serve it on their main loop")
 
-ROUNDS = min(RUNS, 4)
+ROUNDS = min(RUNS, 3)
 SECONDS = 2
 # name, verb, access, block size
 PATTERNS = (("4 KiB random read", "read", "random", 4 << 10), ("4 KiB random write", "write", "random", 4 << 10),
