@@ -103,7 +103,7 @@ class Contenders:
     def _make_image(self):
         """A file without holes, on ext4 on a RAM disk: a real file system, and no disk to wait for."""
         module = next((KERNEL / "lib").rglob("brd.ko"))
-        self._do("insmod", module, "rd_nr=1", f"rd_size={2 * IMAGE_MIB * 1024}")
+        self._do(BUSYBOX, "insmod", module, "rd_nr=1", f"rd_size={2 * IMAGE_MIB * 1024}")
         self._do("mkfs.ext4", "-q", "/dev/ram0")
         self.disk = self.folder / "disk"
         self.disk.mkdir()
@@ -113,7 +113,7 @@ class Contenders:
 
     @staticmethod
     def _do(*words):
-        result = run([BUSYBOX if words[0] == "insmod" else words[0], *(words if words[0] == "insmod" else words[1:])])
+        result = run(words)
         if result.code != 0:
             raise Failure(f"{words}: {result}")
 
