@@ -143,9 +143,7 @@ Request any_request(Random& random, const Place& place) {
     return request;
 }
 
-}  // namespace
-
-Request make_request(Random& random, std::uint32_t id, const Place& place) {
+Request well_formed(Random& random, std::uint32_t id, const Place& place) {
     switch (id) {
         case device_id::block:
             return block_request(random, place);
@@ -158,6 +156,32 @@ Request make_request(Random& random, std::uint32_t id, const Place& place) {
         default:
             return any_request(random, place);
     }
+}
+
+// A buffer too few, in the wrong direction, or of a single byte.
+void distort(Random& random, Request& request) {
+    const std::uint32_t victim = random.below(request.count);
+    switch (random.below(3)) {
+        case 0:
+            request.count = request.count > 1 ? request.count - 1 : 1;
+            break;
+        case 1:
+            request.parts[victim].device_writes = !request.parts[victim].device_writes;
+            break;
+        default:
+            request.parts[victim].buffer.size_bytes = 1;
+            break;
+    }
+}
+
+}  // namespace
+
+Request make_request(Random& random, std::uint32_t id, const Place& place) {
+    Request request = well_formed(random, id, place);
+    if (random.one_in(12)) {
+        distort(random, request);
+    }
+    return request;
 }
 
 }  // namespace hostile
