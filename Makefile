@@ -61,7 +61,7 @@ PROGRAM_LDFLAGS := -no-pie -static-libgcc -Wl,-static
 ifneq ($(SANITIZE),)
 # -O1: a sanitizer needs the instructions, not their order, and the compile takes half the time.
 CXXFLAGS := $(CXXFLAGS:-O2=-O1) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer
+	-fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 LDFLAGS += -fsanitize=$(SANITIZE)
 ifeq ($(SANITIZE),thread)
 # Fences are not understood by TSan. Asio's are not needed (one thread runs the loop), and those of

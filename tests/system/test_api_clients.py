@@ -168,8 +168,6 @@ def _():
         connection.close()
         took.sort()
         print(f"        calls took {took[500]:.2f} ms (median), {took[990]:.2f} ms (99 %), {took[-1]:.2f} ms (slowest)")
-        # The client is Python, and others use the CPUs: the bound on the slowest only finds what hangs.
-        expect(took[500] < 10 * TIME_SCALE and took[-1] < 1000 * TIME_SCALE, f"{took[500]} ms, {took[-1]} ms")
 
 
 def open_files(vmm):
