@@ -37,6 +37,7 @@ struct Description<vmm::DriveConfig> {
         optional("path_on_host", &Body::path_on_host),
         optional("rate_limiter", &Body::rate_limiter),
         optional("io_engine", &Body::io_engine),
+        sparse("direct_io", &Body::direct_io),
         optional("socket", &Body::socket),
     };
 };

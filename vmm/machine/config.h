@@ -46,6 +46,7 @@ struct DriveConfig {
     std::optional<std::string> path_on_host;
     std::optional<backend::RateLimiterConfig> rate_limiter;
     std::optional<IoEngine> io_engine;
+    std::optional<bool> direct_io;  // ours: O_DIRECT, past the host's page cache
     std::optional<std::string> socket;
 };
 

@@ -12,6 +12,9 @@ virtio::BlockConfig block_config(const DriveConfig& config) {
     if (config.io_engine == IoEngine::sync) {
         result.disk.io = backend::DiskIo::sync;
     }
+    if (config.direct_io.value_or(false)) {
+        result.disk.caching = backend::DiskCaching::direct;
+    }
     if (config.cache_type == CacheType::writeback) {
         result.cache = virtio::CacheType::writeback;
     }

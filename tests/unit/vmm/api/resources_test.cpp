@@ -56,6 +56,7 @@ TEST_CASE("a drive is a file or a socket, and never both") {
          {R"("is_root_device":false)", R"("is_root_device":false,"socket":"s","path_on_host":"p")",
           R"("is_root_device":false,"socket":"s","is_read_only":false)",
           R"("is_root_device":false,"socket":"s","io_engine":"Sync")",
+          R"("is_root_device":false,"socket":"s","direct_io":true)",
           R"("is_root_device":false,"socket":"s","rate_limiter":{})"}) {
         CHECK(fault_of(api.put("/drives/a", drive("a", more))) == invalid);
     }

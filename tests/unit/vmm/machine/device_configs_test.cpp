@@ -11,6 +11,7 @@ TEST_CASE("what a drive's user does not say leaves the defaults") {
     const virtio::BlockConfig config = block_config(drive);
     CHECK(config.disk.path == "/disk");
     CHECK(config.disk.access == backend::DiskAccess::read_write);
+    CHECK(config.disk.caching == backend::DiskCaching::page_cache);
     CHECK(config.cache == virtio::CacheType::unsafe);
     CHECK_FALSE(config.rate_limiter.bandwidth);
     CHECK_FALSE(config.rate_limiter.ops);
@@ -22,11 +23,13 @@ TEST_CASE("what a drive's user says reaches the device") {
     drive.cache_type = CacheType::writeback;
     drive.is_read_only = true;
     drive.io_engine = IoEngine::sync;
+    drive.direct_io = true;
     drive.rate_limiter.emplace();
     drive.rate_limiter->ops = {10, {}, 100};
     const virtio::BlockConfig config = block_config(drive);
     CHECK(config.disk.access == backend::DiskAccess::read_only);
     CHECK(config.disk.io == backend::DiskIo::sync);
+    CHECK(config.disk.caching == backend::DiskCaching::direct);
     CHECK(config.cache == virtio::CacheType::writeback);
     CHECK(config.rate_limiter.ops->size == 10);
 }
