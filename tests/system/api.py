@@ -148,7 +148,7 @@ class ApiVmm:
         ready, _, _ = select.select([self.process.stdout], [], [], max(0, timeout_s))
         data = self.process.stdout.read(65536) if ready else None
         self.seen += data or b""
-        return bool(data)
+        return bool(ready) and data != b""  # None: there was nothing to read after all
 
     def _why_over(self):
         if self.process.poll() is None:
