@@ -10,9 +10,8 @@ constexpr std::string_view prefix = "Drive config error: ";
 
 // A file or a socket; a socket's server decides on everything that a virtio drive may say.
 void complete_backend(vmm::DriveConfig& drive) {
-    const bool has_virtio_fields =
-        drive.path_on_host || drive.is_read_only || drive.rate_limiter || drive.io_engine ||
-        drive.direct_io;
+    const bool has_virtio_fields = drive.path_on_host || drive.is_read_only || drive.rate_limiter ||
+                                   drive.io_engine || drive.direct_io;
     if (drive.socket ? has_virtio_fields : !drive.path_on_host) {
         throw Fault{"Unable to create the block device: Invalid block config."};
     }
