@@ -13,6 +13,7 @@
 #include "guest/kernel/errno.h"
 #include "guest/kernel/fs/ref.h"
 #include "guest/kernel/fs/transfer.h"
+#include "guest/kernel/sched/wait_queue.h"
 
 namespace shoal::guest {
 
@@ -111,6 +112,9 @@ public:
     [[nodiscard]] virtual Result<void> opened(OpenFile& file);
     virtual void closed(OpenFile& file) noexcept;
     [[nodiscard]] virtual Readiness readiness(const OpenFile& file) const;
+    // Woken whenever readiness() may have changed; nullptr where it never does. read() and write()
+    // that fail with Errno::again are tried again then, unless the file is O_NONBLOCK.
+    [[nodiscard]] virtual WaitQueue* wait_queue(const OpenFile&) noexcept { return nullptr; }
 
     // Bytes that a pipe holds.
     [[nodiscard]] virtual std::size_t waiting_bytes() const noexcept { return 0; }
