@@ -156,22 +156,23 @@ def why_no_kvm():
         return f"/dev/kvm cannot be opened ({error.strerror})"
 
 
-def passes(sentence, function, watch):
-    """Runs a test, and says in one line how it went."""
-    started = time.monotonic()
-    try:
-        function()
-        watch.check()
-        print(f"ok      {sentence} ({time.monotonic() - started:.2f} s)", flush=True)
-        return True
-    except Exception as error:  # a test that breaks has failed; the others still run
-        what = error if isinstance(error, Failure) else repr(error)
-        print(f"FAILED  {sentence}: {what}", flush=True)
-        return False
+def passes(sentence, function, watch, tries):
+    """Runs a test, and says in one line how it went; of several tries each has its line."""
+    for left in reversed(range(tries)):
+        started = time.monotonic()
+        try:
+            function()
+            watch.check()
+            print(f"ok      {sentence} ({time.monotonic() - started:.2f} s)", flush=True)
+            return True
+        except Exception as error:  # a test that breaks has failed; the others still run
+            what = error if isinstance(error, Failure) else repr(error)
+            print(f"{'again ' if left else 'FAILED'}  {sentence}: {what}", flush=True)
+    return False
 
 
-def run_all(chosen, label="system"):
-    """Runs the tests whose sentence contains `chosen`. The number of those that failed."""
+def run_all(chosen, label="system", tries=1):
+    """Runs the tests whose sentence contains `chosen`. The number of those that failed every try."""
     watch = LeftoverWatch()
     no_kvm = why_no_kvm()
     # They run there (scripts/test), so here they are not skipped but no part of the suite.
@@ -184,7 +185,7 @@ def run_all(chosen, label="system"):
             print(f"skipped {sentence}: {no_kvm}", flush=True)
             skipped += 1
             continue
-        if passes(sentence, function, watch):
+        if passes(sentence, function, watch, tries):
             passed += 1
         else:
             failed += 1
