@@ -2,21 +2,17 @@
 #include "devices/backend/uring_disk_engine.h"
 
 #include <sys/uio.h>
-#include <time.h>
 
 #include <cerrno>
 
 #include "devices/host/check.h"
+#include "devices/host/clock.h"
 
 namespace shoal::backend {
-namespace {
 
-std::uint64_t monotonic_ns() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
-}
+using host::monotonic_ns;
+
+namespace {
 
 void prepare_read(io_uring_sqe* entry, const DiskCall& call) noexcept {
     if (call.many.empty()) {

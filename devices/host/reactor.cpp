@@ -5,6 +5,7 @@
 #include <span>
 
 #include "devices/host/check.h"
+#include "devices/host/clock.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::host {
@@ -41,10 +42,11 @@ void Reactor::remove(int fd, EventHandler& handler) noexcept {
 }
 
 bool Reactor::dispatch(int timeout_ms) noexcept {
+    const std::uint64_t end_ns = monotonic_ns() + turn_ns;
     if (!dispatch_round(timeout_ms)) {
         return false;
     }
-    for (unsigned round = 1; round < max_rounds && dispatch_round(0); ++round) {
+    while (monotonic_ns() < end_ns && dispatch_round(0)) {
     }
     return true;
 }

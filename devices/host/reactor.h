@@ -33,8 +33,8 @@ public:
     // also not for events that are already fetched.
     void remove(int fd, EventHandler& handler) noexcept;
 
-    // Waits `timeout_ms` (-1: for ever) for events and calls their handlers, in several rounds
-    // while more come, but not without end. True when there was an event.
+    // Waits `timeout_ms` (-1: for ever) for events and calls their handlers, and goes on while more
+    // come, but not for longer than a turn: others share the thread. True when there was an event.
     bool dispatch(int timeout_ms) noexcept;
 
     // Readable when there is something to dispatch.
@@ -43,10 +43,13 @@ public:
 private:
     bool dispatch_round(int timeout_ms) noexcept;
 
-    static constexpr unsigned max_rounds = 8;
+    // After which no more events are fetched. A handler has some 0.3 ms at most.
+    static constexpr std::uint64_t turn_ns = 1'000'000;
+    // How many handlers may follow when the time is over.
+    static constexpr std::size_t max_events_per_round = 4;
 
     UniqueFd epoll_;
-    std::array<epoll_event, 64> fetched_{};
+    std::array<epoll_event, max_events_per_round> fetched_{};
     std::size_t fetched_count_ = 0;  // not 0 while dispatching
 };
 

@@ -20,6 +20,7 @@
 #include "devices/machine/guest_memory.h"
 #include "devices/virtio/balloon_hinting.h"
 #include "devices/virtio/balloon_metrics.h"
+#include "devices/virtio/balloon_pages.h"
 #include "devices/virtio/balloon_statistics.h"
 #include "devices/virtio/device.h"
 
@@ -98,7 +99,9 @@ public:
 
 private:
     using Done = std::expected<void, QueueError>;
-    using Serve = void (Balloon::*)(const Chain&) noexcept;
+    // Whether the chain is done; if not, it is served again from where it was left.
+    enum class Served : std::uint8_t { all, part };
+    using Serve = Served (Balloon::*)(const Chain&, Allowance&) noexcept;
 
     void on_events(std::uint32_t events) noexcept override;  // the statistics timer
     [[nodiscard]] Done process_all() noexcept;
@@ -106,10 +109,11 @@ private:
     [[nodiscard]] Done take_statistics() noexcept;
     void end_turn(const Done& done) noexcept;
 
-    void inflate(const Chain& chain) noexcept;
-    void deflate(const Chain& chain) noexcept;
-    void take_hint(const Chain& chain) noexcept;
-    void take_report(const Chain& chain) noexcept;
+    [[nodiscard]] Served inflate(const Chain& chain, Allowance& allowance) noexcept;
+    [[nodiscard]] Served deflate(const Chain& chain, Allowance& allowance) noexcept;
+    [[nodiscard]] Served take_hint(const Chain& chain, Allowance& allowance) noexcept;
+    [[nodiscard]] Served take_report(const Chain& chain, Allowance& allowance) noexcept;
+    void hear_hinting_command(const Chain& chain) noexcept;
 
     void change_config() noexcept;
     void set_timer(std::uint16_t interval_s) noexcept;
@@ -129,6 +133,8 @@ private:
     Queue* statistics_queue_ = nullptr;
     Queue* hinting_queue_ = nullptr;
     Queue* reporting_queue_ = nullptr;
+    DiscardProgress hint_progress_;  // of the first chain in its queue
+    DiscardProgress report_progress_;
 };
 
 }  // namespace shoal::virtio

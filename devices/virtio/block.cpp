@@ -2,6 +2,7 @@
 #include "devices/virtio/block.h"
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <stdexcept>
 #include <utility>
@@ -17,9 +18,13 @@ static_assert(backend::Disk::sector_bytes == block::sector_bytes);
 static_assert(BlockRequestPool::size <= backend::DiskEngine::max_in_flight);
 
 Block::Block(const BlockConfig& config, host::Reactor& reactor)
+    : Block{config, backend::open_disk(config.disk), reactor} {}
+
+Block::Block(const BlockConfig& config, std::unique_ptr<backend::DiskEngine> engine,
+             host::Reactor& reactor)
     : reactor_{reactor},
       cache_{config.cache},
-      engine_{backend::open_disk(config.disk)},
+      engine_{std::move(engine)},
       id_{engine_->disk().id()},
       limiter_{config.rate_limiter} {
     watch_timer();
@@ -29,7 +34,8 @@ Block::Block(const BlockConfig& config, host::Reactor& reactor)
 }
 
 Block::~Block() {
-    reset();  // what is in flight uses the pool
+    reset();
+    drain();  // what is in flight uses the pool
     if (engine_->fd() >= 0) {
         reactor_.remove(engine_->fd(), finished_watch_);
     }
@@ -161,12 +167,23 @@ void Block::activate(std::uint64_t features, std::span<Queue> queues,
 }
 
 void Block::reset() noexcept {
-    engine_->wait();
-    while (backend::DiskRequest* const finished = engine_->take_finished()) {
-        pool_.give_back(static_cast<BlockRequest&>(*finished));
-    }
     transport_ = nullptr;
     queue_ = nullptr;
+    ++activation_;
+    stale_count_ = pool_.in_flight();
+}
+
+// The loop takes requests back as they finish and tells. It may not be running (the machine is
+// paused, or goes away): then they are looked for here.
+void Block::drain() noexcept {
+    constexpr std::chrono::milliseconds look_again{1};
+    std::unique_lock lock{mutex()};
+    const std::uint32_t drained = activation_;
+    take_back_finished();
+    while (stale_count_ > 0 && activation_ == drained) {  // else the next reset's turn
+        taken_back_.wait_for(lock, look_again);
+        take_back_finished();
+    }
 }
 
 }  // namespace shoal::virtio

@@ -6,6 +6,7 @@
 // Served on the event loop, where the device registers its descriptors by itself.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -18,6 +19,7 @@
 #include "devices/backend/disk_engine.h"
 #include "devices/backend/rate_limiter.h"
 #include "devices/host/reactor.h"
+#include "devices/virtio/allowance.h"
 #include "devices/virtio/block_metrics.h"
 #include "devices/virtio/block_request.h"
 #include "devices/virtio/device.h"
@@ -53,11 +55,16 @@ public:
     // A larger discard would keep a worker of the host for too long; zeros may have to be written.
     static constexpr std::uint32_t max_discard_sectors = 1 << 21;       // 1 GiB
     static constexpr std::uint32_t max_write_zeroes_sectors = 1 << 17;  // 64 MiB
+    // What one pass over the queue begins; what the page cache holds is copied by then.
+    static constexpr Allowance allowance_per_pass{.chains = 64, .bytes = 1 << 20};
 
     // Borrows `reactor`. Throws std::system_error or std::invalid_argument, with the path, when the
     // image cannot be used. Destroyed, like updated, where the reactor is dispatched or while
     // nobody dispatches it.
     Block(const BlockConfig& config, host::Reactor& reactor);
+    // The disk is open already.
+    Block(const BlockConfig& config, std::unique_ptr<backend::DiskEngine> engine,
+          host::Reactor& reactor);
     ~Block() override;
 
     // Another image under the same settings. Requests in flight are finished with the old one, the
@@ -87,6 +94,7 @@ public:
     void activate(std::uint64_t features, std::span<Queue> queues,
                   Transport& transport) noexcept override;
     void reset() noexcept override;
+    void drain() noexcept override;
     void process() noexcept override;
 
 private:
@@ -100,11 +108,6 @@ private:
     };
     // Why a pass over the queue ended.
     enum class Stop : std::uint8_t { queue_empty, throttled, all_in_flight, enough };
-    // What one pass may still do, so that others on the event loop get their turn.
-    struct Allowance {
-        std::uint32_t requests = 64;
-        std::uint64_t bytes = 8 << 20;
-    };
 
     void on_finished() noexcept;
     void on_timer() noexcept;
@@ -122,7 +125,7 @@ private:
         BlockRequest& request, backend::DiskOperation operation) noexcept;
     [[nodiscard]] std::optional<RequestStatus> prepare_range(BlockRequest& request) noexcept;
     [[nodiscard]] bool contains(std::uint64_t sector, std::uint64_t sector_count) const noexcept;
-    void submit_and_finish() noexcept;
+    void take_back_finished() noexcept;
     void finish_all() noexcept;
     void answer(BlockRequest& request, RequestStatus status) noexcept;
     void count(const BlockRequest& request, RequestStatus status) noexcept;
@@ -141,6 +144,9 @@ private:
     Transport* transport_ = nullptr;  // while the device is active
     Queue* queue_ = nullptr;          // likewise
     backend::DiskOperation write_ = backend::DiskOperation::write;
+    std::uint32_t activation_ = 0;   // counts resets
+    std::uint32_t stale_count_ = 0;  // requests in flight from before the last reset
+    std::condition_variable taken_back_;
 };
 
 }  // namespace shoal::virtio

@@ -29,6 +29,7 @@ void Block::on_timer() noexcept {
 
 void Block::serve() noexcept {
     if (transport_ == nullptr) {
+        take_back_finished();
         return;
     }
     Transport& transport = *transport_;
@@ -43,14 +44,14 @@ void Block::serve() noexcept {
 }
 
 std::expected<void, QueueError> Block::serve_queue() noexcept {
-    Allowance allowance;
+    Allowance allowance = allowance_per_pass;
     do {
         queue_->suppress_notifications();
         const auto stop = start_requests(allowance);
         if (!stop) {
             return std::unexpected(stop.error());
         }
-        submit_and_finish();
+        take_back_finished();
         if (*stop != Stop::queue_empty) {
             // Otherwise the timer or a request in flight calls again.
             const bool some_are_free = pool_.in_flight() < BlockRequestPool::size;
@@ -64,7 +65,7 @@ std::expected<void, QueueError> Block::serve_queue() noexcept {
 }
 
 std::expected<Block::Stop, QueueError> Block::start_requests(Allowance& allowance) noexcept {
-    while (allowance.requests > 0 && allowance.bytes > 0) {
+    while (allowance.take_chain()) {
         if (limiter_.is_blocked()) {
             return Stop::throttled;
         }
@@ -103,8 +104,8 @@ std::expected<Block::Stop, QueueError> Block::start_one(BlockRequest& request,
         queue_->undo_pops(1);
         return Stop::throttled;
     }
-    --allowance.requests;
-    allowance.bytes -= std::min(allowance.bytes, bytes);
+    allowance.spend(bytes);
+    request.activation = activation_;
     begin(request);
     return Stop::enough;
 }
@@ -193,23 +194,30 @@ bool Block::contains(std::uint64_t sector, std::uint64_t sector_count) const noe
     return sector <= capacity && sector_count <= capacity - sector;
 }
 
-void Block::submit_and_finish() noexcept {
+// Hands everything to the host first.
+void Block::take_back_finished() noexcept {
     bool submitted = engine_->submit();
     while (backend::DiskRequest* const finished = engine_->take_finished()) {
-        answer(static_cast<BlockRequest&>(*finished),
-               finished->error == 0 ? RequestStatus::ok : RequestStatus::io_error);
+        auto& request = static_cast<BlockRequest&>(*finished);
+        if (request.activation == activation_) {
+            answer(request, finished->error == 0 ? RequestStatus::ok : RequestStatus::io_error);
+        } else {
+            pool_.give_back(request);  // its driver is gone
+            --stale_count_;
+        }
     }
     submitted = engine_->submit() && submitted;  // the rest of long requests
-    if (!submitted) {
+    if (!submitted && transport_ != nullptr) {
         transport_->process_again();
     }
+    taken_back_.notify_all();
 }
 
 // For what must not meet a request in flight. The driver hears of those that it made.
 void Block::finish_all() noexcept {
+    engine_->wait();
+    take_back_finished();
     if (transport_ != nullptr) {
-        engine_->wait();
-        submit_and_finish();
         transport_->used_buffers(*queue_);
     }
 }

@@ -28,6 +28,7 @@ struct BlockRequest : backend::DiskRequest {
     abi::virtio::block::RequestType type;
     std::uint16_t head;
     std::uint16_t segment_count;
+    std::uint32_t activation;     // which of the device's drivers it is of
     std::uint32_t written_bytes;  // what the device writes in all, the status included
     std::uint64_t sector;
     std::uint64_t data_bytes;

@@ -1,12 +1,15 @@
 // The flow of a console port's bytes.
 #include "devices/virtio/console_port.h"
 
+#include <algorithm>
+
 namespace shoal::virtio {
 
 std::expected<ConsolePort::Progress, QueueError> ConsolePort::send(Queue& transmit) noexcept {
     // They stay suppressed while the stream is blocked: the driver can only add to the queue.
     transmit.suppress_notifications();
-    for (unsigned turn = 0; turn < max_chains_per_call; ++turn) {
+    Allowance allowance = allowance_per_call;
+    while (allowance.take_chain()) {
         if (!sending_) {
             const auto chain = transmit.pop();
             if (!chain) {
@@ -20,8 +23,8 @@ std::expected<ConsolePort::Progress, QueueError> ConsolePort::send(Queue& transm
             }
             sending_ = Sending{**chain};
         }
-        if (!write_buffers()) {
-            return Progress::blocked;
+        if (const Progress progress = write_buffers(allowance); progress != Progress::idle) {
+            return progress;
         }
         transmit.push_used(sending_->chain.head, 0);
         sending_.reset();
@@ -29,21 +32,23 @@ std::expected<ConsolePort::Progress, QueueError> ConsolePort::send(Queue& transm
     return Progress::unfinished;
 }
 
-// True when all of the chain is written.
-bool ConsolePort::write_buffers() noexcept {
+// Idle when all of the chain is written.
+ConsolePort::Progress ConsolePort::write_buffers(Allowance& allowance) noexcept {
     Sending& now = *sending_;
     while (now.idx < now.chain.readable.size()) {
         const auto rest = now.chain.readable[now.idx].subspan(now.offset);
-        const std::size_t count = streams_.output.try_write(rest);
+        const auto piece = rest.first(std::min<std::uint64_t>(rest.size(), allowance.bytes));
+        const std::size_t count = streams_.output.try_write(piece);
         metrics_.bytes_out += count;
+        allowance.spend(count);
         if (count < rest.size()) {
             now.offset += count;
-            return false;
+            return count < piece.size() ? Progress::blocked : Progress::unfinished;
         }
         ++now.idx;
         now.offset = 0;
     }
-    return true;
+    return Progress::idle;
 }
 
 std::expected<void, QueueError> ConsolePort::prepare(Queue& receive) noexcept {
@@ -69,8 +74,11 @@ std::expected<void, QueueError> ConsolePort::prepare(Queue& receive) noexcept {
 }
 
 std::expected<void, QueueError> ConsolePort::receive(Queue& receive) noexcept {
-    for (unsigned turn = 0; turn < max_chains_per_call && wants_input(); ++turn) {
-        const backend::ReadResult result = streams_.input.try_read(receiving_->writable.front());
+    Allowance allowance = allowance_per_call;
+    while (wants_input() && allowance.take_chain()) {
+        const auto buffer = receiving_->writable.front();
+        const backend::ReadResult result = streams_.input.try_read(
+            buffer.first(std::min<std::uint64_t>(buffer.size(), allowance.bytes)));
         switch (result.status) {
             case backend::ReadStatus::would_block:
                 return {};
@@ -81,6 +89,7 @@ std::expected<void, QueueError> ConsolePort::receive(Queue& receive) noexcept {
                 break;
         }
         metrics_.bytes_in += result.size_bytes;
+        allowance.spend(result.size_bytes);
         receive.push_used(receiving_->head, static_cast<std::uint32_t>(result.size_bytes));
         receiving_.reset();
         if (auto prepared = prepare(receive); !prepared) {

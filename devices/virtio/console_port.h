@@ -11,6 +11,7 @@
 
 #include "devices/backend/stream.h"
 #include "devices/host/metrics.h"
+#include "devices/virtio/allowance.h"
 #include "devices/virtio/queue.h"
 
 namespace shoal::virtio {
@@ -99,9 +100,9 @@ private:
     };
     static constexpr int no_input = -1;
     // So that one stream does not starve the others.
-    static constexpr unsigned max_chains_per_call = 16;
+    static constexpr Allowance allowance_per_call{.chains = 16, .bytes = 64 << 10};
 
-    [[nodiscard]] bool write_buffers() noexcept;
+    [[nodiscard]] Progress write_buffers(Allowance& allowance) noexcept;
     [[nodiscard]] bool restore_sending(const ConsolePortState::Sending& state,
                                        Queue& transmit) noexcept;
     [[nodiscard]] bool restore_receiving(std::uint16_t head, Queue& receive) noexcept;

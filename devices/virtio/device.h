@@ -27,8 +27,8 @@ public:
     virtual void fail(QueueError error) noexcept = 0;
 };
 
-// The transport holds mutex() in all its calls, on vCPU threads and on the event loop. A device
-// takes it by itself in functions that others call.
+// The transport holds mutex() in all its calls but drain(), on vCPU threads and on the event loop.
+// A device takes it by itself in functions that others call.
 class Device {
 public:
     virtual ~Device() = default;
@@ -50,8 +50,12 @@ public:
     // Queues and transport stay valid until reset().
     virtual void activate(std::uint64_t features, std::span<Queue> queues,
                           Transport& transport) noexcept = 0;
-    // Back to before activate(), at any moment; chains that were popped are gone.
+    // Back to before activate(), at any moment; chains that were popped are gone. Does not wait for
+    // what the host still does for the old driver.
     virtual void reset() noexcept = 0;
+    // After reset(), without the mutex: waits until nothing of the old driver's reaches guest
+    // memory any more. The driver must not go on before that; everybody else may.
+    virtual void drain() noexcept {}
     // Looks at every queue. On the event loop, after a notification; a bounded amount of work.
     virtual void process() noexcept = 0;
 

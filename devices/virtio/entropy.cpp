@@ -96,8 +96,9 @@ void Entropy::reset() noexcept {
 }
 
 void Entropy::process() noexcept {
-    for (unsigned turn = 0; turn < max_requests_per_pass; ++turn) {
-        const auto more = serve_one();
+    Allowance allowance = allowance_per_pass;
+    while (allowance.take_chain()) {
+        const auto more = serve_one(allowance);
         if (!more) {
             Transport& transport = *transport_;
             ++metrics_.entropy_event_fails;
@@ -114,7 +115,7 @@ void Entropy::process() noexcept {
     transport_->process_again();
 }
 
-std::expected<bool, QueueError> Entropy::serve_one() noexcept {
+std::expected<bool, QueueError> Entropy::serve_one(Allowance& allowance) noexcept {
     const auto found = take_request();
     if (!found || !*found) {
         return found;
@@ -124,6 +125,7 @@ std::expected<bool, QueueError> Entropy::serve_one() noexcept {
         ++metrics_.entropy_rate_limiter_throttled;
         return false;
     }
+    allowance.spend(size_bytes);
     const std::size_t written = fill(*request_, size_bytes);
     queue_->push_used(request_->head, static_cast<std::uint32_t>(written));
     request_.reset();

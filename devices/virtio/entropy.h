@@ -14,6 +14,7 @@
 #include "devices/backend/rate_limiter.h"
 #include "devices/host/metrics.h"
 #include "devices/host/reactor.h"
+#include "devices/virtio/allowance.h"
 #include "devices/virtio/device.h"
 
 namespace shoal::virtio {
@@ -68,13 +69,13 @@ public:
     void process() noexcept override;
 
 private:
-    // So that a pass ends: 1 MiB in all.
-    static constexpr unsigned max_requests_per_pass = 16;
+    // A request of the largest size takes the host 0.2 ms.
+    static constexpr Allowance allowance_per_pass{.chains = 16, .bytes = max_request_bytes};
 
     void on_events(std::uint32_t events) noexcept override;  // the limiter's timer
     void watch_timer();
     // False when there is nothing more to do now.
-    [[nodiscard]] std::expected<bool, QueueError> serve_one() noexcept;
+    [[nodiscard]] std::expected<bool, QueueError> serve_one(Allowance& allowance) noexcept;
     [[nodiscard]] std::expected<bool, QueueError> take_request() noexcept;
     [[nodiscard]] std::size_t fill(const Chain& chain, std::size_t size_bytes) noexcept;
 

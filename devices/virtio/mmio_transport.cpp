@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 namespace shoal::virtio {
 
@@ -49,17 +50,25 @@ void MmioTransport::read(std::uint64_t offset, std::span<std::byte> data) noexce
     }
 }
 
+// A driver that resets the device waits for what is in flight; the event loop does not.
 void MmioTransport::write(std::uint64_t offset, std::span<const std::byte> data) noexcept {
+    if (write_locked(offset, data)) {
+        device_.drain();
+    }
+}
+
+bool MmioTransport::write_locked(std::uint64_t offset, std::span<const std::byte> data) noexcept {
     const std::scoped_lock lock{device_.mutex()};
     if (offset >= config_offset) {
         device_.write_config(offset - config_offset, data);
-        return;
+        return false;
     }
     if (data.size() == sizeof(std::uint32_t) && offset % sizeof(std::uint32_t) == 0) {
         std::uint32_t value = 0;
         std::memcpy(&value, data.data(), sizeof value);
         write_register(static_cast<MmioRegister>(offset), value);
     }
+    return std::exchange(drain_due_, false);
 }
 
 std::uint32_t MmioTransport::read_register(MmioRegister which) const noexcept {
@@ -169,6 +178,7 @@ void MmioTransport::write_status(std::uint32_t value) noexcept {
     if ((value & failed) != 0 && (trouble_ & failed) == 0) {
         trouble_ |= failed;  // the driver gave up; only a reset follows
         device_.reset();
+        drain_due_ = true;
         return;
     }
     // A driver writes back what it read: DEVICE_NEEDS_RESET is not its to change.
@@ -228,6 +238,7 @@ void MmioTransport::write_queue_ready(std::uint32_t value) noexcept {
 void MmioTransport::reset() noexcept {
     ++metrics_.reset_count;
     device_.reset();
+    drain_due_ = true;
     for (Queue& queue : queues_) {
         queue.reset();
     }

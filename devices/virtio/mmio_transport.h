@@ -103,6 +103,8 @@ private:
     void fail(QueueError error) noexcept override;
 
     [[nodiscard]] std::uint32_t read_register(abi::virtio::MmioRegister which) const noexcept;
+    // True: the device is to be drained.
+    [[nodiscard]] bool write_locked(std::uint64_t offset, std::span<const std::byte> data) noexcept;
     void write_register(abi::virtio::MmioRegister which, std::uint32_t value) noexcept;
     void write_status(std::uint32_t value) noexcept;
     void write_driver_features(std::uint32_t value) noexcept;
@@ -132,6 +134,7 @@ private:
     std::uint64_t driver_features_ = 0;
     std::uint32_t queue_select_ = 0;
     bool suspended_ = false;
+    bool drain_due_ = false;  // the device was reset by the access at hand
     std::optional<QueueError> last_error_;
     MmioTransportMetrics metrics_;
 };

@@ -29,9 +29,8 @@ void NetReceiver::reset() noexcept {
 
 std::expected<NetReceiver::Progress, QueueError> NetReceiver::receive(Queue& queue) noexcept {
     queue.suppress_notifications();
-    std::uint64_t delivered_bytes = 0;
-    for (unsigned turn = 0; turn < max_packets_per_call && delivered_bytes < max_bytes_per_call;
-         ++turn) {
+    Allowance allowance = allowance_per_call;
+    while (allowance.take_chain()) {
         if (limiter_.is_blocked()) {
             return Progress::idle;
         }
@@ -44,7 +43,7 @@ std::expected<NetReceiver::Progress, QueueError> NetReceiver::receive(Queue& que
                 if (!may_pass()) {
                     return Progress::idle;
                 }
-                delivered_bytes += packet_bytes_;
+                allowance.spend(packet_bytes_);
                 deliver(queue);
                 break;
             case Step::next:

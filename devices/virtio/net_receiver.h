@@ -17,6 +17,7 @@
 
 #include "devices/backend/rate_limiter.h"
 #include "devices/backend/tap.h"
+#include "devices/virtio/allowance.h"
 #include "devices/virtio/net_buffers.h"
 #include "devices/virtio/net_metrics.h"
 #include "devices/virtio/queue.h"
@@ -51,9 +52,7 @@ public:
 
 private:
     // So that one direction does not starve the other, and the driver hears of them early enough.
-    // Packets may have 64 KiB: who waits behind this call (the API, too) waits for bytes.
-    static constexpr unsigned max_packets_per_call = 64;
-    static constexpr std::uint64_t max_bytes_per_call = 256 << 10;
+    static constexpr Allowance allowance_per_call{.chains = 64};
 
     // What is to be done next with the packet.
     enum class Step { deliver, none_now, next };

@@ -12,9 +12,8 @@ std::expected<NetTransmitter::Progress, QueueError> NetTransmitter::transmit(
     Queue& queue) noexcept {
     // They stay suppressed while packets wait: the driver can only add to the queue.
     queue.suppress_notifications();
-    written_bytes_ = 0;
-    for (unsigned turn = 0; turn < max_packets_per_call && written_bytes_ < max_bytes_per_call;
-         ++turn) {
+    allowance_ = allowance_per_call;
+    while (allowance_.take_chain()) {
         if (waits_for_tap_ || limiter_.is_blocked()) {
             return Progress::idle;
         }
@@ -65,7 +64,7 @@ NetTransmitter::Fate NetTransmitter::write(std::span<const iovec> packet,
                                            std::size_t frame_bytes) noexcept {
     switch (tap_.write(packet).status) {
         case backend::Tap::Status::done:
-            written_bytes_ += frame_bytes;
+            allowance_.spend(frame_bytes);
             metrics_.tx_bytes_count += frame_bytes;
             ++metrics_.tx_packets_count;
             return Fate::used;

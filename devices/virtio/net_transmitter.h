@@ -18,6 +18,7 @@
 #include "devices/abi/virtio_net.h"
 #include "devices/backend/rate_limiter.h"
 #include "devices/backend/tap.h"
+#include "devices/virtio/allowance.h"
 #include "devices/virtio/net_metrics.h"
 #include "devices/virtio/queue.h"
 
@@ -48,9 +49,7 @@ public:
     [[nodiscard]] backend::RateLimiter& limiter() noexcept { return limiter_; }
 
 private:
-    // Packets may have 64 KiB: who waits behind this call (the API, too) waits for bytes.
-    static constexpr unsigned max_packets_per_call = 64;
-    static constexpr std::uint64_t max_bytes_per_call = 256 << 10;
+    static constexpr Allowance allowance_per_call{.chains = 64};
 
     enum class Fate { used, waits };
 
@@ -63,7 +62,7 @@ private:
     backend::RateLimiter limiter_;
     std::optional<abi::virtio::net::MacAddress> mac_;
     bool waits_for_tap_ = false;
-    std::uint64_t written_bytes_ = 0;  // in this call
+    Allowance allowance_ = allowance_per_call;  // of this call
     std::array<iovec, Queue::max_segments> pieces_{};
 };
 

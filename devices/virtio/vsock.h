@@ -21,6 +21,7 @@
 #include "devices/backend/vsock_timer.h"
 #include "devices/host/metrics.h"
 #include "devices/host/reactor.h"
+#include "devices/virtio/allowance.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/vsock_connections.h"
 #include "devices/virtio/vsock_metrics.h"
@@ -96,8 +97,9 @@ private:
     // The three queues, in vsock_queues.cpp.
     [[nodiscard]] Done process_all() noexcept;
     [[nodiscard]] Done take_packets() noexcept;
-    void take_packet(const Chain& chain) noexcept;
-    [[nodiscard]] Done give_packets(unsigned limit) noexcept;
+    // How many bytes of payload it had.
+    [[nodiscard]] std::size_t take_packet(const Chain& chain) noexcept;
+    [[nodiscard]] Done give_packets(Allowance allowance) noexcept;
     [[nodiscard]] std::expected<bool, QueueError> prepare_chain() noexcept;
     [[nodiscard]] std::optional<Header> next_packet() noexcept;
     void give_chain_back() noexcept;
@@ -107,6 +109,7 @@ private:
     void connect_to_host(const Header& request) noexcept;
     void keep_ticking() noexcept;
     void abandon_connections() noexcept;
+    void close_abandoned() noexcept;
 
     const VsockConfig config_;
     const std::uint32_t tick_ms_;

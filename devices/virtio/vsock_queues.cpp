@@ -1,5 +1,6 @@
 // The flow of packets through the device's queues.
 #include <algorithm>
+#include <utility>
 
 #include "devices/virtio/vsock.h"
 
@@ -9,14 +10,14 @@ namespace vsock = abi::virtio::vsock;
 
 namespace {
 
-// So that other devices have their turn. A packet is 4 KiB, with Linux, or 64 KiB.
-constexpr unsigned max_packets_per_turn = 32;
+// In each direction. A packet is 4 KiB, with Linux, or 64 KiB.
+constexpr Allowance allowance_per_turn{.chains = 32};
 constexpr std::size_t max_payload_bytes = 64 * 1024;
 
 }  // namespace
 
 void Vsock::process() noexcept {
-    abandoned_.clear();
+    close_abandoned();
     end_turn(process_all());
 }
 
@@ -24,7 +25,7 @@ Vsock::Done Vsock::process_all() noexcept {
     if (Done done = take_packets(); !done) {
         return done;
     }
-    if (Done done = give_packets(max_packets_per_turn); !done) {
+    if (Done done = give_packets(allowance_per_turn); !done) {
         return done;
     }
     return give_event();
@@ -52,7 +53,9 @@ void Vsock::end_turn(const Done& done) noexcept {
 Vsock::Done Vsock::take_packets() noexcept {
     Queue& transmit = queues_[vsock::transmit_queue];
     transmit.suppress_notifications();
-    for (unsigned turn = 0; turn < max_packets_per_turn; ++turn) {
+    Allowance allowance = allowance_per_turn;
+    bool is_first = true;
+    while (allowance.take_chain()) {
         if (!connections_.may_refuse()) {
             out_of_refusals_ = true;
             return {};
@@ -62,8 +65,8 @@ Vsock::Done Vsock::take_packets() noexcept {
             return std::unexpected(chain.error());
         }
         if (*chain) {
-            metrics_.tx_queue_event_count += turn == 0 ? 1 : 0;
-            take_packet(**chain);
+            metrics_.tx_queue_event_count += std::exchange(is_first, false) ? 1U : 0U;
+            allowance.spend(take_packet(**chain));
             transmit.push_used((*chain)->head, 0);
         } else if (!transmit.enable_notifications()) {
             return {};
@@ -73,22 +76,22 @@ Vsock::Done Vsock::take_packets() noexcept {
     return {};
 }
 
-void Vsock::take_packet(const Chain& chain) noexcept {
+std::size_t Vsock::take_packet(const Chain& chain) noexcept {
     const auto header = read_header(chain.readable);
     if (!header || header->src_cid.value() != config_.guest_cid ||
         header->dst_cid.value() != vsock::host_cid) {
         ++metrics_.tx_malformed_count;
-        return;
+        return 0;
     }
     payload_.assign(chain.readable, header->len);
     if (payload_.size_bytes() != header->len) {
         ++metrics_.tx_malformed_count;
-        return;
+        return 0;
     }
     ++metrics_.tx_packets_count;
     if (header->type != vsock::Type::stream) {
         connections_.refuse(*header);
-        return;
+        return 0;
     }
     if (VsockConnection* const found = connections_.find({header->dst_port, header->src_port})) {
         found->receive(*header, payload_);
@@ -98,6 +101,7 @@ void Vsock::take_packet(const Chain& chain) noexcept {
     } else {
         connections_.refuse(*header);
     }
+    return payload_.size_bytes();
 }
 
 void Vsock::connect_to_host(const Header& request) noexcept {
@@ -120,8 +124,9 @@ void Vsock::connect_to_host(const Header& request) noexcept {
 
 // ---- to the guest -------------------------------------------------------------------------------
 
-Vsock::Done Vsock::give_packets(unsigned limit) noexcept {
-    for (unsigned turn = 0; turn < limit && connections_.has_packet(); ++turn) {
+Vsock::Done Vsock::give_packets(Allowance allowance) noexcept {
+    bool is_first = true;
+    while (connections_.has_packet() && allowance.take_chain()) {
         const auto prepared = prepare_chain();
         if (!prepared) {
             return std::unexpected(prepared.error());
@@ -129,12 +134,13 @@ Vsock::Done Vsock::give_packets(unsigned limit) noexcept {
         if (!*prepared) {
             return {};
         }
-        metrics_.rx_queue_event_count += turn == 0 ? 1 : 0;
+        metrics_.rx_queue_event_count += std::exchange(is_first, false) ? 1U : 0U;
         if (auto header = next_packet()) {
             header->src_cid = vsock::Cid::of(vsock::host_cid);
             header->dst_cid = vsock::Cid::of(config_.guest_cid);
             write_header(giving_->writable, *header);
             ++metrics_.rx_packets_count;
+            allowance.spend(header->len);
             queues_[vsock::receive_queue].push_used(
                 giving_->head, static_cast<std::uint32_t>(sizeof *header) + header->len);
             giving_.reset();

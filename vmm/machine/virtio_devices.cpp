@@ -25,8 +25,11 @@ public:
     // The device forgets the guest's memory before that goes.
     ~Attachment() override {
         reactor_.remove(transport_.notify_event().fd(), *this);
-        const std::scoped_lock lock{device_.mutex()};
-        device_.reset();
+        {
+            const std::scoped_lock lock{device_.mutex()};
+            device_.reset();
+        }
+        device_.drain();
     }
 
     void on_events(std::uint32_t) noexcept override { transport_.process_queues(); }

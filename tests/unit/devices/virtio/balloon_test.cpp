@@ -160,7 +160,8 @@ TEST_CASE("pages beyond the hole are freed, and none in it") {
     }
     const auto bytes = std::as_writable_bytes(std::span{pfns});
     const std::span<std::byte> buffer{bytes};
-    const DiscardResult result = discard_pfns(memory, {0, {&buffer, 1}, {}});
+    Allowance allowance{.chains = 1};
+    const DiscardResult result = discard_pfns(memory, {0, {&buffer, 1}, {}}, allowance);
     CHECK(result.discarded_bytes == 4 * page);
     CHECK(result.fails == 3);
     CHECK(memory.read<std::uint8_t>(machine::Gpa{0xBFFFF * page}).value() == 0);

@@ -489,6 +489,20 @@ TEST_CASE("more output than one call takes is written in several") {
     CHECK(f.output.read().size() == 1000 * size);
 }
 
+TEST_CASE("a pass writes no more than its allowance, however long the chain is") {
+    Fixture f;
+    constexpr std::uint32_t chain_bytes = 256 << 10;
+    REQUIRE(::fcntl(f.output.in.get(), F_SETPIPE_SZ, 1 << 20) >= 1 << 20);
+    f.start(feature::version_1);
+    f.rings[1].offer_buffer(0, 0xC0000, chain_bytes, 0);
+    f.transport.process_queues();
+    CHECK(f.output.read().size() == 64 << 10);
+    CHECK(f.rings[1].used_idx() == 0);
+    f.serve();
+    CHECK(f.output.read().size() == chain_bytes - (64 << 10));
+    CHECK(f.rings[1].used_idx() == 1);
+}
+
 TEST_CASE("without multiport there is port 0, always open") {
     Fixture f;
     SUBCASE("plain") {

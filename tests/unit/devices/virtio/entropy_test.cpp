@@ -80,6 +80,18 @@ TEST_CASE("an entropy device has one queue and no configuration") {
     CHECK(f.driver.read(TestDriver::Register::queue_size_max) == 0);
 }
 
+TEST_CASE("a pass fills no more than its allowance, and the next one goes on") {
+    Fixture f;
+    for (std::uint16_t idx = 0; idx < size; ++idx) {
+        f.ring.offer_buffer(idx, buffers + (std::uint64_t{idx} << 20), 40 << 10, flag::write);
+    }
+    f.transport.process_queues();
+    CHECK(f.ring.used_idx() == 2);  // 64 KiB, begun
+    while (f.driver.serve_notification()) {
+    }
+    CHECK(f.ring.used_idx() == size);
+}
+
 TEST_CASE("buffers are filled with bytes that differ") {
     Fixture f;
     std::set<std::vector<std::byte>> different;

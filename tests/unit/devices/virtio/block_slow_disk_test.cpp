@@ -1,0 +1,132 @@
+// The block device on a disk that takes its time.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <vector>
+
+#include "devices/host/event_fd.h"
+#include "tests/unit/devices/virtio/block_fixture.h"
+
+namespace shoal::virtio {
+namespace {
+
+using namespace std::chrono_literals;
+using Type = BlockDriver::Type;
+using Answer = BlockDriver::Answer;
+
+BlockConfig config_of(const std::string& path) {
+    BlockConfig config;
+    config.disk.path = path;
+    return config;
+}
+
+// Requests are finished when the test says so, from any thread.
+class SlowDisk final : public backend::DiskEngine {
+public:
+    explicit SlowDisk(const std::string& path) : DiskEngine{backend::Disk{config_of(path).disk}} {}
+
+    void finish_all() {
+        may_finish_ = true;
+        event_.signal();
+    }
+
+    [[nodiscard]] backend::DiskIo io() const noexcept override { return backend::DiskIo::async; }
+    void start(backend::DiskRequest& request) noexcept override { started_.push_back(&request); }
+    [[nodiscard]] bool submit() noexcept override { return true; }
+    void wait() noexcept override {}
+    [[nodiscard]] int fd() const noexcept override { return event_.fd(); }
+
+private:
+    void collect() noexcept override {
+        if (may_finish_.exchange(false)) {
+            event_.drain();
+            for (backend::DiskRequest* const request : std::exchange(started_, {})) {
+                request->error = 0;
+                add_finished(*request);
+            }
+        }
+    }
+
+    host::EventFd event_;
+    std::atomic<bool> may_finish_ = false;
+    std::vector<backend::DiskRequest*> started_;
+};
+
+struct SlowDiskFixture : BlockDriver {
+    SlowDiskFixture() {
+        auto engine = std::make_unique<SlowDisk>(image.path());
+        disk = engine.get();
+        device.emplace(config_of(image.path()), std::move(engine), reactor);
+        attach(*device);
+        start(device->features());
+        offer(Type::in, 0, 512);
+        driver->write(TestDriver::Register::queue_notify, 0);
+        serve();
+    }
+
+    ~SlowDiskFixture() { disk->finish_all(); }  // the device waits for it
+
+    SlowDisk* disk = nullptr;
+    std::optional<Block> device;
+};
+
+}  // namespace
+
+TEST_CASE("a reset waits for what is in flight, and only the driver waits") {
+    SlowDiskFixture f;
+    auto reset = std::async(std::launch::async, [&] { f.driver->set_status(Status::reset); });
+    auto others = std::async(std::launch::async, [&] {
+        while (f.driver->status() != 0) {
+        }
+        f.transport->process_queues();
+        static_cast<void>(f.device->config());
+        static_cast<void>(f.device->metrics());
+    });
+    REQUIRE(others.wait_for(10s) == std::future_status::ready);
+    CHECK(reset.wait_for(20ms) == std::future_status::timeout);
+    SUBCASE("the event loop finishes it") {
+        f.disk->finish_all();
+        f.reactor.dispatch(10'000);
+        CHECK(reset.wait_for(10s) == std::future_status::ready);
+    }
+    SUBCASE("it finishes while the event loop stands still") {
+        f.disk->finish_all();
+        CHECK(reset.wait_for(10s) == std::future_status::ready);
+    }
+    CHECK(f.ring.used_idx() == 0);
+    CHECK(f.status(0) == Answer{0xEE});
+}
+
+TEST_CASE("what was in flight at a reset is not the next driver's answer") {
+    SlowDiskFixture f;
+    {
+        const std::scoped_lock lock{f.device->mutex()};
+        f.device->reset();
+    }
+    f.disk->finish_all();
+    f.start(f.device->features());
+    f.serve();
+    CHECK(f.ring.used_idx() == 0);
+    f.offer(Type::in, 0, 512);
+    f.driver->write(TestDriver::Register::queue_notify, 0);
+    f.serve();
+    f.disk->finish_all();
+    f.await(1);
+    CHECK(f.status(0) == Answer::ok);
+}
+
+TEST_CASE("a malformed queue does not wait for what is in flight") {
+    SlowDiskFixture f;
+    f.ring.offer(BlockDriver::queue_size);
+    f.driver->write(TestDriver::Register::queue_notify, 0);
+    f.serve();
+    CHECK(f.needs_reset());
+    f.disk->finish_all();
+    f.driver->set_status(Status::reset);
+    CHECK(f.ring.used_idx() == 0);
+}
+
+}  // namespace shoal::virtio
