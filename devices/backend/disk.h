@@ -22,7 +22,7 @@ enum class DiskCaching : std::uint8_t {
 };
 
 enum class DiskIo : std::uint8_t {
-    sync,   // every call blocks the event loop until it is done
+    sync,   // one call after the other
     async,  // io_uring; sync where the host refuses it
 };
 

@@ -6,28 +6,11 @@
 
 namespace shoal::backend {
 
-void DiskEngine::add_finished(DiskRequest& request) noexcept {
-    request.next = nullptr;
-    if (last_finished_ == nullptr) {
-        first_finished_ = &request;
-    } else {
-        last_finished_->next = &request;
-    }
-    last_finished_ = &request;
-}
-
 DiskRequest* DiskEngine::take_finished() noexcept {
-    if (first_finished_ == nullptr) {
+    if (finished_.is_empty()) {
         collect();
     }
-    DiskRequest* const request = first_finished_;
-    if (request != nullptr) {
-        first_finished_ = request->next;
-        if (first_finished_ == nullptr) {
-            last_finished_ = nullptr;
-        }
-    }
-    return request;
+    return finished_.try_pop();
 }
 
 std::unique_ptr<DiskEngine> open_disk(const DiskConfig& config) {

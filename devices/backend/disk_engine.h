@@ -31,20 +31,19 @@ public:
     [[nodiscard]] DiskRequest* take_finished() noexcept;
     // Waits until all that was started is finished.
     virtual void wait() noexcept = 0;
-    // Readable when requests finished after submit(); -1: all are finished by then.
+    // Readable when requests finished after submit().
     [[nodiscard]] virtual int fd() const noexcept = 0;
 
 protected:
     explicit DiskEngine(Disk&& disk) noexcept : disk_{std::move(disk)} {}
 
-    void add_finished(DiskRequest& request) noexcept;
+    void add_finished(DiskRequest& request) noexcept { finished_.push(request); }
     // Adds those that finished since submit().
     virtual void collect() noexcept = 0;
 
 private:
     Disk disk_;
-    DiskRequest* first_finished_ = nullptr;
-    DiskRequest* last_finished_ = nullptr;
+    DiskRequestList finished_;
 };
 
 // Opens the image that `config` names. Throws as Disk does.

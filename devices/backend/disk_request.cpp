@@ -194,4 +194,9 @@ std::int64_t make_call(const DiskCall& call) noexcept {
     return result < 0 ? -errno : result;
 }
 
+void run_to_end(const Disk& disk, DiskRequest& request) noexcept {
+    while (!take_result(disk, request, make_call(next_call(disk, request)))) {
+    }
+}
+
 }  // namespace shoal::backend

@@ -35,11 +35,33 @@ struct DiskRequest {
     std::uint64_t left;
     iovec* buffers;  // for read and write: their sizes are `left` in sum; changed on the way
     std::uint32_t buffer_count;
-    DiskRequest* next;  // the engine's
+    DiskRequest* next;  // the list's
 
     // A new request; only a flush is of 0 bytes. `memory` is borrowed until it is finished.
     void set(DiskOperation what, std::uint64_t at, std::uint64_t size_bytes,
              std::span<iovec> memory = {}) noexcept;
+};
+
+// Requests in order. Borrows them; each is in one list at most.
+class DiskRequestList {
+public:
+    [[nodiscard]] bool is_empty() const noexcept { return first_ == nullptr; }
+    void push(DiskRequest& request) noexcept {
+        request.next = nullptr;
+        (is_empty() ? first_ : last_->next) = &request;
+        last_ = &request;
+    }
+    [[nodiscard]] DiskRequest* try_pop() noexcept {
+        DiskRequest* const request = first_;
+        if (request != nullptr) {
+            first_ = request->next;
+        }
+        return request;
+    }
+
+private:
+    DiskRequest* first_ = nullptr;
+    DiskRequest* last_ = nullptr;  // of no meaning while it is empty
 };
 
 struct DiskCall {
@@ -63,5 +85,8 @@ struct DiskCall {
 
 // Makes the call, on this thread, and returns its result.
 [[nodiscard]] std::int64_t make_call(const DiskCall& call) noexcept;
+
+// Makes all calls that are left, on this thread.
+void run_to_end(const Disk& disk, DiskRequest& request) noexcept;
 
 }  // namespace shoal::backend

@@ -28,17 +28,13 @@ Block::Block(const BlockConfig& config, std::unique_ptr<backend::DiskEngine> eng
       id_{engine_->disk().id()},
       limiter_{config.rate_limiter} {
     watch_timer();
-    if (engine_->fd() >= 0) {
-        reactor_.add(engine_->fd(), EPOLLIN, finished_watch_);
-    }
+    reactor_.add(engine_->fd(), EPOLLIN, finished_watch_);
 }
 
 Block::~Block() {
     reset();
     drain();  // what is in flight uses the pool
-    if (engine_->fd() >= 0) {
-        reactor_.remove(engine_->fd(), finished_watch_);
-    }
+    reactor_.remove(engine_->fd(), finished_watch_);
     if (timer_watched_) {
         reactor_.remove(limiter_.fd(), timer_watch_);
     }
@@ -57,13 +53,9 @@ void Block::update_disk(const std::string& path) {
     backend::DiskConfig config = engine_->disk().config();
     config.path = path;
     auto engine = backend::open_disk(config);
-    if (engine->fd() >= 0) {
-        reactor_.add(engine->fd(), EPOLLIN, finished_watch_);
-    }
+    reactor_.add(engine->fd(), EPOLLIN, finished_watch_);
     finish_all();
-    if (engine_->fd() >= 0) {
-        reactor_.remove(engine_->fd(), finished_watch_);
-    }
+    reactor_.remove(engine_->fd(), finished_watch_);
     engine_ = std::move(engine);
     id_ = engine_->disk().id();
     --metrics_.update_fails;
