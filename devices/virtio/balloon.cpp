@@ -12,6 +12,7 @@
 #include "devices/host/os_error.h"
 #include "devices/virtio/balloon_pages.h"
 #include "devices/virtio/chain_bytes.h"
+#include "devices/virtio/config_bytes.h"
 
 namespace shoal::virtio {
 
@@ -78,12 +79,7 @@ std::uint32_t Balloon::queue_count() const noexcept {
 
 void Balloon::read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept {
     const balloon::Config config{target_pages_, actual_pages_, hinting_.status().host_cmd};
-    const auto bytes = std::as_bytes(std::span{&config, 1});
-    std::ranges::fill(data, std::byte{0});
-    if (offset < bytes.size()) {
-        const auto rest = bytes.subspan(offset);
-        std::ranges::copy(rest.first(std::min(rest.size(), data.size())), data.begin());
-    }
+    copy_config(config, offset, data);
 }
 
 void Balloon::write_config(std::uint64_t offset, std::span<const std::byte> data) noexcept {
@@ -123,7 +119,7 @@ void Balloon::process() noexcept {
     end_turn(process_all());
 }
 
-Balloon::Done Balloon::process_all() noexcept {
+Done Balloon::process_all() noexcept {
     if (Done done = serve_queue(&queues_[balloon::inflate_queue], &Balloon::inflate); !done) {
         return done;
     }
@@ -140,7 +136,7 @@ Balloon::Done Balloon::process_all() noexcept {
 }
 
 // `queue` is none when its feature was not negotiated.
-Balloon::Done Balloon::serve_queue(Queue* queue, Serve serve) noexcept {
+Done Balloon::serve_queue(Queue* queue, Serve serve) noexcept {
     if (queue == nullptr) {
         return {};
     }
@@ -217,7 +213,7 @@ Balloon::Served Balloon::take_report(const Chain& chain, Allowance& allowance) n
     return Served::all;
 }
 
-Balloon::Done Balloon::take_statistics() noexcept {
+Done Balloon::take_statistics() noexcept {
     if (statistics_queue_ == nullptr) {
         return {};
     }
@@ -233,18 +229,9 @@ Balloon::Done Balloon::take_statistics() noexcept {
     return {};
 }
 
-// What ends every turn: the driver hears of used buffers, or of its mistake.
 void Balloon::end_turn(const Done& done) noexcept {
-    Transport& transport = *transport_;
-    if (!done) {
-        ++metrics_.event_fails;
-        reset();
-        transport.fail(done.error());
-        return;
-    }
-    for (Queue& queue : queues_) {
-        transport.used_buffers(queue);
-    }
+    metrics_.event_fails += done ? 0U : 1U;
+    virtio::end_turn(*this, *transport_, queues_, done);
 }
 
 void Balloon::on_events(std::uint32_t) noexcept {

@@ -23,6 +23,7 @@
 #include "devices/virtio/balloon_pages.h"
 #include "devices/virtio/balloon_statistics.h"
 #include "devices/virtio/device.h"
+#include "devices/virtio/end_turn.h"
 
 namespace shoal::virtio {
 
@@ -82,7 +83,7 @@ public:
 
     [[nodiscard]] BalloonMetrics metrics() const noexcept;
 
-    // While the transport is suspended. restore() comes after the transport's.
+    // While nothing runs. restore() comes after the transport's.
     [[nodiscard]] BalloonState save() const noexcept;
     void restore(const BalloonState& state) noexcept;
 
@@ -98,7 +99,6 @@ public:
     void process() noexcept override;
 
 private:
-    using Done = std::expected<void, QueueError>;
     // Whether the chain is done; if not, it is served again from where it was left.
     enum class Served : std::uint8_t { all, part };
     using Serve = Served (Balloon::*)(const Chain&, Allowance&) noexcept;

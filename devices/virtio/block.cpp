@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/virtio/config_bytes.h"
 
 namespace shoal::virtio {
 
@@ -141,12 +142,7 @@ void Block::read_config(std::uint64_t offset, std::span<std::byte> data) const n
         config.max_write_zeroes_seg = 1;
         config.write_zeroes_may_unmap = 1;
     }
-    const auto bytes = std::as_bytes(std::span{&config, 1});
-    std::ranges::fill(data, std::byte{0});
-    if (offset < bytes.size()) {
-        const auto rest = bytes.subspan(offset);
-        std::ranges::copy(rest.first(std::min(rest.size(), data.size())), data.begin());
-    }
+    copy_config(config, offset, data);
 }
 
 void Block::activate(std::uint64_t features, std::span<Queue> queues,

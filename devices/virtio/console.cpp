@@ -9,6 +9,7 @@
 
 #include "devices/abi/virtio_mmio.h"
 #include "devices/host/check.h"
+#include "devices/virtio/config_bytes.h"
 
 namespace shoal::virtio {
 
@@ -120,12 +121,7 @@ std::uint32_t Console::queue_count() const noexcept {
 
 void Console::read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept {
     const console::Config config{0, 0, static_cast<std::uint32_t>(ports_.size()), 0};
-    const auto bytes = std::as_bytes(std::span{&config, 1});
-    std::ranges::fill(data, std::byte{0});
-    if (offset < bytes.size()) {
-        const auto rest = bytes.subspan(offset);
-        std::ranges::copy(rest.first(std::min(rest.size(), data.size())), data.begin());
-    }
+    copy_config(config, offset, data);
 }
 
 void Console::activate(std::uint64_t features, std::span<Queue> queues,
@@ -165,7 +161,7 @@ std::uint32_t Console::wishes() const noexcept {
     return bits;
 }
 
-Console::Done Console::process_all() noexcept {
+Done Console::process_all() noexcept {
     if (Done done = read_control(); !done) {
         return done;
     }
@@ -181,7 +177,7 @@ Console::Done Console::process_all() noexcept {
     return write_control();
 }
 
-Console::Done Console::send_output(std::uint32_t port) noexcept {
+Done Console::send_output(std::uint32_t port) noexcept {
     const auto progress = ports_[port]->bytes.send(queues_[console::transmit_queue(port)]);
     if (!progress) {
         return std::unexpected(progress.error());
@@ -192,25 +188,12 @@ Console::Done Console::send_output(std::uint32_t port) noexcept {
     return {};
 }
 
-Console::Done Console::receive_input(std::uint32_t port) noexcept {
+Done Console::receive_input(std::uint32_t port) noexcept {
     const Done done = ports_[port]->bytes.receive(queues_[console::receive_queue(port)]);
     return done ? write_control() : done;
 }
 
-// What ends every turn: the driver hears of used buffers, or of its mistake.
-void Console::end_turn(const Done& done) noexcept {
-    Transport& transport = *transport_;
-    if (!done) {
-        reset();
-        transport.fail(done.error());
-        return;
-    }
-    for (Queue& queue : queues_) {
-        transport.used_buffers(queue);
-    }
-}
-
-Console::Done Console::read_control() noexcept {
+Done Console::read_control() noexcept {
     if (!multiport_) {
         return {};
     }
@@ -224,7 +207,7 @@ Console::Done Console::read_control() noexcept {
     return {};
 }
 
-Console::Done Console::write_control() noexcept {
+Done Console::write_control() noexcept {
     return multiport_ ? control_->write(queues_[console::control_receive_queue]) : Done{};
 }
 

@@ -19,6 +19,7 @@
 #include "devices/virtio/console_control.h"
 #include "devices/virtio/console_port.h"
 #include "devices/virtio/device.h"
+#include "devices/virtio/end_turn.h"
 
 namespace shoal::virtio {
 
@@ -48,7 +49,7 @@ public:
     // Of all ports.
     [[nodiscard]] ConsoleMetrics metrics() const noexcept;
 
-    // While the transport is suspended. restore() comes after the transport's; false when the state
+    // While nothing runs. restore() comes after the transport's; false when the state
     // does not fit the ports and the queues: then the console is of no use.
     [[nodiscard]] ConsoleState save() const;
     [[nodiscard]] bool restore(const ConsoleState& state);
@@ -66,14 +67,15 @@ public:
 
 private:
     class Port;
-    using Done = std::expected<void, QueueError>;
 
     [[nodiscard]] Done process_all() noexcept;
     [[nodiscard]] Done send_output(std::uint32_t port) noexcept;
     [[nodiscard]] Done receive_input(std::uint32_t port) noexcept;
     [[nodiscard]] Done read_control() noexcept;
     [[nodiscard]] Done write_control() noexcept;
-    void end_turn(const Done& done) noexcept;
+    void end_turn(const Done& done) noexcept {
+        virtio::end_turn(*this, *transport_, queues_, done);
+    }
     [[nodiscard]] ConsolePort::Progress finish_some(std::uint32_t port) noexcept;
     [[nodiscard]] std::uint32_t wishes() const noexcept;
 

@@ -55,10 +55,7 @@ std::expected<void, QueueError> ConsolePort::prepare(Queue& receive) noexcept {
     if (receiving_) {
         return {};
     }
-    auto chain = receive.pop();
-    if (chain && !*chain && receive.enable_notifications()) {
-        chain = receive.pop();
-    }
+    const auto chain = receive.pop_or_listen();
     if (!chain) {
         return std::unexpected(chain.error());
     }

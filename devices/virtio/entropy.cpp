@@ -138,10 +138,7 @@ std::expected<bool, QueueError> Entropy::take_request() noexcept {
         return true;
     }
     queue_->suppress_notifications();
-    auto chain = queue_->pop();
-    if (chain && !*chain && queue_->enable_notifications()) {
-        chain = queue_->pop();
-    }
+    const auto chain = queue_->pop_or_listen();
     if (!chain) {
         return std::unexpected(chain.error());
     }

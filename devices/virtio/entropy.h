@@ -52,7 +52,7 @@ public:
 
     [[nodiscard]] EntropyMetrics metrics() const noexcept;
 
-    // While the transport is suspended. restore() comes after the transport's; false when the state
+    // While nothing runs. restore() comes after the transport's; false when the state
     // does not fit the queues. The rate limiter begins anew.
     [[nodiscard]] EntropyState save() const noexcept;
     [[nodiscard]] bool restore(const EntropyState& state) noexcept;

@@ -271,7 +271,7 @@ std::uint64_t MmioTransport::offered_features() const noexcept {
 
 void MmioTransport::process_queues() noexcept {
     const std::scoped_lock lock{device_.mutex()};
-    if (is_active() && !suspended_) {
+    if (is_active()) {
         device_.process();
     }
 }

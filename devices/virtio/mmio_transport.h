@@ -77,19 +77,14 @@ public:
     [[nodiscard]] const host::EventFd& notify_event() const noexcept { return notify_; }
     void process_queues() noexcept;
 
-    // Between suspend() and resume() the transport does not let the device look at its queues, for
-    // a pause or a snapshot; the vCPUs stand still meanwhile. Devices have descriptors of their own
-    // besides (timers, files): whoever suspends does not dispatch the reactor either.
-    void suspend() noexcept;
-    // A pass over the queues follows, and the interrupt again if one was not acknowledged.
-    void resume() noexcept;
-
-    // While suspended, or while nothing runs.
+    // While neither vCPUs nor the event loop run: that is all there is to a pause.
     [[nodiscard]] MmioTransportState save() const;
-    // On a new transport with a new device, which it activates if it was active; the transport is
-    // suspended afterwards. The device's own restore() is next, then resume().
+    // On a new transport with a new device, which it activates if it was active. The device's own
+    // restore() is next, then resume(); nothing runs before.
     // Throws std::invalid_argument for a state that this device and memory cannot have.
     void restore(const MmioTransportState& state);
+    // A pass over the queues, and the interrupt again if one was not acknowledged.
+    void resume() noexcept;
 
     // Why the device last stood still, for a message to the operator.
     [[nodiscard]] std::optional<QueueError> last_error() const noexcept;
@@ -133,7 +128,6 @@ private:
     std::uint32_t driver_features_select_ = 0;
     std::uint64_t driver_features_ = 0;
     std::uint32_t queue_select_ = 0;
-    bool suspended_ = false;
     bool drain_due_ = false;  // the device was reset by the access at hand
     std::optional<QueueError> last_error_;
     MmioTransportMetrics metrics_;

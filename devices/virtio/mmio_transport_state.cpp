@@ -1,4 +1,4 @@
-// virtio-mmio's pause, and its registers as a saved state.
+// virtio-mmio's registers as a saved state.
 #include <algorithm>
 #include <array>
 #include <mutex>
@@ -22,15 +22,9 @@ constexpr std::uint32_t known_trouble =
 
 }  // namespace
 
-void MmioTransport::suspend() noexcept {
-    const std::scoped_lock lock{device_.mutex()};
-    suspended_ = true;
-}
-
 void MmioTransport::resume() noexcept {
     {
         const std::scoped_lock lock{device_.mutex()};
-        suspended_ = false;
         if (interrupt_status_ != 0) {
             irq_.raise();
         }
@@ -82,7 +76,6 @@ void MmioTransport::restore(const MmioTransportState& state) {
     device_features_select_ = state.device_features_select;
     driver_features_select_ = state.driver_features_select;
     queue_select_ = state.queue_select;
-    suspended_ = true;
     if (is_active()) {
         device_.activate(driver_features_, queues_, *this);
     }

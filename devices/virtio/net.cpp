@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/virtio/config_bytes.h"
 #include "devices/virtio/net_features.h"
 
 namespace shoal::virtio {
@@ -125,12 +126,7 @@ void Net::read_config(std::uint64_t offset, std::span<std::byte> data) const noe
     const net::Config config{config_.guest_mac.value_or(net::MacAddress{}),
                              link_is_up_ ? net::status_link_up : std::uint16_t{0}, 0,
                              config_.mtu.value_or(0)};
-    const auto bytes = std::as_bytes(std::span{&config, 1});
-    std::ranges::fill(data, std::byte{0});
-    if (offset < bytes.size()) {
-        const auto rest = bytes.subspan(offset);
-        std::ranges::copy(rest.first(std::min(rest.size(), data.size())), data.begin());
-    }
+    copy_config(config, offset, data);
 }
 
 void Net::activate(std::uint64_t features, std::span<Queue> queues, Transport& transport) noexcept {
@@ -193,7 +189,7 @@ void Net::link_down() noexcept {
     }
 }
 
-Net::Done Net::receive() noexcept {
+Done Net::receive() noexcept {
     const auto progress = receiver_.receive(queues_[net::receive_queue]);
     if (!progress) {
         return std::unexpected(progress.error());
@@ -204,7 +200,7 @@ Net::Done Net::receive() noexcept {
     return {};
 }
 
-Net::Done Net::transmit() noexcept {
+Done Net::transmit() noexcept {
     const auto progress = transmitter_.transmit(queues_[net::transmit_queue]);
     if (!progress) {
         return std::unexpected(progress.error());
@@ -222,19 +218,6 @@ void Net::wait_for_writable_tap() noexcept {
     if (wanted != watches_for_writable_) {
         tap_watch_->change(wanted ? readable | EPOLLOUT : readable);
         watches_for_writable_ = wanted;
-    }
-}
-
-// What ends every turn: the driver hears of used buffers, or of its mistake.
-void Net::end_turn(const Done& done) noexcept {
-    Transport& transport = *transport_;
-    if (!done) {
-        reset();
-        transport.fail(done.error());
-        return;
-    }
-    for (Queue& queue : queues_) {
-        transport.used_buffers(queue);
     }
 }
 

@@ -17,6 +17,7 @@
 #include "devices/backend/tap.h"
 #include "devices/host/reactor.h"
 #include "devices/virtio/device.h"
+#include "devices/virtio/end_turn.h"
 #include "devices/virtio/net_metrics.h"
 #include "devices/virtio/net_receiver.h"
 #include "devices/virtio/net_transmitter.h"
@@ -73,7 +74,6 @@ public:
 
 private:
     class Watch;
-    using Done = std::expected<void, QueueError>;
 
     void watch_limiters();
     void on_tap(std::uint32_t events) noexcept;
@@ -82,7 +82,9 @@ private:
     void link_down() noexcept;
     [[nodiscard]] Done receive() noexcept;
     [[nodiscard]] Done transmit() noexcept;
-    void end_turn(const Done& done) noexcept;
+    void end_turn(const Done& done) noexcept {
+        virtio::end_turn(*this, *transport_, queues_, done);
+    }
     void wait_for_writable_tap() noexcept;
 
     NetConfig config_;

@@ -110,6 +110,14 @@ std::expected<std::optional<Chain>, QueueError> Queue::pop() noexcept {
     return *chain;
 }
 
+std::expected<std::optional<Chain>, QueueError> Queue::pop_or_listen() noexcept {
+    auto chain = pop();
+    if (chain && !*chain && is_ready() && enable_notifications()) {
+        chain = pop();
+    }
+    return chain;
+}
+
 std::expected<Chain, QueueError> Queue::collect_again(std::uint16_t head) noexcept {
     Collected found;
     if (const auto collected = collect(head, found); !collected) {

@@ -93,6 +93,9 @@ public:
     // The next chain; none also when the queue is not ready.
     [[nodiscard]] std::expected<std::optional<Chain>, QueueError> pop() noexcept;
 
+    // The same, but when there is none the driver notifies for the next one.
+    [[nodiscard]] std::expected<std::optional<Chain>, QueueError> pop_or_listen() noexcept;
+
     // A chain that had been popped and not given back when the state was saved.
     [[nodiscard]] std::expected<Chain, QueueError> collect_again(std::uint16_t head) noexcept;
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/virtio/config_bytes.h"
 
 namespace shoal::virtio {
 
@@ -50,12 +51,7 @@ std::uint32_t Vsock::queue_count() const noexcept {
 
 void Vsock::read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept {
     const vsock::Config config{config_.guest_cid};
-    const auto bytes = std::as_bytes(std::span{&config, 1});
-    std::ranges::fill(data, std::byte{0});
-    if (offset < bytes.size()) {
-        const auto rest = bytes.subspan(offset);
-        std::ranges::copy(rest.first(std::min(rest.size(), data.size())), data.begin());
-    }
+    copy_config(config, offset, data);
 }
 
 void Vsock::activate(std::uint64_t, std::span<Queue> queues, Transport& transport) noexcept {

@@ -23,6 +23,7 @@
 #include "devices/host/reactor.h"
 #include "devices/virtio/allowance.h"
 #include "devices/virtio/device.h"
+#include "devices/virtio/end_turn.h"
 #include "devices/virtio/vsock_connections.h"
 #include "devices/virtio/vsock_metrics.h"
 #include "devices/virtio/vsock_packet.h"
@@ -88,7 +89,6 @@ public:
 
 private:
     using Header = abi::virtio::vsock::Header;
-    using Done = std::expected<void, QueueError>;
 
     void on_connect_request(std::uint32_t port, host::UniqueFd socket) noexcept override;
     void on_socket_events(VsockConnection& connection, std::uint32_t events) noexcept override;

@@ -21,7 +21,7 @@ void Vsock::process() noexcept {
     end_turn(process_all());
 }
 
-Vsock::Done Vsock::process_all() noexcept {
+Done Vsock::process_all() noexcept {
     if (Done done = take_packets(); !done) {
         return done;
     }
@@ -31,17 +31,10 @@ Vsock::Done Vsock::process_all() noexcept {
     return give_event();
 }
 
-// What ends every turn: the driver hears of used buffers, or of its mistake.
+// A transmit queue that waited for refusals to be taken goes on.
 void Vsock::end_turn(const Done& done) noexcept {
     Transport& transport = *transport_;
-    if (!done) {
-        reset();
-        transport.fail(done.error());
-        return;
-    }
-    for (Queue& queue : queues_) {
-        transport.used_buffers(queue);
-    }
+    virtio::end_turn(*this, transport, queues_, done);
     if (out_of_refusals_ && connections_.may_refuse()) {
         out_of_refusals_ = false;
         transport.process_again();
@@ -50,7 +43,7 @@ void Vsock::end_turn(const Done& done) noexcept {
 
 // ---- from the guest -----------------------------------------------------------------------------
 
-Vsock::Done Vsock::take_packets() noexcept {
+Done Vsock::take_packets() noexcept {
     Queue& transmit = queues_[vsock::transmit_queue];
     transmit.suppress_notifications();
     Allowance allowance = allowance_per_turn;
@@ -124,7 +117,7 @@ void Vsock::connect_to_host(const Header& request) noexcept {
 
 // ---- to the guest -------------------------------------------------------------------------------
 
-Vsock::Done Vsock::give_packets(Allowance allowance) noexcept {
+Done Vsock::give_packets(Allowance allowance) noexcept {
     bool is_first = true;
     while (connections_.has_packet() && allowance.take_chain()) {
         const auto prepared = prepare_chain();
@@ -175,10 +168,7 @@ std::expected<bool, QueueError> Vsock::prepare_chain() noexcept {
         return true;
     }
     Queue& receive = queues_[vsock::receive_queue];
-    auto chain = receive.pop();
-    if (chain && !*chain && receive.enable_notifications()) {
-        chain = receive.pop();
-    }
+    const auto chain = receive.pop_or_listen();
     if (!chain) {
         return std::unexpected(chain.error());
     }
@@ -203,15 +193,12 @@ void Vsock::give_chain_back() noexcept {
 }
 
 // The driver's buffers for events are taken as they are needed.
-Vsock::Done Vsock::give_event() noexcept {
+Done Vsock::give_event() noexcept {
     if (!event_due_) {
         return {};
     }
     Queue& events = queues_[vsock::event_queue];
-    auto chain = events.pop();
-    if (chain && !*chain && events.enable_notifications()) {
-        chain = events.pop();
-    }
+    const auto chain = events.pop_or_listen();
     if (!chain) {
         return std::unexpected(chain.error());
     }

@@ -91,9 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     while (!input.empty()) {
         driver.step(input, [&](fuzz::Input& rest) {
             const auto what = rest.take<std::uint8_t>();
-            if (what < 80) {
-                driver.transport().suspend();
-            } else if (what < 160) {
+            if (what < 160) {
                 driver.transport().resume();
             } else {
                 restore_elsewhere(driver.transport().save(), memory, rest);

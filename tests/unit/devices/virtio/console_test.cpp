@@ -565,7 +565,6 @@ TEST_CASE("a console survives a saved state") {
     REQUIRE(::read(f.output.out.get(), piece.data(), piece.size()) == piece.size());
     f.device.client(0).on_output_ready();  // all of the first buffer, some of the next
     f.give_receive_buffer(7, 100);
-    f.transport.suspend();
     const ConsoleState state = f.device.save();
     REQUIRE(state.ports[0].sending);
     const ConsolePortState::Sending sending = *state.ports[0].sending;
