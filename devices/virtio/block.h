@@ -56,7 +56,7 @@ public:
     static constexpr std::uint32_t max_discard_sectors = 1 << 21;       // 1 GiB
     static constexpr std::uint32_t max_write_zeroes_sectors = 1 << 17;  // 64 MiB
     // What one pass over the queue begins; what the page cache holds is copied by then.
-    static constexpr Allowance allowance_per_pass{.chains = 64, .bytes = 1 << 20};
+    static constexpr Allowance allowance_per_pass{.chains = 32, .bytes = 1 << 20};
 
     // Borrows `reactor`. Throws std::system_error or std::invalid_argument, with the path, when the
     // image cannot be used. Destroyed, like updated, where the reactor is dispatched or while

@@ -21,12 +21,17 @@ std::uint16_t used_by_one_pass(Fixture& f, const TestRing& ring) {
     return static_cast<std::uint16_t>(ring.used_idx() - before);
 }
 
-TEST_CASE("an allowance ends with its chains or with its bytes") {
-    Allowance allowance{.chains = 2, .bytes = 100};
+TEST_CASE("an allowance ends with its chains, its bytes or its time") {
+    constexpr std::uint64_t never = ~std::uint64_t{0};
+    Allowance allowance{.chains = 2, .bytes = 100, .end_ns = never};
     CHECK(allowance.take_chain());
     allowance.spend(99);
     SUBCASE("chains") {
         CHECK(allowance.take_chain());
+        CHECK_FALSE(allowance.take_chain());
+    }
+    SUBCASE("time") {
+        allowance.end_ns = 1;
         CHECK_FALSE(allowance.take_chain());
     }
     SUBCASE("bytes, of which the last chain may take more") {
