@@ -81,7 +81,12 @@ DiskCall allocation(const Disk& disk, const DiskRequest& request) noexcept {
     return call;
 }
 
+// False: a flush is still to come.
 bool finish(DiskRequest& request, int error) noexcept {
+    if (error == 0 && request.afterwards == DiskRequest::Afterwards::flush) {
+        request.set(DiskOperation::flush, 0, 0);
+        return false;
+    }
     request.error = error;
     return true;
 }
@@ -102,7 +107,7 @@ bool advance(DiskRequest& request, std::uint64_t size_bytes) noexcept {
                       partly.iov_len - size_bytes};
         }
     }
-    return request.left == 0;
+    return request.left == 0 && finish(request, 0);
 }
 
 // The file system or the device cannot do it this way.
@@ -129,6 +134,7 @@ void DiskRequest::set(DiskOperation what, std::uint64_t at, std::uint64_t size_b
                       std::span<iovec> memory) noexcept {
     operation = what;
     method = Method::first;
+    afterwards = Afterwards::nothing;
     error = 0;
     offset = at;
     left = size_bytes;

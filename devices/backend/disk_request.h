@@ -27,9 +27,12 @@ enum class DiskOperation : std::uint8_t {
 // Constructed without being touched, so that a pool of them costs nothing until they are used.
 struct DiskRequest {
     enum class Method : std::uint8_t { first, device_discard, zero_writes };
+    // What follows an operation that went well, before the request is finished.
+    enum class Afterwards : std::uint8_t { nothing, flush };
 
     DiskOperation operation;
     Method method;
+    Afterwards afterwards;
     int error;             // errno, once it is finished; 0: all is done
     std::uint64_t offset;  // in bytes, like left; both tell what remains to be done
     std::uint64_t left;
@@ -37,7 +40,8 @@ struct DiskRequest {
     std::uint32_t buffer_count;
     DiskRequest* next;  // the list's
 
-    // A new request; only a flush is of 0 bytes. `memory` is borrowed until it is finished.
+    // A new request, with nothing afterwards; only a flush is of 0 bytes. `memory` is borrowed
+    // until it is finished.
     void set(DiskOperation what, std::uint64_t at, std::uint64_t size_bytes,
              std::span<iovec> memory = {}) noexcept;
 };

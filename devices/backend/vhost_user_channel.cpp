@@ -1,24 +1,38 @@
 // Sending and receiving vhost-user messages.
 #include "devices/backend/vhost_user_channel.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <stdexcept>
 
+#include "devices/host/clock.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::backend {
 namespace {
 
-// A backend may have to finish its I/O before it answers.
-constexpr timeval time_limit{10, 0};
+// For a whole message. A backend may have to finish its I/O before it answers.
+constexpr std::uint64_t time_limit_ms = 10'000;
 
 std::unexpected<std::error_code> error(int number) {
     return std::unexpected(std::error_code{number, std::generic_category()});
+}
+
+std::uint64_t now_ms() noexcept {
+    return host::monotonic_ns() / 1'000'000;
+}
+
+// False when the time is over first.
+bool wait_for_bytes(int fd, std::uint64_t deadline_ms) noexcept {
+    const std::uint64_t now = now_ms();
+    pollfd query{fd, POLLIN, 0};
+    return now < deadline_ms && ::poll(&query, 1, static_cast<int>(deadline_ms - now)) != 0;
 }
 
 host::UniqueFd connect_to(const std::string& path) {
@@ -34,11 +48,10 @@ host::UniqueFd connect_to(const std::string& path) {
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         host::throw_os_error("connecting to the vhost-user backend at " + path);
     }
-    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) {
-        host::check_os(
-            ::setsockopt(socket.get(), SOL_SOCKET, option, &time_limit, sizeof time_limit),
-            "setsockopt");
-    }
+    constexpr timeval time_limit{time_limit_ms / 1000, 0};
+    host::check_os(
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &time_limit, sizeof time_limit),
+        "setsockopt");
     return socket;
 }
 
@@ -87,9 +100,11 @@ VhostUserResult<void> VhostUserChannel::ask(VhostUserMessage& message) const noe
 }
 
 VhostUserResult<void> VhostUserChannel::receive(VhostUserMessage& message) const noexcept {
+    const std::uint64_t deadline_ms = now_ms() + time_limit_ms;
     VhostUserMessage::Header header;
     // SAFETY: a header is any 12 bytes.
-    if (auto read = receive_bytes(reinterpret_cast<std::byte*>(&header), sizeof header); !read) {
+    const std::span bytes{reinterpret_cast<std::byte*>(&header), sizeof header};
+    if (auto read = receive_bytes(bytes, deadline_ms); !read) {
         return read;
     }
     if (header.request != message.header.request ||
@@ -98,22 +113,23 @@ VhostUserResult<void> VhostUserChannel::receive(VhostUserMessage& message) const
         return error(EPROTO);
     }
     message.header = header;
-    return receive_bytes(message.payload.data(), header.size_bytes);
+    return receive_bytes(std::span{message.payload}.first(header.size_bytes), deadline_ms);
 }
 
-VhostUserResult<void> VhostUserChannel::receive_bytes(std::byte* into,
-                                                      std::size_t size_bytes) const noexcept {
-    while (size_bytes > 0) {
-        const ssize_t count = ::recv(socket_.get(), into, size_bytes, 0);
+VhostUserResult<void> VhostUserChannel::receive_bytes(std::span<std::byte> into,
+                                                      std::uint64_t deadline_ms) const noexcept {
+    while (!into.empty()) {
+        if (!wait_for_bytes(socket_.get(), deadline_ms)) {
+            return error(ETIMEDOUT);
+        }
+        const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);
         if (count == 0) {
             return error(ECONNRESET);
         }
-        if (count < 0 && errno != EINTR) {
+        if (count < 0 && errno != EINTR && errno != EAGAIN) {
             return error(errno);
         }
-        const auto received = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
-        into += received;
-        size_bytes -= received;
+        into = into.subspan(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     }
     return {};
 }

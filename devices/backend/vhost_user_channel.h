@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <expected>
+#include <span>
 #include <string>
 #include <system_error>
 
@@ -70,8 +71,8 @@ public:
 
 private:
     [[nodiscard]] VhostUserResult<void> receive(VhostUserMessage& message) const noexcept;
-    [[nodiscard]] VhostUserResult<void> receive_bytes(std::byte* into,
-                                                      std::size_t size_bytes) const noexcept;
+    [[nodiscard]] VhostUserResult<void> receive_bytes(std::span<std::byte> into,
+                                                      std::uint64_t deadline_ms) const noexcept;
 
     host::UniqueFd socket_;
 };

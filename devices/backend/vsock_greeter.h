@@ -39,6 +39,7 @@ public:
     VsockGreeter& operator=(const VsockGreeter&) = delete;
 
     [[nodiscard]] const std::string& path() const noexcept { return listener_.path(); }
+    [[nodiscard]] bool is_at_its_path() const noexcept { return listener_.is_at_its_path(); }
 
 private:
     class Visitor;

@@ -52,10 +52,14 @@ VsockListener::VsockListener(std::string path) : path_{std::move(path)} {
 }
 
 VsockListener::~VsockListener() {
-    struct stat info {};
-    if (::lstat(path_.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_) {
+    if (is_at_its_path()) {
         ::unlink(path_.c_str());
     }
+}
+
+bool VsockListener::is_at_its_path() const noexcept {
+    struct stat info {};
+    return ::lstat(path_.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_;
 }
 
 AcceptedSocket VsockListener::accept() const noexcept {

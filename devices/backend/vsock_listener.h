@@ -30,6 +30,8 @@ public:
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    // False: it was removed, or taken by somebody else.
+    [[nodiscard]] bool is_at_its_path() const noexcept;
 
 private:
     std::string path_;

@@ -150,8 +150,7 @@ void Block::activate(std::uint64_t features, std::span<Queue> queues,
     queue_ = &queues.front();
     transport_ = &transport;
     // A driver that cannot flush takes every write that is answered for durable (5.2.6.2).
-    const bool durable = cache_ == CacheType::writeback && (features & block::feature_flush) == 0;
-    write_ = durable ? DiskOperation::write_durably : DiskOperation::write;
+    is_durable_ = cache_ == CacheType::writeback && (features & block::feature_flush) == 0;
 }
 
 void Block::reset() noexcept {

@@ -143,9 +143,9 @@ private:
 
     Transport* transport_ = nullptr;  // while the device is active
     Queue* queue_ = nullptr;          // likewise
-    backend::DiskOperation write_ = backend::DiskOperation::write;
-    std::uint32_t activation_ = 0;   // counts resets
-    std::uint32_t stale_count_ = 0;  // requests in flight from before the last reset
+    bool is_durable_ = false;         // what is answered is on the medium
+    std::uint32_t activation_ = 0;    // counts resets
+    std::uint32_t stale_count_ = 0;   // requests in flight from before the last reset
     std::condition_variable taken_back_;
 };
 

@@ -126,7 +126,8 @@ std::optional<Block::RequestStatus> Block::prepare(BlockRequest& request) noexce
             if (engine_->disk().is_read_only()) {
                 return RequestStatus::io_error;
             }
-            return prepare_transfer(request, write_);
+            return prepare_transfer(
+                request, is_durable_ ? DiskOperation::write_durably : DiskOperation::write);
         case RequestType::flush:
             if (cache_ == CacheType::unsafe) {
                 return RequestStatus::ok;
@@ -186,6 +187,9 @@ std::optional<Block::RequestStatus> Block::prepare_range(BlockRequest& request) 
                 : may_unmap ? DiskOperation::deallocate_zeroes
                             : DiskOperation::write_zeroes,
                 range.sector * block::sector_bytes, request.data_bytes);
+    if (is_durable_) {
+        request.afterwards = backend::DiskRequest::Afterwards::flush;
+    }
     return std::nullopt;
 }
 

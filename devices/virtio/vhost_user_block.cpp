@@ -26,7 +26,7 @@ constexpr std::uint64_t passed_features = block::feature_seg_max | block::featur
                                           block::feature_blk_size | block::feature_flush |
                                           block::feature_discard | block::feature_write_zeroes;
 
-// Longer than a disk takes, short enough for those who wait for the event loop meanwhile.
+// Longer than a disk takes, short enough for who waits for the driver: a pause.
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds stop_limit{1};
 
@@ -58,6 +58,7 @@ VhostUserBlock::VhostUserBlock(const VhostUserBlockConfig& config,
 
 VhostUserBlock::~VhostUserBlock() {
     reset();
+    drain();
     reactor_.remove(call_.fd(), call_watch_);
     if (connected_) {
         reactor_.remove(connection_.fd(), hang_up_watch_);
@@ -102,6 +103,7 @@ void VhostUserBlock::activate(std::uint64_t features, std::span<Queue> queues,
     if (!queues.front().is_ready()) {
         return;
     }
+    stop();
     if (connected_ && start(features, queues.front().rings())) {
         queue_ = &queues.front();
     } else {
@@ -123,8 +125,8 @@ bool VhostUserBlock::start(std::uint64_t features, const Queue::Rings& rings) no
 }
 
 void VhostUserBlock::reset() noexcept {
-    if (queue_ != nullptr && connected_) {
-        stop();
+    if (queue_ != nullptr) {
+        stopping_ = *queue_;
     }
     queue_ = nullptr;
     transport_ = nullptr;
@@ -133,16 +135,32 @@ void VhostUserBlock::reset() noexcept {
 // QEMU's backends neither finish what they took before they answer, nor survive that it finishes
 // later: so all that the driver made available is waited for first. A driver that forges the rings'
 // indices waits in vain or loses its disk, by its own fault.
-void VhostUserBlock::stop() noexcept {
+void VhostUserBlock::drain() noexcept {
+    std::unique_lock lock{mutex()};
     kick_.signal();  // the driver's last notification may not have been passed on yet
     const auto deadline = Clock::now() + stop_limit;
-    while (queue_->used_idx() != queue_->avail_idx() && Clock::now() < deadline) {
+    while (has_unused_chains() && Clock::now() < deadline) {
+        lock.unlock();
         pollfd backend{connection_.fd(), POLLRDHUP, 0};
-        if (::poll(&backend, 1, 1) > 0) {
-            return;  // gone
+        const bool is_gone = ::poll(&backend, 1, 1) > 0;
+        lock.lock();
+        if (is_gone) {
+            break;
         }
     }
-    static_cast<void>(connection_.stop());  // who hangs up now is done as well
+    stop();
+}
+
+bool VhostUserBlock::has_unused_chains() const noexcept {
+    return stopping_ && connected_ && stopping_->used_idx() != stopping_->avail_idx();
+}
+
+// Who hangs up now is done as well.
+void VhostUserBlock::stop() noexcept {
+    if (stopping_ && connected_) {
+        static_cast<void>(connection_.stop());
+    }
+    stopping_.reset();
 }
 
 void VhostUserBlock::fail() noexcept {

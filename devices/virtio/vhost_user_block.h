@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -63,6 +64,7 @@ public:
     void activate(std::uint64_t features, std::span<Queue> queues,
                   Transport& transport) noexcept override;
     void reset() noexcept override;
+    void drain() noexcept override;
     void process() noexcept override { kick_.signal(); }
 
 private:
@@ -79,6 +81,7 @@ private:
     };
 
     [[nodiscard]] bool start(std::uint64_t features, const Queue::Rings& rings) noexcept;
+    [[nodiscard]] bool has_unused_chains() const noexcept;
     void stop() noexcept;
     void on_call() noexcept;
     void on_hang_up() noexcept;
@@ -97,7 +100,8 @@ private:
     Watch call_watch_{*this, &VhostUserBlock::on_call};
     Watch hang_up_watch_{*this, &VhostUserBlock::on_hang_up};
     Transport* transport_ = nullptr;  // while the device is active
-    const Queue* queue_ = nullptr;    // while the backend serves it
+    const Queue* queue_ = nullptr;    // while the backend serves it for the driver
+    std::optional<Queue> stopping_;   // while the backend serves it, and the driver is gone
 };
 
 }  // namespace shoal::virtio

@@ -35,6 +35,11 @@ Vsock::Vsock(const VsockConfig& config, host::Reactor& reactor, const VsockLimit
 
 Vsock::~Vsock() = default;
 
+void Vsock::set_guest_cid(std::uint64_t guest_cid) {
+    const std::scoped_lock lock{mutex()};
+    config_ = checked({guest_cid, config_.uds_path});
+}
+
 // ---- registers and life -------------------------------------------------------------------------
 
 std::uint32_t Vsock::device_id() const noexcept {

@@ -60,6 +60,10 @@ public:
     // Listens at the path. Borrows the reactor. Throws std::invalid_argument for a cid that is
     // reserved or a path that is too long, and std::system_error when it cannot listen there.
     Vsock(const VsockConfig& config, host::Reactor& reactor, const VsockLimits& limits = {});
+    // Before it is active. Throws as the constructor does.
+    void set_guest_cid(std::uint64_t guest_cid);
+    // Whether host programs find it: its path may have been removed.
+    [[nodiscard]] bool is_at_its_path() const noexcept { return greeter_.is_at_its_path(); }
     // On the event-loop thread, or while nobody dispatches.
     ~Vsock() override;
 
@@ -111,7 +115,7 @@ private:
     void abandon_connections() noexcept;
     void close_abandoned() noexcept;
 
-    const VsockConfig config_;
+    VsockConfig config_;
     const std::uint32_t tick_ms_;
     VsockMetrics metrics_;
     const VsockConnection::Context context_;

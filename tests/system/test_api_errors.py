@@ -188,8 +188,16 @@ def _():
 def _():
     with temporary_folder() as folder, ApiVmm(folder) as vmm:
         first, second = (os.path.join(folder, name) for name in ("first", "second"))
+        inodes = set()
         for cid in (3, 4):
             vmm.api.put("/vsock", guest_cid=cid, uds_path=first)
+            inodes.add(os.stat(first).st_ino)
+        expect(len(inodes) == 1, "the socket went and came again")
+        vmm.api.fault("PUT", "/vsock", {"guest_cid": 2**32 - 1, "uds_path": first})
+        connect(first).close()
+        os.unlink(first)
+        vmm.api.put("/vsock", guest_cid=4, uds_path=first)
+        connect(first).close()
         vmm.api.put("/vsock", guest_cid=5, uds_path=second)
         expect(os.path.exists(second) and not os.path.exists(first), str(os.listdir(folder)))
         vmm.api.fault("PUT", "/vsock", {"guest_cid": 6, "uds_path": "/no/folder/socket"})

@@ -129,8 +129,10 @@ void KvmMicrovm::set_network_interface(const NetworkInterfaceConfig& config) {
 }
 
 void KvmMicrovm::set_vsock(const VsockConfig& config) {
-    if (config.uds_path == vsock_path_) {
-        vsock_.reset();  // a path is listened at once
+    // A path is listened at once; what was there must not be lost.
+    if (vsock_ && config.uds_path == vsock_path_ && vsock_->is_at_its_path()) {
+        vsock_->set_guest_cid(config.guest_cid);
+        return;
     }
     vsock_ = std::make_unique<virtio::Vsock>(virtio::VsockConfig{config.guest_cid, config.uds_path},
                                              loop_.reactor());

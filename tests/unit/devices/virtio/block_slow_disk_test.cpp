@@ -28,6 +28,9 @@ class SlowDisk final : public backend::DiskEngine {
 public:
     explicit SlowDisk(const std::string& path) : DiskEngine{backend::Disk{config_of(path).disk}} {}
 
+    // Those that are not finished.
+    [[nodiscard]] const std::vector<backend::DiskRequest*>& started() const { return started_; }
+
     void finish_all() {
         may_finish_ = true;
         event_.signal();
@@ -59,7 +62,9 @@ struct SlowDiskFixture : BlockDriver {
     SlowDiskFixture() {
         auto engine = std::make_unique<SlowDisk>(image.path());
         disk = engine.get();
-        device.emplace(config_of(image.path()), std::move(engine), reactor);
+        BlockConfig config = config_of(image.path());
+        config.cache = CacheType::writeback;
+        device.emplace(config, std::move(engine), reactor);
         attach(*device);
         start(device->features());
         offer(Type::in, 0, 512);
@@ -127,6 +132,31 @@ TEST_CASE("a malformed queue does not wait for what is in flight") {
     f.disk->finish_all();
     f.driver->set_status(Status::reset);
     CHECK(f.ring.used_idx() == 0);
+}
+
+TEST_CASE("what a driver without flushes discards or zeroes is durable once it is answered") {
+    using Afterwards = backend::DiskRequest::Afterwards;
+    SlowDiskFixture f;
+    f.disk->finish_all();
+    f.serve();
+    const auto afterwards = [&](Type type, std::uint64_t features) {
+        f.start(features);
+        const abi::virtio::block::Range range{0, 8, 0};
+        f.put_next_data(std::as_bytes(std::span{&range, 1}));
+        f.offer(type, 0, sizeof range);
+        f.driver->write(TestDriver::Register::queue_notify, 0);
+        f.serve();
+        REQUIRE(f.disk->started().size() == 1);
+        const Afterwards found = f.disk->started().front()->afterwards;
+        f.disk->finish_all();
+        f.await(1);
+        return found;
+    };
+    const std::uint64_t all = f.device->features();
+    for (const Type type : {Type::discard, Type::write_zeroes}) {
+        CHECK(afterwards(type, all) == Afterwards::nothing);
+        CHECK(afterwards(type, all & ~abi::virtio::block::feature_flush) == Afterwards::flush);
+    }
 }
 
 }  // namespace shoal::virtio

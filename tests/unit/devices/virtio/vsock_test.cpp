@@ -15,6 +15,17 @@ namespace vsock = abi::virtio::vsock;
 using vsock::Operation;
 constexpr VsockPorts outgoing{52, 1024};
 
+TEST_CASE("the guest's cid may be changed before there is a driver, and where it listens stays") {
+    VsockGuest guest;
+    CHECK_THROWS_AS(guest.device.set_guest_cid(2), std::invalid_argument);
+    CHECK(guest.driver.read_at<std::uint64_t>(0x100) == VsockGuest::cid);
+    guest.device.set_guest_cid(77);
+    CHECK(guest.driver.read_at<std::uint64_t>(0x100) == 77);
+    CHECK(guest.device.is_at_its_path());
+    std::filesystem::remove(guest.folder / "vsock");
+    CHECK_FALSE(guest.device.is_at_its_path());
+}
+
 TEST_CASE("the device says what it is") {
     VsockGuest guest;
     CHECK(guest.driver.read(TestDriver::Register::device_id) == 19);
