@@ -96,7 +96,11 @@ VhostUserResult<void> VhostUserChannel::ask(VhostUserMessage& message) const noe
     if (auto sent = send(message); !sent) {
         return sent;
     }
-    return receive(message);
+    auto received = receive(message);
+    if (!received) {
+        ::shutdown(socket_.get(), SHUT_RDWR);
+    }
+    return received;
 }
 
 VhostUserResult<void> VhostUserChannel::receive(VhostUserMessage& message) const noexcept {

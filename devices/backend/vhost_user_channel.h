@@ -64,7 +64,8 @@ public:
     explicit VhostUserChannel(const std::string& socket_path);
 
     [[nodiscard]] VhostUserResult<void> send(const VhostUserMessage& message) const noexcept;
-    // Sends; the answer, which is to the same request, replaces the message.
+    // Sends; the answer, which is to the same request, replaces the message. Hangs up after a wrong
+    // or a late one: what came after it would be taken for the next answer.
     [[nodiscard]] VhostUserResult<void> ask(VhostUserMessage& message) const noexcept;
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }

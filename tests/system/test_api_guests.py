@@ -3,13 +3,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
 
 from api import ApiVmm
-from harness import BUSYBOX, ROOT, TIME_SCALE, UNIKERNEL, expect, temporary_folder, test
+from harness import BUSYBOX, ROOT, UNIKERNEL, expect, temporary_folder, test
 from tiny_kernel import IDLE, write_kernel
+from vhost_user import serve_disk
 
 sys.path.append(str(ROOT / "scripts/nested"))
 
@@ -72,25 +71,6 @@ def _():
             expect(os.path.exists(default_socket) == was_there, "a socket was made")
 
 
-def serve_disk(folder, path):
-    """qemu-storage-daemon, with a disk of 1 MiB for vhost-user."""
-    disk = os.path.join(folder, "served")
-    with open(disk, "wb") as file:
-        file.truncate(1 << 20)
-    server = subprocess.Popen(
-        ["qemu-storage-daemon", "--blockdev", f"driver=file,node-name=disk,filename={disk}", "--export",
-         f"type=vhost-user-blk,id=export,addr.type=unix,addr.path={path},node-name=disk,writable=on"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 10 * TIME_SCALE
-    while not os.path.exists(path):
-        if server.poll() is not None or time.monotonic() > deadline:
-            server.kill()
-            server.wait()
-            expect(False, "qemu-storage-daemon does not serve")
-        time.sleep(0.005)
-    return server
-
-
 @test("API: a disk that another process serves: its configuration is read again, and the server may die")
 def _():
     if shutil.which("qemu-storage-daemon") is None:
@@ -99,7 +79,10 @@ def _():
     with temporary_folder() as folder, ApiVmm(folder, "--log-path", "/dev/null") as vmm:
         api = vmm.api
         socket_path = os.path.join(folder, "disk.socket")
-        with serve_disk(folder, socket_path) as server:
+        disk = os.path.join(folder, "served")
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        with serve_disk(disk, socket_path) as server:
             try:
                 api.put("/drives/served", drive_id="served", is_root_device=False, socket=socket_path)
                 api.put("/boot-source", kernel_image_path=write_kernel(folder, IDLE))

@@ -36,7 +36,7 @@ SANITIZER_OPTIONS = {"ASAN_OPTIONS": "quarantine_size_mb=16:detect_stack_use_aft
 class Victim:
     """A shoal-vmm with every device, in a folder of its own."""
 
-    def __init__(self, folder, vmm, network):
+    def __init__(self, folder, vmm, network, level="Info"):
         self.folder = pathlib.Path(folder)
         self.files = {name: os.urandom(size) for name, size in
                       (("sync", DISK_BYTES), ("async", DISK_BYTES), ("read-only", DISK_BYTES), ("bystander", 4096))}
@@ -44,7 +44,7 @@ class Victim:
             (self.folder / name).write_bytes(content)
         self.network = network
         words = [str(vmm), "--api-sock", str(self.folder / "api.socket"), "--log-path", str(self.folder / "log"),
-                 "--level", "Info", "--boot-timer"]
+                 "--level", level, "--boot-timer"]
         with open(self.folder / "out", "wb") as out, open(self.folder / "err", "wb") as err:
             self.process = subprocess.Popen(network.command(words) if network else words, stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=err, env={**os.environ, **SANITIZER_OPTIONS})
@@ -94,14 +94,14 @@ class Victim:
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as lines:
             return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
-    def expect_files_untouched(self):
+    def expect_files_untouched(self, others=()):
         for name, content in self.files.items():
             now = (self.folder / name).read_bytes()
             if name in ("sync", "async"):
                 expect(len(now) == len(content), f"the disk {name} has {len(now)} bytes, not {len(content)}")
             else:
                 expect(hashlib.sha256(now).digest() == hashlib.sha256(content).digest(), f"{name} was written")
-        known = {*self.files, "log", "out", "err", "api.socket", "vsock", "vsock_52"}
+        known = {*self.files, *others, "log", "out", "err", "api.socket", "vsock", "vsock_52"}
         there = {path.name for path in self.folder.iterdir()}
         expect(there <= known, f"new files: {there - known}")
         size = (self.folder / "log").stat().st_size

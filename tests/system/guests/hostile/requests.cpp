@@ -2,6 +2,7 @@
 #include "tests/system/guests/hostile/requests.h"
 
 #include "devices/abi/virtio_block.h"
+#include "devices/abi/virtio_console.h"
 #include "devices/abi/virtio_net.h"
 #include "devices/abi/virtio_vsock.h"
 
@@ -11,11 +12,24 @@ namespace {
 namespace block = shoal::abi::virtio::block;
 namespace net = shoal::abi::virtio::net;
 namespace vsock = shoal::abi::virtio::vsock;
+namespace console = shoal::abi::virtio::console;
 namespace device_id = shoal::abi::virtio::device_id;
 
 Buffer some_data(Random& random, const Arena& arena) {
     const std::uint32_t sizes[] = {1, 64, 512, 4096, 1526, 65536, 1 + random.below(65536)};
     return {arena.data(), random.pick(sizes)};
+}
+
+Request device_writes_some(Random& random, const Place& place) {
+    Request request;
+    request.device_writes(some_data(random, place.arena));
+    return request;
+}
+
+Request device_reads_some(Random& random, const Place& place) {
+    Request request;
+    request.device_reads(some_data(random, place.arena));
+    return request;
 }
 
 Request block_request(Random& random, const Place& place) {
@@ -134,6 +148,23 @@ Request balloon_request(Random& random, const Place& place) {
     return request;
 }
 
+// Ports that are there, the first one that is not, and others.
+Request console_request(Random& random, const Place& place) {
+    Request request;
+    if (place.queue != console::control_transmit_queue) {
+        return place.queue % 2 == 0 ? device_writes_some(random, place)
+                                    : device_reads_some(random, place);
+    }
+    const std::uint32_t ports[] = {0, 0, 1, 1, 2, 8, 0xFFFF'FFFF, random.next32()};
+    const std::uint16_t events[] = {0, 0, 3, 3, 6, 6, 6, 1, 7, random.next16()};
+    const std::uint16_t values[] = {0, 1, 1, 1, random.next16()};
+    *at<console::Control>(place.arena.header(place.slot)) = {
+        random.pick(ports), static_cast<console::Event>(random.pick(events)), random.pick(values)};
+    const std::uint32_t sizes[] = {8, 8, 8, 7, 9, 1, 64};
+    request.device_reads({place.arena.header(place.slot), random.pick(sizes)});
+    return request;
+}
+
 Request any_request(Random& random, const Place& place) {
     Request request;
     if (random.one_in(4)) {
@@ -151,6 +182,8 @@ Request well_formed(Random& random, std::uint32_t id, const Place& place) {
             return vsock_request(random, place);
         case device_id::network:
             return net_request(random, place);
+        case device_id::console:
+            return console_request(random, place);
         case device_id::balloon:
             return balloon_request(random, place);
         default:

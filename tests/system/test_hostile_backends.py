@@ -1,0 +1,131 @@
+"""The guest of test_hostile.py against devices that need somebody at the other end: a console, a served disk."""
+import contextlib
+import os
+import shutil
+import subprocess
+import threading
+import time
+
+import vhost_user
+from harness import TIME_SCALE, VMM, expect, temporary_folder, test
+from test_hostile import (DEADLINE_S, DISK_BYTES, GUEST, IS_FAST, MEMORY_MIB, PRIVATE_BYTES_MAX, SURVIVED, Victim,
+                          hammer, new_seed, shorten_more)
+
+CPUS = 2
+# A reset of a disk whose indices the guest has forged takes a second.
+DISK_ROUNDS = 10
+CONSOLE_ROUNDS = 300
+
+
+def command_line(seed, rounds):
+    return f"hostile.seed={seed} hostile.rounds={rounds} hostile.cpus={CPUS}"
+
+
+def feed(pipe):
+    with contextlib.suppress(OSError), pipe:
+        while True:
+            pipe.write(os.urandom(4096))
+
+
+def read_to_end(pipe, into):
+    with pipe:
+        while data := pipe.read1(65536):
+            into.append(len(data))
+
+
+def private_bytes(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="utf-8") as lines:
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
+    return 0
+
+
+def attack_console(seed):
+    process = subprocess.Popen(
+        [VMM, "--kernel", str(GUEST), "--console", "virtio", "--vcpus", str(CPUS), "--memory", str(MEMORY_MIB[CPUS]),
+         "--cmdline", command_line(seed, CONSOLE_ROUNDS)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    written = []
+    helpers = [threading.Thread(target=feed, args=(process.stdin,), daemon=True),
+               *(threading.Thread(target=read_to_end, args=(pipe, written), daemon=True)
+                 for pipe in (process.stdout, process.stderr))]
+    for helper in helpers:
+        helper.start()
+    most = 0
+    deadline = time.monotonic() + DEADLINE_S * TIME_SCALE
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            most = max(most, private_bytes(process.pid))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
+    finally:
+        process.kill()
+    code = process.wait()
+    for helper in helpers[1:]:
+        helper.join(DEADLINE_S)
+    what = f"seed {seed}: "
+    expect(code == SURVIVED, f"{what}exit code {code}")
+    expect(most <= PRIVATE_BYTES_MAX, f"{what}{most >> 20} MiB of private memory")
+    print(f"        seed {seed}: {sum(written) >> 10} KiB of output, private memory at most {most / (1 << 20):.1f} MiB",
+          flush=True)
+
+
+class HostOfDisk:
+    """What the operator does meanwhile."""
+
+    def __init__(self, victim):
+        self.victim = victim
+
+    def act(self):
+        self.victim.api.request("PATCH", "/drives/served", {"drive_id": "served"})
+        self.victim.api.request("GET", "/metrics")
+
+
+def attack_disk(folder, seed, socket_path):
+    """To the guest's end, whatever happens to the backend."""
+    # The log is about the guest, and not about our requests.
+    with Victim(folder, VMM, None, "Error") as victim:
+        victim.wait_for_api()
+        victim.api.put("/drives/served", drive_id="served", is_root_device=False, socket=str(socket_path))
+        victim.api.put("/machine-config", vcpu_count=CPUS, mem_size_mib=MEMORY_MIB[CPUS])
+        victim.api.put("/boot-source", kernel_image_path=str(GUEST), boot_args=command_line(seed, DISK_ROUNDS))
+        victim.api.put("/actions", action_type="InstanceStart")
+        slowest_s, most_bytes, answers = hammer(victim, HostOfDisk(victim))
+        code = victim.process.wait(DEADLINE_S)
+        what = f"seed {seed}: "
+        expect(code == SURVIVED, what + victim.said())
+        said = (victim.folder / "out").read_bytes() + (victim.folder / "err").read_bytes()
+        expect(said == b"", what + shorten_more(said))
+        expect(most_bytes <= PRIVATE_BYTES_MAX, f"{what}{most_bytes >> 20} MiB of private memory")
+        victim.expect_files_untouched({"disk", "disk.socket"})
+        print(f"        seed {seed}: slowest of {answers} answers to GET / {slowest_s * 1000:.1f} ms", flush=True)
+
+
+@test("a hostile guest attacks its console: the monitor survives and stays small")
+def _():
+    for seed in (1, new_seed()) if IS_FAST else (new_seed(),):
+        attack_console(seed)
+
+
+@test("a hostile guest attacks a disk that another process serves: the monitor survives")
+def _():
+    if shutil.which("qemu-storage-daemon") is None:
+        expect(os.environ.get("CI") != "true", "qemu-storage-daemon is not installed")
+        return
+    with temporary_folder() as folder:
+        disk, socket_path = (os.path.join(folder, name) for name in ("disk", "disk.socket"))
+        with open(disk, "wb") as file:
+            file.truncate(DISK_BYTES)
+        with vhost_user.serve_disk(disk, socket_path) as server:
+            try:
+                attack_disk(folder, new_seed(), socket_path)
+            finally:
+                server.kill()
+
+
+@test("a served disk's backend answers nonsense or hangs up: the monitor survives, and so does its guest")
+def _():
+    for seed in range(8 if IS_FAST else 2):
+        with temporary_folder() as folder:
+            socket_path = os.path.join(folder, "disk.socket")
+            with vhost_user.OddBackend(socket_path, seed, vhost_user.AGREED + seed):
+                attack_disk(folder, seed, socket_path)
