@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "devices/host/check.h"
 
@@ -76,7 +77,11 @@ std::uint64_t address_of(const std::byte* pointer) {
 
 }  // namespace
 
-VhostUser::VhostUser(const std::string& socket_path) : channel_{socket_path} {
+VhostUser::VhostUser(const std::string& socket_path)
+    : VhostUser{VhostUserChannel{socket_path}, socket_path} {}
+
+VhostUser::VhostUser(VhostUserChannel&& channel, const std::string& socket_path)
+    : channel_{std::move(channel)} {
     negotiate(socket_path);
 }
 

@@ -44,6 +44,8 @@ public:
     // Connects and agrees on the protocol. Throws std::system_error with the path, and
     // std::runtime_error when the backend lacks what the frontend needs.
     explicit VhostUser(const std::string& socket_path);
+    // The same, on a channel that is there; `socket_path` is for messages.
+    VhostUser(VhostUserChannel&& channel, const std::string& socket_path);
 
     // The device's, without those of the protocol.
     [[nodiscard]] std::uint64_t features() const noexcept { return features_; }

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "devices/host/unique_fd.h"
 
@@ -62,6 +63,8 @@ class VhostUserChannel {
 public:
     // Throws std::system_error or std::invalid_argument, with the path.
     explicit VhostUserChannel(const std::string& socket_path);
+    // Connected already.
+    explicit VhostUserChannel(host::UniqueFd socket) noexcept : socket_{std::move(socket)} {}
 
     [[nodiscard]] VhostUserResult<void> send(const VhostUserMessage& message) const noexcept;
     // Sends; the answer, which is to the same request, replaces the message. Hangs up after a wrong
