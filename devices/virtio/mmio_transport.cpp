@@ -1,4 +1,4 @@
-// virtio-mmio's registers.
+// virtio-mmio's registers: who reads and writes what, and what the device tells.
 #include "devices/virtio/mmio_transport.h"
 
 #include <algorithm>
@@ -9,7 +9,6 @@
 namespace shoal::virtio {
 
 using abi::virtio::MmioRegister;
-using machine::Gpa;
 
 namespace {
 
@@ -19,9 +18,6 @@ constexpr auto config_offset = static_cast<std::uint64_t>(MmioRegister::config);
 constexpr std::uint64_t transport_features = abi::virtio::feature::version_1 |
                                              abi::virtio::feature::event_idx |
                                              abi::virtio::feature::indirect_desc;
-
-constexpr std::uint64_t low_half = 0xFFFF'FFFF;
-constexpr std::uint64_t high_half = low_half << 32;
 
 // Features are shown 32 at a time; there are none beyond bit 63.
 constexpr std::uint32_t window(std::uint64_t features, std::uint32_t select) noexcept {
@@ -145,17 +141,17 @@ void MmioTransport::write_register(MmioRegister which, std::uint32_t value) noex
             write_status(value);
             return;
         case MmioRegister::queue_descriptors_low:
-            return write_address(&QueueLayout::descriptors, low_half, value);
+            return write_address(&QueueLayout::descriptors, Half::low, value);
         case MmioRegister::queue_descriptors_high:
-            return write_address(&QueueLayout::descriptors, high_half, value);
+            return write_address(&QueueLayout::descriptors, Half::high, value);
         case MmioRegister::queue_driver_low:
-            return write_address(&QueueLayout::avail, low_half, value);
+            return write_address(&QueueLayout::avail, Half::low, value);
         case MmioRegister::queue_driver_high:
-            return write_address(&QueueLayout::avail, high_half, value);
+            return write_address(&QueueLayout::avail, Half::high, value);
         case MmioRegister::queue_device_low:
-            return write_address(&QueueLayout::used, low_half, value);
+            return write_address(&QueueLayout::used, Half::low, value);
         case MmioRegister::queue_device_high:
-            return write_address(&QueueLayout::used, high_half, value);
+            return write_address(&QueueLayout::used, Half::high, value);
         case MmioRegister::magic:
         case MmioRegister::version:
         case MmioRegister::device_id:
@@ -167,98 +163,6 @@ void MmioTransport::write_register(MmioRegister which, std::uint32_t value) noex
         case MmioRegister::config:
             return;  // read-only, and the configuration, which is not written here
     }
-}
-
-void MmioTransport::write_status(std::uint32_t value) noexcept {
-    using namespace abi::virtio::status;
-    if (value == 0) {
-        reset();
-        return;
-    }
-    if ((value & failed) != 0 && (trouble_ & failed) == 0) {
-        trouble_ |= failed;  // the driver gave up; only a reset follows
-        device_.reset();
-        drain_due_ = true;
-        return;
-    }
-    // A driver writes back what it read: DEVICE_NEEDS_RESET is not its to change.
-    const auto next = static_cast<Status>(value & ~device_needs_reset);
-    if (trouble_ != 0 || !may_follow(status_, next)) {
-        return;
-    }
-    if (next == Status::features_ok &&
-        ((driver_features_ & ~offered_features()) != 0 ||
-         (driver_features_ & abi::virtio::feature::version_1) == 0)) {
-        return;  // the driver finds FEATURES_OK not set (3.1.1)
-    }
-    status_ = next;
-    if (next == Status::driver_ok) {
-        activate();
-    }
-}
-
-void MmioTransport::write_driver_features(std::uint32_t value) noexcept {
-    if (status_ != Status::driver) {
-        return;
-    }
-    if (driver_features_select_ < 2) {
-        const std::uint32_t shift = 32 * driver_features_select_;
-        driver_features_ = (driver_features_ & ~(low_half << shift)) | std::uint64_t{value}
-                                                                           << shift;
-    }
-}
-
-QueueLayout* MmioTransport::open_layout() noexcept {
-    const bool open = status_ == Status::features_ok && queue_select_ < queues_.size() &&
-                      !queues_[queue_select_].is_ready();
-    return open ? &layouts_[queue_select_] : nullptr;
-}
-
-void MmioTransport::write_address(Gpa QueueLayout::*address, std::uint64_t mask,
-                                  std::uint64_t bits) noexcept {
-    if (QueueLayout* const layout = open_layout()) {
-        const std::uint64_t shifted = mask == high_half ? bits << 32 : bits;
-        layout->*address = Gpa{((layout->*address).value() & ~mask) | shifted};
-    }
-}
-
-void MmioTransport::write_queue_ready(std::uint32_t value) noexcept {
-    if (const QueueLayout* const layout = open_layout(); layout != nullptr && value == 1) {
-        const auto configured = queues_[queue_select_].configure(*layout, device_.queue_size_max());
-        if (!configured) {
-            last_error_ = configured.error();  // and queue_ready still reads 0
-        }
-        return;
-    }
-    if (value == 0 && status_ == Status::features_ok && queue_select_ < queues_.size()) {
-        queues_[queue_select_].reset();
-    }
-}
-
-void MmioTransport::reset() noexcept {
-    ++metrics_.reset_count;
-    device_.reset();
-    drain_due_ = true;
-    for (Queue& queue : queues_) {
-        queue.reset();
-    }
-    std::ranges::fill(layouts_, QueueLayout{});
-    status_ = Status::reset;
-    trouble_ = 0;
-    interrupt_status_ = 0;
-    device_features_select_ = 0;
-    driver_features_select_ = 0;
-    driver_features_ = 0;
-    queue_select_ = 0;
-}
-
-void MmioTransport::activate() noexcept {
-    ++metrics_.activate_count;
-    for (Queue& queue : queues_) {
-        queue.set_features(driver_features_);
-    }
-    device_.activate(driver_features_, queues_, *this);
-    notify_.signal();  // for buffers that were there before
 }
 
 bool MmioTransport::is_active() const noexcept {

@@ -91,6 +91,8 @@ public:
     [[nodiscard]] MmioTransportMetrics metrics() const noexcept;
 
 private:
+    enum class Half : std::uint8_t { low, high };  // of an address
+
     void used_buffers(Queue& queue) noexcept override;
     void interrupt_used() noexcept override { interrupt(abi::virtio::interrupt::used_buffer); }
     void process_again() noexcept override { notify_.signal(); }
@@ -104,8 +106,7 @@ private:
     void write_status(std::uint32_t value) noexcept;
     void write_driver_features(std::uint32_t value) noexcept;
     void write_queue_ready(std::uint32_t value) noexcept;
-    void write_address(machine::Gpa QueueLayout::*address, std::uint64_t mask,
-                       std::uint64_t bits) noexcept;
+    void write_address(machine::Gpa QueueLayout::*address, Half half, std::uint32_t value) noexcept;
     void reset() noexcept;
     void activate() noexcept;
     void restore_queue(std::size_t idx, const MmioQueueState& state);

@@ -1,0 +1,111 @@
+// The driver's way from reset to DRIVER_OK and back (virtio 1.2, 3.1): status, features, queues.
+#include <algorithm>
+
+#include "devices/virtio/mmio_transport.h"
+
+namespace shoal::virtio {
+
+using machine::Gpa;
+
+namespace {
+
+// `whole` with the 32 bits from `shift` on replaced.
+constexpr std::uint64_t with_half(std::uint64_t whole, unsigned shift,
+                                  std::uint32_t value) noexcept {
+    constexpr std::uint64_t ones = 0xFFFF'FFFF;
+    return (whole & ~(ones << shift)) | std::uint64_t{value} << shift;
+}
+
+}  // namespace
+
+void MmioTransport::write_status(std::uint32_t value) noexcept {
+    using namespace abi::virtio::status;
+    if (value == 0) {
+        reset();
+        return;
+    }
+    if ((value & failed) != 0 && (trouble_ & failed) == 0) {
+        trouble_ |= failed;  // the driver gave up; only a reset follows
+        device_.reset();
+        drain_due_ = true;
+        return;
+    }
+    // A driver writes back what it read: DEVICE_NEEDS_RESET is not its to change.
+    const auto next = static_cast<Status>(value & ~device_needs_reset);
+    if (trouble_ != 0 || !may_follow(status_, next)) {
+        return;
+    }
+    if (next == Status::features_ok &&
+        ((driver_features_ & ~offered_features()) != 0 ||
+         (driver_features_ & abi::virtio::feature::version_1) == 0)) {
+        return;  // the driver finds FEATURES_OK not set (3.1.1)
+    }
+    status_ = next;
+    if (next == Status::driver_ok) {
+        activate();
+    }
+}
+
+void MmioTransport::write_driver_features(std::uint32_t value) noexcept {
+    if (status_ != Status::driver) {
+        return;
+    }
+    if (driver_features_select_ < 2) {
+        driver_features_ = with_half(driver_features_, 32 * driver_features_select_, value);
+    }
+}
+
+QueueLayout* MmioTransport::open_layout() noexcept {
+    const bool open = status_ == Status::features_ok && queue_select_ < queues_.size() &&
+                      !queues_[queue_select_].is_ready();
+    return open ? &layouts_[queue_select_] : nullptr;
+}
+
+void MmioTransport::write_address(Gpa QueueLayout::*address, Half half,
+                                  std::uint32_t value) noexcept {
+    if (QueueLayout* const layout = open_layout()) {
+        const unsigned shift = half == Half::high ? 32 : 0;
+        layout->*address = Gpa{with_half((layout->*address).value(), shift, value)};
+    }
+}
+
+void MmioTransport::write_queue_ready(std::uint32_t value) noexcept {
+    if (const QueueLayout* const layout = open_layout(); layout != nullptr && value == 1) {
+        const auto configured = queues_[queue_select_].configure(*layout, device_.queue_size_max());
+        if (!configured) {
+            last_error_ = configured.error();  // and queue_ready still reads 0
+        }
+        return;
+    }
+    if (value == 0 && status_ == Status::features_ok && queue_select_ < queues_.size()) {
+        queues_[queue_select_].reset();
+    }
+}
+
+void MmioTransport::reset() noexcept {
+    ++metrics_.reset_count;
+    device_.reset();
+    drain_due_ = true;
+    for (Queue& queue : queues_) {
+        queue.reset();
+    }
+    std::ranges::fill(layouts_, QueueLayout{});
+    status_ = Status::reset;
+    trouble_ = 0;
+    interrupt_status_ = 0;
+    device_features_select_ = 0;
+    driver_features_select_ = 0;
+    driver_features_ = 0;
+    queue_select_ = 0;
+}
+
+void MmioTransport::activate() noexcept {
+    ++metrics_.activate_count;
+    for (Queue& queue : queues_) {
+        queue.set_features(driver_features_);
+    }
+    device_.activate(driver_features_, queues_, *this);
+    notify_.signal();  // for buffers that were there before
+}
+
+}  // namespace shoal::virtio
