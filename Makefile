@@ -34,6 +34,9 @@ DEVICE_FOLDERS := devices/host devices/machine devices/backend devices/virtio de
 VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
 cli_srcs := $(wildcard controlplane/cli/*.cpp)
+# Linked by no program yet: a library of which the unit tests are the first user.
+store_srcs := $(wildcard controlplane/store/*.cpp)
+STORE_LIBS := -lsqlite3 -lssl -lcrypto
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
 GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
@@ -43,7 +46,7 @@ unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 
 library_srcs := $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs)) $(GUEST_HOST_SRCS)
-host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(GUEST_HOST_SRCS) $(unit_srcs))
+host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(store_srcs) $(GUEST_HOST_SRCS) $(unit_srcs))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(1))
 
@@ -126,8 +129,13 @@ $(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
 $(BUILD)/shoal: $(call objects,$(cli_srcs))
 	$(call link,$(PROGRAM_LDFLAGS))
 
-$(unit): $(call objects,$(library_srcs) $(unit_srcs))
-	$(call link,,-lfdt -luring -lz -pthread)
+$(BUILD)/libstore.a: $(call objects,$(store_srcs))
+	@echo "  AR    $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(unit): $(call objects,$(library_srcs) $(unit_srcs)) $(BUILD)/libstore.a
+	$(call link,,$(BUILD)/libstore.a -lfdt -luring -lz $(STORE_LIBS) -pthread)
 
 -include $(wildcard $(patsubst %,$(BUILD)/obj/%.d,$(host_srcs)))
 
