@@ -21,6 +21,7 @@ class ConsoleFile;
 class Directory;
 class Entry;
 class OpenFile;
+class Socket;
 
 // The type bits of st_mode.
 enum class FileType : std::uint32_t {
@@ -121,6 +122,7 @@ public:
 
     [[nodiscard]] virtual Directory* as_directory() noexcept { return nullptr; }
     [[nodiscard]] virtual ConsoleFile* as_console() noexcept { return nullptr; }
+    [[nodiscard]] virtual Socket* as_socket() noexcept { return nullptr; }
     // Where a symbolic link points; empty for other files.
     [[nodiscard]] virtual std::string_view link_target() const noexcept { return {}; }
     // For the links of /proc that lead to a file and not to a path; else empty.
