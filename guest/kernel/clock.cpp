@@ -85,9 +85,10 @@ void enable_apic() {
     }
     apic_enabled = true;
     shoal_nub_call(NUB_WRITE_MSR, msr_apic_base, apic_base_x2apic);
+    // First: while the APIC is disabled by software, writes leave the LVT entries masked.
+    shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_spurious, 0x100 | NUB_SPURIOUS_VECTOR);
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_lint0, lvt_masked);  // no legacy interrupts
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_timer, lvt_tsc_deadline | NUB_TIMER_VECTOR);
-    shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_spurious, 0x100 | NUB_SPURIOUS_VECTOR);
 }
 
 }  // namespace
