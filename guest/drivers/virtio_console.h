@@ -44,7 +44,7 @@ public:
     [[nodiscard]] bool has_input();
     [[nodiscard]] bool at_end();
 
-    // Interrupts on input or its end from now on until the next call of read().
+    // Interrupts on input or its end from now on.
     void expect_input();
     // After a wait: lets the device interrupt again.
     void acknowledge_interrupt();

@@ -8,12 +8,13 @@
 #include "guest/kernel/clock.h"
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/sched/scheduler.h"
 
 namespace shoal::guest {
 namespace {
 
 // The serial port, polled: for machines without a virtio console.
-class SerialConsole final : public ConsoleDevice {
+class SerialConsole final : public ConsoleDevice, public EventSource {
 public:
     explicit SerialConsole(std::uint32_t ttys) : ttys_{ttys} {}
 
@@ -30,31 +31,29 @@ public:
     }
 
     Result<std::size_t> read(std::span<std::byte> to) override {
-        static_cast<void>(wait_for_input(UINT64_MAX));
         std::size_t count = 0;
         while (count < to.size() && has_input()) {
             to[count++] = std::byte{in8(abi::serial_port)};
         }
-        return count;
+        return count != 0 || to.empty() ? Result<std::size_t>{count} : fail(Errno::again);
     }
 
-    bool wait_for_input(std::uint64_t timeout_ns) override {
+    bool has_input() override { return (in8(abi::serial_port + line_status) & data_ready) != 0; }
+
+    WaitQueue& input_queue() override {
         if (!interrupts_on_) {
             interrupts_on_ = true;
+            add_event_source(*this);
             enable_interrupt(abi::serial_gsi);
             out8(abi::serial_port + interrupt_enable, receive_interrupt);
         }
-        const std::uint64_t start = monotonic_ns();
-        while (!has_input()) {
-            if (timeout_ns == UINT64_MAX) {
-                wait_for_interrupt();
-            } else if (monotonic_ns() - start >= timeout_ns) {
-                return false;
-            } else {
-                wait_until(start + timeout_ns);
-            }
+        return input_queue_;
+    }
+
+    void take_events() override {
+        if (!input_queue_.empty() && has_input()) {
+            input_queue_.wake_all();
         }
-        return true;
     }
 
     [[nodiscard]] bool is_tty(ConsoleStream stream) const override {
@@ -70,16 +69,13 @@ private:
     static constexpr std::uint8_t transmitter_empty = 0x20;
     static constexpr std::size_t fifo_bytes = 16;
 
-    [[nodiscard]] static bool has_input() {
-        return (in8(abi::serial_port + line_status) & data_ready) != 0;
-    }
-
     std::uint32_t ttys_;
     bool interrupts_on_ = false;
+    WaitQueue input_queue_;
 };
 
 // The virtio console, set up when it is first used.
-class VirtioConsoleDevice final : public ConsoleDevice {
+class VirtioConsoleDevice final : public ConsoleDevice, public EventSource {
 public:
     VirtioConsoleDevice(const VirtioMmioPlace& place, std::uint32_t ttys)
         : place_{place}, ttys_{ttys} {}
@@ -90,29 +86,36 @@ public:
     }
 
     Result<std::size_t> read(std::span<std::byte> to) override {
-        static_cast<void>(wait_for_input(UINT64_MAX));
+        if (!has_input()) {
+            return fail(Errno::again);
+        }
+        announced_ = false;
         return driver().read(to);
     }
 
-    bool wait_for_input(std::uint64_t timeout_ns) override {
-        VirtioConsole& console = driver();
-        const auto is_ready = [&] { return console.has_input() || console.at_end(); };
-        if (is_ready() || timeout_ns == 0) {
-            return is_ready();
+    bool has_input() override { return driver().has_input() || driver().at_end(); }
+
+    // The device may raise its interrupt a moment after its input was seen and announced: it is
+    // acknowledged here once more, or there would be no further one.
+    WaitQueue& input_queue() override {
+        if (!expects_input_) {
+            expects_input_ = true;
+            add_event_source(*this);
+            driver().expect_input();
+        } else if (acknowledges_again_) {
+            driver().acknowledge_interrupt();
         }
-        console.expect_input();
-        const std::uint64_t start = timeout_ns == UINT64_MAX ? 0 : monotonic_ns();
-        while (!is_ready()) {
-            if (timeout_ns == UINT64_MAX) {
-                wait_for_interrupt();
-            } else if (monotonic_ns() - start >= timeout_ns) {
-                return false;
-            } else {
-                wait_until(start + timeout_ns);
-            }
-            console.acknowledge_interrupt();
+        acknowledges_again_ = false;
+        return input_queue_;
+    }
+
+    // Once for what came since the last read(): an access to the device costs an exit.
+    void take_events() override {
+        if (!announced_ && has_input()) {
+            announced_ = acknowledges_again_ = true;
+            driver().acknowledge_interrupt();
+            input_queue_.wake_all();
         }
-        return true;
     }
 
     [[nodiscard]] bool is_tty(ConsoleStream stream) const override {
@@ -137,6 +140,10 @@ private:
 
     VirtioMmioPlace place_;
     std::uint32_t ttys_;
+    bool expects_input_ = false;
+    bool announced_ = false;
+    bool acknowledges_again_ = false;
+    WaitQueue input_queue_;
     std::optional<VirtioConsole> driver_;
 };
 

@@ -80,8 +80,30 @@ void Signals::set_blocked(std::uint64_t mask) {
     blocked_ = mask & ~unblockable;
 }
 
+void Signals::set_mask_during_call(std::uint64_t mask) {
+    mask_before_call_ = blocked_;
+    set_blocked(mask);
+}
+
+void Signals::restore_mask() {
+    if (mask_before_call_) {
+        blocked_ = *mask_before_call_;
+        mask_before_call_.reset();
+    }
+}
+
+std::optional<SignalInfo> Signals::take(std::uint64_t set) {
+    if ((pending_ & set) == 0) {
+        return std::nullopt;
+    }
+    const auto number = static_cast<unsigned>(__builtin_ctzll(pending_ & set)) + 1;
+    pending_ &= ~bit(number);
+    return SignalInfo{number, SI_TKILL, 1};
+}
+
 void Signals::send(unsigned number) {
     pending_ |= bit(number);
+    sent_.wake_all();
 }
 
 void Signals::deliver_fault(Registers& registers, const SignalInfo& info) {
@@ -105,6 +127,7 @@ bool Signals::deliver_pending(Registers& registers) {
         }
         changed = true;
     }
+    restore_mask();
     return changed;
 }
 
@@ -131,7 +154,9 @@ bool Signals::enter_handler(Registers& registers, const SignalInfo& info) {
     frame.context.uc_mcontext.gregs[REG_CSGSFS] = NUB_USER_CS | static_cast<greg_t>(NUB_USER_SS)
                                                                     << 48;
     frame.context.uc_mcontext.gregs[REG_CR2] = static_cast<greg_t>(info.address);
-    std::memcpy(&frame.context.uc_sigmask, &blocked_, sizeof blocked_);
+    const std::uint64_t mask_afterwards = mask_before_call_.value_or(blocked_);
+    mask_before_call_.reset();
+    std::memcpy(&frame.context.uc_sigmask, &mask_afterwards, sizeof mask_afterwards);
     frame.context.uc_stack.ss_sp = reinterpret_cast<void*>(stack_.address);
     frame.context.uc_stack.ss_flags = static_cast<int>(stack_.flags);
     frame.context.uc_stack.ss_size = stack_.size_bytes;

@@ -6,9 +6,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "guest/kernel/errno.h"
 #include "guest/kernel/registers.h"
+#include "guest/kernel/sched/wait_queue.h"
 
 namespace shoal::guest {
 
@@ -45,6 +47,12 @@ public:
     void set_blocked(std::uint64_t mask);
     [[nodiscard]] std::uint64_t pending() const { return pending_; }
 
+    // thread_signals.h.
+    void set_mask_during_call(std::uint64_t mask);
+    void restore_mask();
+    [[nodiscard]] std::optional<SignalInfo> take(std::uint64_t set);
+    [[nodiscard]] WaitQueue& sent() { return sent_; }
+
     // A signal that somebody sent. Delivered at the next deliver_pending().
     void send(unsigned number);
 
@@ -65,6 +73,8 @@ private:
     SignalStack stack_;
     std::uint64_t blocked_ = 0;
     std::uint64_t pending_ = 0;
+    std::optional<std::uint64_t> mask_before_call_;
+    WaitQueue sent_;
 };
 
 }  // namespace shoal::guest

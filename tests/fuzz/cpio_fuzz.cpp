@@ -6,6 +6,7 @@
 #include "guest/kernel/fs/gzip.h"
 #include "guest/kernel/fs/initramfs.h"
 #include "tests/unit/guest/kernel/fs/fake_kernel.cpp"
+#include "tests/unit/guest/kernel/sched/fake_scheduler.cpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace shoal::guest;

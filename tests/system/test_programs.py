@@ -202,6 +202,11 @@ def _():
     expect("0x0" in text and len(text.splitlines()) == 1, str(result))
 
 
+@test("pipes, poll and select")
+def _():
+    expect_same_as_host(PROGRAMS / "pipes")
+
+
 @test("--timing prints one line with five times that grow")
 def _():
     result = shoal(PROGRAMS / "hello", options=["--timing"])

@@ -25,13 +25,10 @@ ConsoleFile::ConsoleFile(FileType type, std::uint32_t permissions, ConsoleDevice
                          ConsoleStream stream) noexcept
     : Inode{type, permissions}, settings{initial_settings}, device_{device}, stream_{stream} {}
 
-Result<std::size_t> ConsoleFile::read(OpenFile& file, std::uint64_t, Destination& to,
+Result<std::size_t> ConsoleFile::read(OpenFile&, std::uint64_t, Destination& to,
                                       std::size_t count) {
     if (count == 0) {
         return std::size_t{0};
-    }
-    if (file.has(open_flags::nonblock) && !device_.wait_for_input(0)) {
-        return fail(Errno::again);
     }
     std::array<std::byte, line_bytes> line;
     std::span<std::byte> room{line};
@@ -85,10 +82,14 @@ Result<std::size_t> ConsoleFile::write(OpenFile&, std::uint64_t, Source& from, s
 
 Readiness ConsoleFile::readiness(const OpenFile& file) const {
     Readiness ready;
-    if (!file.may_read() || !device_.wait_for_input(0)) {
+    if (!file.may_read() || !device_.has_input()) {
         ready.readable = Readiness::Is::no;
     }
     return ready;
+}
+
+WaitQueue* ConsoleFile::wait_queue(const OpenFile& file) noexcept {
+    return file.may_read() ? &device_.input_queue() : &always_writable_;
 }
 
 }  // namespace shoal::guest

@@ -24,10 +24,12 @@ public:
     // Errno::io when nobody takes them any more.
     [[nodiscard]] virtual Result<std::size_t> write(ConsoleStream stream,
                                                     std::span<const std::byte> bytes) = 0;
-    // Waits for input; 0 at its end.
+    // What has arrived; 0 at the end of input. Errno::again when nothing has.
     [[nodiscard]] virtual Result<std::size_t> read(std::span<std::byte> to) = 0;
-    // Waits until read() would not, or the time is over; true in the first case. 0 only looks.
-    [[nodiscard]] virtual bool wait_for_input(std::uint64_t timeout_ns) = 0;
+    // Whether read() has an answer.
+    [[nodiscard]] virtual bool has_input() = 0;
+    // Woken when it gets one. From the first call on the device interrupts for input.
+    [[nodiscard]] virtual WaitQueue& input_queue() = 0;
     [[nodiscard]] virtual bool is_tty(ConsoleStream stream) const = 0;
     [[nodiscard]] virtual WindowSize window_size() const = 0;
 
@@ -48,6 +50,7 @@ public:
                               std::size_t count) override;
     [[nodiscard]] Seek seek() const noexcept override { return Seek::refused; }
     [[nodiscard]] Readiness readiness(const OpenFile& file) const override;
+    [[nodiscard]] WaitQueue* wait_queue(const OpenFile& file) noexcept override;
     [[nodiscard]] ConsoleFile* as_console() noexcept override { return this; }
 
     [[nodiscard]] bool is_tty() const { return device_.is_tty(stream_); }
@@ -60,6 +63,7 @@ private:
 
     ConsoleDevice& device_;
     ConsoleStream stream_;
+    WaitQueue always_writable_{};      // for those who poll output: it never wakes
     std::vector<std::byte> buffer_{};  // for what is more than a line; made when first needed
 };
 

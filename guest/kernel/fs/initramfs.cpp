@@ -122,6 +122,7 @@ InodeRef Unpacker::make_file(const CpioMember& member) {
         case FileType::socket:
             return devices_.make(type, 0, member.device_major, member.device_minor);
         case FileType::directory:
+        case FileType::anonymous:
             break;
     }
     return {};
@@ -137,6 +138,8 @@ bool is_known_type(std::uint32_t mode) {
         case FileType::symlink:
         case FileType::socket:
             return true;
+        case FileType::anonymous:
+            break;
     }
     return false;
 }

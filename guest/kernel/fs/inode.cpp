@@ -29,6 +29,7 @@ Result<void> Inode::reserve(std::uint64_t, std::uint64_t) {
             return fail(Errno::isdir);
         case FileType::fifo:
             return fail(Errno::spipe);
+        case FileType::anonymous:
         case FileType::character_device:
         case FileType::block_device:
         case FileType::regular:

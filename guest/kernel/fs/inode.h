@@ -20,11 +20,14 @@ namespace shoal::guest {
 class ConsoleFile;
 class Directory;
 class Entry;
+class Epoll;
 class OpenFile;
+class Pipe;
 class Socket;
 
 // The type bits of st_mode.
 enum class FileType : std::uint32_t {
+    anonymous = 0,  // what Linux keeps in anon_inodefs: eventfd, epoll and their like
     fifo = 0010000,
     character_device = 0020000,
     directory = 0040000,
@@ -64,6 +67,7 @@ struct Readiness {
     Is writable = Is::yes;
     Is hung_up = Is::no;
     Is error = Is::no;
+    Is peer_closed = Is::no;  // POLLRDHUP: a peer that sends no more
 };
 
 enum class Seek { allowed, refused };
@@ -122,6 +126,8 @@ public:
 
     [[nodiscard]] virtual Directory* as_directory() noexcept { return nullptr; }
     [[nodiscard]] virtual ConsoleFile* as_console() noexcept { return nullptr; }
+    [[nodiscard]] virtual Epoll* as_epoll() noexcept { return nullptr; }
+    [[nodiscard]] virtual Pipe* as_pipe() noexcept { return nullptr; }
     [[nodiscard]] virtual Socket* as_socket() noexcept { return nullptr; }
     // Where a symbolic link points; empty for other files.
     [[nodiscard]] virtual std::string_view link_target() const noexcept { return {}; }

@@ -2,35 +2,62 @@
 #include "guest/kernel/fs/pipe.h"
 
 #include <algorithm>
-#include <array>
+#include <bit>
 
 #include "guest/kernel/fs/text.h"
 
 namespace shoal::guest {
 
 std::span<std::byte> Pipe::ring(std::size_t at, std::size_t count) noexcept {
-    at %= capacity;
-    return {bytes_.get() + at, std::min(count, capacity - at)};
+    at %= capacity_;
+    return {bytes_.get() + at, std::min(count, capacity_ - at)};
 }
 
-Result<std::size_t> Pipe::read(OpenFile&, std::uint64_t, Destination& to, std::size_t count) {
+Result<std::size_t> Pipe::copy_out(Destination& to, std::size_t count) {
     if (count == 0) {
         return std::size_t{0};
     }
     if (count_ == 0) {
         return writers_ == 0 ? Result<std::size_t>{std::size_t{0}} : fail(Errno::again);
     }
+    count = std::min(count, count_);
     std::size_t done = 0;
-    while (done < count && count_ != 0) {
-        const auto piece = ring(start_, std::min(count - done, count_));
+    while (done < count) {
+        const auto piece = ring(start_ + done, count - done);
         if (!to.put(piece)) {
             return done == 0 ? fail(Errno::fault) : Result<std::size_t>{done};
         }
-        start_ = (start_ + piece.size()) % capacity;
-        count_ -= piece.size();
         done += piece.size();
     }
     return done;
+}
+
+void Pipe::drop(std::size_t count) noexcept {
+    const bool had_room = room() >= atomic_bytes;
+    start_ = (start_ + count) % capacity_;
+    count_ -= count;
+    // A writer of one byte waits for as much, too: as on Linux, where room comes in pages.
+    if (!had_room && room() >= atomic_bytes) {
+        wake_all();
+    }
+}
+
+// Both queues: a file that is open for reading and writing waits in the first.
+void Pipe::wake_all() noexcept {
+    readers_waiting_.wake_all();
+    writers_waiting_.wake_all();
+}
+
+Result<std::size_t> Pipe::read(OpenFile&, std::uint64_t, Destination& to, std::size_t count) {
+    const auto done = copy_out(to, count);
+    if (done) {
+        drop(*done);
+    }
+    return done;
+}
+
+Result<std::size_t> Pipe::peek(Destination& to, std::size_t count) {
+    return copy_out(to, count);
 }
 
 Result<std::size_t> Pipe::write(OpenFile&, std::uint64_t, Source& from, std::size_t count) {
@@ -41,27 +68,55 @@ Result<std::size_t> Pipe::write(OpenFile&, std::uint64_t, Source& from, std::siz
         return fail(Errno::pipe);
     }
     // What fits PIPE_BUF is written whole or not at all.
-    const std::size_t room = capacity - count_;
-    if (room == 0 || (count <= atomic_bytes && count > room)) {
+    if (room() == 0 || (count <= atomic_bytes && count > room())) {
         return fail(Errno::again);
     }
     if (!bytes_) {
-        bytes_.reset(new (std::nothrow_t{}) std::byte[capacity]);
+        bytes_.reset(new (std::nothrow_t{}) std::byte[capacity_]);
         if (!bytes_) {
             return fail(Errno::nomem);
         }
     }
-    count = std::min(count, room);
+    count = std::min(count, room());
     std::size_t done = 0;
     while (done < count) {
         const auto piece = ring(start_ + count_, count - done);
         if (!from.get(piece)) {
-            return done == 0 ? fail(Errno::fault) : Result<std::size_t>{done};
+            break;
         }
         count_ += piece.size();
         done += piece.size();
     }
+    if (done == 0) {
+        return fail(Errno::fault);
+    }
+    readers_waiting_.wake_all();
     return done;
+}
+
+Result<void> Pipe::set_capacity(std::size_t size_bytes) {
+    constexpr std::size_t page_bytes = 4096;
+    if (size_bytes == 0 || size_bytes > (1U << 31)) {
+        return fail(Errno::inval);
+    }
+    const std::size_t wanted = std::bit_ceil(std::max(size_bytes, page_bytes));
+    if (wanted > capacity_max) {
+        return fail(Errno::perm);
+    }
+    if (wanted < count_) {
+        return fail(Errno::busy);
+    }
+    std::unique_ptr<std::byte[]> bytes{new (std::nothrow_t{}) std::byte[wanted]};
+    if (!bytes) {
+        return fail(Errno::nomem);
+    }
+    SpanDestination to{{bytes.get(), wanted}};
+    static_cast<void>(copy_out(to, count_));
+    bytes_ = std::move(bytes);
+    start_ = 0;
+    capacity_ = wanted;
+    wake_all();
+    return {};
 }
 
 Result<void> Pipe::opened(OpenFile& file) {
@@ -73,16 +128,18 @@ Result<void> Pipe::opened(OpenFile& file) {
 void Pipe::closed(OpenFile& file) noexcept {
     readers_ -= file.may_read() ? 1U : 0U;
     writers_ -= file.may_write() ? 1U : 0U;
+    if (readers_ == 0 || writers_ == 0) {
+        wake_all();
+    }
 }
 
 Readiness Pipe::readiness(const OpenFile& file) const {
-    using Is = Readiness::Is;
+    const auto is = [](bool holds) { return holds ? Readiness::Is::yes : Readiness::Is::no; };
     Readiness ready;
-    ready.readable = file.may_read() && count_ != 0 ? Is::yes : Is::no;
-    ready.hung_up = file.may_read() && writers_ == 0 ? Is::yes : Is::no;
-    ready.writable =
-        file.may_write() && (readers_ == 0 || capacity - count_ >= atomic_bytes) ? Is::yes : Is::no;
-    ready.error = file.may_write() && readers_ == 0 ? Is::yes : Is::no;
+    ready.readable = is(file.may_read() && count_ != 0);
+    ready.hung_up = is(file.may_read() && writers_ == 0);
+    ready.writable = is(file.may_write() && (readers_ == 0 || room() >= atomic_bytes));
+    ready.error = is(file.may_write() && readers_ == 0);
     return ready;
 }
 

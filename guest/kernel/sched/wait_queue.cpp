@@ -33,10 +33,14 @@ WaitQueue::~WaitQueue() {
 }
 
 void WaitQueue::wake_one() noexcept {
+    bool has_woken_thread = false;
     for (WaitPlace* place = first_; place != nullptr; place = place->behind_) {
-        if (!place->waiter_->is_woken()) {
-            place->waiter_->wake();
-            return;
+        Waiter& waiter = *place->waiter_;
+        if (waiter.hears_every_wake()) {
+            waiter.wake();
+        } else if (!has_woken_thread && !waiter.is_woken()) {
+            has_woken_thread = true;
+            waiter.wake();
         }
     }
 }

@@ -44,14 +44,32 @@ private:
 // A thread that waits, in one queue or in several.
 class Waiter {
 public:
+    Waiter() = default;
+    virtual ~Waiter() = default;
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+
     // Blocks the calling thread until a wake since the last wait() returned, the deadline
     // (monotonic time), or a signal. Others may run meanwhile.
     [[nodiscard]] Wake wait(std::uint64_t deadline_ns);
-    void wake() noexcept;
+    virtual void wake() noexcept;
     [[nodiscard]] bool is_woken() const noexcept { return woken_; }
+    // Whether wake_one() wakes this one beside a thread, not instead of it.
+    [[nodiscard]] virtual bool hears_every_wake() const noexcept { return false; }
 
 private:
     bool woken_ = false;
+};
+
+// Not a thread, but code that runs at every wake, for example to pass it on. It runs in the middle
+// of whatever woke the queue: it must not wait, and must not change that queue.
+class WakeListener : public Waiter {
+public:
+    void wake() noexcept final { on_wake(); }
+    [[nodiscard]] bool hears_every_wake() const noexcept final { return true; }
+
+protected:
+    virtual void on_wake() noexcept = 0;
 };
 
 class WaitQueue {
@@ -61,7 +79,7 @@ public:
     WaitQueue(const WaitQueue&) = delete;
     WaitQueue& operator=(const WaitQueue&) = delete;
 
-    // In the order in which they joined.
+    // In the order in which they joined. wake_one() wakes one thread, and all listeners.
     void wake_one() noexcept;
     void wake_all() noexcept;
     [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }

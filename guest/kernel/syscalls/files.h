@@ -2,14 +2,14 @@
 // gave them, and a result that is -errno when the call failed.
 //
 // The program's arguments are hostile: addresses reach memory only through user_memory.h. Nothing
-// here blocks but reading the console and waiting for it. A result of -EPIPE from a call that
-// writes means that SIGPIPE is due, which is the caller's to raise. Up to 10 KiB of stack.
+// here faults. Calls that wait (read, write and their like, sendfile, splice, poll, select,
+// epoll_wait) return -EINTR when a signal is due. A result of -EPIPE from a call that writes means
+// that SIGPIPE is due, which is the caller's to raise. Up to 10 KiB of stack.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
-#include "guest/kernel/fs/console_file.h"
 #include "guest/kernel/fs/file_system.h"
 #include "guest/kernel/fs/file_table.h"
 #include "guest/kernel/fs/proc_files.h"
@@ -20,9 +20,7 @@ namespace shoal::guest {
 struct FileContext {
     FileSystem& file_system;
     FileTable& table;
-    ConsoleDevice& console;
     const ProcSource& source;
-    void (*sleep)(std::uint64_t nanoseconds);
     EntryRef working_directory;
     std::uint32_t umask = 022;
 };
@@ -62,9 +60,9 @@ FileCall sys_fcntl;     // (fd, command, argument)
 FileCall sys_ioctl;     // (fd, request, argument)
 FileCall sys_flock;     // (fd, operation): always granted, there is one process
 FileCall sys_poll;      // (pollfds, count, timeout in ms)
-FileCall sys_ppoll;     // (pollfds, count, timespec, unused, unused)
+FileCall sys_ppoll;     // (pollfds, count, timespec, sigmask, its size)
 FileCall sys_select;    // (count, readable, writable, exceptional, timeval)
-FileCall sys_pselect6;  // (count, readable, writable, exceptional, timespec, unused)
+FileCall sys_pselect6;  // (count, readable, writable, exceptional, timespec, {sigmask, its size})
 
 // What a file is
 FileCall sys_stat;        // (path, stat)

@@ -1,4 +1,5 @@
 // System calls on descriptors: dup, fcntl, ioctl, flock.
+#include "guest/kernel/fs/console_file.h"
 #include "guest/kernel/fs/pipe.h"
 #include "guest/kernel/syscalls/files_support.h"
 
@@ -54,6 +55,20 @@ bool works_on_path(Command command) {
            command == Command::get_status_flags;
 }
 
+std::int64_t pipe_size(Inode& inode, Command command, std::uint32_t wanted) {
+    Pipe* pipe = inode.as_pipe();
+    if (pipe == nullptr) {  // a standard stream of the console shows itself as a pipe
+        return inode.type() == FileType::fifo ? std::int64_t{Pipe::default_capacity}
+                                              : negative(Errno::badf);
+    }
+    if (command == Command::set_pipe_size) {
+        if (const auto set = pipe->set_capacity(wanted); !set) {
+            return negative(set.error());
+        }
+    }
+    return static_cast<std::int64_t>(pipe->capacity());
+}
+
 }  // namespace
 
 std::int64_t sys_dup(FileContext& context, const CallArguments& args) {
@@ -83,7 +98,6 @@ std::int64_t sys_fcntl(FileContext& context, const CallArguments& args) {
     if (file == nullptr || (file->has(open_flags::path) && !works_on_path(command))) {
         return negative(Errno::badf);
     }
-    const bool is_pipe = file->inode().type() == FileType::fifo;
     switch (command) {
         case Command::duplicate:
             return duplicate(context, args[0], args[2], OnExec::keep);
@@ -113,7 +127,7 @@ std::int64_t sys_fcntl(FileContext& context, const CallArguments& args) {
             return 0;
         case Command::set_pipe_size:
         case Command::get_pipe_size:
-            return is_pipe ? std::int64_t{Pipe::capacity} : negative(Errno::badf);
+            return pipe_size(file->inode(), command, low32(args[2]));
     }
     return negative(Errno::inval);
 }
@@ -188,7 +202,7 @@ Result<std::uint32_t> waiting_bytes(const OpenFile& file) {
         return static_cast<std::uint32_t>(size > file.position ? size - file.position : 0);
     }
     if (inode.as_console() != nullptr) {
-        return std::uint32_t{inode.as_console()->device().wait_for_input(0) ? 1U : 0U};
+        return std::uint32_t{inode.as_console()->device().has_input() ? 1U : 0U};
     }
     if (inode.type() == FileType::fifo) {
         return static_cast<std::uint32_t>(inode.waiting_bytes());

@@ -1,5 +1,5 @@
 // System calls that read and write at a position.
-#include "guest/kernel/syscalls/files_support.h"
+#include "guest/kernel/syscalls/files_wait.h"
 
 namespace shoal::guest {
 
@@ -14,7 +14,8 @@ Result<std::size_t> write_file(FileContext& context, OpenFile& file, Source& fro
     if (file.has(open_flags::append)) {
         at = inode.size();
     }
-    const auto written = inode.write(file, at, from, count);
+    const auto written = retry_until_ready(file, Transfer::write,
+                                           [&] { return inode.write(file, at, from, count); });
     if (written && *written != 0) {
         if (!offset && inode.seek() == Seek::allowed) {
             file.position = at + *written;
@@ -30,7 +31,9 @@ namespace {
 
 Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count,
                               std::optional<std::uint64_t> offset) {
-    const auto done = file.inode().read(file, offset ? *offset : file.position, to, count);
+    const std::uint64_t at = offset ? *offset : file.position;
+    const auto done = retry_until_ready(file, Transfer::read,
+                                        [&] { return file.inode().read(file, at, to, count); });
     if (done && !offset && file.inode().seek() == Seek::allowed) {
         file.position += *done;
     }
@@ -39,13 +42,32 @@ Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count
 
 using Offset = std::optional<std::uint64_t>;
 
+// Some files take a part of what they get and more later: a blocking write goes on.
+Result<std::size_t> write_whole(FileContext& context, OpenFile& file, Source& from,
+                                std::size_t count, const std::optional<std::uint64_t>& offset) {
+    auto written = write_file(context, file, from, count, offset);
+    const bool goes_on = written && *written < count && !file.has(open_flags::nonblock) &&
+                         file.inode().wait_queue(file) != nullptr;
+    if (!goes_on) {
+        return written;
+    }
+    while (*written < count) {
+        const auto more = write_file(context, file, from, count - *written, offset);
+        if (!more || *more == 0) {
+            break;
+        }
+        *written += *more;
+    }
+    return written;
+}
+
 // The checks that come before any transfer.
-Result<OpenFile*> file_for(FileContext& context, std::uint64_t descriptor, const Offset& offset) {
+Result<OpenFileRef> file_for(FileContext& context, std::uint64_t descriptor, const Offset& offset) {
     if (offset && static_cast<std::int64_t>(*offset) < 0) {
         return fail(Errno::inval);
     }
-    OpenFile* file = context.table.find(descriptor);
-    if (file == nullptr || file->has(open_flags::path)) {
+    OpenFileRef file{context.table.find(descriptor)};
+    if (!file || file->has(open_flags::path)) {
         return fail(Errno::badf);
     }
     if (offset && file->inode().seek() == Seek::refused) {
@@ -72,13 +94,13 @@ std::int64_t write_ranges(FileContext& context, std::uint64_t descriptor, const 
     }
     UserSource from{ranges};
     return result_of(
-        write_file(context, **file, from, std::min(ranges.total(), transfer_size_max), offset));
+        write_whole(context, **file, from, std::min(ranges.total(), transfer_size_max), offset));
 }
 
-using Transfer = std::int64_t(FileContext&, std::uint64_t, const UserRanges&, const Offset&);
+using TransferRanges = std::int64_t(FileContext&, std::uint64_t, const UserRanges&, const Offset&);
 
 std::int64_t transfer_vector(FileContext& context, const CallArguments& args, const Offset& offset,
-                             Transfer& transfer) {
+                             TransferRanges& transfer) {
     if (context.table.find(args[0]) == nullptr) {
         return negative(Errno::badf);
     }
@@ -90,7 +112,7 @@ std::int64_t transfer_vector(FileContext& context, const CallArguments& args, co
 constexpr std::uint32_t harmless_flags = 0x7;
 
 std::int64_t transfer_vector_2(FileContext& context, const CallArguments& args,
-                               Transfer& transfer) {
+                               TransferRanges& transfer) {
     if ((low32(args[5]) & ~harmless_flags) != 0) {
         return negative(Errno::opnotsupp);
     }

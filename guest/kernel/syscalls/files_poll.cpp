@@ -1,71 +1,81 @@
-// System calls that wait for descriptors. The only thing that can become ready while the one
-// program waits is the console's input.
-#include <limits>
+// System calls that wait for descriptors: poll and select.
+#include "guest/kernel/syscalls/files_poll.h"
 
-#include "guest/kernel/syscalls/files_support.h"
+#include <vector>
+
+#include "guest/kernel/syscalls/files_wait.h"
+#include "guest/kernel/thread_signals.h"
 
 namespace shoal::guest {
 
 using namespace files;
 
+namespace files {
+
+std::uint32_t poll_events_of(const OpenFile& file) {
+    if (file.has(open_flags::path)) {
+        return poll_events::invalid;
+    }
+    const Readiness ready = file.inode().readiness(file);
+    const auto bits = [](Readiness::Is is, std::uint32_t mask) {
+        return is == Readiness::Is::yes ? mask : 0U;
+    };
+    return bits(ready.readable, poll_events::in | poll_events::in_normal) |
+           bits(ready.writable, poll_events::out | poll_events::out_normal) |
+           bits(ready.peer_closed, poll_events::peer_closed) |
+           bits(ready.hung_up, poll_events::hang_up) | bits(ready.error, poll_events::error);
+}
+
+Result<void> set_mask(UserAddress mask, std::uint64_t size_bytes) {
+    std::uint64_t value = 0;
+    if (mask == 0) {
+        return {};
+    }
+    if (size_bytes != sizeof value) {
+        return fail(Errno::inval);
+    }
+    if (!fetch(value, mask)) {
+        return fail(Errno::fault);
+    }
+    set_mask_during_call(value);
+    return {};
+}
+
+std::int64_t with_mask_restored(std::int64_t result) {
+    if (result != negative(Errno::intr)) {
+        restore_mask();
+    }
+    return result;
+}
+
+}  // namespace files
+
 namespace {
 
-constexpr std::uint64_t forever = std::numeric_limits<std::uint64_t>::max();
+// A timeout as the program gave it. select, pselect6 and ppoll store there what is left of it.
+class Timeout {
+public:
+    explicit Timeout(std::uint64_t timeout_ns) noexcept
+        : timeout_ns_{timeout_ns}, deadline_{timeout_ns == 0 ? 0 : deadline_after(timeout_ns)} {}
 
-// Events of <asm-generic/poll.h>.
-constexpr std::uint16_t poll_in = 0x001;
-constexpr std::uint16_t poll_out = 0x004;
-constexpr std::uint16_t poll_error = 0x008;
-constexpr std::uint16_t poll_hang_up = 0x010;
-constexpr std::uint16_t poll_invalid = 0x020;
-constexpr std::uint16_t poll_in_normal = 0x040;
-constexpr std::uint16_t poll_out_normal = 0x100;
-constexpr std::uint16_t poll_always = poll_error | poll_hang_up | poll_invalid;
+    [[nodiscard]] std::uint64_t deadline_ns() const noexcept { return deadline_; }
+    // A bad address does not change what the call returns, as on Linux.
+    void store_rest(UserAddress at, std::uint64_t units_per_second) const {
+        if (at == 0 || timeout_ns_ == 0) {
+            return;
+        }
+        const std::uint64_t now = monotonic_ns();
+        const std::uint64_t rest = deadline_ > now ? deadline_ - now : 0;
+        const TimeSpec time{
+            static_cast<std::int64_t>(rest / second_ns),
+            static_cast<std::int64_t>(rest % second_ns / (second_ns / units_per_second))};
+        static_cast<void>(store(at, time));
+    }
 
-enum class ConsoleIs { unwatched, watched };
-
-// What a look at all descriptors found.
-struct Scan {
-    std::int64_t ready = 0;  // or -errno
-    ConsoleIs console = ConsoleIs::unwatched;
+private:
+    std::uint64_t timeout_ns_;
+    std::uint64_t deadline_;
 };
-
-std::uint16_t events_of(const OpenFile* file) {
-    if (file == nullptr || file->has(open_flags::path)) {
-        return poll_invalid;
-    }
-    const Readiness ready = file->inode().readiness(*file);
-    const auto bits = [](Readiness::Is is, std::uint16_t mask) {
-        return is == Readiness::Is::yes ? mask : std::uint16_t{0};
-    };
-    return static_cast<std::uint16_t>(bits(ready.readable, poll_in | poll_in_normal) |
-                                      bits(ready.writable, poll_out | poll_out_normal) |
-                                      bits(ready.hung_up, poll_hang_up) |
-                                      bits(ready.error, poll_error));
-}
-
-void note_console(Scan& scan, const OpenFile* file) {
-    if (file != nullptr && file->may_read() && file->inode().as_console() != nullptr) {
-        scan.console = ConsoleIs::watched;
-    }
-}
-
-// Looks, waits if there is nothing, and looks again.
-template <class Look>
-std::int64_t wait_for(FileContext& context, std::uint64_t timeout_ns, const Look& look) {
-    for (;;) {
-        const Scan scan = look();
-        if (scan.ready != 0 || timeout_ns == 0) {
-            return scan.ready;
-        }
-        if (scan.console == ConsoleIs::watched) {
-            static_cast<void>(context.console.wait_for_input(timeout_ns));
-        } else {
-            context.sleep(timeout_ns);
-        }
-        timeout_ns = timeout_ns == forever ? forever : 0;
-    }
-}
 
 // struct pollfd.
 struct PollDescriptor {
@@ -74,55 +84,85 @@ struct PollDescriptor {
     std::uint16_t ready;
 };
 
-Scan look_at(const FileContext& context, UserAddress list, std::uint64_t count) {
-    Scan scan;
-    for (std::uint64_t i = 0; i < count; ++i) {
-        PollDescriptor entry;
-        const UserAddress at = list + i * sizeof entry;
-        if (!fetch(entry, at)) {
-            return {negative(Errno::fault)};
+// The list of one poll(2).
+class PollList {
+public:
+    explicit PollList(std::size_t count) : entries_(count), files_(count) {}
+
+    [[nodiscard]] Result<void> fetch_from(const FileContext& context, UserAddress list) {
+        if (!copy_from_user(entries_.data(), list, size_bytes())) {
+            return fail(Errno::fault);
         }
-        entry.ready = 0;
-        if (entry.descriptor >= 0) {
-            const OpenFile* file = context.table.find(static_cast<std::uint32_t>(entry.descriptor));
-            entry.ready = events_of(file) & (entry.events | poll_always);
-            if ((entry.events & (poll_in | poll_in_normal)) != 0) {
-                note_console(scan, file);
+        for (std::size_t i = 0; i < entries_.size(); ++i) {
+            if (entries_[i].descriptor >= 0) {
+                files_[i] = OpenFileRef{context.table.find(
+                    low32(static_cast<std::uint64_t>(std::int64_t{entries_[i].descriptor})))};
             }
         }
-        if (store(at, entry) != 0) {
-            return {negative(Errno::fault)};
-        }
-        scan.ready += entry.ready != 0 ? 1 : 0;
+        return {};
     }
-    return scan;
+
+    std::int64_t look() {
+        std::int64_t ready = 0;
+        for (std::size_t i = 0; i < entries_.size(); ++i) {
+            PollDescriptor& entry = entries_[i];
+            const std::uint32_t events = files_[i] ? poll_events_of(*files_[i])
+                                         : entry.descriptor >= 0
+                                             ? std::uint32_t{poll_events::invalid}
+                                             : 0U;
+            entry.ready = static_cast<std::uint16_t>(events & (entry.events | poll_events::always));
+            ready += entry.ready != 0 ? 1 : 0;
+        }
+        return ready;
+    }
+
+    [[nodiscard]] Result<void> join(FileWait& wait) const {
+        const auto reserved = wait.reserve(files_.size());
+        for (std::size_t i = 0; reserved && i < files_.size(); ++i) {
+            if (files_[i]) {
+                wait.add(files_[i]);
+            }
+        }
+        return reserved;
+    }
+
+    [[nodiscard]] bool store_to(UserAddress list) const {
+        return copy_to_user(list, entries_.data(), size_bytes());
+    }
+
+private:
+    [[nodiscard]] std::size_t size_bytes() const { return entries_.size() * sizeof entries_[0]; }
+
+    std::vector<PollDescriptor> entries_;
+    std::vector<OpenFileRef> files_;
+};
+
+// Looks, and if there is nothing yet joins the queues and looks again and again.
+template <class Watched>
+std::int64_t wait_for(Watched& watched, std::uint64_t deadline_ns) {
+    const std::int64_t found = watched.look();
+    if (found != 0 || deadline_ns == 0) {
+        return found;
+    }
+    FileWait wait;
+    if (const auto joined = watched.join(wait); !joined) {
+        return negative(joined.error());
+    }
+    return wait.wait(deadline_ns, [&] { return watched.look(); });
 }
 
-std::int64_t poll_for(FileContext& context, UserAddress list, std::uint64_t count,
-                      std::uint64_t timeout_ns) {
+std::int64_t poll_for(const FileContext& context, const CallArguments& args,
+                      std::uint64_t deadline_ns) {
+    const std::uint32_t count = low32(args[1]);
     if (count > FileTable::limit) {
         return negative(Errno::inval);
     }
-    return wait_for(context, timeout_ns, [&] { return look_at(context, list, count); });
-}
-
-// A struct timespec; without one the wait has no end. Units per second: of its second field.
-Result<std::uint64_t> fetch_timeout(UserAddress address, std::int64_t units_per_second) {
-    if (address == 0) {
-        return forever;
+    PollList list{count};
+    if (const auto fetched = list.fetch_from(context, args[0]); !fetched) {
+        return negative(fetched.error());
     }
-    TimeSpec time;
-    if (!fetch(time, address)) {
-        return fail(Errno::fault);
-    }
-    if (time.seconds < 0 || time.nanoseconds < 0 || time.nanoseconds >= units_per_second) {
-        return fail(Errno::inval);
-    }
-    constexpr std::int64_t second_ns = 1'000'000'000;
-    constexpr std::int64_t seconds_max = std::numeric_limits<std::int64_t>::max() / second_ns - 1;
-    const std::int64_t seconds = std::min(time.seconds, seconds_max);
-    return static_cast<std::uint64_t>(seconds * second_ns +
-                                      time.nanoseconds * (second_ns / units_per_second));
+    const std::int64_t result = wait_for(list, deadline_ns);
+    return result >= 0 && !list.store_to(args[0]) ? negative(Errno::fault) : result;
 }
 
 // fd_set, as far as select(2) goes with the C libraries: FD_SETSIZE.
@@ -130,41 +170,59 @@ constexpr std::uint32_t select_limit = 1024;
 constexpr std::uint32_t word_bits = 64;
 using DescriptorSet = std::array<std::uint64_t, select_limit / word_bits>;
 
+// The events that each of select's three sets asks for.
+constexpr std::array<std::uint32_t, 3> set_events = {
+    poll_events::in | poll_events::hang_up | poll_events::error,
+    poll_events::out | poll_events::error,
+    poll_events::priority,
+};
+
+// The sets of one select(2).
 class Selection {
 public:
     Selection(const FileContext& context, const CallArguments& args) noexcept
         : context_{context}, count_{std::min(low32(args[0]), select_limit)}, args_{args} {}
 
-    Result<void> fetch_sets() {
+    // Errno::fault; Errno::badf when a descriptor is not open.
+    [[nodiscard]] Result<void> fetch_sets() {
         for (std::size_t i = 0; i < wanted_.size(); ++i) {
             if (args_[i + 1] != 0 &&
                 !copy_from_user(wanted_[i].data(), args_[i + 1], set_bytes())) {
                 return fail(Errno::fault);
             }
         }
-        return {};
+        bool all_open = true;
+        for_each([&](std::uint32_t, const OpenFile* file) { all_open &= file != nullptr; });
+        return all_open ? Result<void>{} : fail(Errno::badf);
     }
 
-    Scan look() {
-        Scan scan;
+    std::int64_t look() {
+        std::int64_t ready = 0;
         ready_ = {};
-        for (std::uint32_t descriptor = 0; descriptor < count_; ++descriptor) {
-            const std::size_t word = descriptor / word_bits;
-            const std::uint64_t bit = 1ULL << descriptor % word_bits;
-            if (((wanted_[0][word] | wanted_[1][word] | wanted_[2][word]) & bit) == 0) {
-                continue;
+        for_each([&](std::uint32_t descriptor, const OpenFile* file) {
+            const std::uint32_t events = file == nullptr ? 0 : poll_events_of(*file);
+            for (std::size_t set = 0; set < wanted_.size(); ++set) {
+                const std::uint64_t bit =
+                    wanted_[set][descriptor / word_bits] & 1ULL << descriptor % word_bits;
+                if (bit != 0 && (events & set_events[set]) != 0) {
+                    ready_[set][descriptor / word_bits] |= bit;
+                    ++ready;
+                }
             }
-            const OpenFile* file = context_.table.find(descriptor);
-            if (file == nullptr) {
-                return {negative(Errno::badf)};
-            }
-            note(scan, 0, word, bit, events_of(file), poll_in | poll_hang_up | poll_error);
-            note(scan, 1, word, bit, events_of(file), poll_out | poll_error);
-            if ((wanted_[0][word] & bit) != 0) {
-                note_console(scan, file);
-            }
+        });
+        return ready;
+    }
+
+    [[nodiscard]] Result<void> join(FileWait& wait) const {
+        const auto reserved = wait.reserve(count_);
+        if (reserved) {
+            for_each([&](std::uint32_t, OpenFile* file) {
+                if (file != nullptr) {
+                    wait.add(OpenFileRef{file});
+                }
+            });
         }
-        return scan;
+        return reserved;
     }
 
     [[nodiscard]] std::int64_t store_sets(std::int64_t result) const {
@@ -180,11 +238,15 @@ private:
     [[nodiscard]] std::size_t set_bytes() const {
         return (count_ + word_bits - 1) / word_bits * sizeof(std::uint64_t);
     }
-    void note(Scan& scan, std::size_t set, std::size_t word, std::uint64_t bit,
-              std::uint16_t events, std::uint16_t mask) {
-        if ((wanted_[set][word] & bit) != 0 && (events & mask) != 0) {
-            ready_[set][word] |= bit;
-            ++scan.ready;
+    // Each descriptor of any set, and its file, nullptr when it is not open.
+    template <class Visit>
+    void for_each(const Visit& visit) const {
+        for (std::uint32_t descriptor = 0; descriptor < count_; ++descriptor) {
+            const std::size_t word = descriptor / word_bits;
+            const std::uint64_t any = wanted_[0][word] | wanted_[1][word] | wanted_[2][word];
+            if ((any & 1ULL << descriptor % word_bits) != 0) {
+                visit(descriptor, context_.table.find(descriptor));
+            }
         }
     }
 
@@ -195,40 +257,72 @@ private:
     std::array<DescriptorSet, 3> ready_{};
 };
 
-std::int64_t select_for(FileContext& context, const CallArguments& args,
-                        std::int64_t units_per_second) {
-    const auto timeout = fetch_timeout(args[4], units_per_second);
-    if (!timeout || static_cast<std::int32_t>(low32(args[0])) < 0) {
-        return negative(timeout ? Errno::inval : timeout.error());
+std::int64_t select_for(const FileContext& context, const CallArguments& args,
+                        std::uint64_t deadline_ns) {
+    if (static_cast<std::int32_t>(low32(args[0])) < 0) {
+        return negative(Errno::inval);
     }
     Selection selection{context, args};
     if (const auto fetched = selection.fetch_sets(); !fetched) {
         return negative(fetched.error());
     }
-    return selection.store_sets(wait_for(context, *timeout, [&] { return selection.look(); }));
+    return selection.store_sets(wait_for(selection, deadline_ns));
 }
+
+// The last argument of pselect6.
+struct MaskArgument {
+    UserAddress mask = 0;
+    std::uint64_t size_bytes = 0;
+};
 
 }  // namespace
 
 std::int64_t sys_poll(FileContext& context, const CallArguments& args) {
     const auto timeout_ms = static_cast<std::int32_t>(low32(args[2]));
-    const std::uint64_t timeout_ns =
-        timeout_ms < 0 ? forever : static_cast<std::uint64_t>(timeout_ms) * 1'000'000;
-    return poll_for(context, args[0], low32(args[1]), timeout_ns);
+    const Timeout timeout{timeout_ms < 0 ? no_deadline
+                                         : static_cast<std::uint64_t>(timeout_ms) * 1'000'000};
+    return poll_for(context, args, timeout.deadline_ns());
 }
 
 std::int64_t sys_ppoll(FileContext& context, const CallArguments& args) {
-    const auto timeout = fetch_timeout(args[2], 1'000'000'000);
-    return timeout ? poll_for(context, args[0], low32(args[1]), *timeout)
-                   : negative(timeout.error());
+    const auto timeout_ns = fetch_timeout(args[2], second_ns);
+    if (!timeout_ns) {
+        return negative(timeout_ns.error());
+    }
+    if (const auto set = set_mask(args[3], args[4]); !set) {
+        return negative(set.error());
+    }
+    const Timeout timeout{*timeout_ns};
+    const std::int64_t result = with_mask_restored(poll_for(context, args, timeout.deadline_ns()));
+    timeout.store_rest(args[2], second_ns);
+    return result;
 }
 
 std::int64_t sys_select(FileContext& context, const CallArguments& args) {
-    return select_for(context, args, 1'000'000);
+    const auto timeout_ns = fetch_timeout(args[4], 1'000'000);
+    if (!timeout_ns) {
+        return negative(timeout_ns.error());
+    }
+    const Timeout timeout{*timeout_ns};
+    const std::int64_t result = select_for(context, args, timeout.deadline_ns());
+    timeout.store_rest(args[4], 1'000'000);
+    return result;
 }
 
 std::int64_t sys_pselect6(FileContext& context, const CallArguments& args) {
-    return select_for(context, args, 1'000'000'000);
+    const auto timeout_ns = fetch_timeout(args[4], second_ns);
+    MaskArgument mask;
+    if (!timeout_ns || (args[5] != 0 && !fetch(mask, args[5]))) {
+        return negative(timeout_ns ? Errno::fault : timeout_ns.error());
+    }
+    if (const auto set = set_mask(mask.mask, mask.size_bytes); !set) {
+        return negative(set.error());
+    }
+    const Timeout timeout{*timeout_ns};
+    const std::int64_t result =
+        with_mask_restored(select_for(context, args, timeout.deadline_ns()));
+    timeout.store_rest(args[4], second_ns);
+    return result;
 }
 
 }  // namespace shoal::guest

@@ -130,14 +130,14 @@ TEST_CASE("a pipe is a bounded queue") {
     CHECK(*write_some(out, "abc") == 3);
     CHECK(in.inode().readiness(in).readable == Readiness::Is::yes);
     CHECK(read_some(in, 2) == "ab");
-    CHECK(*write_some(out, std::string(70000, 'x')) == Pipe::capacity - 1);
+    CHECK(*write_some(out, std::string(70000, 'x')) == Pipe::default_capacity - 1);
     CHECK(write_some(out, "y").error() == Errno::again);
     CHECK(out.inode().readiness(out).writable == Readiness::Is::no);
     // Across the end of the ring.
-    CHECK(read_some(in, 100'000) == "c" + std::string(Pipe::capacity - 1, 'x'));
+    CHECK(read_some(in, 100'000) == "c" + std::string(Pipe::default_capacity - 1, 'x'));
 
     SUBCASE("up to PIPE_BUF bytes are written whole or not at all") {
-        REQUIRE(write_some(out, std::string(Pipe::capacity - 10, 'x')));
+        REQUIRE(write_some(out, std::string(Pipe::default_capacity - 10, 'x')));
         CHECK(write_some(out, std::string(11, 'y')).error() == Errno::again);
         CHECK(*write_some(out, std::string(5000, 'y')) == 10);
     }

@@ -72,17 +72,13 @@ Result<std::size_t> Console::write(ConsoleStream stream, std::span<const std::by
 }
 
 Result<std::size_t> Console::read(std::span<std::byte> to) {
+    if (!has_input()) {
+        return fail(Errno::again);
+    }
     const std::size_t count = std::min(to.size(), input.size());
     std::memcpy(to.data(), input.data(), count);
     input.erase(0, count);
     return count;
-}
-
-bool Console::wait_for_input(std::uint64_t timeout_ns) {
-    if (input.empty() && !input_ended) {
-        waited_ns += timeout_ns;
-    }
-    return !input.empty() || input_ended;
 }
 
 bool Console::is_tty(ConsoleStream stream) const {

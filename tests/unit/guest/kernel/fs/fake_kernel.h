@@ -36,7 +36,8 @@ void fill_random(std::span<std::byte> bytes);
 struct Console final : ConsoleDevice {
     Result<std::size_t> write(ConsoleStream stream, std::span<const std::byte> bytes) override;
     Result<std::size_t> read(std::span<std::byte> to) override;
-    bool wait_for_input(std::uint64_t timeout_ns) override;
+    bool has_input() override { return !input.empty() || input_ended; }
+    WaitQueue& input_queue() override { return waiters; }
     [[nodiscard]] bool is_tty(ConsoleStream stream) const override;
     [[nodiscard]] WindowSize window_size() const override { return {50, 132}; }
 
@@ -46,7 +47,7 @@ struct Console final : ConsoleDevice {
     bool input_ended = true;
     std::uint32_t ttys = 0;
     std::size_t write_limit = 1U << 30;  // bytes taken by one write
-    std::uint64_t waited_ns = 0;
+    WaitQueue waiters;
 };
 
 struct Source final : ProcSource {

@@ -12,11 +12,6 @@
 
 namespace shoal::guest::fake {
 
-inline std::uint64_t slept_ns = 0;
-inline void count_sleep(std::uint64_t nanoseconds) {
-    slept_ns += nanoseconds;
-}
-
 inline constexpr std::uint64_t cwd = static_cast<std::uint64_t>(-100);  // AT_FDCWD
 inline constexpr UserAddress buffer = user_start + 0x10000;
 inline constexpr UserAddress bad = 0x1000;
@@ -24,8 +19,8 @@ inline constexpr UserAddress bad = 0x1000;
 // A program: its paths and data go to places of their own in its memory.
 struct Program {
     Kernel kernel;
-    FileContext context{kernel.files,  kernel.source.table, kernel.console,
-                        kernel.source, count_sleep,         EntryRef{&kernel.files.root()}};
+    FileContext context{kernel.files, kernel.source.table, kernel.source,
+                        EntryRef{&kernel.files.root()}};
 
     template <class... Arguments>
     std::int64_t call(FileCall& function, Arguments... arguments) {

@@ -1,0 +1,101 @@
+// Waiting for files: what reading, writing, poll, select and epoll share.
+//
+// Other threads run during a wait, and may close any descriptor: whoever waits holds a reference to
+// the open file, which keeps its queue alive.
+#pragma once
+
+#include <memory>
+
+#include "guest/kernel/clock.h"
+#include "guest/kernel/net/socket.h"
+#include "guest/kernel/sched/wait_queue.h"
+#include "guest/kernel/syscalls/files_support.h"
+
+namespace shoal::guest::files {
+
+inline constexpr std::uint64_t second_ns = 1'000'000'000;
+
+// no_deadline stays what it is.
+[[nodiscard]] inline std::uint64_t deadline_after(std::uint64_t timeout_ns) {
+    std::uint64_t deadline = no_deadline;
+    return __builtin_add_overflow(monotonic_ns(), timeout_ns, &deadline) ? no_deadline : deadline;
+}
+
+// The struct timespec or timeval at `address`, in nanoseconds; without one no_deadline. Units per
+// second: of its second field. Errno::fault, Errno::inval.
+[[nodiscard]] Result<std::uint64_t> fetch_timeout(UserAddress address,
+                                                  std::uint64_t units_per_second);
+
+enum class Transfer { read, write };
+
+// How long a blocking transfer may wait: SO_RCVTIMEO and SO_SNDTIMEO of a socket.
+[[nodiscard]] inline std::uint64_t timeout_of(Inode& inode, Transfer transfer) {
+    const Socket* socket = inode.as_socket();
+    const std::uint64_t timeout_ns = socket == nullptr            ? 0
+                                     : transfer == Transfer::read ? socket->receive_timeout_ns
+                                                                  : socket->send_timeout_ns;
+    return timeout_ns == 0 ? no_deadline : timeout_ns;
+}
+
+// Tries `attempt`, which returns a Result, until it fails with anything but Errno::again. An
+// O_NONBLOCK file is tried once. Errno::intr.
+template <class Attempt>
+[[nodiscard]] auto retry_until_ready(OpenFile& file, Transfer transfer, const Attempt& attempt) {
+    auto done = attempt();
+    const auto must_wait = [&] { return !done && done.error() == Errno::again; };
+    if (!must_wait() || file.has(open_flags::nonblock)) {
+        return done;
+    }
+    WaitQueue* queue = file.inode().wait_queue(file);
+    if (queue == nullptr) {
+        return done;
+    }
+    const std::uint64_t timeout_ns = timeout_of(file.inode(), transfer);
+    const std::uint64_t deadline =
+        timeout_ns == no_deadline ? no_deadline : deadline_after(timeout_ns);
+    const Wake wake = wait_until_true(*queue, deadline, [&] {
+        done = attempt();
+        return !must_wait();
+    });
+    if (wake == Wake::interrupted) {
+        done = fail(Errno::intr);
+    }
+    return done;
+}
+
+// Several files that are waited for at once.
+class FileWait {
+public:
+    // Room for `capacity` files. Errno::nomem.
+    [[nodiscard]] Result<void> reserve(std::size_t capacity);
+    // At most as often as there is room. A file whose readiness never changes is not waited for.
+    void add(OpenFileRef file) noexcept;
+
+    // Waits until `look()` returns anything but 0, the deadline (then its last result, 0), or a
+    // signal: -EINTR.
+    template <class Look>
+    [[nodiscard]] std::int64_t wait(std::uint64_t deadline_ns, const Look& look) {
+        while (true) {
+            const std::int64_t found = look();
+            if (found != 0) {
+                return found;
+            }
+            if (const Wake wake = waiter_.wait(deadline_ns); wake != Wake::woken) {
+                const std::int64_t last = look();
+                return last == 0 && wake == Wake::interrupted ? negative(Errno::intr) : last;
+            }
+        }
+    }
+
+private:
+    struct Watched {
+        OpenFileRef file{};
+        WaitPlace place{};  // left before the file goes
+    };
+
+    Waiter waiter_{};
+    std::unique_ptr<Watched[]> watched_{};
+    std::size_t count_ = 0;
+};
+
+}  // namespace shoal::guest::files
