@@ -207,6 +207,11 @@ def _():
     expect_same_as_host(PROGRAMS / "pipes")
 
 
+@test("eventfd, timerfd, signalfd and epoll")
+def _():
+    expect_same_as_host(PROGRAMS / "events")
+
+
 @test("--timing prints one line with five times that grow")
 def _():
     result = shoal(PROGRAMS / "hello", options=["--timing"])

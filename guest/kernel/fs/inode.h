@@ -20,7 +20,6 @@ namespace shoal::guest {
 class ConsoleFile;
 class Directory;
 class Entry;
-class Epoll;
 class OpenFile;
 class Pipe;
 class Socket;
@@ -126,7 +125,6 @@ public:
 
     [[nodiscard]] virtual Directory* as_directory() noexcept { return nullptr; }
     [[nodiscard]] virtual ConsoleFile* as_console() noexcept { return nullptr; }
-    [[nodiscard]] virtual Epoll* as_epoll() noexcept { return nullptr; }
     [[nodiscard]] virtual Pipe* as_pipe() noexcept { return nullptr; }
     [[nodiscard]] virtual Socket* as_socket() noexcept { return nullptr; }
     // Where a symbolic link points; empty for other files.

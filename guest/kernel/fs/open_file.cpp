@@ -3,6 +3,8 @@
 
 #include <new>
 
+#include "guest/kernel/events/epoll.h"
+
 namespace shoal::guest {
 
 Result<OpenFileRef> OpenFile::open(EntryRef entry, std::uint32_t flags) {
@@ -34,6 +36,7 @@ void OpenFile::release() noexcept {
     if (--references_ != 0) {
         return;
     }
+    EpollItem::forget(*this);
     if (is_open_) {
         inode().closed(*this);
     }

@@ -8,6 +8,8 @@
 
 namespace shoal::guest {
 
+class EpollItem;
+
 // As <asm-generic/fcntl.h> has them.
 namespace open_flags {
 inline constexpr std::uint32_t access_mask = 03;
@@ -48,7 +50,8 @@ public:
 
     std::uint32_t flags;
     std::uint64_t position = 0;
-    std::vector<char> content{};  // of a file of /proc, as it was when it was opened
+    std::vector<char> content{};       // of a file of /proc, as it was when it was opened
+    EpollItem* epoll_items = nullptr;  // who watches it: epoll.h
 
     void retain() noexcept { ++references_; }
     void release() noexcept;

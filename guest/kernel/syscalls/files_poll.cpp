@@ -1,54 +1,12 @@
 // System calls that wait for descriptors: poll and select.
-#include "guest/kernel/syscalls/files_poll.h"
-
 #include <vector>
 
+#include "guest/kernel/events/poll_events.h"
 #include "guest/kernel/syscalls/files_wait.h"
-#include "guest/kernel/thread_signals.h"
 
 namespace shoal::guest {
 
 using namespace files;
-
-namespace files {
-
-std::uint32_t poll_events_of(const OpenFile& file) {
-    if (file.has(open_flags::path)) {
-        return poll_events::invalid;
-    }
-    const Readiness ready = file.inode().readiness(file);
-    const auto bits = [](Readiness::Is is, std::uint32_t mask) {
-        return is == Readiness::Is::yes ? mask : 0U;
-    };
-    return bits(ready.readable, poll_events::in | poll_events::in_normal) |
-           bits(ready.writable, poll_events::out | poll_events::out_normal) |
-           bits(ready.peer_closed, poll_events::peer_closed) |
-           bits(ready.hung_up, poll_events::hang_up) | bits(ready.error, poll_events::error);
-}
-
-Result<void> set_mask(UserAddress mask, std::uint64_t size_bytes) {
-    std::uint64_t value = 0;
-    if (mask == 0) {
-        return {};
-    }
-    if (size_bytes != sizeof value) {
-        return fail(Errno::inval);
-    }
-    if (!fetch(value, mask)) {
-        return fail(Errno::fault);
-    }
-    set_mask_during_call(value);
-    return {};
-}
-
-std::int64_t with_mask_restored(std::int64_t result) {
-    if (result != negative(Errno::intr)) {
-        restore_mask();
-    }
-    return result;
-}
-
-}  // namespace files
 
 namespace {
 

@@ -4,6 +4,8 @@
 #include <limits>
 #include <new>
 
+#include "guest/kernel/thread_signals.h"
+
 namespace shoal::guest::files {
 
 Result<std::uint64_t> fetch_timeout(UserAddress address, std::uint64_t units_per_second) {
@@ -21,6 +23,28 @@ Result<std::uint64_t> fetch_timeout(UserAddress address, std::uint64_t units_per
     constexpr std::uint64_t seconds_max = std::numeric_limits<std::int64_t>::max() / second_ns - 1;
     const std::uint64_t seconds = std::min(static_cast<std::uint64_t>(time.seconds), seconds_max);
     return seconds * second_ns + fraction * (second_ns / units_per_second);
+}
+
+Result<void> set_mask(UserAddress mask, std::uint64_t size_bytes) {
+    std::uint64_t value = 0;
+    if (mask == 0) {
+        return {};
+    }
+    if (size_bytes != sizeof value) {
+        return fail(Errno::inval);
+    }
+    if (!fetch(value, mask)) {
+        return fail(Errno::fault);
+    }
+    set_mask_during_call(value);
+    return {};
+}
+
+std::int64_t with_mask_restored(std::int64_t result) {
+    if (result != negative(Errno::intr)) {
+        restore_mask();
+    }
+    return result;
 }
 
 Result<void> FileWait::reserve(std::size_t capacity) {

@@ -26,6 +26,12 @@ inline constexpr std::uint64_t second_ns = 1'000'000'000;
 [[nodiscard]] Result<std::uint64_t> fetch_timeout(UserAddress address,
                                                   std::uint64_t units_per_second);
 
+// The sigmask argument of a call: blocks these signals until the call returns. Nothing happens
+// without one. Errno::inval, Errno::fault.
+[[nodiscard]] Result<void> set_mask(UserAddress mask, std::uint64_t size_bytes);
+// The end of such a call.
+[[nodiscard]] std::int64_t with_mask_restored(std::int64_t result);
+
 enum class Transfer { read, write };
 
 // How long a blocking transfer may wait: SO_RCVTIMEO and SO_SNDTIMEO of a socket.

@@ -1,11 +1,11 @@
-// What an open file is ready for in the words of poll(2) and epoll(7), and their signal masks.
+// What an open file is ready for, in the words of poll(2) and epoll(7).
 #pragma once
 
-#include "guest/kernel/syscalls/files_support.h"
+#include "guest/kernel/fs/open_file.h"
 
-namespace shoal::guest::files {
+namespace shoal::guest {
 
-// Events of <asm-generic/poll.h>; those of epoll have the same values.
+// <asm-generic/poll.h>; those of epoll have the same values.
 namespace poll_events {
 inline constexpr std::uint32_t in = 0x001;
 inline constexpr std::uint32_t priority = 0x002;
@@ -21,10 +21,4 @@ inline constexpr std::uint32_t always = error | hang_up | invalid;
 
 [[nodiscard]] std::uint32_t poll_events_of(const OpenFile& file);
 
-// The sigmask argument of a call: blocks these signals until the call returns. Nothing happens
-// without one. Errno::inval, Errno::fault.
-[[nodiscard]] Result<void> set_mask(UserAddress mask, std::uint64_t size_bytes);
-// The end of such a call.
-[[nodiscard]] std::int64_t with_mask_restored(std::int64_t result);
-
-}  // namespace shoal::guest::files
+}  // namespace shoal::guest
