@@ -8,8 +8,10 @@
 #include <string_view>
 
 #include "guest/kernel/message.h"
+#include "guest/kernel/net/socket.h"
 #include "guest/kernel/patch/syscall_site.h"
 #include "guest/kernel/syscalls/files.h"
+#include "guest/kernel/syscalls/sockets.h"
 
 namespace shoal::guest {
 namespace {
@@ -21,6 +23,16 @@ template <FileCall call>
 std::int64_t file(Process& process, const Arguments& args) {
     const std::int64_t result = call(process.files, args);
     if (result == negative(Errno::pipe)) {
+        process.signals.send(SIGPIPE);
+    }
+    return result;
+}
+
+// A call that sends, with its flags in argument `flags_idx`.
+template <FileCall call, std::size_t flags_idx>
+std::int64_t sending(Process& process, const Arguments& args) {
+    const std::int64_t result = call(process.files, args);
+    if (result == negative(Errno::pipe) && (args[flags_idx] & message_flags::no_signal) == 0) {
         process.signals.send(SIGPIPE);
     }
     return result;
@@ -89,6 +101,25 @@ constexpr Call calls[] = {
     CALL(inotify_add_watch, file<sys_inotify_add_watch>),
     CALL(inotify_rm_watch, file<sys_inotify_rm_watch>),
     CALL(memfd_create, file<sys_memfd_create>),
+    // Sockets
+    CALL(socket, file<sys_socket>),
+    CALL(socketpair, file<sys_socketpair>),
+    CALL(bind, file<sys_bind>),
+    CALL(listen, file<sys_listen>),
+    CALL(accept, file<sys_accept>),
+    CALL(accept4, file<sys_accept4>),
+    CALL(connect, file<sys_connect>),
+    CALL(shutdown, file<sys_shutdown>),
+    CALL(getsockname, file<sys_getsockname>),
+    CALL(getpeername, file<sys_getpeername>),
+    Call{__NR_sendto, "sendto", sending<sys_sendto, 3>},
+    Call{__NR_sendmsg, "sendmsg", sending<sys_sendmsg, 2>},
+    Call{__NR_sendmmsg, "sendmmsg", sending<sys_sendmmsg, 3>},
+    CALL(recvfrom, file<sys_recvfrom>),
+    CALL(recvmsg, file<sys_recvmsg>),
+    CALL(recvmmsg, file<sys_recvmmsg>),
+    CALL(setsockopt, file<sys_setsockopt>),
+    CALL(getsockopt, file<sys_getsockopt>),
     // What a file is
     CALL(stat, file<sys_stat>),
     CALL(lstat, file<sys_lstat>),
