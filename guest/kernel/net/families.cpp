@@ -3,10 +3,14 @@
 
 #include <array>
 
+#include "guest/kernel/net/unix_socket.h"
+
 namespace shoal::guest {
 namespace {
 
-constexpr std::array<SocketFamily, 0> families{};
+constexpr std::array families{
+    SocketFamily{address_family::local, UnixSocket::make, UnixSocket::make_pair},
+};
 
 }  // namespace
 

@@ -36,6 +36,15 @@ inline constexpr std::uint32_t wait_for_one = 0x10000;
 inline constexpr std::uint32_t close_on_exec = 0x40000000;
 }  // namespace message_flags
 
+// struct ucred: who a peer is.
+struct Credentials {
+    std::uint32_t pid = 0;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+};
+inline constexpr Credentials own_credentials{1, 0, 0};  // the one process, and root
+inline constexpr Credentials no_credentials{0, ~0U, ~0U};
+
 // What goes out with one send().
 struct OutgoingMessage {
     Source& data;
@@ -54,6 +63,7 @@ struct IncomingMessage {
     SocketAddress from{};            // stays empty where the peer is known or has no name
     std::uint32_t result_flags = 0;  // message_flags::truncated, ...
     std::vector<OpenFileRef> files{};
+    std::optional<Credentials> credentials{};  // SCM_CREDENTIALS, if SO_PASSCRED asks for them
 };
 
 enum class Shutdown : std::uint32_t { read = 0, write = 1, both = 2 };

@@ -141,8 +141,10 @@ std::int64_t sys_connect(FileContext& context, const CallArguments& args) {
     if (!open || !address) {
         return negative(open ? address.error() : open.error());
     }
-    auto connected = open->socket->connect(*address);
-    if (!connected && patience_of(*open->file, 0) != Patience::none &&
+    const Patience patience = patience_of(*open->file, 0);
+    auto connected = wait_for(*open, patience, open->socket->send_timeout_ns,
+                              [&] { return open->socket->connect(*address); });
+    if (!connected && patience != Patience::none &&
         (connected.error() == Errno::inprogress || connected.error() == Errno::already)) {
         connected = finish_connecting(*open);
     }

@@ -1,4 +1,5 @@
 // System calls that send and receive.
+#include "guest/kernel/syscalls/sockets_control.h"
 #include "guest/kernel/syscalls/sockets_support.h"
 
 namespace shoal::guest {
@@ -70,8 +71,8 @@ Result<std::size_t> receive_all(const OpenSocket& open, IncomingMessage& message
     return done;
 }
 
-Result<std::size_t> send_message(const OpenSocket& open, const UserMessage& header,
-                                 std::uint32_t flags) {
+Result<std::size_t> send_message(const FileContext& context, const OpenSocket& open,
+                                 const UserMessage& header, std::uint32_t flags) {
     const auto ranges = UserRanges::of_vector(header.vector, header.vector_count);
     if (!ranges) {
         return fail(ranges.error() == Errno::inval ? Errno::msgsize : ranges.error());
@@ -85,12 +86,20 @@ Result<std::size_t> send_message(const OpenSocket& open, const UserMessage& head
         to = *address;
     }
     UserSource data{*ranges};
-    OutgoingMessage message{.data = data, .flags = flags, .to = to.size != 0 ? &to : nullptr};
+    auto files = fetch_control(context, {header.control, header.control_size});
+    if (!files) {
+        return fail(files.error());
+    }
+    OutgoingMessage message{.data = data,
+                            .flags = flags,
+                            .to = to.size != 0 ? &to : nullptr,
+                            .files = std::move(*files)};
     return send_all(open, message, ranges->total());
 }
 
 // Fills the program's header but for what it points to. `at` is where it lies.
-Result<std::size_t> receive_message(const OpenSocket& open, UserAddress at, std::uint32_t flags) {
+Result<std::size_t> receive_message(FileContext& context, const OpenSocket& open, UserAddress at,
+                                    std::uint32_t flags) {
     UserMessage header;
     if (!fetch(header, at)) {
         return fail(Errno::fault);
@@ -112,7 +121,12 @@ Result<std::size_t> receive_message(const OpenSocket& open, UserAddress at, std:
             return fail(stored.error());
         }
     }
-    if (store(at + offsetof(UserMessage, control_size), std::uint64_t{0}) != 0 ||
+    const auto control_size =
+        store_control(context, message, {header.control, header.control_size});
+    if (!control_size) {
+        return fail(control_size.error());
+    }
+    if (store(at + offsetof(UserMessage, control_size), *control_size) != 0 ||
         store(at + offsetof(UserMessage, flags), message.result_flags) != 0) {
         return fail(Errno::fault);
     }
@@ -163,12 +177,12 @@ std::int64_t sys_sendmsg(FileContext& context, const CallArguments& args) {
     if (!open || !fetch(header, args[1])) {
         return negative(open ? Errno::fault : open.error());
     }
-    return result_of(send_message(*open, header, low32(args[2])));
+    return result_of(send_message(context, *open, header, low32(args[2])));
 }
 
 std::int64_t sys_recvmsg(FileContext& context, const CallArguments& args) {
     const auto open = find_socket(context, args[0]);
-    return open ? result_of(receive_message(*open, args[1], low32(args[2])))
+    return open ? result_of(receive_message(context, *open, args[1], low32(args[2])))
                 : negative(open.error());
 }
 
@@ -181,7 +195,7 @@ std::int64_t sys_sendmmsg(FileContext& context, const CallArguments& args) {
     for (std::uint64_t i = 0; i < count; ++i) {
         const UserAddress at = args[1] + i * sizeof(UserMessages);
         UserMessage header;
-        auto sent = fetch(header, at) ? send_message(*open, header, low32(args[3]))
+        auto sent = fetch(header, at) ? send_message(context, *open, header, low32(args[3]))
                                       : Result<std::size_t>{fail(Errno::fault)};
         if (sent && store(at + offsetof(UserMessages, size), static_cast<std::uint32_t>(*sent))) {
             sent = fail(Errno::fault);
@@ -203,7 +217,7 @@ std::int64_t sys_recvmmsg(FileContext& context, const CallArguments& args) {
     std::uint32_t flags = low32(args[3]) & ~message_flags::wait_for_one;
     for (std::uint64_t i = 0; i < count; ++i) {
         const UserAddress at = args[1] + i * sizeof(UserMessages);
-        auto got = receive_message(*open, at, flags);
+        auto got = receive_message(context, *open, at, flags);
         if (got && store(at + offsetof(UserMessages, size), static_cast<std::uint32_t>(*got))) {
             got = fail(Errno::fault);
         }
