@@ -212,6 +212,11 @@ def _():
     expect_same_as_host(PROGRAMS / "events")
 
 
+@test("unix sockets: pairs, names, datagrams and passed descriptors")
+def _():
+    expect_same_as_host(PROGRAMS / "unix_sockets")
+
+
 @test("--timing prints one line with five times that grow")
 def _():
     result = shoal(PROGRAMS / "hello", options=["--timing"])

@@ -120,7 +120,7 @@ public:
     // that fail with Errno::again are tried again then, unless the file is O_NONBLOCK.
     [[nodiscard]] virtual WaitQueue* wait_queue(const OpenFile&) noexcept { return nullptr; }
 
-    // Bytes that a pipe holds.
+    // Bytes that a pipe or a socket holds for its reader.
     [[nodiscard]] virtual std::size_t waiting_bytes() const noexcept { return 0; }
 
     [[nodiscard]] virtual Directory* as_directory() noexcept { return nullptr; }

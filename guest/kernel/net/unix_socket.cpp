@@ -96,7 +96,8 @@ void UnixSocket::unbind() noexcept {
     }
 }
 
-// Errno::connrefused when nobody has the address (any more).
+// Errno::connrefused when nobody has the address (any more). Each type has abstract names of its
+// own.
 Result<Ref<UnixSocket>> UnixSocket::find_bound(const SocketAddress& address) const {
     const auto parsed = UnixAddress::parse(address);
     if (!parsed || parsed->is_unnamed()) {
@@ -111,8 +112,9 @@ Result<Ref<UnixSocket>> UnixSocket::find_bound(const SocketAddress& address) con
         node = (*found)->inode_ref();
     }
     for (UnixSocket* socket = first_bound; socket != nullptr; socket = socket->next_bound_) {
-        if (node ? socket->node_ == node
-                 : !socket->node_ && socket->address_.name() == parsed->name()) {
+        const bool has_name = !socket->node_ && socket->address_.name() == parsed->name() &&
+                              socket->socket_type() == socket_type();
+        if (node ? socket->node_ == node : has_name) {
             return Ref<UnixSocket>{socket};
         }
     }

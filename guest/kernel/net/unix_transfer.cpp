@@ -152,7 +152,7 @@ Result<std::size_t> UnixSocket::receive(IncomingMessage& message) {
     return socket_type() == SocketType::stream ? receive_stream(message) : receive_packet(message);
 }
 
-// Bytes of one packet after the other; files end a message, as on Linux.
+// Bytes of one packet after the other, up to one with files, as on Linux.
 Result<std::size_t> UnixSocket::receive_stream(IncomingMessage& message) {
     const bool peeks = (message.flags & message_flags::peek) != 0;
     const bool had_much_room = has_much_room();
@@ -160,9 +160,6 @@ Result<std::size_t> UnixSocket::receive_stream(IncomingMessage& message) {
     const UnixPacket* peeked = packets_.first();
     while (done < message.size && (peeks ? peeked != nullptr : !packets_.empty())) {
         const UnixPacket& packet = peeks ? *peeked : *packets_.first();
-        if (done != 0 && !packet.files.empty()) {
-            break;
-        }
         const auto piece = packet.rest().first(std::min(packet.rest().size(), message.size - done));
         if (!message.data.put(piece)) {
             return done == 0 ? fail(Errno::fault) : Result<std::size_t>{done};

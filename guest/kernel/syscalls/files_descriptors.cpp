@@ -204,7 +204,7 @@ Result<std::uint32_t> waiting_bytes(const OpenFile& file) {
     if (inode.as_console() != nullptr) {
         return std::uint32_t{inode.as_console()->device().has_input() ? 1U : 0U};
     }
-    if (inode.type() == FileType::fifo) {
+    if (inode.type() == FileType::fifo || inode.type() == FileType::socket) {
         return static_cast<std::uint32_t>(inode.waiting_bytes());
     }
     return fail(Errno::notty);
