@@ -21,8 +21,11 @@ public:
                              std::size_t count) override;
     Result<std::size_t> write(OpenFile& file, std::uint64_t offset, Source& from,
                               std::size_t count) override;
-    // As read(), but the bytes stay (tee).
+    // As read(), but the bytes stay until they are dropped (tee, splice).
     [[nodiscard]] Result<std::size_t> peek(Destination& to, std::size_t count);
+    // At most waiting_bytes().
+    void drop(std::size_t count) noexcept;
+    [[nodiscard]] std::size_t room() const noexcept { return capacity_ - count_; }
     [[nodiscard]] Seek seek() const noexcept override { return Seek::refused; }
     Result<void> opened(OpenFile& file) override;
     void closed(OpenFile& file) noexcept override;
@@ -44,8 +47,6 @@ private:
     // The bytes in a row from ring position `at` on, at most `count`.
     [[nodiscard]] std::span<std::byte> ring(std::size_t at, std::size_t count) noexcept;
     [[nodiscard]] Result<std::size_t> copy_out(Destination& to, std::size_t count);
-    void drop(std::size_t count) noexcept;
-    [[nodiscard]] std::size_t room() const noexcept { return capacity_ - count_; }
     void wake_all() noexcept;
 
     std::unique_ptr<std::byte[]> bytes_;

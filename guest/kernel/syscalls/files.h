@@ -42,6 +42,9 @@ FileCall sys_pwritev2;         // (fd, iovecs, count, offset or -1, unused, flag
 FileCall sys_lseek;            // (fd, offset, whence)
 FileCall sys_sendfile;         // (to, from, offset, count)
 FileCall sys_copy_file_range;  // (from, offset, to, offset, count, flags)
+FileCall sys_splice;           // (from, offset, to, offset, count, flags)
+FileCall sys_tee;              // (from, to, count, flags)
+FileCall sys_vmsplice;         // (pipe, iovecs, count, flags)
 
 // Opening and closing
 FileCall sys_open;         // (path, flags, mode)

@@ -1,5 +1,6 @@
 // sendfile and copy_file_range: from file to file without a stop in the program's memory.
-#include "guest/kernel/syscalls/files_support.h"
+#include "guest/kernel/syscalls/files_position.h"
+#include "guest/kernel/syscalls/files_wait.h"
 
 namespace shoal::guest {
 
@@ -7,24 +8,31 @@ using namespace files;
 
 namespace {
 
-// Writes what it is given to a file, and knows how much of it the file took.
+// Writes what it is given to a file, and knows how much of it the file took. Never waits, since the
+// bytes are another file's own.
 class FileDestination final : public Destination {
 public:
     FileDestination(FileContext& context, OpenFile& file, std::optional<std::uint64_t> offset)
         : context_{context}, file_{file}, offset_{offset} {}
 
     bool put(std::span<const std::byte> bytes) override {
-        SpanSource source{bytes};
-        const auto written = write_file(context_, file_, source, bytes.size(), offset_);
-        if (!written) {
-            error_ = written.error();
-            return false;
+        while (!bytes.empty()) {
+            SpanSource source{bytes};
+            const auto written = try_write_file(context_, file_, source, bytes.size(), offset_);
+            if (!written) {
+                error_ = written.error();
+                return false;
+            }
+            bytes = bytes.subspan(*written);
+            taken_ += *written;
+            if (offset_) {
+                *offset_ += *written;
+            }
+            if (*written == 0) {
+                return false;
+            }
         }
-        taken_ += *written;
-        if (offset_) {
-            *offset_ += *written;
-        }
-        return *written == bytes.size();
+        return true;
     }
     bool put_zeros(std::size_t count) override {
         static constexpr std::array<std::byte, 512> zeros{};
@@ -48,31 +56,6 @@ private:
     Errno error_ = Errno::io;
 };
 
-// A position that the call takes from the program's memory, or from the file if there is none.
-struct Position {
-    UserAddress address;
-    std::uint64_t value;
-};
-
-Result<Position> fetch_position(const OpenFile& file, UserAddress address) {
-    Position position{address, file.position};
-    if (address != 0 && !fetch(position.value, address)) {
-        return fail(Errno::fault);
-    }
-    if (static_cast<std::int64_t>(position.value) < 0) {
-        return fail(Errno::inval);
-    }
-    return position;
-}
-
-bool store_position(OpenFile& file, const Position& position) {
-    if (position.address == 0) {
-        file.position = position.value;
-        return true;
-    }
-    return copy_to_user(position.address, &position.value, sizeof position.value);
-}
-
 std::int64_t finish(OpenFile& file, Position position, const FileDestination& to,
                     const Result<std::size_t>& done) {
     if (to.taken() == 0) {
@@ -84,17 +67,24 @@ std::int64_t finish(OpenFile& file, Position position, const FileDestination& to
 }
 
 struct Ends {
-    OpenFile* from;
-    OpenFile* to;
+    OpenFileRef from;
+    OpenFileRef to;
 };
 
 Result<Ends> find_ends(FileContext& context, std::uint64_t from, std::uint64_t to) {
-    const Ends ends{context.table.find(from), context.table.find(to)};
-    if (ends.from == nullptr || ends.to == nullptr || !ends.from->may_read() ||
-        !ends.to->may_write()) {
-        return fail(Errno::badf);
-    }
-    return ends;
+    Ends ends{OpenFileRef{context.table.find(from)}, OpenFileRef{context.table.find(to)}};
+    const bool is_usable = ends.from && ends.to && ends.from->may_read() && ends.to->may_write();
+    return is_usable ? Result<Ends>{std::move(ends)} : fail(Errno::badf);
+}
+
+// What the target takes at once.
+Result<std::size_t> send_some(FileContext& context, const Ends& ends, std::uint64_t offset,
+                              std::size_t count) {
+    FileDestination destination{context, *ends.to, {}};
+    const auto done = ends.from->inode().read(*ends.from, offset, destination, count);
+    const bool is_at_end = done && *done == 0;
+    return destination.taken() != 0 || is_at_end ? Result<std::size_t>{destination.taken()}
+                                                 : fail(destination.error());
 }
 
 bool overlap(std::uint64_t a, std::uint64_t b, std::size_t size) {
@@ -118,10 +108,24 @@ std::int64_t sys_sendfile(FileContext& context, const CallArguments& args) {
     if (!position) {
         return negative(position.error());
     }
-    FileDestination destination{context, to, {}};
-    const auto done = from.inode().read(from, position->value, destination,
-                                        std::min<std::size_t>(args[3], transfer_size_max));
-    return finish(from, *position, destination, done);
+    const std::size_t count = std::min<std::size_t>(args[3], transfer_size_max);
+    std::size_t sent = 0;
+    const bool goes_on = !to.has(open_flags::nonblock) && to.inode().wait_queue(to) != nullptr;
+    do {
+        const auto more = retry_until_ready(to, Transfer::write, [&] {
+            return send_some(context, *ends, position->value + sent, count - sent);
+        });
+        if (!more && sent == 0) {
+            return negative(more.error());
+        }
+        sent += more ? *more : 0;
+        if (!more || *more == 0) {
+            break;
+        }
+    } while (goes_on && sent < count);
+    return store_position(from, {position->address, position->value + sent})
+               ? static_cast<std::int64_t>(sent)
+               : negative(Errno::fault);
 }
 
 std::int64_t sys_copy_file_range(FileContext& context, const CallArguments& args) {

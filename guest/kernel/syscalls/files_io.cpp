@@ -7,15 +7,14 @@ using namespace files;
 
 namespace files {
 
-Result<std::size_t> write_file(FileContext& context, OpenFile& file, Source& from,
-                               std::size_t count, std::optional<std::uint64_t> offset) {
+Result<std::size_t> try_write_file(const FileContext& context, OpenFile& file, Source& from,
+                                   std::size_t count, std::optional<std::uint64_t> offset) {
     Inode& inode = file.inode();
     std::uint64_t at = offset ? *offset : file.position;
     if (file.has(open_flags::append)) {
         at = inode.size();
     }
-    const auto written = retry_until_ready(file, Transfer::write,
-                                           [&] { return inode.write(file, at, from, count); });
+    const auto written = inode.write(file, at, from, count);
     if (written && *written != 0) {
         if (!offset && inode.seek() == Seek::allowed) {
             file.position = at + *written;
@@ -29,8 +28,10 @@ Result<std::size_t> write_file(FileContext& context, OpenFile& file, Source& fro
 
 namespace {
 
+using Offset = std::optional<std::uint64_t>;
+
 Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count,
-                              std::optional<std::uint64_t> offset) {
+                              const Offset& offset) {
     const std::uint64_t at = offset ? *offset : file.position;
     const auto done = retry_until_ready(file, Transfer::read,
                                         [&] { return file.inode().read(file, at, to, count); });
@@ -40,25 +41,26 @@ Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count
     return done;
 }
 
-using Offset = std::optional<std::uint64_t>;
-
-// Some files take a part of what they get and more later: a blocking write goes on.
-Result<std::size_t> write_whole(FileContext& context, OpenFile& file, Source& from,
-                                std::size_t count, const std::optional<std::uint64_t>& offset) {
-    auto written = write_file(context, file, from, count, offset);
-    const bool goes_on = written && *written < count && !file.has(open_flags::nonblock) &&
-                         file.inode().wait_queue(file) != nullptr;
-    if (!goes_on) {
-        return written;
-    }
-    while (*written < count) {
-        const auto more = write_file(context, file, from, count - *written, offset);
-        if (!more || *more == 0) {
+// Waits, unless the file is O_NONBLOCK: also for the rest, where a file takes what it gets in
+// parts.
+Result<std::size_t> write_file(const FileContext& context, OpenFile& file, Source& from,
+                               std::size_t count, const Offset& offset) {
+    const bool goes_on =
+        !file.has(open_flags::nonblock) && file.inode().wait_queue(file) != nullptr;
+    std::size_t done = 0;
+    do {
+        const auto written = retry_until_ready(file, Transfer::write, [&] {
+            return try_write_file(context, file, from, count - done, offset);
+        });
+        if (!written) {
+            return done == 0 ? written : Result<std::size_t>{done};
+        }
+        done += *written;
+        if (*written == 0) {
             break;
         }
-        *written += *more;
-    }
-    return written;
+    } while (goes_on && done < count);
+    return done;
 }
 
 // The checks that come before any transfer.
@@ -94,7 +96,7 @@ std::int64_t write_ranges(FileContext& context, std::uint64_t descriptor, const 
     }
     UserSource from{ranges};
     return result_of(
-        write_whole(context, **file, from, std::min(ranges.total(), transfer_size_max), offset));
+        write_file(context, **file, from, std::min(ranges.total(), transfer_size_max), offset));
 }
 
 using TransferRanges = std::int64_t(FileContext&, std::uint64_t, const UserRanges&, const Offset&);

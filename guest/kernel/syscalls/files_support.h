@@ -128,9 +128,9 @@ private:
 // Notes a change of content.
 void touch(const FileContext& context, Inode& inode);
 
-// write(2) at the file's own position or at `offset`, with O_APPEND and times.
-[[nodiscard]] Result<std::size_t> write_file(FileContext& context, OpenFile& file, Source& from,
-                                             std::size_t count,
-                                             std::optional<std::uint64_t> offset);
+// write(2) at the file's own position or at `offset`, with O_APPEND and times. Does not wait.
+[[nodiscard]] Result<std::size_t> try_write_file(const FileContext& context, OpenFile& file,
+                                                 Source& from, std::size_t count,
+                                                 std::optional<std::uint64_t> offset);
 
 }  // namespace shoal::guest::files

@@ -64,6 +64,9 @@ constexpr Call calls[] = {
     CALL(lseek, file<sys_lseek>),
     CALL(sendfile, file<sys_sendfile>),
     CALL(copy_file_range, file<sys_copy_file_range>),
+    CALL(splice, file<sys_splice>),
+    CALL(tee, file<sys_tee>),
+    CALL(vmsplice, file<sys_vmsplice>),
     // Descriptors
     CALL(open, file<sys_open>),
     CALL(openat, file<sys_openat>),

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include "tests/unit/guest/kernel/sched/fake_scheduler.h"
 
 namespace shoal::guest {
@@ -30,6 +32,28 @@ TEST_CASE("wake_one wakes in the order of joining, and no one twice") {
     CHECK_FALSE(second.is_woken());
     queue.wake_one();
     CHECK(second.is_woken());
+}
+
+TEST_CASE("wake_one wakes a thread and every listener") {
+    struct Listener final : WakeListener {
+        void on_wake() noexcept override { ++wakes; }
+        int wakes = 0;
+    };
+    WaitQueue queue;
+    Waiter thread;
+    Waiter other_thread;
+    std::array<Listener, 2> listeners;
+    std::array<WaitPlace, 4> places;
+    places[0].join(queue, listeners[0]);
+    places[1].join(queue, thread);
+    places[2].join(queue, other_thread);
+    places[3].join(queue, listeners[1]);
+    queue.wake_one();
+    CHECK(thread.is_woken());
+    CHECK_FALSE(other_thread.is_woken());
+    CHECK(listeners[0].wakes == 1);
+    CHECK(listeners[1].wakes == 1);
+    CHECK_FALSE(listeners[0].is_woken());
 }
 
 TEST_CASE("a waiter in two queues is woken by either, and leaves both") {
