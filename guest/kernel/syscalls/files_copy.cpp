@@ -110,7 +110,6 @@ std::int64_t sys_sendfile(FileContext& context, const CallArguments& args) {
     }
     const std::size_t count = std::min<std::size_t>(args[3], transfer_size_max);
     std::size_t sent = 0;
-    const bool goes_on = !to.has(open_flags::nonblock) && to.inode().wait_queue(to) != nullptr;
     do {
         const auto more = retry_until_ready(to, Transfer::write, [&] {
             return send_some(context, *ends, position->value + sent, count - sent);
@@ -122,7 +121,7 @@ std::int64_t sys_sendfile(FileContext& context, const CallArguments& args) {
         if (!more || *more == 0) {
             break;
         }
-    } while (goes_on && sent < count);
+    } while (sent < count && writes_go_on(to));
     return store_position(from, {position->address, position->value + sent})
                ? static_cast<std::int64_t>(sent)
                : negative(Errno::fault);

@@ -45,8 +45,6 @@ Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count
 // parts.
 Result<std::size_t> write_file(const FileContext& context, OpenFile& file, Source& from,
                                std::size_t count, const Offset& offset) {
-    const bool goes_on =
-        !file.has(open_flags::nonblock) && file.inode().wait_queue(file) != nullptr;
     std::size_t done = 0;
     do {
         const auto written = retry_until_ready(file, Transfer::write, [&] {
@@ -59,7 +57,7 @@ Result<std::size_t> write_file(const FileContext& context, OpenFile& file, Sourc
         if (*written == 0) {
             break;
         }
-    } while (goes_on && done < count);
+    } while (done < count && writes_go_on(file));
     return done;
 }
 

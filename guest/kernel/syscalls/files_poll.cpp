@@ -1,5 +1,6 @@
 // System calls that wait for descriptors: poll and select.
-#include <vector>
+#include <memory>
+#include <new>
 
 #include "guest/kernel/events/poll_events.h"
 #include "guest/kernel/syscalls/files_wait.h"
@@ -45,13 +46,19 @@ struct PollDescriptor {
 // The list of one poll(2).
 class PollList {
 public:
-    explicit PollList(std::size_t count) : entries_(count), files_(count) {}
+    explicit PollList(std::size_t count) noexcept
+        : count_{count},
+          entries_{new (std::nothrow_t{}) PollDescriptor[count]},
+          files_{new (std::nothrow_t{}) OpenFileRef[count]} {}
 
     [[nodiscard]] Result<void> fetch_from(const FileContext& context, UserAddress list) {
-        if (!copy_from_user(entries_.data(), list, size_bytes())) {
+        if (!entries_ || !files_) {
+            return fail(Errno::nomem);
+        }
+        if (!copy_from_user(entries_.get(), list, size_bytes())) {
             return fail(Errno::fault);
         }
-        for (std::size_t i = 0; i < entries_.size(); ++i) {
+        for (std::size_t i = 0; i < count_; ++i) {
             if (entries_[i].descriptor >= 0) {
                 files_[i] = OpenFileRef{context.table.find(
                     low32(static_cast<std::uint64_t>(std::int64_t{entries_[i].descriptor})))};
@@ -62,7 +69,7 @@ public:
 
     std::int64_t look() {
         std::int64_t ready = 0;
-        for (std::size_t i = 0; i < entries_.size(); ++i) {
+        for (std::size_t i = 0; i < count_; ++i) {
             PollDescriptor& entry = entries_[i];
             const std::uint32_t events = files_[i] ? poll_events_of(*files_[i])
                                          : entry.descriptor >= 0
@@ -75,8 +82,8 @@ public:
     }
 
     [[nodiscard]] Result<void> join(FileWait& wait) const {
-        const auto reserved = wait.reserve(files_.size());
-        for (std::size_t i = 0; reserved && i < files_.size(); ++i) {
+        const auto reserved = wait.reserve(count_);
+        for (std::size_t i = 0; reserved && i < count_; ++i) {
             if (files_[i]) {
                 wait.add(files_[i]);
             }
@@ -85,14 +92,15 @@ public:
     }
 
     [[nodiscard]] bool store_to(UserAddress list) const {
-        return copy_to_user(list, entries_.data(), size_bytes());
+        return copy_to_user(list, entries_.get(), size_bytes());
     }
 
 private:
-    [[nodiscard]] std::size_t size_bytes() const { return entries_.size() * sizeof entries_[0]; }
+    [[nodiscard]] std::size_t size_bytes() const { return count_ * sizeof(PollDescriptor); }
 
-    std::vector<PollDescriptor> entries_;
-    std::vector<OpenFileRef> files_;
+    std::size_t count_;
+    std::unique_ptr<PollDescriptor[]> entries_;
+    std::unique_ptr<OpenFileRef[]> files_;
 };
 
 // Looks, and if there is nothing yet joins the queues and looks again and again.

@@ -43,6 +43,15 @@ enum class Transfer { read, write };
     return timeout_ns == 0 ? no_deadline : timeout_ns;
 }
 
+// Whether a blocking write to the file goes on until all is written: byte streams. Others take what
+// they take at once.
+[[nodiscard]] inline bool writes_go_on(OpenFile& file) {
+    const Socket* socket = file.inode().as_socket();
+    const bool is_stream = file.inode().as_pipe() != nullptr ||
+                           (socket != nullptr && socket->socket_type() == SocketType::stream);
+    return is_stream && !file.has(open_flags::nonblock);
+}
+
 // Tries `attempt`, which returns a Result, until it fails with anything but Errno::again. An
 // O_NONBLOCK file is tried once. Errno::intr.
 template <class Attempt>

@@ -164,6 +164,15 @@ TEST_CASE("a timer wakes an epoll at its time, and its expirations are counted")
     CHECK(test::event_sources.deadline_ns() == no_deadline);
 }
 
+TEST_CASE("an eventfd takes eight bytes of a longer write") {
+    Program program;
+    const std::int64_t event = program.call(sys_eventfd2, 0, 0);
+    program.set(buffer, std::array<std::uint64_t, 2>{1, 5});
+    CHECK(program.call(sys_write, event, buffer, 16) == 8);
+    CHECK(program.call(sys_read, event, buffer, 16) == 8);
+    CHECK(program.value<std::uint64_t>() == 1);
+}
+
 TEST_CASE("a signalfd is readable when a signal of its set comes") {
     Program program;
     test::blocked_signals = 0x200;  // SIGUSR1
