@@ -2,7 +2,15 @@
 
 guest_srcs := $(call files,guest/nub guest/kernel guest/drivers guest/net,*.cpp) \
 	$(call files,guest/nub guest/kernel guest/drivers,*.S)
-guest_objects := $(patsubst %,build/guest/obj/%.o,$(guest_srcs))
+# lwIP, as Debian's source package has it (scripts/setup fetches it).
+lwip := build/lwip
+lwip_srcs := $(addprefix $(lwip)/src/core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c \
+	pbuf.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c ipv4/dhcp.c ipv4/etharp.c ipv4/icmp.c \
+	ipv4/ip4.c ipv4/ip4_addr.c ipv4/ip4_frag.c ipv6/ethip6.c ipv6/icmp6.c ipv6/inet6.c \
+	ipv6/ip6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c ipv6/nd6.c) \
+	$(lwip)/src/netif/ethernet.c
+guest_objects := $(patsubst %,build/guest/obj/%.o,$(guest_srcs)) \
+	$(patsubst $(lwip)/%,build/guest/obj/lwip/%.o,$(lwip_srcs))
 
 # No vector registers: they belong to the program. No red zone: traps land on the same stack.
 GUEST_CXXFLAGS := -std=c++23 -O2 -g1 $(WARNINGS) -I. -DSHOAL_GUEST=1 \
@@ -10,8 +18,27 @@ GUEST_CXXFLAGS := -std=c++23 -O2 -g1 $(WARNINGS) -I. -DSHOAL_GUEST=1 \
 	-fno-asynchronous-unwind-tables -fcf-protection=none -mno-red-zone -fpie -mcmodel=small \
 	-fvisibility=hidden -fno-threadsafe-statics -fno-use-cxa-atexit -mgeneral-regs-only \
 	-ffunction-sections -fdata-sections -D_GLIBCXX_EXTERN_TEMPLATE=0
+lwip_includes := -Iguest/net -isystem $(lwip)/src/include
+# Its warnings are its authors'.
+LWIP_CFLAGS := -std=gnu11 -w -Iguest/net -I$(lwip)/src/include \
+	$(filter-out -std=% $(WARNINGS) -fno-rtti -fno-threadsafe-statics -fno-use-cxa-atexit \
+		-fno-exceptions,$(GUEST_CXXFLAGS))
 GUEST_LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--gc-sections,--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-relax
+
+lwip_tarballs := $(wildcard /var/cache/shoal/lwip_*.orig.tar.xz)
+$(lwip)/unpacked: $(lwip_tarballs) | setup
+	@mkdir -p $(lwip)
+	@tarball=$$(ls /var/cache/shoal/lwip_*.orig.tar.xz) || \
+		{ echo "there is no lwIP in /var/cache/shoal: scripts/setup fetches it" >&2; false; }; \
+	tar -xf $$tarball -C $(lwip) --strip-components=1
+	@touch $@
+$(lwip_srcs): $(lwip)/unpacked
+
+build/guest/obj/lwip/%.c.o: $(lwip)/%.c guest/net/lwipopts.h guest/net/arch/cc.h
+	@mkdir -p $(@D)
+	@echo "  GUEST $<"
+	@$(CC) $(LWIP_CFLAGS) -MMD -MP -c -o $@ $<
 
 guest_flags_file := build/guest/flags
 $(guest_flags_file): force
@@ -21,12 +48,14 @@ $(guest_flags_file): force
 build/guest/obj/%.cpp.o: %.cpp $(guest_flags_file) | setup
 	@mkdir -p $(@D)
 	@echo "  GUEST $<"
-	@$(CXX) $(GUEST_CXXFLAGS) -MMD -MP -c -o $@ $<
+	@$(CXX) $(GUEST_CXXFLAGS) $(if $(filter guest/net/%,$<),$(lwip_includes)) -MMD -MP -c -o $@ $<
 
 build/guest/obj/%.S.o: %.S $(guest_flags_file) | setup
 	@mkdir -p $(@D)
 	@echo "  GUEST $<"
 	@$(CXX) -g1 -I. -DSHOAL_GUEST=1 -MMD -MP -c -o $@ $<
+
+build/guest/obj/guest/net/%.cpp.o: | $(lwip)/unpacked
 
 build/guest/shoal.lds: guest/shoal.lds $(guest_flags_file) | setup
 	@mkdir -p $(@D)

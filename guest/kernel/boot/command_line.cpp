@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "guest/kernel/boot/ip_word.h"
 #include "guest/kernel/boot/words.h"
 
 namespace shoal::guest {
@@ -23,7 +24,6 @@ constexpr std::string_view linux_words[] = {
     "ignore_loglevel",
     "initcall_debug",
     "initrd",
-    "ip",
     "iommu",
     "keep_bootcon",
     "lapic",
@@ -114,6 +114,11 @@ void Parser::take_dotted(const Word& word) {
             }
             result_.tty_streams |= 1U << (c - '0');
         }
+    } else if (word.key == "shoal.ip6") {
+        result_.ip6 = value;
+        if (!parse_ip6_word(value)) {
+            refuse(word);
+        }
     } else if (word.key == "shoal.trace_syscalls") {
         take_flag(result_.trace_syscalls, word);
     } else if (word.key == "shoal.boot_timer") {
@@ -152,6 +157,11 @@ void Parser::take_word(const Word& word) {
         has_ramdisk_init_ = has_ramdisk_init_ || is_ramdisk_init;
     } else if (word.key == "console" && word.value) {
         result_.console = *word.value;
+    } else if (word.key == "ip" && word.value) {
+        result_.ip = *word.value;
+        if (!parse_ip_word(*word.value)) {
+            refuse(word);
+        }
     } else if (word.key == "quiet" && !word.value) {
         result_.quiet = Asked::yes;
     } else if (word.key.find('.') != std::string_view::npos) {

@@ -32,6 +32,8 @@ struct CommandLine {
     std::vector<std::string_view> environment{};  // KEY=VALUE; the last of a KEY counts
     std::vector<VirtioMmioWord> virtio_mmio{};
     std::string_view console{};  // of the last console=, with its options
+    std::string_view ip{};       // ip=, for parse_ip_word()
+    std::string_view ip6{};      // shoal.ip6=, for parse_ip6_word()
     Asked quiet = Asked::no;
     std::uint32_t tty_streams = 0;     // shoal.tty=012: bit n is descriptor n
     Asked trace_syscalls = Asked::no;  // shoal.trace_syscalls=1

@@ -1,0 +1,308 @@
+// The network device's driver.
+#include "guest/drivers/virtio_net.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "guest/drivers/register_batch.h"
+#include "guest/kernel/clock.h"
+#include "guest/kernel/page_table.h"
+#include "guest/kernel/physical_memory.h"
+
+namespace shoal::guest {
+
+using namespace abi::virtio;
+
+namespace {
+
+constexpr std::uint64_t wanted_features =
+    feature::version_1 | feature::event_idx | net::feature::mac | net::feature::mtu |
+    net::feature::csum | net::feature::guest_csum | net::feature::guest_tso4 |
+    net::feature::guest_tso6 | net::feature::mrg_rxbuf;
+constexpr std::uint64_t needed_features = feature::version_1 | feature::event_idx;
+// Packets larger than a page come in several buffers, or not at all.
+constexpr std::uint64_t large_packets = net::feature::guest_tso4 | net::feature::guest_tso6;
+
+constexpr std::uint8_t header_data_valid = 2;  // VIRTIO_NET_HDR_F_DATA_VALID (5.1.6.4)
+
+constexpr std::size_t ring_pages = 2 * ChainQueue::memory_bytes / page_size;
+constexpr std::size_t header_pages =
+    (ChainQueue::size * sizeof(net::Header) + page_size - 1) / page_size;
+constexpr std::uint32_t room_of_page =
+    static_cast<std::uint32_t>(page_size - VirtioNet::page_header_bytes);
+constexpr std::uint64_t pages_out_share = 8;  // of memory, held by packets that nobody has read
+
+volatile std::uint32_t& register_at(std::uint64_t base, MmioRegister offset) {
+    return *reinterpret_cast<volatile std::uint32_t*>(base + static_cast<std::uint64_t>(offset));
+}
+
+}  // namespace
+
+bool VirtioNet::is_at(const VirtioMmioWord& place) {
+    void* mapped = map_kernel_ram(place.base, page_size);
+    return mapped != nullptr && register_at(reinterpret_cast<std::uint64_t>(mapped),
+                                            MmioRegister::device_id) == device_id::network;
+}
+
+VirtioNet* VirtioNet::start(const VirtioMmioWord& place) {
+    auto* rings =
+        static_cast<std::byte*>(physical_memory.allocate_contiguous(ring_pages + header_pages));
+    if (rings == nullptr) {
+        return nullptr;
+    }
+    auto* device = new (std::nothrow_t{}) VirtioNet{place, rings};
+    if (device == nullptr || !device->negotiate() || !device->fill_receive_queue()) {
+        return nullptr;
+    }
+    enable_interrupt(device->irq_);
+    RegisterBatch batch{device->registers_};
+    device->start_queue(batch, net::receive_queue, device->receive_);
+    device->start_queue(batch, net::transmit_queue, device->transmit_);
+    batch.write(MmioRegister::status,
+                status::acknowledge | status::driver | status::features_ok | status::driver_ok);
+    if (device->receive_.publish()) {
+        batch.write(MmioRegister::queue_notify, net::receive_queue);
+    }
+    return device;
+}
+
+VirtioNet::VirtioNet(const VirtioMmioWord& place, std::byte* rings)
+    : registers_{reinterpret_cast<std::uint64_t>(map_kernel_ram(place.base, page_size))},
+      irq_{place.irq},
+      receive_{rings, physical_address(rings)},
+      transmit_{rings + ChainQueue::memory_bytes,
+                physical_address(rings + ChainQueue::memory_bytes)},
+      headers_{reinterpret_cast<net::Header*>(rings + 2 * ChainQueue::memory_bytes)},
+      pages_out_max_{physical_memory.total_bytes() / page_size / pages_out_share} {
+    spare_.reserve(offered_pages);
+}
+
+volatile std::uint32_t& VirtioNet::reg(MmioRegister offset) const {
+    return register_at(registers_, offset);
+}
+
+bool VirtioNet::negotiate() {
+    RegisterBatch batch{registers_};
+    batch.write(MmioRegister::status, 0);
+    batch.write(MmioRegister::status, status::acknowledge);
+    batch.write(MmioRegister::status, status::acknowledge | status::driver);
+    batch.write(MmioRegister::device_features_select, 1);
+    batch.flush();
+    std::uint64_t offered = std::uint64_t{reg(MmioRegister::device_features)} << 32;
+    batch.write(MmioRegister::device_features_select, 0);
+    batch.flush();
+    offered |= reg(MmioRegister::device_features);
+    features_ = offered & wanted_features;
+    if ((features_ & net::feature::mrg_rxbuf) == 0 || (features_ & net::feature::guest_csum) == 0) {
+        features_ &= ~large_packets;
+    }
+    batch.write(MmioRegister::driver_features, static_cast<std::uint32_t>(features_));
+    batch.write(MmioRegister::driver_features_select, 1);
+    batch.write(MmioRegister::driver_features, static_cast<std::uint32_t>(features_ >> 32));
+    batch.write(MmioRegister::status, status::acknowledge | status::driver | status::features_ok);
+    batch.flush();
+    if ((features_ & needed_features) != needed_features ||
+        (reg(MmioRegister::status) & status::features_ok) == 0) {
+        return false;
+    }
+    for (std::size_t i = 0; i < sizeof config_; ++i) {
+        reinterpret_cast<std::byte*>(&config_)[i] = *reinterpret_cast<volatile std::byte*>(
+            registers_ + static_cast<std::uint64_t>(MmioRegister::config) + i);
+    }
+    if ((features_ & net::feature::mtu) == 0) {
+        config_.mtu = 0;
+    }
+    return true;
+}
+
+void VirtioNet::start_queue(RegisterBatch& batch, std::uint32_t idx,
+                            const ChainQueue& queue) const {
+    batch.write(MmioRegister::queue_select, idx);
+    batch.write(MmioRegister::queue_size, ChainQueue::size);
+    batch.write_address(MmioRegister::queue_descriptors_low, MmioRegister::queue_descriptors_high,
+                        queue.descriptors_address());
+    batch.write_address(MmioRegister::queue_driver_low, MmioRegister::queue_driver_high,
+                        queue.avail_address());
+    batch.write_address(MmioRegister::queue_device_low, MmioRegister::queue_device_high,
+                        queue.used_address());
+    batch.write(MmioRegister::queue_ready, 1);
+}
+
+std::byte* VirtioNet::take_page() {
+    if (!spare_.empty()) {
+        std::byte* page = spare_.back();
+        spare_.pop_back();
+        return page;
+    }
+    return static_cast<std::byte*>(physical_memory.allocate_page());
+}
+
+void VirtioNet::give_back(std::byte* page) {
+    --pages_out_;
+    keep_page(page);
+}
+
+void VirtioNet::keep_page(std::byte* page) {
+    if (spare_.size() < spare_.capacity()) {
+        spare_.push_back(page);
+    } else {
+        physical_memory.free_page(page);
+    }
+}
+
+void VirtioNet::offer(std::byte* page) {
+    const ChainQueue::Piece piece{physical_address(page) + page_header_bytes, room_of_page};
+    offered_[receive_.add({&piece, 1}, ChainQueue::Direction::from_device)] = page;
+}
+
+bool VirtioNet::fill_receive_queue() {
+    for (std::size_t i = 0; i < offered_pages; ++i) {
+        std::byte* page = take_page();
+        if (page == nullptr) {
+            return false;
+        }
+        offer(page);
+    }
+    return true;
+}
+
+// The next buffer that the device filled. Its page is out until it is offered or given back.
+std::optional<VirtioNet::Piece> VirtioNet::take_piece() {
+    const auto used = receive_.take_used();
+    if (!used) {
+        return std::nullopt;
+    }
+    ++pages_out_;
+    was_interrupted_ = was_interrupted_ || used->interrupts == ChainQueue::Interrupts::one;
+    return Piece{offered_[used->chain], page_header_bytes,
+                 std::min(used->size_bytes, room_of_page)};
+}
+
+// Takes the rest of a packet of `expected` buffers, as its header says. False when the device
+// promised more than it gave, or it is too long: then what was taken is to be dropped.
+bool VirtioNet::gather(const Piece& first, std::size_t expected) {
+    pieces_[0] = first;
+    piece_count_ = 1;
+    bool is_whole = expected >= 1 && first.size_bytes > sizeof(net::Header);
+    for (std::size_t taken = 1; taken < std::min<std::size_t>(expected, ChainQueue::size);
+         ++taken) {
+        const auto piece = take_piece();
+        if (!piece) {
+            return false;
+        }
+        if (piece_count_ == pieces_.size()) {
+            drop_pieces();
+            is_whole = false;
+        }
+        pieces_[piece_count_++] = *piece;
+    }
+    return is_whole;
+}
+
+// Offers the pages of the packet at hand again.
+void VirtioNet::drop_pieces() {
+    for (std::size_t i = 0; i < piece_count_; ++i) {
+        --pages_out_;
+        offer(pieces_[i].page);
+    }
+    piece_count_ = 0;
+}
+
+// Offers fresh pages for those of the packet at hand. False when there are not enough.
+bool VirtioNet::replace_pages() {
+    std::array<std::byte*, packet_pieces_max> fresh{};
+    for (std::size_t i = 0; i < piece_count_; ++i) {
+        fresh[i] = pages_out_ <= pages_out_max_ ? take_page() : nullptr;
+        if (fresh[i] == nullptr) {
+            std::for_each_n(fresh.begin(), i, [this](std::byte* page) { keep_page(page); });
+            return false;
+        }
+    }
+    std::for_each_n(fresh.begin(), piece_count_, [this](std::byte* page) { offer(page); });
+    return true;
+}
+
+std::optional<VirtioNet::Packet> VirtioNet::receive() {
+    drop_pieces();  // of a packet that was lent
+    while (const auto first = take_piece()) {
+        net::Header header{};
+        std::memcpy(&header, first->page + first->offset, sizeof header);
+        const bool is_mergeable = (features_ & net::feature::mrg_rxbuf) != 0;
+        if (!gather(*first, is_mergeable ? header.num_buffers : 1)) {
+            drop_pieces();
+            continue;
+        }
+        pieces_[0].offset += std::uint32_t{sizeof header};
+        pieces_[0].size_bytes -= std::uint32_t{sizeof header};
+        Packet packet{std::span{pieces_}.first(piece_count_)};
+        if (piece_count_ == 1 && pieces_[0].size_bytes <= lent_bytes_max) {
+            packet.pages = Pages::lent;
+        } else if (replace_pages()) {
+            piece_count_ = 0;
+        } else {
+            drop_pieces();
+            continue;
+        }
+        if ((features_ & net::feature::guest_csum) != 0 &&
+            (header.flags & (net::header_needs_csum | header_data_valid)) != 0) {
+            packet.checksum = Checksum::good;
+        }
+        return packet;
+    }
+    return std::nullopt;
+}
+
+bool VirtioNet::send(const Outgoing& packet) {
+    if (transmit_.free_descriptors() < packet.pieces.size() + 1) {
+        wants_room_ = true;
+        return false;
+    }
+    std::array<ChainQueue::Piece, pieces_max + 1> chain;
+    std::copy(packet.pieces.begin(), packet.pieces.end(), chain.begin() + 1);
+    // A header for each descriptor that can be a chain's first: the next free one's is free.
+    net::Header& header = headers_[transmit_.next_chain()];
+    header = {};
+    if (packet.checksum_start != 0) {
+        header.flags = net::header_needs_csum;
+        header.csum_start = packet.checksum_start;
+        header.csum_offset = packet.checksum_offset;
+    }
+    chain[0] = {physical_address(&header), sizeof header};
+    const std::uint16_t name = transmit_.add(std::span{chain}.first(packet.pieces.size() + 1),
+                                             ChainQueue::Direction::to_device);
+    tokens_[name] = packet.token;
+    return true;
+}
+
+void* VirtioNet::take_sent() {
+    const auto used = transmit_.take_used();
+    return used ? std::exchange(tokens_[used->chain], nullptr) : nullptr;
+}
+
+void VirtioNet::flush() {
+    RegisterBatch batch{registers_};
+    if (std::exchange(was_interrupted_, false)) {
+        batch.write(MmioRegister::interrupt_acknowledge,
+                    interrupt::used_buffer | interrupt::configuration_change);
+    }
+    if (transmit_.publish()) {
+        batch.write(MmioRegister::queue_notify, net::transmit_queue);
+    }
+    if (receive_.publish()) {
+        batch.write(MmioRegister::queue_notify, net::receive_queue);
+    }
+}
+
+// An interrupt that an index passed needs its acknowledgement before there can be another, on
+// machines whose line stays up.
+bool VirtioNet::arm_interrupts() {
+    bool is_quiet = !receive_.arm_interrupt();
+    if (wants_room_) {
+        is_quiet = !transmit_.arm_interrupt() && is_quiet;
+    }
+    return is_quiet;
+}
+
+}  // namespace shoal::guest

@@ -1,0 +1,172 @@
+// The one network: devices, addresses, events.
+#include "guest/net/network.h"
+
+#include <lwip/dhcp.h>
+#include <lwip/init.h>
+#include <lwip/nd6.h>
+#include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
+
+#include <new>
+
+#include "guest/kernel/boot/ip_word.h"
+#include "guest/kernel/clock.h"
+#include "guest/kernel/message.h"
+#include "guest/kernel/panic.h"
+#include "guest/kernel/process.h"
+#include "guest/kernel/sched/scheduler.h"
+
+namespace shoal::guest::net {
+namespace {
+
+constexpr std::uint64_t drain_limit_ns = nanoseconds_per_second;
+constexpr std::size_t host_name_bytes = 64;
+
+constinit const CommandLine* settings = nullptr;
+constinit Network* network = nullptr;
+constinit std::array<char, host_name_bytes> host_name{"shoal"};
+
+ip4_addr_t lwip_address(const Ipv4Bytes& bytes) {
+    ip4_addr_t address;
+    std::memcpy(&address.addr, bytes.data(), bytes.size());
+    return address;
+}
+
+void warn(std::string_view what) {
+    Message text;
+    text << "shoal: " << what << "\n";
+    print_message(text.view());
+}
+
+void set_host_name(std::string_view name) {
+    if (!name.empty() && name.size() < host_name.size()) {
+        host_name = {};
+        std::copy(name.begin(), name.end(), host_name.begin());
+    }
+}
+
+// Statically, at once: no other machine is asked whether it has the address.
+void add_ip6(netif& interface, const Ip6Word& word) {
+    ip6_addr_t address;
+    std::array<char, 64> text{};
+    std::copy_n(word.address.begin(), std::min(word.address.size(), text.size() - 1), text.begin());
+    s8_t idx = -1;
+    if (ip6addr_aton(text.data(), &address) != 0) {
+        ip6_addr_assign_zone(&address, IP6_UNICAST, &interface);
+        netif_add_ip6_address(&interface, &address, &idx);
+    }
+    if (idx < 0) {
+        warn("shoal.ip6= has no IPv6 address");
+        return;
+    }
+    netif_ip6_addr_set_state(&interface, idx, IP6_ADDR_PREFERRED);
+}
+
+// Whether somebody waits for bytes of ours.
+bool has_unsent() {
+    for (const tcp_pcb* connection = tcp_active_pcbs; connection != nullptr;
+         connection = connection->next) {
+        if (connection->unsent != nullptr || connection->unacked != nullptr) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+void Network::configure(const CommandLine& command_line) {
+    settings = &command_line;
+}
+
+Network& Network::instance() {
+    if (network == nullptr) {
+        network = new Network;
+        add_event_source(*network);
+        network->flush();
+    }
+    return *network;
+}
+
+Network::Network() {
+    lwip_init();
+    start_interface(*settings);
+}
+
+void Network::start_interface(const CommandLine& command_line) {
+    for (const VirtioMmioWord& word : command_line.virtio_mmio) {
+        if (!VirtioNet::is_at(word)) {
+            continue;
+        }
+        VirtioNet* device = VirtioNet::start(word);
+        if (device == nullptr) {
+            warn("the network device cannot be used: it lacks a feature, or memory is gone");
+            return;
+        }
+        if (const auto ip = parse_ip_word(command_line.ip)) {
+            set_host_name(ip->hostname);
+        }
+        interface_ = new Interface{*device, host_name.data()};
+        set_addresses(command_line);
+        return;
+    }
+}
+
+void Network::set_addresses(const CommandLine& command_line) {
+    netif& lwip = interface_->lwip();
+    netif_set_default(&lwip);
+    netif_create_ip6_linklocal_address(&lwip, 1);
+    netif_set_ip6_autoconfig_enabled(&lwip, 1);
+    const IpWord ip = parse_ip_word(command_line.ip).value_or(IpWord{});
+    if (ip.source == Ipv4Source::fixed) {
+        const ip4_addr_t address = lwip_address(ip.address);
+        const ip4_addr_t netmask = lwip_address(ip.netmask);
+        const ip4_addr_t gateway = lwip_address(ip.gateway);
+        netif_set_addr(&lwip, &address, &netmask, &gateway);
+    } else if (ip.source == Ipv4Source::dhcp) {
+        dhcp_start(&lwip);
+    }
+    if (const auto ip6 = parse_ip6_word(command_line.ip6)) {
+        add_ip6(lwip, *ip6);
+    }
+}
+
+void Network::poll() {
+    if (interface_ != nullptr && interface_->poll() == Interface::Traffic::some) {
+        timers_.note_traffic();
+    }
+    netif_poll_all();
+}
+
+void Network::flush() {
+    if (interface_ != nullptr) {
+        interface_->flush();
+    }
+}
+
+// Everything that can lead to packets comes before the last look for packets.
+void Network::take_events() {
+    timers_.run_due();
+    do {
+        poll();
+        flush();
+    } while (interface_ != nullptr && !interface_->arm_interrupts());
+}
+
+std::uint64_t Network::deadline_ns() const {
+    return timers_.deadline_ns();
+}
+
+void Network::drain() {
+    if (network == nullptr) {
+        return;
+    }
+    const std::uint64_t end = monotonic_ns() + drain_limit_ns;
+    network->take_events();
+    while (has_unsent() && monotonic_ns() < end) {
+        wait_until(std::min(end, network->deadline_ns()));
+        network->take_events();
+    }
+}
+
+}  // namespace shoal::guest::net

@@ -1,0 +1,47 @@
+// Network: lwIP with the loopback interface and, if the machine has one, a network device.
+//
+// Made when the program asks for its first socket, so that a program without any pays nothing. It
+// takes events as the scheduler says; sockets ask it to, before they say that there is nothing.
+#pragma once
+
+#include <cstdint>
+
+#include "guest/kernel/boot/command_line.h"
+#include "guest/kernel/sched/event_source.h"
+#include "guest/net/interface.h"
+#include "guest/net/timers.h"
+
+namespace shoal::guest::net {
+
+class Network final : public EventSource {
+public:
+    // The devices and addresses that there are. At boot; `command_line` lives for ever.
+    static void configure(const CommandLine& command_line);
+    // The network, made at the first call.
+    [[nodiscard]] static Network& instance();
+    // Ends what a program leaves behind that has ended: returns when its last bytes have reached
+    // their peers, or after a second. Does nothing without a network.
+    static void drain();
+
+    void take_events() override;
+    [[nodiscard]] std::uint64_t deadline_ns() const override;
+
+    // Takes what has arrived, if anything has. Between system calls only, never within lwIP.
+    void poll();
+    // Lets what was put out leave.
+    void flush();
+
+    [[nodiscard]] netif* interface() noexcept {
+        return interface_ != nullptr ? &interface_->lwip() : nullptr;
+    }
+
+private:
+    Network();
+    void start_interface(const CommandLine& command_line);
+    void set_addresses(const CommandLine& command_line);
+
+    Interface* interface_ = nullptr;
+    Timers timers_;
+};
+
+}  // namespace shoal::guest::net

@@ -1,0 +1,59 @@
+// What lwIP calls: memory, time, random numbers, and the end when its own checks fail.
+#include <lwip/sys.h>
+
+#include <cstring>
+#include <new>
+
+#include "guest/kernel/clock.h"
+#include "guest/kernel/panic.h"
+#include "guest/kernel/physical_memory.h"
+#include "guest/kernel/random.h"
+
+namespace {
+
+using namespace shoal::guest;
+
+// The network takes nothing of the last part of memory: that is the program's. Peers decide how
+// much is queued, so there must be an end.
+constexpr std::uint64_t kept_back_share = 8;
+
+constexpr std::uint64_t nanoseconds_per_millisecond = 1'000'000;
+
+}  // namespace
+
+extern "C" {
+
+void* shoal_net_allocate(std::size_t size_bytes) {
+    if (physical_memory.free_bytes() < physical_memory.total_bytes() / kept_back_share) {
+        return nullptr;
+    }
+    return ::operator new(size_bytes, std::nothrow);
+}
+
+void* shoal_net_allocate_zeroed(std::size_t count, std::size_t size_bytes) {
+    void* memory = shoal_net_allocate(count * size_bytes);
+    if (memory != nullptr) {
+        std::memset(memory, 0, count * size_bytes);
+    }
+    return memory;
+}
+
+void shoal_net_free(void* pointer) {
+    ::operator delete(pointer);
+}
+
+std::uint32_t shoal_net_random() {
+    std::uint32_t number = 0;
+    fill_random(std::as_writable_bytes(std::span{&number, 1}));
+    return number;
+}
+
+void shoal_net_assertion(const char* what, int line) {
+    panic(what, static_cast<std::uint64_t>(line));
+}
+
+u32_t sys_now() {
+    return static_cast<u32_t>(monotonic_ns() / nanoseconds_per_millisecond);
+}
+
+}  // extern "C"
