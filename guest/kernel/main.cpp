@@ -16,6 +16,7 @@
 #include "guest/kernel/process.h"
 #include "guest/kernel/program.h"
 #include "guest/kernel/random.h"
+#include "guest/net/net.h"
 
 namespace shoal::guest {
 namespace {
@@ -113,8 +114,9 @@ Registers load(const CommandLine& command_line) {
 void start(std::uint64_t start_info) {
     asm volatile("fninit");
     const BootInfo boot = read_boot_info(start_info);
-    const CommandLine command_line = parse_command_line(boot.command_line);
+    const auto& command_line = make_forever<CommandLine>(parse_command_line(boot.command_line));
     ConsoleDevice& device = start_console(command_line);
+    net::configure(command_line);
 
     auto& file_system = make_forever<FileSystem>(now);
     auto& table = make_forever<FileTable>();

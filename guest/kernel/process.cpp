@@ -9,6 +9,7 @@
 #include "guest/kernel/console.h"
 #include "guest/kernel/message.h"
 #include "guest/kernel/panic.h"
+#include "guest/net/net.h"
 
 namespace shoal::guest {
 namespace {
@@ -64,6 +65,8 @@ void make_process(const FileContext& files) {
 }
 
 void exit_process(int code) {
+    instance->files.table.close_all();
+    net::drain();
     flush_console();
     power_off(static_cast<std::uint32_t>(code) & 0xFF);
 }

@@ -15,6 +15,7 @@
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/sched/scheduler.h"
+#include "guest/net/net.h"
 
 namespace shoal::guest::net {
 namespace {
@@ -75,7 +76,7 @@ bool has_unsent() {
 
 }  // namespace
 
-void Network::configure(const CommandLine& command_line) {
+void configure(const CommandLine& command_line) {
     settings = &command_line;
 }
 
@@ -157,7 +158,7 @@ std::uint64_t Network::deadline_ns() const {
     return timers_.deadline_ns();
 }
 
-void Network::drain() {
+void drain() {
     if (network == nullptr) {
         return;
     }

@@ -15,13 +15,8 @@ namespace shoal::guest::net {
 
 class Network final : public EventSource {
 public:
-    // The devices and addresses that there are. At boot; `command_line` lives for ever.
-    static void configure(const CommandLine& command_line);
-    // The network, made at the first call.
+    // Made at the first call, with what configure() was given (net.h).
     [[nodiscard]] static Network& instance();
-    // Ends what a program leaves behind that has ended: returns when its last bytes have reached
-    // their peers, or after a second. Does nothing without a network.
-    static void drain();
 
     void take_events() override;
     [[nodiscard]] std::uint64_t deadline_ns() const override;

@@ -1,0 +1,20 @@
+// What the kernel knows of its network: no more than this.
+#pragma once
+
+#include "guest/kernel/boot/command_line.h"
+#include "guest/kernel/net/families.h"
+
+namespace shoal::guest::net {
+
+// The devices and addresses that there are. At boot; `command_line` lives for ever. Costs nothing:
+// the network is made when the program asks for its first socket.
+void configure(const CommandLine& command_line);
+
+// socket(2) of AF_INET and AF_INET6.
+[[nodiscard]] Result<SocketRef> make_inet_socket(FileSystem& file_system, const SocketKind& kind);
+
+// When the program has ended and its files are closed: returns when its last bytes have reached
+// their peers, or after a second.
+void drain();
+
+}  // namespace shoal::guest::net
