@@ -9,8 +9,11 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "devices/abi/address_map.h"
+#include "devices/backend/tap.h"
+#include "devices/virtio/net.h"
 #include "vmm/boot/command_line.h"
 #include "vmm/boot/image_file.h"
 #include "vmm/machine/machine.h"
@@ -39,6 +42,13 @@ std::string kernel_command_line(const DirectOptions& options) {
 std::optional<boot::ImageFile> open_initrd(const std::string& path) {
     return path.empty() ? std::nullopt
                         : std::optional<boot::ImageFile>{std::in_place, "initrd", path};
+}
+
+std::optional<virtio::Net> open_network(const DirectOptions& options, EventLoop& loop) {
+    return options.tap.empty() ? std::nullopt
+                               : std::optional<virtio::Net>{
+                                     std::in_place, virtio::NetConfig{options.mac, {}, {}, {}},
+                                     backend::Tap::open(options.tap), loop.reactor()};
 }
 
 // What ends the guest from outside.
@@ -84,7 +94,12 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options)};
     EventLoop loop;
     const machine::GuestMemory memory{options.memory_mib << 20};
-    Machine machine{kvm, loop, memory, config};
+    auto network = open_network(options, loop);
+    std::vector<DeviceToAttach> devices;
+    if (network) {
+        devices.push_back({&*network});
+    }
+    Machine machine{kvm, loop, memory, config, devices};
     watch_ends(loop, machine, options.timeout_seconds);
     machine.start();
     loop.run();

@@ -9,6 +9,7 @@
 #include "devices/host/version.h"
 #include "vmm/api/instance_info.h"
 #include "vmm/api/logger.h"
+#include "vmm/api/network_interface.h"
 
 namespace shoal::vmm {
 namespace {
@@ -49,6 +50,19 @@ void define_direct(CLI::App& app, DirectOptions& options) {
         ->transform(CLI::CheckedTransformer(std::map<std::string, Console>{
             {"serial", Console::serial}, {"virtio", Console::virtio}, {"none", Console::none}}))
         ->type_name("KIND");
+    app.add_option("--tap", options.tap, "Network device on this TAP of the host")
+        ->type_name("NAME");
+    app.add_option_function<std::string>(
+           "--mac",
+           [&options](const std::string& text) {
+               options.mac = api::TextForm<MacAddress>::parse(text);
+               if (!options.mac) {
+                   throw CLI::ValidationError("--mac", text + " is no MAC address");
+               }
+           },
+           "The network device's address (default: the guest makes one up)")
+        ->needs("--tap")
+        ->type_name("MAC");
     app.add_option("--timeout", options.timeout_seconds, "End the guest after so many seconds")
         ->check(CLI::PositiveNumber)
         ->type_name("SECONDS");
@@ -87,8 +101,8 @@ void define_api(CLI::App& app, RawOptions& raw) {
         ->check(CLI::NonNegativeNumber)
         ->type_name("US");
     app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
-    for (const char* name :
-         {"--initrd", "--cmdline", "--memory", "--vcpus", "--console", "--timeout", "--timing"}) {
+    for (const char* name : {"--initrd", "--cmdline", "--memory", "--vcpus", "--console", "--tap",
+                             "--mac", "--timeout", "--timing"}) {
         app.get_option(name)->needs("--kernel");
     }
 }

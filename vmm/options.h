@@ -12,6 +12,7 @@
 
 #include "devices/host/log.h"
 #include "vmm/api/server.h"
+#include "vmm/machine/config.h"
 #include "vmm/machine/machine.h"
 
 namespace shoal::vmm {
@@ -23,6 +24,8 @@ struct DirectOptions {
     std::uint64_t memory_mib = 128;
     std::uint32_t vcpus = 1;
     Console console = Console::serial;
+    std::string tap;  // empty: no network device
+    std::optional<MacAddress> mac;
     double timeout_seconds = 0;
     bool timing = false;
     bool boot_timer = false;

@@ -60,6 +60,12 @@ void describe_run(CLI::App& run, RunOptions& options) {
         ->check(check_env);
     run.add_option("--root", options.root, "Directory whose files are the microVM's / (copied)")
         ->type_name("DIR");
+    run.add_option_function<std::string>(
+           "--network",
+           [&options](const std::string& text) { options.network = parse_network(text); },
+           "Network over a TAP of the host; without ip= by DHCP. Also: gateway=ADDRESS,\n"
+           "ip6=ADDRESS/BITS, gateway6=ADDRESS, mac=MAC")
+        ->type_name("tap=NAME[,ip=ADDRESS/BITS][,...]");
     run.add_option("--timeout", options.timeout_s, "End the microVM after so many seconds")
         ->type_name("SECONDS")
         ->check(check_seconds);

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "controlplane/cli/network.h"
 
 namespace shoal::cli {
 
@@ -13,9 +16,10 @@ namespace shoal::cli {
 struct RunOptions {
     std::uint64_t memory_mib = 128;
     std::uint64_t vcpus = 1;
-    std::vector<std::string> env;  // each KEY=VALUE
-    std::string root;              // empty: the file system holds the program alone
-    std::string timeout_s;         // empty: none
+    std::vector<std::string> env;          // each KEY=VALUE
+    std::string root;                      // empty: the file system holds the program alone
+    std::optional<NetworkOption> network;  // none: the microVM has the loopback interface alone
+    std::string timeout_s;                 // empty: none
     bool timing = false;
     bool trace_syscalls = false;
     std::string program;             // as typed

@@ -66,6 +66,9 @@ std::string kernel_command_line(const RunOptions& options, const std::string& pr
     if (options.trace_syscalls) {
         line += " shoal.trace_syscalls=1";
     }
+    if (options.network) {
+        line += network_words(*options.network);
+    }
     // The kernel takes a quoted word as one; what it cannot carry is refused.
     if (program_path.find('"') != std::string::npos ||
         program_path.find('\n') != std::string::npos) {
@@ -147,6 +150,12 @@ void run(const RunOptions& options, std::uint64_t started_us) {
     const std::string unikernel = find_unikernel(folder);
     std::vector<std::string> words = vmm_words(options, vmm, unikernel, initramfs.get());
     words.insert(words.end(), {"--cmdline", kernel_command_line(options, program.guest_path)});
+    if (options.network) {
+        words.insert(words.end(), {"--tap", options.network->tap});
+        if (!options.network->mac.empty()) {
+            words.insert(words.end(), {"--mac", options.network->mac});
+        }
+    }
     if (!options.timeout_s.empty()) {
         words.insert(words.end(), {"--timeout", options.timeout_s});
     }

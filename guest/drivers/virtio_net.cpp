@@ -10,6 +10,7 @@
 #include "guest/kernel/clock.h"
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/physical_memory.h"
+#include "guest/kernel/random.h"
 
 namespace shoal::guest {
 
@@ -25,6 +26,7 @@ constexpr std::uint64_t needed_features = feature::version_1 | feature::event_id
 // Packets larger than a page come in several buffers, or not at all.
 constexpr std::uint64_t large_packets = net::feature::guest_tso4 | net::feature::guest_tso6;
 
+constexpr std::uint8_t mac_made_up = 0x02;     // locally administered, one machine
 constexpr std::uint8_t header_data_valid = 2;  // VIRTIO_NET_HDR_F_DATA_VALID (5.1.6.4)
 
 constexpr std::size_t ring_pages = 2 * ChainQueue::memory_bytes / page_size;
@@ -113,6 +115,10 @@ bool VirtioNet::negotiate() {
     }
     if ((features_ & net::feature::mtu) == 0) {
         config_.mtu = 0;
+    }
+    if ((features_ & net::feature::mac) == 0) {
+        fill_random(std::as_writable_bytes(std::span{config_.mac}));
+        config_.mac[0] = mac_made_up;
     }
     return true;
 }

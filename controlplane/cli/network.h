@@ -1,0 +1,25 @@
+// --network of `shoal run`: a TAP of the host, and the addresses that the microVM has on it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace shoal::cli {
+
+struct NetworkOption {
+    std::string tap;
+    std::string mac;          // empty: the microVM makes one up
+    std::string ip;           // ADDRESS/BITS; empty: by DHCP
+    std::string gateway;      // empty: none
+    std::string ip6;          // ADDRESS/BITS; empty: as routers announce
+    std::string ip6_gateway;  // empty: as routers announce
+};
+
+// tap=NAME[,ip=ADDRESS/BITS][,gateway=ADDRESS][,ip6=ADDRESS/BITS][,gateway6=ADDRESS][,mac=MAC]
+// Throws CliError.
+[[nodiscard]] NetworkOption parse_network(const std::string& text);
+
+// The words of the kernel's command line that tell it its addresses, each with a space before it.
+[[nodiscard]] std::string network_words(const NetworkOption& network);
+
+}  // namespace shoal::cli
