@@ -122,17 +122,24 @@ Interface::Traffic Interface::take_sent() {
         pbuf_free(static_cast<pbuf*>(token));
         traffic = Traffic::some;
     }
-    if (traffic == Traffic::some && device_.take_wants_room()) {
+    return traffic;
+}
+
+// Once there is room again. Not within lwIP's own output.
+void Interface::resume_output() {
+    if (device_.take_wants_room()) {
         for (tcp_pcb* connection = tcp_active_pcbs; connection != nullptr;
              connection = connection->next) {
             tcp_output(connection);
         }
     }
-    return traffic;
 }
 
 Interface::Traffic Interface::poll() {
     Traffic traffic = take_sent();
+    if (traffic == Traffic::some) {
+        resume_output();
+    }
     while (const auto packet = device_.receive()) {
         deliver(*packet);
         traffic = Traffic::some;

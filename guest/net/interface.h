@@ -37,6 +37,7 @@ private:
     void deliver(const VirtioNet::Packet& packet);
     [[nodiscard]] pbuf* wrap(const VirtioNet::Packet& packet);
     Traffic take_sent();
+    void resume_output();
 
     VirtioNet& device_;
     netif netif_{};

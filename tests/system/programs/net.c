@@ -252,6 +252,7 @@ int main(int argc, char** argv) {
         int fd = connected(host, port);
         struct timeval limit = {.tv_sec = atoi(more)};
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        send_all(fd, 1);
         ssize_t got = recv(fd, data, 1, 0);
         printf("recv %zd %s\n", got, got < 0 ? strerror(errno) : "");
     } else if (strncmp(verb, "load-", 5) == 0) {
