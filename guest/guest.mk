@@ -2,7 +2,7 @@
 
 guest_srcs := $(call files,guest/nub guest/kernel guest/drivers guest/net,*.cpp) \
 	$(call files,guest/nub guest/kernel guest/drivers,*.S)
-# lwIP, as Debian's source package has it (scripts/setup fetches it).
+# lwIP, as Debian's source package has it (scripts/fetch-lwip).
 lwip := build/lwip
 lwip_srcs := $(addprefix $(lwip)/src/core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c \
 	pbuf.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c ipv4/dhcp.c ipv4/etharp.c ipv4/icmp.c \
@@ -30,7 +30,7 @@ lwip_tarballs := $(wildcard /var/cache/shoal/lwip_*.orig.tar.xz)
 $(lwip)/unpacked: $(lwip_tarballs) | setup
 	@mkdir -p $(lwip)
 	@tarball=$$(ls /var/cache/shoal/lwip_*.orig.tar.xz) || \
-		{ echo "there is no lwIP in /var/cache/shoal: scripts/setup fetches it" >&2; false; }; \
+		{ echo "there is no lwIP in /var/cache/shoal: scripts/fetch-lwip fetches it" >&2; false; }; \
 	tar -xf $$tarball -C $(lwip) --strip-components=1
 	@touch $@
 $(lwip_srcs): $(lwip)/unpacked

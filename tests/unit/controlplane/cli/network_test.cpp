@@ -1,0 +1,39 @@
+// --network of `shoal run`.
+#include "controlplane/cli/network.h"
+
+#include <doctest/doctest.h>
+
+#include "controlplane/cli/cli_error.h"
+
+namespace shoal::cli {
+namespace {
+
+TEST_CASE("a TAP alone gets its addresses from others") {
+    const NetworkOption network = parse_network("tap=tap0");
+    CHECK(network.tap == "tap0");
+    CHECK(network_words(network) == " ip=dhcp");
+}
+
+TEST_CASE("addresses become words of the kernel's command line") {
+    CHECK(network_words(parse_network("tap=t,ip=10.0.0.2/24,gateway=10.0.0.1")) ==
+          " ip=10.0.0.2::10.0.0.1:255.255.255.0:::off");
+    CHECK(network_words(parse_network("ip=10.0.0.2/0,tap=t")) == " ip=10.0.0.2:::0.0.0.0:::off");
+    CHECK(network_words(parse_network("tap=t,ip=10.0.0.2/32")) ==
+          " ip=10.0.0.2:::255.255.255.255:::off");
+    CHECK(network_words(parse_network("tap=t,ip=10.0.0.2/20,ip6=fd00::2/64,gateway6=fd00::1")) ==
+          " ip=10.0.0.2:::255.255.240.0:::off shoal.ip6=fd00::2/64,fd00::1");
+}
+
+TEST_CASE("what cannot be is refused") {
+    for (const char* text :
+         {"", "tap=", "tap", "tap0", "ip=10.0.0.2/24", "tap=a-name-that-is-too-long",
+          "tap=t,ip=10.0.0.2", "tap=t,ip=10.0.0.2/33", "tap=t,ip=10.0.0.2/", "tap=t,ip=10.0.0/24",
+          "tap=t,ip=fd00::1/64", "tap=t,ip6=10.0.0.2/24", "tap=t,ip6=fd00::1/129",
+          "tap=t,gateway=10.0.0.1", "tap=t,ip=10.0.0.2/24,gateway=x", "tap=t,gateway6=fd00::1"}) {
+        CAPTURE(text);
+        CHECK_THROWS_AS(static_cast<void>(parse_network(text)), CliError);
+    }
+}
+
+}  // namespace
+}  // namespace shoal::cli
