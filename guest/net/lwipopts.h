@@ -27,6 +27,7 @@
 #define IP_FORWARD 0
 #define LWIP_IPV6_FORWARD 0
 #define LWIP_IPV6_DHCP6 0
+#define LWIP_HOOK_ND6_GET_GW(netif, address) shoal_net_ip6_gateway()
 #define LWIP_NETIF_HOSTNAME 1
 #define IPV6_FRAG_COPYHEADER 1
 #define IP_REASS_MAX_PBUFS 256

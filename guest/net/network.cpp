@@ -21,10 +21,12 @@ namespace shoal::guest::net {
 namespace {
 
 constexpr std::uint64_t drain_limit_ns = nanoseconds_per_second;
+constexpr std::uint64_t lease_limit_ns = 10 * nanoseconds_per_second;
 constexpr std::size_t host_name_bytes = 64;
 
 constinit const CommandLine* settings = nullptr;
 constinit Network* network = nullptr;
+constinit ip6_addr_t ip6_gateway{};  // the unspecified address: none
 constinit std::array<char, host_name_bytes> host_name{"shoal"};
 
 ip4_addr_t lwip_address(const Ipv4Bytes& bytes) {
@@ -46,17 +48,24 @@ void set_host_name(std::string_view name) {
     }
 }
 
+bool parse_ip6(std::string_view word, const netif& interface, ip6_addr_t& address) {
+    std::array<char, 64> text{};
+    std::copy_n(word.begin(), std::min(word.size(), text.size() - 1), text.begin());
+    if (ip6addr_aton(text.data(), &address) == 0) {
+        return false;
+    }
+    ip6_addr_assign_zone(&address, IP6_UNICAST, &interface);
+    return true;
+}
+
 // Statically, at once: no other machine is asked whether it has the address.
 void add_ip6(netif& interface, const Ip6Word& word) {
     ip6_addr_t address;
-    std::array<char, 64> text{};
-    std::copy_n(word.address.begin(), std::min(word.address.size(), text.size() - 1), text.begin());
     s8_t idx = -1;
-    if (ip6addr_aton(text.data(), &address) != 0) {
-        ip6_addr_assign_zone(&address, IP6_UNICAST, &interface);
+    if (parse_ip6(word.address, interface, address)) {
         netif_add_ip6_address(&interface, &address, &idx);
     }
-    if (idx < 0) {
+    if (idx < 0 || (!word.gateway.empty() && !parse_ip6(word.gateway, interface, ip6_gateway))) {
         warn("shoal.ip6= has no IPv6 address");
         return;
     }
@@ -85,6 +94,7 @@ Network& Network::instance() {
         network = new Network;
         add_event_source(*network);
         network->flush();
+        network->wait_for_lease();
     }
     return *network;
 }
@@ -132,6 +142,21 @@ void Network::set_addresses(const CommandLine& command_line) {
     }
 }
 
+// As Linux does before it starts the program. Without an answer the program runs all the same.
+void Network::wait_for_lease() {
+    if (interface_ == nullptr || netif_dhcp_data(&interface_->lwip()) == nullptr) {
+        return;
+    }
+    const std::uint64_t end = monotonic_ns() + lease_limit_ns;
+    for (take_events(); dhcp_supplied_address(&interface_->lwip()) == 0; take_events()) {
+        if (monotonic_ns() >= end) {
+            warn("no DHCP server has answered within 10 s");
+            return;
+        }
+        wait_until(std::min(end, deadline_ns()));
+    }
+}
+
 void Network::poll() {
     if (interface_ != nullptr && interface_->poll() == Interface::Traffic::some) {
         timers_.note_traffic();
@@ -171,3 +196,8 @@ void drain() {
 }
 
 }  // namespace shoal::guest::net
+
+const void* shoal_net_ip6_gateway() {
+    using shoal::guest::net::ip6_gateway;
+    return ip6_addr_isany_val(ip6_gateway) ? nullptr : &ip6_gateway;
+}

@@ -34,6 +34,7 @@ private:
     Network();
     void start_interface(const CommandLine& command_line);
     void set_addresses(const CommandLine& command_line);
+    void wait_for_lease();
 
     Interface* interface_ = nullptr;
     Timers timers_;

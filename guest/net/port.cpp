@@ -27,7 +27,7 @@ void* shoal_net_allocate(std::size_t size_bytes) {
     if (physical_memory.free_bytes() < physical_memory.total_bytes() / kept_back_share) {
         return nullptr;
     }
-    return ::operator new(size_bytes, std::nothrow_t{});
+    return ::operator new (size_bytes, std::nothrow_t{});
 }
 
 void* shoal_net_allocate_zeroed(std::size_t count, std::size_t size_bytes) {

@@ -13,6 +13,8 @@ void* shoal_net_allocate(size_t size_bytes);
 void* shoal_net_allocate_zeroed(size_t count, size_t size_bytes);
 void shoal_net_free(void* pointer);
 uint32_t shoal_net_random(void);
+/* The ip6_addr_t of the gateway that the command line names, or NULL. */
+const void* shoal_net_ip6_gateway(void);
 void shoal_net_assertion(const char* what, int line);
 
 #ifdef __cplusplus

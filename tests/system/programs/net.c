@@ -1,7 +1,5 @@
-// Both ends of connections, for the tests of the network. Each verb prints what a test looks at.
-//   echo-server FAMILY PORT COUNT   serves COUNT connections one after another, each to its end
-//   send HOST PORT BYTES            sends a pattern, prints its sum; the peer prints its own
-//   sink HOST PORT | source-server PORT BYTES ...
+// One end of connections, for the tests of the network: `net VERB HOST PORT [MORE]`. HOST is an
+// address, of IPv4 or IPv6. Prints what the tests look at; see main().
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
