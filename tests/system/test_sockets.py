@@ -7,6 +7,7 @@ import select
 import socket
 import subprocess
 import threading
+import time
 
 from harness import (BUSYBOX, ENVIRONMENT, PROGRAMS, SHOAL, TIME_SCALE, Failure, expect, run, shoal,
                      temporary_folder, test)
@@ -90,6 +91,18 @@ def connect(network, address, port=PORT):
     client.settimeout(LIMIT_S)
     client.connect((address, port))
     return client
+
+
+def wait_for_port(network, address, port):
+    """A connection to a server that does not say when it listens."""
+    end = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            return connect(network, address, port)
+        except OSError as error:
+            if time.monotonic() >= end:
+                raise Failure(f"nobody listens at {address}: {error}") from None
+            time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -217,6 +230,40 @@ def _(network, tap):
         finally:
             done.set()
     expect(result.out == b"recv -1 Resource temporarily unavailable\n", str(result))
+
+
+@network_test("busybox wget fetches 5 MB from the host's httpd")
+def _(network, tap):
+    data = random.Random(5).randbytes(5_000_000)
+    with temporary_folder() as work:
+        with open(os.path.join(work, "file"), "wb") as file:
+            file.write(data)
+        with network.popen([BUSYBOX, "httpd", "-f", "-p", f"{tap.host_address}:8080", "-h", work]) \
+                as server:
+            try:
+                wait_for_port(network, tap.host_address, 8080)
+                url = f"http://{tap.host_address}:8080/file"
+                result = inside(network, tap, BUSYBOX, "wget", "-q", "-O", "-", url)
+            finally:
+                server.kill()
+    expect((result.code, result.out == data) == (0, True), str(result))
+
+
+@network_test("busybox nc inside listens, and passes bytes both ways")
+def _(network, tap):
+    command = [SHOAL, "run", *options(tap), "--", BUSYBOX, "nc", "-l", "-p", PORT]
+    with network.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                       env=ENVIRONMENT) as server:
+        try:
+            with wait_for_port(network, tap.guest_address, PORT) as client:
+                server.stdin.write(b"from inside\n")
+                server.stdin.flush()
+                expect(client.recv(100) == b"from inside\n", "it said something else")
+                client.sendall(b"from the host\n")
+                client.shutdown(socket.SHUT_WR)
+                expect(end_of(server) == (0, "from the host\n"), "it ended otherwise")
+        finally:
+            server.kill()
 
 
 # udhcpd's configuration: one address, for the microVM.
