@@ -5,11 +5,13 @@
 
 namespace shoal::guest {
 
-Wake block(const Waiter& waiter, std::uint64_t) {
+Wake block(Waiter& waiter, std::uint64_t) {
     if (test::while_blocked) {
         test::while_blocked();
     }
     return waiter.is_woken() ? Wake::woken : Wake::timed_out;
 }
+
+void make_runnable(Thread&) {}
 
 }  // namespace shoal::guest
