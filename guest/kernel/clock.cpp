@@ -148,6 +148,12 @@ void wait_for_interrupt() {
     note_interrupt();
 }
 
+void restore_interrupts() {
+    if (apic_enabled) {
+        shoal_nub_call(NUB_ENABLE_INTERRUPTS);
+    }
+}
+
 void note_interrupt() {
     if (timer_ns != 0) {
         const std::uint64_t slack =

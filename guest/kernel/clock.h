@@ -21,6 +21,8 @@ void wait_until(std::uint64_t deadline_ns);
 // An interrupt comes when this time has passed, or earlier if it was asked for. Cheap when one is
 // on its way that is early enough.
 void set_timer(std::uint64_t deadline_ns);
+// Turns interrupts on again, if they were.
+void restore_interrupts();
 // An interrupt has come, perhaps the timer's.
 void note_interrupt();
 // Halts until an interrupt comes (or came since the last wait).

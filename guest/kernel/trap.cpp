@@ -1,6 +1,7 @@
 // Faults and traps at ring 3: pages are brought in, the rest becomes a signal.
 #include <signal.h>
 
+#include "guest/kernel/clock.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/sched/thread.h"
@@ -48,6 +49,7 @@ void take_syscalls(Registers& registers) {
     if (shoal_nub_call(NUB_WRITE_MSR, msr_lstar, entry) != NUB_OK) {
         panic("cannot take over system calls");
     }
+    restore_interrupts();  // the first syscall turned them off
     registers.rip = entry;
 }
 

@@ -9,6 +9,8 @@
 #define MSR_TSC_DEADLINE 0x6E0
 #define MSR_X2APIC 0x800
 #define MSR_LSTAR 0xC0000082
+#define MSR_FMASK 0xC0000084
+#define FMASK_AT_RING3 0x47500  // AC, NT, IOPL, DF, TF
 #define MSR_X2APIC_EOI 0x80B
 #define RFLAGS_IF 0x200
 
@@ -209,6 +211,12 @@ nub_write_msr:
     lea rax, shoal_syscall_entry[rip]
     cmp rax, rsi
     jne nub_refuse
+    // There a syscall stays at CPL 3, and would turn interrupts off for ever.
+    mov ecx, MSR_FMASK
+    mov eax, FMASK_AT_RING3
+    xor edx, edx
+    wrmsr
+    mov ecx, MSR_LSTAR
 1:  mov eax, esi
     mov rdx, rsi
     shr rdx, 32
