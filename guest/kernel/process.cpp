@@ -90,6 +90,7 @@ Remains finish(Process& ended) {
     ended.files.table.close_all();
     ended.files.working_directory = {};
     ended.executable = {};
+    ended.timers.clear();
     release_memory(ended);
     adopt_children(ended);
     ended.state = Process::State::ended;

@@ -16,6 +16,7 @@
 #include "guest/kernel/sched/wait_queue.h"
 #include "guest/kernel/signals.h"
 #include "guest/kernel/syscalls/files.h"
+#include "guest/kernel/timers.h"
 
 namespace shoal::guest {
 
@@ -76,6 +77,7 @@ struct Process {
     std::vector<std::string_view> arguments{};
     std::vector<std::string_view> environment{};
     Ref<Words> words{};  // that hold the above; empty: they live for ever
+    Timers timers{};
     Tracing tracing = Tracing::off;
 
     int group = 1;

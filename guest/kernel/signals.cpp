@@ -52,11 +52,8 @@ bool may_take(const Thread& thread, unsigned number) {
 }
 
 void wake_for_signal(Thread& thread) {
-    if (&thread == &current_thread()) {
-        request_look();
-    } else {
-        interrupt(thread);
-    }
+    interrupt(thread);
+    request_look();  // in case that it is the one that runs
 }
 
 bool is_restarted(const Thread& thread) {

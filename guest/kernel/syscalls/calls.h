@@ -70,6 +70,16 @@ std::int64_t sys_times(Process& process, const Arguments& args);
 std::int64_t sys_nanosleep(Process& process, const Arguments& args);
 std::int64_t sys_clock_nanosleep(Process& process, const Arguments& args);
 
+// timers.cpp
+std::int64_t sys_setitimer(Process& process, const Arguments& args);
+std::int64_t sys_getitimer(Process& process, const Arguments& args);
+std::int64_t sys_alarm(Process& process, const Arguments& args);
+std::int64_t sys_timer_create(Process& process, const Arguments& args);
+std::int64_t sys_timer_settime(Process& process, const Arguments& args);
+std::int64_t sys_timer_gettime(Process& process, const Arguments& args);
+std::int64_t sys_timer_getoverrun(Process& process, const Arguments& args);
+std::int64_t sys_timer_delete(Process& process, const Arguments& args);
+
 // signals.cpp
 std::int64_t sys_rt_sigaction(Process& process, const Arguments& args);
 std::int64_t sys_rt_sigprocmask(Process& process, const Arguments& args);

@@ -197,6 +197,7 @@ void start_afresh(Process& process, Start& start) {
     self.signals.stack = {};
     process.signals.reset_handlers();
     close_on_exec(process.files.table);
+    std::erase_if(process.timers, [](const Timer& timer) { return timer.id != real_timer_id; });
     process.executable = start.file;
     process.arguments = std::move(start.arguments);
     process.environment = std::move(start.environment);
