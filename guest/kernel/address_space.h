@@ -69,8 +69,8 @@ public:
     [[nodiscard]] bool is_sound() const { return number_ < NUB_SPACES; }
     // Makes it the one that the CPU uses.
     void select() const;
-    // fork: makes `child`, which is fresh, like this one, which is selected before and after. Of the
-    // stack only what lies above `stack_pointer`. Errno::nosys when it is too large for a copy,
+    // fork: makes `child`, which is fresh, like this one, which is selected before and after. Of
+    // the stack only what lies above `stack_pointer`. Errno::nosys when it is too large for a copy,
     // Errno::nomem.
     [[nodiscard]] Result<void> copy_to(AddressSpace& child, std::uint64_t stack_pointer);
 

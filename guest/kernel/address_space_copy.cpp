@@ -142,8 +142,8 @@ Result<void> AddressSpace::copy_to(AddressSpace& child, std::uint64_t stack_poin
     Copier copier;
     constexpr std::uint64_t red_zone_bytes = 128;
     for (const Area& area : areas_) {
-        const bool is_stack = area.kind == AreaKind::stack && stack_pointer >= area.start &&
-                              stack_pointer < area.end;
+        const bool is_stack =
+            area.kind == AreaKind::stack && stack_pointer >= area.start && stack_pointer < area.end;
         const std::uint64_t start =
             is_stack ? std::max(area.start, (stack_pointer - red_zone_bytes) & ~(page_size - 1))
                      : area.start;

@@ -80,8 +80,7 @@ BootInfo read_boot_info(std::uint64_t start_info) {
     }
     if (total >= table_reserve_threshold) {
         const std::uint64_t leaves = total > 256ULL << 20 ? total / 256 : 0;
-        physical_memory.reserve_tables((leaves + 2 * large_page_size - 1) &
-                                       ~(large_page_size - 1));
+        physical_memory.reserve_tables((leaves + 2 * large_page_size - 1) & ~(large_page_size - 1));
     }
     physical_memory.reserve_kernel(kernel_reserve);
     return result;

@@ -121,7 +121,8 @@ void start(std::uint64_t start_info) {
     auto& table = make_forever<FileTable>();
     auto& devices = make_forever<Devices>(file_system, device, fill_random);
     auto& proc = make_forever<KernelProcSource>(table);
-    make_first_process({file_system, table, device, proc, sleep_for, EntryRef{&file_system.root()}});
+    make_first_process(
+        {file_system, table, device, proc, sleep_for, EntryRef{&file_system.root()}});
     Process& self = process();
     self.tracing = command_line.trace_syscalls == Asked::yes ? Tracing::on : Tracing::off;
 

@@ -84,7 +84,7 @@ struct Process {
     int session = 1;
     unsigned exit_signal = 0;  // what the parent gets at the end
     enum class State { alive, ended } state = State::alive;
-    int wait_status = 0;        // as wait4 has it
+    int wait_status = 0;       // as wait4 has it
     WaitQueue child_ended{};   // wait4
     WaitQueue thread_ended{};  // execve
     Vfork* vfork = nullptr;    // its parent's, on the stack of the thread that waits

@@ -20,8 +20,8 @@ constexpr std::size_t syscall_instruction_bytes = 2;
 
 // Calls that EINTR always ends, whatever SA_RESTART says (signal(7)).
 constexpr std::uint64_t never_restarted[] = {
-    __NR_poll,       __NR_ppoll,        __NR_select,       __NR_pselect6,
-    __NR_epoll_wait, __NR_epoll_pwait,  __NR_epoll_pwait2, __NR_nanosleep,
+    __NR_poll,       __NR_ppoll,         __NR_select,          __NR_pselect6,
+    __NR_epoll_wait, __NR_epoll_pwait,   __NR_epoll_pwait2,    __NR_nanosleep,
     __NR_pause,      __NR_rt_sigsuspend, __NR_rt_sigtimedwait, __NR_clock_nanosleep,
 };
 
@@ -158,8 +158,8 @@ void deliver_fault(const SignalInfo& info) {
     Thread& thread = current_thread();
     thread.call = Thread::no_call;
     const SignalAction& action = thread.process->signals.action(info.number);
-    const bool caught = action.handler > handler_ignore &&
-                        (thread.signals.blocked & signal_bit(info.number)) == 0;
+    const bool caught =
+        action.handler > handler_ignore && (thread.signals.blocked & signal_bit(info.number)) == 0;
     if (!caught || !enter_handler(thread, info)) {
         die_of_fault(info, thread.registers());
     }
@@ -168,9 +168,8 @@ void deliver_fault(const SignalInfo& info) {
 void deliver_signals() {
     Thread& thread = current_thread();
     Registers& registers = thread.registers();
-    const bool interrupted =
-        thread.call != Thread::no_call &&
-        registers.rax == static_cast<std::uint64_t>(negative(Errno::intr));
+    const bool interrupted = thread.call != Thread::no_call &&
+                             registers.rax == static_cast<std::uint64_t>(negative(Errno::intr));
     bool entered = false;
     while (const auto info = take_signal(thread)) {
         const SignalAction action = thread.process->signals.action(info->number);

@@ -11,7 +11,7 @@ namespace shoal::guest {
 
 struct Timer {
     int id = 0;
-    int thread = 0;   // SIGEV_THREAD_ID; 0: the process
+    int thread = 0;  // SIGEV_THREAD_ID; 0: the process
     int clock = 0;
     SignalInfo info{};  // number 0: SIGEV_NONE
     std::uint64_t deadline_ns = no_deadline;

@@ -25,8 +25,7 @@ std::uint64_t deadline_of(const Thread& thread) {
 }
 
 std::uint64_t first_deadline() {
-    const std::uint64_t of_threads =
-        sleepers.empty() ? no_deadline : sleepers.first()->deadline_ns;
+    const std::uint64_t of_threads = sleepers.empty() ? no_deadline : sleepers.first()->deadline_ns;
     return std::min(of_threads, sources.deadline_ns());
 }
 

@@ -64,8 +64,8 @@ struct Thread {
 // The first thread, on whose stack the kernel starts.
 void make_first_thread(Process& process);
 
-// A thread that resumes its program when it first runs, which make_runnable() allows. Its kernel stack
-// is empty but for the registers, which are the caller's to set. nullptr at the limit or when
+// A thread that resumes its program when it first runs, which make_runnable() allows. Its kernel
+// stack is empty but for the registers, which are the caller's to set. nullptr at the limit or when
 // memory is gone.
 [[nodiscard]] Thread* make_thread(Process& process, int id);
 // May be the running thread, if it does not block or make threads afterwards.

@@ -21,8 +21,24 @@ constexpr std::size_t header_bytes = 64;
 // x87, SSE, AVX, AVX-512: what the nub enables; a KVM backend may have more in XCR0.
 constexpr std::uint32_t components = 0xE7;
 
+constexpr std::uint32_t sse_component = 2;
+
+std::uint32_t enabled_components() {
+    std::uint32_t low = 0;
+    std::uint32_t high = 0;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+// OSXSAVE alone does not tell: where an emulator loses what the nub wrote to XCR0, XSAVE would
+// leave the SSE registers out.
+bool has_xsave() {
+    const bool enabled = (cpuid(1).ecx >> 27 & 1) != 0;
+    return enabled && (enabled_components() & sse_component) != 0;
+}
+
 struct Features {
-    bool xsave = (cpuid(1).ecx >> 27 & 1) != 0;  // OSXSAVE: the nub enabled it
+    bool xsave = has_xsave();
     bool fsgsbase = cpuid(0).eax >= 7 && (cpuid(7).ebx & 1) != 0;
 };
 
@@ -67,12 +83,9 @@ bool VectorState::make_restorable() {
         return false;
     }
     if (features().xsave) {
-        std::uint32_t enabled = 0;
-        std::uint32_t upper = 0;
-        asm volatile("xgetbv" : "=a"(enabled), "=d"(upper) : "c"(0));
         std::uint64_t present = 0;
         std::memcpy(&present, bytes.data() + legacy_bytes, sizeof present);
-        present &= enabled & components;
+        present &= enabled_components() & components;
         std::memset(bytes.data() + legacy_bytes, 0, header_bytes);
         std::memcpy(bytes.data() + legacy_bytes, &present, sizeof present);
     }

@@ -28,10 +28,10 @@ struct Request {
 
 constexpr std::uint64_t thread_flags = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 // What is shared with a thread anyhow, or means nothing here.
-constexpr std::uint64_t known_flags =
-    thread_flags | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
-    CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | CLONE_DETACHED | CLONE_VFORK | CLONE_IO |
-    CLONE_UNTRACED | CLONE_CLEAR_SIGHAND;
+constexpr std::uint64_t known_flags = thread_flags | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
+                                      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |
+                                      CLONE_CHILD_SETTID | CLONE_DETACHED | CLONE_VFORK | CLONE_IO |
+                                      CLONE_UNTRACED | CLONE_CLEAR_SIGHAND;
 
 bool is_sound(const Request& request) {
     const std::uint64_t sharing = request.flags & thread_flags;
@@ -97,9 +97,8 @@ Result<void> give_memory(Process& child, const Process& parent, const Request& r
     }
     child.memory = Ref{copy};
     copy->patcher = parent.memory->patcher;
-    return copy->is_sound()
-               ? parent.memory->copy_to(*copy, current_thread().registers().rsp)
-               : Result<void>{fail(Errno::again)};
+    return copy->is_sound() ? parent.memory->copy_to(*copy, current_thread().registers().rsp)
+                            : Result<void>{fail(Errno::again)};
 }
 
 // A process like its parent, without threads.

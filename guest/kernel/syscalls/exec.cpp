@@ -75,8 +75,8 @@ Result<void> copy_list(Words& words, UserAddress list, std::vector<std::string_v
 }
 
 Result<EntryRef> find_executable(const Process& process, std::string_view path) {
-    const auto found = process.files.file_system.find(*process.files.working_directory, path,
-                                                      FollowLast::yes);
+    const auto found =
+        process.files.file_system.find(*process.files.working_directory, path, FollowLast::yes);
     if (!found) {
         return found;
     }

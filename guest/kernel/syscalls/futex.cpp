@@ -102,8 +102,7 @@ std::int64_t requeue(Process& process, const Arguments& args) {
     }
     const FutexKey key = key_of(process, address);
     const unsigned woken = table.wake(key, static_cast<unsigned>(wakes));
-    const unsigned moved =
-        table.requeue(key, key_of(process, to), static_cast<unsigned>(moves));
+    const unsigned moved = table.requeue(key, key_of(process, to), static_cast<unsigned>(moves));
     return woken + (compares ? moved : 0);
 }
 

@@ -159,7 +159,8 @@ std::int64_t sys_sigaltstack(Process&, const Arguments& args) {
     SignalStack& current = current_thread().signals.stack;
     SignalStack before = current;
     const std::uint64_t rsp = current_thread().registers().rsp;
-    const bool in_use = (before.flags & SS_DISABLE) == 0 && rsp - before.address < before.size_bytes;
+    const bool in_use =
+        (before.flags & SS_DISABLE) == 0 && rsp - before.address < before.size_bytes;
     before.flags |= in_use ? SS_ONSTACK : 0;
     if (stack != 0) {
         SignalStack wanted;

@@ -91,8 +91,8 @@ Result<Timer> make_timer(const Process& process, std::uint64_t clock, std::uint6
     }
     const bool is_known = event.notify == SIGEV_SIGNAL || event.notify == SIGEV_NONE ||
                           event.notify == SIGEV_THREAD_ID;
-    const bool is_clock = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC ||
-                          clock == CLOCK_BOOTTIME;
+    const bool is_clock =
+        clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME;
     if (!is_known || !is_clock || event.number <= 0 ||
         event.number > static_cast<int>(signal_count)) {
         return fail(Errno::inval);

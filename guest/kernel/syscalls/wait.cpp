@@ -11,8 +11,8 @@
 namespace shoal::guest {
 namespace {
 
-constexpr std::uint64_t wait4_options = WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE |
-                                        __WALL;
+constexpr std::uint64_t wait4_options =
+    WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL;
 
 // Which children: as waitpid(2) has it.
 struct Wanted {
