@@ -140,8 +140,8 @@ bool enter_handler(Thread& thread, const SignalInfo& info) {
     frame.context.uc_mcontext.gregs[REG_CSGSFS] = NUB_USER_CS | static_cast<greg_t>(NUB_USER_SS)
                                                                     << 48;
     frame.context.uc_mcontext.gregs[REG_CR2] = static_cast<greg_t>(info.address);
-    const std::uint64_t mask = signals.blocked_before.value_or(signals.blocked);
-    signals.blocked_before.reset();
+    const std::uint64_t mask = signals.mask_before_call.value_or(signals.blocked);
+    signals.mask_before_call.reset();
     std::memcpy(&frame.context.uc_sigmask, &mask, sizeof mask);
     frame.context.uc_stack.ss_sp = reinterpret_cast<void*>(signals.stack.address);
     frame.context.uc_stack.ss_flags = static_cast<int>(signals.stack.flags);

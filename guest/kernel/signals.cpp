@@ -67,19 +67,6 @@ void restart_call(const Thread& thread, Registers& registers) {
         thread.process->memory->patcher.program_address(registers.rip) - syscall_instruction_bytes;
 }
 
-void take_mask_back(Thread& thread) {
-    if (thread.signals.blocked_before) {
-        thread.signals.blocked = *thread.signals.blocked_before;
-        thread.signals.blocked_before.reset();
-    }
-}
-
-std::optional<SignalInfo> take_signal(Thread& thread) {
-    const std::uint64_t wanted = ~thread.signals.blocked;
-    auto info = thread.signals.queue.take(wanted);
-    return info ? info : thread.process->signals.queue().take(wanted);
-}
-
 }  // namespace
 
 void Signals::reset_handlers() {
@@ -100,11 +87,24 @@ void Signals::set_blocked(std::uint64_t mask) {
     }
 }
 
-void Signals::set_blocked_for_call(std::uint64_t mask) {
+void Signals::set_mask_during_call(std::uint64_t mask) {
     Thread& thread = current_thread();
-    thread.signals.blocked_before = thread.signals.blocked;
+    thread.signals.mask_before_call = thread.signals.blocked;
     set_blocked(mask);
     request_look();
+}
+
+void Signals::restore_mask() {
+    ThreadSignals& signals = current_thread().signals;
+    if (signals.mask_before_call) {
+        signals.blocked = *signals.mask_before_call;
+        signals.mask_before_call.reset();
+    }
+}
+
+std::optional<SignalInfo> Signals::take(std::uint64_t set) {
+    const auto info = current_thread().signals.queue.take(set);
+    return info ? info : queue_.take(set);
 }
 
 std::uint64_t Signals::pending() const {
@@ -123,6 +123,7 @@ Result<void> send_signal(Thread& thread, const SignalInfo& info) {
     if (!thread.signals.queue.add(info)) {
         return fail(Errno::again);
     }
+    thread.process->signals.sent().wake_all();
     if (may_take(thread, info.number)) {
         wake_for_signal(thread);
     }
@@ -142,6 +143,7 @@ Result<void> send_signal(Process& process, const SignalInfo& info) {
     if (!process.signals.queue().add(info)) {
         return fail(Errno::again);
     }
+    process.signals.sent().wake_all();
     if (taker != nullptr) {
         wake_for_signal(*taker);
     }
@@ -171,7 +173,7 @@ void deliver_signals() {
     const bool interrupted = thread.call != Thread::no_call &&
                              registers.rax == static_cast<std::uint64_t>(negative(Errno::intr));
     bool entered = false;
-    while (const auto info = take_signal(thread)) {
+    while (const auto info = thread.process->signals.take(~thread.signals.blocked)) {
         const SignalAction action = thread.process->signals.action(info->number);
         if (is_ignored(*thread.process, info->number)) {
             continue;
@@ -185,7 +187,7 @@ void deliver_signals() {
         }
         entered = true;
     }
-    take_mask_back(thread);
+    thread.process->signals.restore_mask();
     if (interrupted && !entered && is_restarted(thread)) {
         restart_call(thread, registers);
     }

@@ -10,6 +10,7 @@
 
 #include "guest/kernel/errno.h"
 #include "guest/kernel/registers.h"
+#include "guest/kernel/sched/wait_queue.h"
 #include "guest/kernel/signal_queue.h"
 
 namespace shoal::guest {
@@ -40,7 +41,7 @@ struct ThreadSignals {
     // Blocked, but waited for by rt_sigtimedwait.
     std::uint64_t awaited = 0;
     // To be blocked again when the system call that set another mask returns.
-    std::optional<std::uint64_t> blocked_before{};
+    std::optional<std::uint64_t> mask_before_call{};
 };
 
 class Signals {
@@ -53,17 +54,25 @@ public:
     // Of the calling thread.
     [[nodiscard]] std::uint64_t blocked() const;
     void set_blocked(std::uint64_t mask);
-    // A mask for the time of this system call, whose end or handler sets the old one again:
-    // rt_sigsuspend, ppoll, epoll_pwait.
-    void set_blocked_for_call(std::uint64_t mask);
+    // Another mask for the time of this system call, whose handler runs with it and returns to the
+    // one of before, or whose end puts that back: rt_sigsuspend, ppoll, epoll_pwait.
+    void set_mask_during_call(std::uint64_t mask);
+    void restore_mask();
     // What has come for it and is not blocked, or is.
     [[nodiscard]] std::uint64_t pending() const;
+    // Takes one of them, the lowest of `set` first.
+    [[nodiscard]] std::optional<SignalInfo> take(std::uint64_t set);
     // SIGPIPE, for what it did.
     void send(unsigned number);
+    // Woken by every signal that is sent to the process or a thread of it, blocked or not.
+    [[nodiscard]] WaitQueue& sent() { return sent_; }
+    // What a child has from its parent.
+    void inherit(const Signals& parent) { actions_ = parent.actions_; }
 
 private:
     std::array<SignalAction, signal_count> actions_{};
     SignalQueue queue_{};
+    WaitQueue sent_{};
 };
 
 // Sends to a thread or to whichever of a process's threads takes it, and wakes that. Errno::again

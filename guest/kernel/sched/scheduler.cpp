@@ -179,7 +179,7 @@ extern "C" void shoal_handle_interrupt(shoal::guest::Registers*) {
     if (current_thread().end == Thread::End::wanted) {
         end_thread();
     }
-    if (has_signals(current_thread()) || current_thread().signals.blocked_before) {
+    if (has_signals(current_thread()) || current_thread().signals.mask_before_call) {
         deliver_signals();
     }
     current_thread().call = Thread::no_call;

@@ -54,7 +54,7 @@ void set_up(Thread& child, const Request& request) {
     child.fs = request.has(CLONE_SETTLS) ? request.tls : fs_base();
     child.gs = gs_base();
     child.name = self.name;
-    child.signals.blocked = self.signals.blocked_before.value_or(self.signals.blocked);
+    child.signals.blocked = self.signals.mask_before_call.value_or(self.signals.blocked);
     if (!request.has(CLONE_VM) || request.has(CLONE_VFORK)) {
         child.signals.stack = self.signals.stack;
     }
@@ -118,8 +118,7 @@ Result<Process*> make_child(Process& parent, const Request& request) {
     if (const auto given = give_memory(*child, parent, request); !given) {
         return fail(given.error());
     }
-    child->signals = parent.signals;
-    child->signals.queue().clear();
+    child->signals.inherit(parent.signals);
     if (request.has(CLONE_CLEAR_SIGHAND)) {
         child->signals.reset_handlers();
     }

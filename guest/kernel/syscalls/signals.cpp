@@ -65,11 +65,7 @@ std::int64_t send_to_thread(const Process& sender, std::uint64_t group, std::uin
 Result<SignalInfo> await_signal(Process& process, std::uint64_t set, std::uint64_t deadline_ns) {
     ThreadSignals& signals = current_thread().signals;
     const std::uint64_t blocked = signals.blocked;
-    const auto take = [&] {
-        auto info = signals.queue.take(set);
-        return info ? info : process.signals.queue().take(set);
-    };
-    if (const auto info = take()) {
+    if (const auto info = process.signals.take(set)) {
         return *info;
     }
     signals.awaited = set;
@@ -78,7 +74,7 @@ Result<SignalInfo> await_signal(Process& process, std::uint64_t set, std::uint64
     const Wake wake = block(nobody, deadline_ns);
     signals.blocked = blocked;
     signals.awaited = 0;
-    if (const auto info = take()) {
+    if (const auto info = process.signals.take(set)) {
         return *info;
     }
     return fail(wake == Wake::timed_out ? Errno::again : Errno::intr);
@@ -219,7 +215,7 @@ std::int64_t sys_rt_sigsuspend(Process& process, const Arguments& args) {
     if (args[1] != sizeof mask || !copy_from_user(&mask, args[0], sizeof mask)) {
         return negative(args[1] != sizeof mask ? Errno::inval : Errno::fault);
     }
-    process.signals.set_blocked_for_call(mask);
+    process.signals.set_mask_during_call(mask);
     return sys_pause(process, args);
 }
 
