@@ -45,7 +45,7 @@ $(guest_flags_file): force
 	@mkdir -p $(@D)
 	@echo '$(GUEST_CXXFLAGS)' | cmp -s - $@ || echo '$(GUEST_CXXFLAGS)' > $@
 
-build/guest/obj/%.cpp.o: %.cpp $(guest_flags_file) | setup
+build/guest/obj/%.cpp.o: %.cpp $(guest_flags_file) | setup $(lwip)/unpacked
 	@mkdir -p $(@D)
 	@echo "  GUEST $<"
 	@$(CXX) $(GUEST_CXXFLAGS) $(if $(filter guest/net/%,$<),$(lwip_includes)) -MMD -MP -c -o $@ $<
@@ -54,8 +54,6 @@ build/guest/obj/%.S.o: %.S $(guest_flags_file) | setup
 	@mkdir -p $(@D)
 	@echo "  GUEST $<"
 	@$(CXX) -g1 -I. -DSHOAL_GUEST=1 -MMD -MP -c -o $@ $<
-
-build/guest/obj/guest/net/%.cpp.o: | $(lwip)/unpacked
 
 build/guest/shoal.lds: guest/shoal.lds $(guest_flags_file) | setup
 	@mkdir -p $(@D)

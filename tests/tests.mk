@@ -18,12 +18,19 @@ build/tsan/tests/unit: force
 
 test_programs := $(patsubst tests/system/programs/%,build/tests/programs/%,$(basename \
 	$(wildcard tests/system/programs/*.c tests/system/programs/*.cpp))) \
-	$(patsubst tests/nested/programs/%.c,build/tests/programs/%,$(wildcard tests/nested/programs/*.c))
+	$(patsubst tests/nested/programs/%.c,build/tests/programs/%,$(wildcard tests/nested/programs/*.c)) \
+	$(patsubst %,build/tests/programs/%-glibc,threads signals processes)
 
 build/tests/programs/%: tests/system/programs/%.c | setup
 	@mkdir -p $(@D)
 	@echo "  MUSL  $@"
 	@musl-gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
+
+# The other C library calls the kernel in other ways.
+build/tests/programs/%-glibc: tests/system/programs/%.c | setup
+	@mkdir -p $(@D)
+	@echo "  GLIBC $@"
+	@gcc -static -pthread -O2 -Wall -Wextra -Werror -o $@ $<
 
 # With Linux's headers, which musl-gcc does not find.
 build/tests/programs/%: tests/nested/programs/%.c | setup

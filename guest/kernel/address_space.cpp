@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "guest/kernel/address_space_pages.h"
+#include "guest/kernel/space_numbers.h"
 
 namespace shoal::guest {
 namespace {
@@ -37,7 +38,7 @@ bool is_write_execute(unsigned protection) {
 
 PhysicalRange initramfs_range;
 
-AddressSpace::AddressSpace() {
+AddressSpace::AddressSpace() : number_{take_space_number()} {
     insert({NUB_STACK_TOP - stack_size,
             NUB_STACK_TOP,
             prot_read | prot_write,

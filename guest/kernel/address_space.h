@@ -3,7 +3,9 @@
 // Anonymous memory comes in 2 MiB pages where it can: an entry costs a nub call, and RAM that is
 // mapped but not touched costs the host nothing. Files of the initramfs are mapped where they lie
 // and copied when written.
-// One per microVM, one vCPU: no locks. User addresses are below user_end (page_table.h).
+// One per process, or shared by two between vfork and execve. All functions but the first few are
+// about the space that is selected. One vCPU: no locks. User addresses are below user_end
+// (page_table.h).
 #pragma once
 
 #include <cstddef>
@@ -55,8 +57,22 @@ enum class FaultResult { resolved, bad_address, past_end_of_file, out_of_memory 
 
 class AddressSpace {
 public:
-    // The areas of heap and stack, as the nub's tables have them.
+    // The areas of heap and stack, as the nub's tables have them for the first one. At most as many
+    // spaces as the nub has: is_sound() tells.
     AddressSpace();
+    // Gives all pages back.
+    ~AddressSpace();
+    AddressSpace(const AddressSpace&) = delete;
+    AddressSpace& operator=(const AddressSpace&) = delete;
+
+    // Whether there were tables for it.
+    [[nodiscard]] bool is_sound() const { return number_ < NUB_SPACES; }
+    // Makes it the one that the CPU uses.
+    void select() const;
+    // fork: makes `child`, which is fresh, like this one, which is selected before and after. Of
+    // the stack only what lies above `stack_pointer`. Errno::nosys when it is too large for a copy,
+    // Errno::nomem.
+    [[nodiscard]] Result<void> copy_to(AddressSpace& child, std::uint64_t stack_pointer);
 
     // Addresses and offsets are whole pages, or the call fails with EINVAL. Writable and
     // executable at once is refused with EACCES.
@@ -103,9 +119,11 @@ private:
     FaultResult resolve_file(const Area& area, std::uint64_t page, Access access,
                              std::uint64_t window_end);
     FaultResult copy_page(const Area& area, std::uint64_t page, const PageEntry& shared);
+    [[nodiscard]] std::uint64_t copied_end(const Area& area) const;
     [[nodiscard]] bool reserve_stubs();
     [[nodiscard]] std::byte* stub_page(std::uint64_t page);
 
+    unsigned number_ = NUB_SPACES;
     std::vector<Area> areas_;  // by address, disjoint
     std::uint64_t break_ = NUB_HEAP;
     bool has_stubs_ = false;

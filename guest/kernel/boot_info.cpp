@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint32_t max_memory_map_entries = 128;
 constexpr std::uint64_t kernel_reserve = 1ULL << 20;  // the console's buffers, small objects
 
+constexpr std::uint64_t table_reserve_threshold = 48ULL << 20;
+
 constinit std::array<char, abi::command_line_max_bytes> command_line{};
 
 template <typename T>
@@ -70,14 +72,15 @@ BootInfo read_boot_info(std::uint64_t start_info) {
             add_free_ram({map[i].start, map[i].start + map[i].size_bytes}, initramfs_range);
         }
     }
-    // A leaf table maps 512 pages; the image's own tables serve the first 256 MiB.
+    // A leaf table maps 512 pages; the image's own tables serve the first 256 MiB. 2 MiB more are
+    // for the tables above the leaves, of which every process needs some.
     const std::uint64_t total = physical_memory.total_bytes();
     if (total < large_page_size) {
         panic("the microVM has too little memory: 16 MiB are needed; free bytes", total);
     }
-    if (total > 256ULL << 20) {
-        const std::uint64_t tables = total / 256;
-        physical_memory.reserve_tables((tables + large_page_size - 1) & ~(large_page_size - 1));
+    if (total >= table_reserve_threshold) {
+        const std::uint64_t leaves = total > 256ULL << 20 ? total / 256 : 0;
+        physical_memory.reserve_tables((leaves + 2 * large_page_size - 1) & ~(large_page_size - 1));
     }
     physical_memory.reserve_kernel(kernel_reserve);
     return result;

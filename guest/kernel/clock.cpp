@@ -1,6 +1,8 @@
 // The KVM clock (Documentation/virt/kvm/x86/msr.rst), the TSC deadline timer, the I/O APIC.
 #include "guest/kernel/clock.h"
 
+#include <algorithm>
+
 #include "devices/abi/address_map.h"
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/page_table.h"
@@ -51,6 +53,12 @@ constinit bool apic_enabled = false;
 constinit std::uint64_t wall_clock_at_start_ns = 0;
 constinit std::uint64_t tsc_at_start = 0;
 constinit std::uint64_t tsc_khz = 1'000'000;
+// When the timer was set, and for when; 0 when it is not set. The TSC deadline timer may be early
+// by the difference of two clocks.
+constinit std::uint64_t timer_set_ns = 0;
+constinit std::uint64_t timer_ns = 0;
+constexpr std::uint64_t timer_slack_ns = 1'000'000;
+constexpr std::uint64_t timer_slack_divisor = 1024;  // in relation to the time it was set for
 
 std::uint64_t scale(std::uint64_t ticks, std::uint32_t mul, std::int8_t shift) {
     const std::uint64_t shifted = shift >= 0 ? ticks << shift : ticks >> -shift;
@@ -85,10 +93,11 @@ void enable_apic() {
     }
     apic_enabled = true;
     shoal_nub_call(NUB_WRITE_MSR, msr_apic_base, apic_base_x2apic);
-    // First: while the APIC is disabled by software, writes leave the LVT entries masked.
+    // First, since a disabled APIC keeps its local vectors masked (Intel SDM 3A, 11.4.7.2).
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_spurious, 0x100 | NUB_SPURIOUS_VECTOR);
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_lint0, lvt_masked);  // no legacy interrupts
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_timer, lvt_tsc_deadline | NUB_TIMER_VECTOR);
+    shoal_nub_call(NUB_ENABLE_INTERRUPTS);  // not before: no legacy interrupt may come
 }
 
 }  // namespace
@@ -135,22 +144,39 @@ std::uint64_t tsc_frequency_khz() {
 
 void wait_for_interrupt() {
     shoal_nub_call(NUB_WAIT);
+    shoal_interrupt_pending = 0;
+    note_interrupt();
+}
+
+void restore_interrupts() {
+    if (apic_enabled) {
+        shoal_nub_call(NUB_ENABLE_INTERRUPTS);
+    }
+}
+
+void note_interrupt() {
+    if (timer_ns != 0) {
+        const std::uint64_t slack =
+            timer_slack_ns + (timer_ns - timer_set_ns) / timer_slack_divisor;
+        timer_ns = monotonic_ns() + slack >= timer_ns ? 0 : timer_ns;
+    }
+}
+
+void set_timer(std::uint64_t deadline_ns) {
+    const std::uint64_t now = monotonic_ns();
+    if (timer_ns != 0 && timer_ns <= deadline_ns) {
+        return;
+    }
+    enable_apic();
+    timer_set_ns = now;
+    timer_ns = std::max(deadline_ns, now + 1);
+    shoal_nub_call(NUB_WRITE_MSR, msr_tsc_deadline, read_tsc() + ticks_in(timer_ns - now));
 }
 
 void wait_until(std::uint64_t deadline_ns) {
-    enable_apic();
-    const std::uint64_t now = monotonic_ns();
-    if (now >= deadline_ns) {
-        return;
-    }
-    shoal_nub_call(NUB_WRITE_MSR, msr_tsc_deadline, read_tsc() + ticks_in(deadline_ns - now));
-    wait_for_interrupt();
-}
-
-void sleep_for(std::uint64_t nanoseconds) {
-    const std::uint64_t deadline = monotonic_ns() + nanoseconds;
-    while (monotonic_ns() < deadline) {
-        wait_until(deadline);
+    if (monotonic_ns() < deadline_ns) {
+        set_timer(deadline_ns);
+        wait_for_interrupt();
     }
 }
 

@@ -18,8 +18,13 @@ void start_clock();
 
 // Halts until `deadline_ns` of monotonic time has passed, or an interrupt comes.
 void wait_until(std::uint64_t deadline_ns);
-// Returns when so much time has passed.
-void sleep_for(std::uint64_t nanoseconds);
+// An interrupt comes when this time has passed, or earlier if it was asked for. Cheap when one is
+// on its way that is early enough.
+void set_timer(std::uint64_t deadline_ns);
+// Turns interrupts on again, if they were.
+void restore_interrupts();
+// An interrupt has come, perhaps the timer's.
+void note_interrupt();
 // Halts until an interrupt comes (or came since the last wait).
 void wait_for_interrupt();
 

@@ -1,13 +1,22 @@
 // Ring 3's side of the nub: first entry, system calls, traps, the gate, and the way into the
 // program. All of it runs at CPL 3; iretq here stays at CPL 3.
+//
+// A thread's registers, as its program has them, always lie at the top of its kernel stack, as
+// struct Registers (registers.h). Interrupts stay on at ring 3: one that hits the kernel is only
+// remembered (shoal_interrupt_pending), and the way out looks. Between that look and the program's
+// first instruction, shoal_way_out to shoal_way_out_end, the nub sends us back to look again, which
+// is possible because the registers are still where they were.
 #include "guest/nub/nub.h"
+
+#define REGISTERS_SIZE (18 * 8)
 
     .intel_syntax noprefix
     .text
 
-// From the nub, with hvm_start_info's physical address in edi, on the kernel stack.
+// From the nub, with hvm_start_info's physical address in edi, on the first thread's kernel stack.
     .globl shoal_kernel_entry
 shoal_kernel_entry:
+    sub rsp, REGISTERS_SIZE
     call shoal_kernel_main
     ud2
 
@@ -64,7 +73,7 @@ shoal_nub_gate:
     .globl shoal_syscall_entry
 shoal_syscall_entry:
     mov saved_rsp[rip], rsp
-    lea rsp, shoal_kernel_stack_top[rip]
+    mov rsp, shoal_kernel_stack[rip]
     push qword ptr saved_rsp[rip]
     push r11
     jmp 1f
@@ -74,7 +83,7 @@ shoal_syscall_entry:
     .globl shoal_patched_entry
 shoal_patched_entry:
     mov saved_rsp[rip], rsp
-    lea rsp, shoal_kernel_stack_top[rip]
+    mov rsp, shoal_kernel_stack[rip]
     push qword ptr saved_rsp[rip]
     pushfq
     cld
@@ -84,30 +93,19 @@ shoal_patched_entry:
     call shoal_handle_syscall
     test eax, eax
     jnz restore_all
+    .globl shoal_way_out, shoal_way_out_end, shoal_look_again
+shoal_way_out:
+    cmp byte ptr shoal_interrupt_pending[rip], 0
+    jne shoal_look_again
     RESTORE_REGISTERS
-    mov rcx, [rsp]
-    push qword ptr [rsp + 8]
+    pop rcx
     popfq
-    mov rsp, [rsp + 16]
+    pop rsp
     jmp rcx
 
-// From the nub for each fault and trap at ring 3, with every register but rip, rflags and rsp
-// (which are in shoal_trap_state) as the program left it.
-    .globl shoal_trap_entry
-shoal_trap_entry:
-    push qword ptr shoal_trap_state[rip + 40]
-    push qword ptr shoal_trap_state[rip + 32]
-    push qword ptr shoal_trap_state[rip + 24]
-    SAVE_REGISTERS
-    mov rdi, rsp
-    call shoal_handle_trap
 restore_all:
-    mov rdi, rsp
-
-// [[noreturn]] void shoal_resume(const Registers*): continues with every register given.
-    .globl shoal_resume
-shoal_resume:
-    mov rsp, rdi
+    cmp byte ptr shoal_interrupt_pending[rip], 0
+    jne shoal_look_again
     mov rax, [rsp + 15 * 8]   // rip
     mov rcx, [rsp + 16 * 8]   // rflags
     mov rdx, [rsp + 17 * 8]   // rsp
@@ -118,6 +116,56 @@ shoal_resume:
     RESTORE_REGISTERS
     lea rsp, resume_frame[rip]
     iretq
+shoal_way_out_end:
+
+shoal_look_again:
+    cld
+    mov rsp, shoal_kernel_stack[rip]
+    sub rsp, REGISTERS_SIZE
+    mov rdi, rsp
+    call shoal_handle_interrupt
+    jmp restore_all
+
+// From the nub for each fault and trap at ring 3, with every register but rip, rflags and rsp
+// (which are in shoal_trap_state) as the program left it. The kernel itself does not trap, so its
+// stack is empty.
+    .globl shoal_trap_entry
+shoal_trap_entry:
+    mov rsp, shoal_kernel_stack[rip]
+    push qword ptr shoal_trap_state[rip + 40]
+    push qword ptr shoal_trap_state[rip + 32]
+    push qword ptr shoal_trap_state[rip + 24]
+    SAVE_REGISTERS
+    mov rdi, rsp
+    call shoal_handle_trap
+    jmp restore_all
+
+// [[noreturn]] void shoal_resume(): continues the calling thread's program with every register.
+    .globl shoal_resume
+shoal_resume:
+    mov rsp, shoal_kernel_stack[rip]
+    sub rsp, REGISTERS_SIZE
+    jmp restore_all
+
+// void shoal_switch_stack(std::uint64_t* save, std::uint64_t load): leaves the calling thread's
+// stack, whose pointer is saved, for another, where this call returns or shoal_resume begins.
+    .globl shoal_switch_stack
+shoal_switch_stack:
+    push rbp
+    push rbx
+    push r12
+    push r13
+    push r14
+    push r15
+    mov [rdi], rsp
+    mov rsp, rsi
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbx
+    pop rbp
+    ret
 
     .data
     .balign 16
@@ -125,14 +173,18 @@ resume_frame:
     .quad 0, NUB_USER_CS, 0, 0, NUB_USER_SS
 saved_rsp:
     .quad 0
+    .globl shoal_kernel_stack
+shoal_kernel_stack:  // the top of the running thread's
+    .quad shoal_kernel_stack_top
+    .globl shoal_interrupt_pending
+shoal_interrupt_pending:
+    .byte 0
 
     .bss
     .balign 4096
+    .globl shoal_first_stack, shoal_kernel_stack_top
+shoal_first_stack:
     .skip 32768
-    .globl shoal_kernel_stack_top
 shoal_kernel_stack_top:
-    .skip 16384
-    .globl shoal_trap_stack_top
-shoal_trap_stack_top:
 
     .section .note.GNU-stack, "", @progbits

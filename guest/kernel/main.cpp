@@ -16,6 +16,7 @@
 #include "guest/kernel/process.h"
 #include "guest/kernel/program.h"
 #include "guest/kernel/random.h"
+#include "guest/kernel/sched/scheduler.h"
 #include "guest/net/net.h"
 
 namespace shoal::guest {
@@ -98,13 +99,13 @@ Registers load(const CommandLine& command_line) {
         fail_boot("no such program in the initramfs: ", command_line.init, exit_not_found);
     }
     self.executable = *entry;
-    const auto program = load_program(self.memory, (*entry)->inode_ref());
+    const auto program = load_program(*self.memory, (*entry)->inode_ref());
     if (!program) {
         fail_boot("not a static x86-64 Linux program, or it does not fit the memory: ",
                   command_line.init, exit_not_executable);
     }
     const auto registers = make_initial_stack(
-        self.memory, *program, {self.arguments, self.environment, command_line.init});
+        *self.memory, *program, {self.arguments, self.environment, command_line.init});
     if (!registers) {
         fail_boot("arguments and environment are larger than 1 MiB", {}, exit_not_executable);
     }
@@ -122,7 +123,7 @@ void start(std::uint64_t start_info) {
     auto& table = make_forever<FileTable>();
     auto& devices = make_forever<Devices>(file_system, device, fill_random);
     auto& proc = make_forever<KernelProcSource>(table);
-    make_process({file_system, table, proc, EntryRef{&file_system.root()}});
+    make_first_process({file_system, table, proc, EntryRef{&file_system.root()}});
     Process& self = process();
     self.tracing = command_line.trace_syscalls == Asked::yes ? Tracing::on : Tracing::off;
 
@@ -141,11 +142,11 @@ void start(std::uint64_t start_info) {
         !file_system.ensure_directory("/tmp") || !devices.open_standard_streams(table)) {
         panic("out of memory at boot");
     }
-    const Registers registers = load(command_line);
+    current_thread().registers() = load(command_line);
     if (command_line.boot_timer == Asked::yes) {
         mark_start();
     }
-    shoal_resume(&registers);
+    shoal_resume();
 }
 
 }  // namespace

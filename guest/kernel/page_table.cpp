@@ -11,12 +11,14 @@ constexpr std::uint64_t kernel_ram = NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_U
                                      NUB_PTE_LARGE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE;
 constexpr std::uint64_t always_mapped = 1ULL << 30;
 
+constinit unsigned selected = 0;
+
 const std::uint64_t* table_of(std::uint64_t entry) {
     return static_cast<const std::uint64_t*>(kernel_address(entry & address_mask));
 }
 
 // A nub call that may need more page tables first.
-std::uint64_t call_with_tables(std::uint64_t number, std::uint64_t a, std::uint64_t b) {
+std::uint64_t call_with_tables(std::uint64_t number, std::uint64_t a, std::uint64_t b = 0) {
     while (true) {
         const std::uint64_t result = shoal_nub_call(number, a, b);
         if (result != NUB_ENOMEM) {
@@ -38,8 +40,32 @@ void set_leaves(const std::uint64_t* at, std::uint64_t entry, std::size_t count)
 
 }  // namespace
 
+void select_space(unsigned number) {
+    if (number == selected) {
+        return;
+    }
+    if (shoal_nub_call(NUB_SELECT_SPACE, number) != NUB_OK) {
+        panic("the nub refuses an address space", number);
+    }
+    selected = number;
+}
+
+unsigned selected_space() {
+    return selected;
+}
+
+bool make_space(unsigned number) {
+    if (shoal_spaces[number] == 0) {
+        if (call_with_tables(NUB_SELECT_SPACE, number) != NUB_OK) {
+            return false;
+        }
+        shoal_nub_call(NUB_SELECT_SPACE, selected);
+    }
+    return true;
+}
+
 PageEntry find_page(std::uint64_t address) {
-    const std::uint64_t* table = shoal_page_tables;
+    const std::uint64_t* table = table_of(shoal_spaces[selected]);
     for (const unsigned shift : {39U, 30U, 21U}) {
         const std::uint64_t entry = table[(address >> shift) & 511];
         if ((entry & NUB_PTE_PRESENT) == 0) {

@@ -23,6 +23,13 @@ inline std::uint64_t physical_address(const void* kernel) {
 // first GiB always is. nullptr when there are no more page tables.
 void* map_kernel_ram(std::uint64_t physical, std::uint64_t size_bytes);
 
+// Lets the tables of this space, one of NUB_SPACES, be the ones that the CPU uses and that the
+// functions below are about. The first one is selected at the start; for the others make_space()
+// must have succeeded, which is false when there are no more page tables.
+void select_space(unsigned number);
+[[nodiscard]] unsigned selected_space();
+[[nodiscard]] bool make_space(unsigned number);
+
 enum class PageKind {
     absent,
     small,  // 4 KiB

@@ -40,7 +40,7 @@ void write_area(Text& to, const Area& area) {
 }  // namespace
 
 std::uint32_t KernelProcSource::pid() const {
-    return process_id;
+    return first_process_id;
 }
 
 EntryRef KernelProcSource::executable() const {
@@ -60,7 +60,7 @@ void KernelProcSource::write_environment(Text& to) const {
 }
 
 void KernelProcSource::write_maps(Text& to) const {
-    for (const Area& area : process().memory.areas()) {
+    for (const Area& area : process().memory->areas()) {
         write_area(to, area);
     }
 }
@@ -75,7 +75,7 @@ std::uint64_t KernelProcSource::memory_free_bytes() const {
 
 std::uint64_t KernelProcSource::process_memory_bytes() const {
     std::uint64_t bytes = 0;
-    for (const Area& area : process().memory.areas()) {
+    for (const Area& area : process().memory->areas()) {
         bytes += area.end - area.start;
     }
     return bytes;

@@ -15,5 +15,5 @@ static_assert(sizeof(Registers) == 18 * sizeof(std::uint64_t));
 
 }  // namespace shoal::guest
 
-// Continues at ring 3 with every register given.
-extern "C" [[noreturn]] void shoal_resume(const shoal::guest::Registers* registers);
+// Continues the running thread's program, whose registers lie at the top of its kernel stack.
+extern "C" [[noreturn]] void shoal_resume();

@@ -101,6 +101,18 @@ struct FreeBlock {
 constexpr unsigned smallest_class = 5;  // 32 bytes
 constexpr unsigned largest_class = 11;  // 2 KiB
 constinit FreeBlock* free_blocks[largest_class + 1] = {};
+// Blocks of whole pages that came back, by their number. Contiguous pages are hard to find again.
+constexpr std::size_t kept_pages = 32;
+constinit FreeBlock* free_runs[kept_pages + 1] = {};
+
+void* allocate_pages(std::size_t pages) {
+    if (pages <= kept_pages && free_runs[pages] != nullptr) {
+        FreeBlock* block = free_runs[pages];
+        free_runs[pages] = block->next;
+        return block;
+    }
+    return shoal::guest::physical_memory.allocate_contiguous(pages);
+}
 
 void refill(std::uint64_t size_class) {
     auto* page = static_cast<std::byte*>(physical_memory.allocate_page());
@@ -134,7 +146,7 @@ void* allocate(std::size_t size) {
         }
     } else {
         const std::size_t pages = (total + page_size - 1) / page_size;
-        block = physical_memory.allocate_contiguous(pages);
+        block = allocate_pages(pages);
         size_class = pages + 64;
     }
     if (block == nullptr) {
@@ -166,6 +178,12 @@ void release(void* pointer) {
         return;
     }
     const std::uint64_t pages = header->size_class - 64;
+    if (pages <= kept_pages) {
+        auto* block = reinterpret_cast<FreeBlock*>(header);
+        block->next = free_runs[pages];
+        free_runs[pages] = block;
+        return;
+    }
     for (std::uint64_t i = 0; i < pages; ++i) {
         physical_memory.free_page(reinterpret_cast<std::byte*>(header) + i * page_size);
     }

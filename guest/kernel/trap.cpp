@@ -1,8 +1,10 @@
 // Faults and traps at ring 3: pages are brought in, the rest becomes a signal.
 #include <signal.h>
 
+#include "guest/kernel/clock.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/sched/thread.h"
 #include "guest/nub/nub.h"
 
 extern "C" {
@@ -47,6 +49,7 @@ void take_syscalls(Registers& registers) {
     if (shoal_nub_call(NUB_WRITE_MSR, msr_lstar, entry) != NUB_OK) {
         panic("cannot take over system calls");
     }
+    restore_interrupts();  // the first syscall turned them off
     registers.rip = entry;
 }
 
@@ -58,17 +61,16 @@ void handle_page_fault(Registers& registers, std::uint64_t address, std::uint64_
     if (registers.rip >= user_end) {
         panic("the kernel faulted at", registers.rip);
     }
-    switch (process().memory.resolve(address, access_of(error_code))) {
+    switch (process().memory->resolve(address, access_of(error_code))) {
         case FaultResult::resolved:
             return;
         case FaultResult::bad_address: {
             const bool mapped = (error_code & fault_present) != 0;
-            process().signals.deliver_fault(registers,
-                                            {SIGSEGV, mapped ? SEGV_ACCERR : SEGV_MAPERR, address});
+            deliver_fault({SIGSEGV, mapped ? SEGV_ACCERR : SEGV_MAPERR, address});
             return;
         }
         case FaultResult::past_end_of_file:
-            process().signals.deliver_fault(registers, {SIGBUS, BUS_ADRERR, address});
+            deliver_fault({SIGBUS, BUS_ADRERR, address});
             return;
         case FaultResult::out_of_memory:
             print_message("shoal: out of memory: the program needs more than the microVM has\n");
@@ -105,15 +107,19 @@ extern "C" void shoal_handle_trap(shoal::guest::Registers* registers) {
     using namespace shoal::guest;
     const NubTrapState state = shoal_trap_state;
     const auto vector = static_cast<Vector>(state.vector);
+    current_thread().call = Thread::no_call;
     if (vector == Vector::page_fault) {
         handle_page_fault(*registers, state.fault_address, state.error_code);
         return;
     }
+    if (state.vector == NUB_INTERRUPT) {
+        return;  // the way out looks
+    }
     if (registers->rip >= user_end) {
         panic("the kernel trapped at", registers->rip);
     }
-    if (vector == Vector::breakpoint && process().patcher.resolve_breakpoint(*registers)) {
+    if (vector == Vector::breakpoint && process().memory->patcher.resolve_breakpoint(*registers)) {
         return;
     }
-    process().signals.deliver_fault(*registers, signal_of(vector, registers->rip));
+    deliver_fault(signal_of(vector, registers->rip));
 }

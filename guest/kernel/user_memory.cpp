@@ -10,7 +10,7 @@
 namespace shoal::guest {
 
 bool copy_from_user(void* to, UserAddress from, std::size_t size_bytes) {
-    if (!process().memory.resolve_all(from, size_bytes, Access::read)) {
+    if (!process().memory->resolve_all(from, size_bytes, Access::read)) {
         return false;
     }
     std::memcpy(to, reinterpret_cast<const void*>(from), size_bytes);
@@ -18,7 +18,7 @@ bool copy_from_user(void* to, UserAddress from, std::size_t size_bytes) {
 }
 
 bool copy_to_user(UserAddress to, const void* from, std::size_t size_bytes) {
-    if (!process().memory.resolve_all(to, size_bytes, Access::write)) {
+    if (!process().memory->resolve_all(to, size_bytes, Access::write)) {
         return false;
     }
     std::memcpy(reinterpret_cast<void*>(to), from, size_bytes);
@@ -26,7 +26,7 @@ bool copy_to_user(UserAddress to, const void* from, std::size_t size_bytes) {
 }
 
 bool clear_user(UserAddress to, std::size_t size_bytes) {
-    if (!process().memory.resolve_all(to, size_bytes, Access::write)) {
+    if (!process().memory->resolve_all(to, size_bytes, Access::write)) {
         return false;
     }
     std::memset(reinterpret_cast<void*>(to), 0, size_bytes);

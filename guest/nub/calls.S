@@ -9,7 +9,10 @@
 #define MSR_TSC_DEADLINE 0x6E0
 #define MSR_X2APIC 0x800
 #define MSR_LSTAR 0xC0000082
+#define MSR_FMASK 0xC0000084
+#define FMASK_AT_RING3 0x47500  // AC, NT, IOPL, DF, TF
 #define MSR_X2APIC_EOI 0x80B
+#define RFLAGS_IF 0x200
 
 #define TABLE_ENTRY (NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_USER)
 #define READ_ONLY_LARGE \
@@ -45,6 +48,10 @@ nub_breakpoint:
     je nub_donate
     cmp eax, NUB_WRITE_DEVICES
     je nub_write_devices
+    cmp eax, NUB_SELECT_SPACE
+    je nub_select_space
+    cmp eax, NUB_ENABLE_INTERRUPTS
+    je nub_enable_interrupts
     cmp eax, NUB_FLUSH
     jne nub_refuse
 nub_flush:
@@ -98,7 +105,7 @@ nub_set_leaves:
     jb 3f
     cmp rax, nub_donated_start[rip]
     jb nub_refuse
-    cmp rax, nub_donated_end[rip]
+    cmp rax, nub_leaves_end[rip]
     jae nub_refuse
 3:  xor r10d, r10d
     test sil, NUB_PTE_PRESENT
@@ -154,7 +161,7 @@ nub_link:
     jb 3f
     cmp rdi, rax
     jb nub_refuse
-3:  lea rax, shoal_page_tables[rip]
+3:  mov rax, nub_root[rip]
     NEXT_TABLE 39, nub_upper_next, nub_upper_end
     NEXT_TABLE 30, nub_upper_next, nub_upper_end
     test rsi, rsi
@@ -204,6 +211,12 @@ nub_write_msr:
     lea rax, shoal_syscall_entry[rip]
     cmp rax, rsi
     jne nub_refuse
+    // There a syscall stays at CPL 3, and would turn interrupts off for ever.
+    mov ecx, MSR_FMASK
+    mov eax, FMASK_AT_RING3
+    xor edx, edx
+    wrmsr
+    mov ecx, MSR_LSTAR
 1:  mov eax, esi
     mov rdx, rsi
     shr rdx, 32
@@ -230,13 +243,39 @@ nub_write_devices:
 
 // An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt.
 nub_wait:
-1:  cmp byte ptr nub_interrupt_pending[rip], 0
-    jne 2f
+1:  cmp byte ptr shoal_interrupt_pending[rip], 0
+    jne nub_ok
     sti
     hlt
     cli
     jmp 1b
-2:  mov byte ptr nub_interrupt_pending[rip], 0
+
+// Interrupts are on in the frame that this call returns by, and in those of all entries to come.
+nub_enable_interrupts:
+    or dword ptr [rsp + 16], RFLAGS_IF
+    or dword ptr nub_trap_frame[rip + 16], RFLAGS_IF
+    or dword ptr nub_syscall_frame[rip + 16], RFLAGS_IF
+    jmp nub_ok
+
+// rdi: which of the program halves. A new one is empty but for the kernel's slot.
+nub_select_space:
+    cmp rdi, NUB_SPACES
+    jae nub_refuse
+    movabs r11, offset NUB_BASE
+    lea rcx, shoal_spaces[rip]
+    mov rax, [rcx + rdi * 8]
+    test rax, rax
+    jnz 1f
+    mov rax, nub_upper_next[rip]
+    cmp rax, nub_upper_end[rip]
+    jae nub_no_memory
+    add qword ptr nub_upper_next[rip], 4096
+    mov [rcx + rdi * 8], rax
+    mov rdx, shoal_page_tables[rip + 8 * (NUB_BASE >> 39)]
+    mov [rax + r11 + 8 * (NUB_BASE >> 39)], rdx
+1:  mov cr3, rax
+    add rax, r11
+    mov nub_root[rip], rax
     jmp nub_ok
 
 // rdi: physical address of 2 MiB.
@@ -253,12 +292,13 @@ nub_donate:
     jne nub_refuse
     jmp 2f
 1:  mov nub_donated_end[rip], rax
+    mov nub_leaves_end[rip], rdi
 2:  mov nub_donated_start[rip], rdi
     mov rdx, rdi
     // Read-only from now on where the kernel sees it.
     movabs r11, offset NUB_BASE
     add rdi, r11
-    lea rax, shoal_page_tables[rip]
+    mov rax, nub_root[rip]
     NEXT_TABLE 39, nub_upper_next, nub_upper_end
     NEXT_TABLE 30, nub_upper_next, nub_upper_end
     shr rdi, 21
@@ -266,9 +306,15 @@ nub_donate:
     movabs rcx, offset READ_ONLY_LARGE
     or rcx, rdx
     mov [rax + rdi * 8], rcx
+    cmp rdx, nub_leaves_end[rip]
+    je 3f
     mov nub_leaf_next[rip], rdx
     add rdx, 0x200000
     mov nub_leaf_end[rip], rdx
+    jmp nub_flush
+3:  mov nub_upper_next[rip], rdx
+    add rdx, 0x200000
+    mov nub_upper_end[rip], rdx
     jmp nub_flush
 
 // Exceptions. A stub a vector, 16 bytes apart; those without an error code push 0.
@@ -308,12 +354,15 @@ nub_fatal:
     ud2
     hlt
 
+// An interrupt is remembered where it hits the kernel, which looks before it returns to the program;
+// on the way out after that look, it begins again with the look (kernel/entry.S). Where it hits the
+// program, the kernel gets it as a trap.
     .globl nub_interrupt, nub_spurious
 nub_interrupt:
     push rax
     push rcx
     push rdx
-    mov byte ptr nub_interrupt_pending[rip], 1
+    mov byte ptr shoal_interrupt_pending[rip], 1
     mov ecx, MSR_X2APIC_EOI
     xor eax, eax
     xor edx, edx
@@ -321,8 +370,18 @@ nub_interrupt:
     pop rdx
     pop rcx
     pop rax
+    cmp dword ptr [rsp + 4], NUB_BASE >> 32
+    jb 1f
+    cmp dword ptr [rsp], offset shoal_way_out - NUB_BASE
+    jb nub_spurious
+    cmp dword ptr [rsp], offset shoal_way_out_end - NUB_BASE
+    jae nub_spurious
+    mov dword ptr [rsp], offset shoal_look_again - NUB_BASE
 nub_spurious:
     iretq
+1:  push 0
+    push NUB_INTERRUPT
+    jmp nub_trap
 
     .section .nub.data, "aw", @progbits
 nub_null_idt: .word 0

@@ -93,6 +93,15 @@ nub_high:
     xor edx, edx
     xsetbv
 nub_no_xsave:
+    mov eax, 7
+    xor ecx, ecx
+    cpuid
+    test bl, 1  // FSGSBASE: ring 3 switches threads without us
+    jz nub_no_fsgsbase
+    mov rax, cr4
+    or eax, CR4_FSGSBASE
+    mov cr4, rax
+nub_no_fsgsbase:
     lea rsp, nub_boot_frame[rip]
     iretq
 

@@ -6,7 +6,9 @@
 //   syscall from the program  -> shoal_syscall_entry, registers as `syscall` leaves them, rsp the
 //                                program's
 //   fault or trap at ring 3   -> shoal_trap_entry on the trap stack, with shoal_trap_state filled
-//   interrupt                 -> acknowledged, remembered, ends a nub_wait
+//   interrupt at ring 3       -> acknowledged, shoal_interrupt_pending set; in the program besides
+//                                a trap; on the kernel's way out (shoal_way_out) back to
+//                                shoal_look_again
 //
 // A nub call is an int3 at the kernel's gate (shoal_nub_call): number in rax, arguments in rdi,
 // rsi, rdx, result in rax (NUB_OK or one of NUB_E...), registers as in a C call. It is no syscall,
@@ -60,10 +62,11 @@
 // write_msr(index, value): FS base, KVM clock, TSC deadline, the x2APIC, and LSTAR to
 // shoal_syscall_entry.
 #define NUB_WRITE_MSR 2
-// wait(): halts until an interrupt has come since the last wait returned.
+// wait(): halts until shoal_interrupt_pending is set. The kernel clears it.
 #define NUB_WAIT 3
 // donate(physical): gives the pool 2 MiB of zeroed RAM, aligned, which must directly precede the
-// chunk donated before. The kernel can read it, but no longer write.
+// chunk donated before. The kernel can read it, but no longer write. The first chunk is for tables
+// above the leaves, all others for leaves.
 #define NUB_DONATE 4
 // link(address, entry): the 2 MiB at `address` get a leaf table (entry 0), become one page (an
 // entry with NUB_PTE_LARGE) or cease to be one (entry 1). Refused besides as for set_leaves.
@@ -72,6 +75,13 @@
 // 0 is emulated, an access from here costs a fifth of one from ring 3, which works all the same.
 // Refused: what is not aligned or not between NUB_DEVICES and 4 GiB.
 #define NUB_WRITE_DEVICES 6
+// select_space(number): the program's half of the address space is that of `number`, below
+// NUB_SPACES; set_leaves and link change its tables. One that was never selected is empty. Tables
+// stay in their space for ever.
+#define NUB_SELECT_SPACE 7
+#define NUB_SPACES 64
+// enable_interrupts(): from now on interrupts are on at ring 3. They cannot be turned off again.
+#define NUB_ENABLE_INTERRUPTS 8
 
 #define NUB_OK 0
 #define NUB_ENOMEM 1    // the pool is empty: donate and call again
@@ -82,6 +92,7 @@
 #define NUB_TIMER_VECTOR 56
 #define NUB_SPURIOUS_VECTOR 63
 #define NUB_VECTORS 64
+#define NUB_INTERRUPT 64  // the vector of the trap that an interrupt in the program becomes
 
 #ifndef __ASSEMBLER__
 #include <cstdint>
@@ -107,6 +118,10 @@ struct NubWrite {
 std::uint64_t shoal_nub_call(std::uint64_t number, std::uint64_t a = 0, std::uint64_t b = 0,
                              std::uint64_t c = 0);
 
-extern const std::uint64_t shoal_page_tables[512];  // the root; readable at ring 3
+// Set by the nub with every interrupt, cleared by the kernel.
+extern volatile std::uint8_t shoal_interrupt_pending;
+
+// Physical addresses of the spaces' roots, or 0. Tables are readable at ring 3.
+extern const std::uint64_t shoal_spaces[NUB_SPACES];
 }
 #endif

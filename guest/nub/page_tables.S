@@ -43,6 +43,12 @@ program_directory:
     .quad NUB_STACK_PAGE + PROGRAM_RAM
     .balign 4096
 
+    .globl shoal_spaces
+shoal_spaces:
+    .quad shoal_page_tables - NUB_BASE
+    .fill NUB_SPACES - 1, 8, 0
+    .balign 4096
+
     .section .nub.data, "aw", @progbits
     .balign 8
     .globl nub_program_slot

@@ -1,35 +1,57 @@
-// One thread: while it waits, the CPU halts until something comes.
+// The run queue, and the ways into and out of it.
 #include "guest/kernel/sched/scheduler.h"
 
 #include <algorithm>
 
 #include "guest/kernel/clock.h"
+#include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/sched/queue.h"
+#include "guest/kernel/sched/thread.h"
+#include "guest/nub/nub.h"
 
 namespace shoal::guest {
 namespace {
 
+constexpr std::uint8_t look_requested = 2;  // beside the nub's bit in shoal_interrupt_pending
+
 constinit EventSources sources{};
+constinit Queue<Thread, &Thread::run_link> runnable{};
+// Threads that block until a deadline, by deadline.
+constinit Queue<Thread, &Thread::deadline_link> sleepers{};
 
-}  // namespace
-
-void add_event_source(EventSource& source) {
-    sources.add(source);
+std::uint64_t deadline_of(const Thread& thread) {
+    return thread.deadline_ns;
 }
 
-Wake block(const Waiter& waiter, std::uint64_t deadline_ns) {
+std::uint64_t first_deadline() {
+    const std::uint64_t of_threads = sleepers.empty() ? no_deadline : sleepers.first()->deadline_ns;
+    return std::min(of_threads, sources.deadline_ns());
+}
+
+void wake_sleepers() {
+    if (sleepers.empty()) {
+        return;
+    }
+    const std::uint64_t now = monotonic_ns();
+    while (!sleepers.empty() && sleepers.first()->deadline_ns <= now) {
+        make_runnable(*sleepers.pop_front());
+    }
+}
+
+void take_events() {
+    sources.take_events();
+    wake_sleepers();
+}
+
+// Returns when a thread is runnable; the CPU halts meanwhile.
+void wait_for_runnable() {
     while (true) {
-        sources.take_events();
-        if (waiter.is_woken()) {
-            return Wake::woken;
+        take_events();
+        if (!runnable.empty()) {
+            return;
         }
-        if ((process().signals.pending() & ~process().signals.blocked()) != 0) {
-            return Wake::interrupted;
-        }
-        if (deadline_ns != no_deadline && monotonic_ns() >= deadline_ns) {
-            return Wake::timed_out;
-        }
-        const std::uint64_t until = std::min(deadline_ns, sources.deadline_ns());
+        const std::uint64_t until = first_deadline();
         if (until == no_deadline) {
             wait_for_interrupt();
         } else {
@@ -38,4 +60,127 @@ Wake block(const Waiter& waiter, std::uint64_t deadline_ns) {
     }
 }
 
+// Runs others until the calling thread is runnable and has its turn.
+void give_way() {
+    if (runnable.empty()) {
+        wait_for_runnable();
+    }
+    Thread& next = *runnable.pop_front();
+    next.state = Thread::State::running;
+    if (&next != &current_thread()) {
+        switch_to(next);
+    }
+}
+
+// So that the program does not keep the CPU from others, however long it computes.
+void set_preemption_timer() {
+    std::uint64_t until = first_deadline();
+    if (!runnable.empty()) {
+        until = std::min(until, monotonic_ns() + time_slice_ns);
+    }
+    if (until != no_deadline) {
+        set_timer(until);
+    }
+}
+
+}  // namespace
+
+void add_event_source(EventSource& source) {
+    sources.add(source);
+}
+
+void request_look() {
+    __atomic_fetch_or(&shoal_interrupt_pending, look_requested, __ATOMIC_RELAXED);
+}
+
+void make_runnable(Thread& thread) {
+    if (thread.state != Thread::State::waiting) {
+        return;
+    }
+    thread.state = Thread::State::runnable;
+    sleepers.remove(thread);
+    runnable.push_back(thread);
+    request_look();
+}
+
+void interrupt(Thread& thread) {
+    make_runnable(thread);
+}
+
+Wake block(Waiter& waiter, std::uint64_t deadline_ns) {
+    Thread& self = current_thread();
+    waiter.set_thread(&self);
+    Wake wake = Wake::woken;
+    while (!waiter.is_woken()) {
+        if (has_signals(self)) {
+            wake = Wake::interrupted;
+            break;
+        }
+        if (deadline_ns != no_deadline && monotonic_ns() >= deadline_ns) {
+            wake = Wake::timed_out;
+            break;
+        }
+        self.deadline_ns = deadline_ns;
+        if (deadline_ns != no_deadline) {
+            sleepers.insert_sorted(self, deadline_of);
+        }
+        self.state = Thread::State::waiting;
+        give_way();
+    }
+    waiter.set_thread(nullptr);
+    request_look();
+    return wake;
+}
+
+void yield() {
+    if (!runnable.empty()) {
+        current_thread().state = Thread::State::runnable;
+        runnable.push_back(current_thread());
+        give_way();
+        request_look();
+    }
+}
+
+void leave_thread() {
+    current_thread().state = Thread::State::runnable;  // and in no queue: no wake changes that
+    give_way();
+    panic("a thread that has ended runs");
+}
+
+void look_around() {
+    const std::uint8_t why = __atomic_exchange_n(&shoal_interrupt_pending, 0, __ATOMIC_RELAXED);
+    if ((why & ~look_requested) != 0) {
+        note_interrupt();
+        take_events();
+        yield();
+    }
+    // Others may have run: what yield() requested is done now.
+    __atomic_and_fetch(&shoal_interrupt_pending, static_cast<std::uint8_t>(~look_requested),
+                       __ATOMIC_RELAXED);
+    set_preemption_timer();
+}
+
+bool sleep_until(std::uint64_t deadline_ns) {
+    Waiter nobody;
+    return block(nobody, deadline_ns) == Wake::timed_out;
+}
+
+void sleep_for(std::uint64_t nanoseconds) {
+    sleep_until(nanoseconds > no_deadline - monotonic_ns() ? no_deadline
+                                                           : monotonic_ns() + nanoseconds);
+}
+
 }  // namespace shoal::guest
+
+// Before the program of the running thread goes on: something was to look at.
+extern "C" void shoal_handle_interrupt(shoal::guest::Registers*) {
+    using namespace shoal::guest;
+    look_around();
+    if (current_thread().end == Thread::End::wanted) {
+        end_thread();
+    }
+    if (has_signals(current_thread()) || current_thread().signals.mask_before_call) {
+        deliver_signals();
+    }
+    current_thread().call = Thread::no_call;
+}

@@ -1,4 +1,8 @@
-// The scheduler: what the CPU does while the program's threads wait.
+// The scheduler: which thread runs, and what the CPU does when all of them wait.
+//
+// Round robin among the threads that can run; nobody has priority. A thread gives the CPU away when
+// it blocks, or when an interrupt finds others that can run: of a device, or of the timer, which is
+// set only while somebody could use it.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +12,34 @@
 
 namespace shoal::guest {
 
+struct Thread;
+
+// How long a thread computes before others that can run get the CPU.
+inline constexpr std::uint64_t time_slice_ns = 5'000'000;
+
 // Looked at whenever something may have happened. Lives for ever.
 void add_event_source(EventSource& source);
 
 // Blocks the calling thread until the waiter is woken, the deadline, or a signal.
-[[nodiscard]] Wake block(const Waiter& waiter, std::uint64_t deadline_ns);
+[[nodiscard]] Wake block(Waiter& waiter, std::uint64_t deadline_ns);
+
+// The thread of a waiter that was woken, or a new one: it runs when its turn comes.
+void make_runnable(Thread& thread);
+// Ends what the thread blocks in, if anything, with Wake::interrupted.
+void interrupt(Thread& thread);
+// Before the running thread returns to its program, the kernel looks whether signals, timers or
+// other threads want something. Also to be called when an event source has an earlier deadline.
+void request_look();
+// That look.
+void look_around();
+
+// Lets others run first.
+void yield();
+// Leaves a thread that is in no queue any more, for ever.
+[[noreturn]] void leave_thread();
+
+// Blocks the calling thread for so long; false when a signal came first.
+bool sleep_until(std::uint64_t deadline_ns);
+void sleep_for(std::uint64_t nanoseconds);
 
 }  // namespace shoal::guest

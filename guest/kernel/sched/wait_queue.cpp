@@ -63,6 +63,9 @@ Wake Waiter::wait(std::uint64_t deadline_ns) {
 
 void Waiter::wake() noexcept {
     woken_ = true;
+    if (thread_ != nullptr) {
+        make_runnable(*thread_);
+    }
 }
 
 }  // namespace shoal::guest

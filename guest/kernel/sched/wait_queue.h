@@ -2,7 +2,7 @@
 //
 // Whoever changes the condition wakes the queue. A wake says that the condition may have changed:
 // a waiter joins first, then looks, then waits, and looks again after every wake. No allocation.
-// Only the kernel's own code runs between two waits, so there are no locks.
+// Kernel code is not interrupted: no other thread runs between two waits, so there are no locks.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 namespace shoal::guest {
 
 class WaitQueue;
+struct Thread;
 
 // No deadline, where one is wanted.
 inline constexpr std::uint64_t no_deadline = UINT64_MAX;
@@ -57,7 +58,11 @@ public:
     // Whether wake_one() wakes this one beside a thread, not instead of it.
     [[nodiscard]] virtual bool hears_every_wake() const noexcept { return false; }
 
+    // block() only: the thread that a wake makes runnable.
+    void set_thread(Thread* thread) noexcept { thread_ = thread; }
+
 private:
+    Thread* thread_ = nullptr;
     bool woken_ = false;
 };
 

@@ -36,7 +36,7 @@ Result<InodeRef> mappable_file(const Process& process, std::uint64_t descriptor,
 }  // namespace
 
 std::int64_t sys_brk(Process& process, const Arguments& args) {
-    return static_cast<std::int64_t>(process.memory.set_break(args[0]));
+    return static_cast<std::int64_t>(process.memory->set_break(args[0]));
 }
 
 std::int64_t sys_mmap(Process& process, const Arguments& args) {
@@ -60,15 +60,15 @@ std::int64_t sys_mmap(Process& process, const Arguments& args) {
         request.file = *file;
         request.file_offset = offset;
     }
-    return result_of(process.memory.map(request));
+    return result_of(process.memory->map(request));
 }
 
 std::int64_t sys_munmap(Process& process, const Arguments& args) {
-    return result_of(process.memory.unmap(args[0], args[1]));
+    return result_of(process.memory->unmap(args[0], args[1]));
 }
 
 std::int64_t sys_mprotect(Process& process, const Arguments& args) {
-    return result_of(process.memory.protect(args[0], args[1], static_cast<unsigned>(args[2])));
+    return result_of(process.memory->protect(args[0], args[1], static_cast<unsigned>(args[2])));
 }
 
 std::int64_t sys_mremap(Process& process, const Arguments& args) {
@@ -80,19 +80,19 @@ std::int64_t sys_mremap(Process& process, const Arguments& args) {
         placement = Placement::anywhere;
     }
     const std::uint64_t target = placement == Placement::replace ? new_address : 0;
-    return result_of(process.memory.remap(address, old_size, new_size, placement, target));
+    return result_of(process.memory->remap(address, old_size, new_size, placement, target));
 }
 
 std::int64_t sys_madvise(Process& process, const Arguments& args) {
     const auto [address, size, advice, unused1, unused2, unused3] = args;
     if (advice == MADV_DONTNEED) {
-        return result_of(process.memory.discard(address, size));
+        return result_of(process.memory->discard(address, size));
     }
     return 0;
 }
 
 std::int64_t sys_msync(Process& process, const Arguments& args) {
-    return process.memory.resolve_all(args[0], args[1], Access::read) ? 0 : negative(Errno::nomem);
+    return process.memory->resolve_all(args[0], args[1], Access::read) ? 0 : negative(Errno::nomem);
 }
 
 }  // namespace shoal::guest

@@ -1,25 +1,24 @@
-// System calls about the process itself: it is alone, is number 1, and is root.
+// System calls about the process and the machine. Everybody is root.
 #include <asm/prctl.h>
-#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/utsname.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "guest/kernel/clock.h"
-#include "guest/kernel/panic.h"
+#include "guest/kernel/process_table.h"
 #include "guest/kernel/random.h"
+#include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
 #include "guest/kernel/system_name.h"
 #include "guest/kernel/user_memory.h"
 
 namespace shoal::guest {
 namespace {
-
-constexpr std::uint64_t msr_fs_base = 0xC000'0100;
 
 template <typename T>
 std::int64_t give(UserAddress to, const T& value) {
@@ -35,19 +34,28 @@ rlimit64 limit_of(std::uint64_t resource) {
         case RLIMIT_CORE:
             return {0, RLIM64_INFINITY};
         case RLIMIT_NPROC:
-            return {1, 1};
+            return {thread_limit, thread_limit};
     }
     return {RLIM64_INFINITY, RLIM64_INFINITY};
 }
 
-}  // namespace
-
-std::int64_t sys_getpid(Process&, const Arguments&) {
-    return process_id;
+// 0 is the caller itself.
+Process* process_of(Process& caller, std::uint64_t id) {
+    return static_cast<int>(id) == 0 ? &caller : find_process(static_cast<int>(id));
 }
 
-std::int64_t sys_getppid(Process&, const Arguments&) {
-    return 0;
+}  // namespace
+
+std::int64_t sys_getpid(Process& process, const Arguments&) {
+    return process.id;
+}
+
+std::int64_t sys_gettid(Process&, const Arguments&) {
+    return current_thread().id;
+}
+
+std::int64_t sys_getppid(Process& process, const Arguments&) {
+    return process.parent == nullptr ? 0 : process.parent->id;
 }
 
 std::int64_t sys_get_zero(Process&, const Arguments&) {
@@ -58,32 +66,76 @@ std::int64_t sys_succeed(Process&, const Arguments&) {
     return 0;
 }
 
-std::int64_t sys_set_tid_address(Process& process, const Arguments& args) {
-    process.clear_child_tid = args[0];
-    return process_id;
+std::int64_t sys_getpgid(Process& process, const Arguments& args) {
+    const Process* of = process_of(process, args[0]);
+    return of == nullptr ? negative(Errno::srch) : of->group;
 }
 
-std::int64_t sys_arch_prctl(Process& process, const Arguments& args) {
+std::int64_t sys_getpgrp(Process& process, const Arguments&) {
+    return process.group;
+}
+
+std::int64_t sys_getsid(Process& process, const Arguments& args) {
+    const Process* of = process_of(process, args[0]);
+    return of == nullptr ? negative(Errno::srch) : of->session;
+}
+
+std::int64_t sys_setpgid(Process& process, const Arguments& args) {
+    Process* of = process_of(process, args[0]);
+    const auto group = static_cast<int>(args[1]);
+    if (of == nullptr || (of != &process && of->parent != &process)) {
+        return negative(Errno::srch);
+    }
+    if (group < 0) {
+        return negative(Errno::inval);
+    }
+    of->group = group == 0 ? of->id : group;
+    return 0;
+}
+
+std::int64_t sys_setsid(Process& process, const Arguments&) {
+    if (process.group == process.id && process.id != first_process_id) {
+        return negative(Errno::perm);
+    }
+    process.group = process.session = process.id;
+    return process.id;
+}
+
+std::int64_t sys_set_tid_address(Process&, const Arguments& args) {
+    current_thread().clear_child_tid = args[0];
+    return current_thread().id;
+}
+
+std::int64_t sys_arch_prctl(Process&, const Arguments& args) {
     switch (args[0]) {
         case ARCH_SET_FS:
+        case ARCH_SET_GS:
             if (args[1] >= user_end) {
                 return negative(Errno::perm);
             }
-            process.fs_base = args[1];
-            shoal_nub_call(NUB_WRITE_MSR, msr_fs_base, args[1]);
+            args[0] == ARCH_SET_FS ? set_fs_base(args[1]) : set_gs_base(args[1]);
             return 0;
         case ARCH_GET_FS:
-            return give(args[1], process.fs_base);
+            return give(args[1], fs_base());
+        case ARCH_GET_GS:
+            return give(args[1], gs_base());
     }
     return negative(Errno::inval);
 }
 
 std::int64_t sys_prctl(Process&, const Arguments& args) {
-    static constinit std::array<char, 16> name{"init"};
+    auto& name = current_thread().name;
     switch (args[0]) {
-        case PR_SET_NAME:
-            return copy_from_user(name.data(), args[1], name.size() - 1) ? 0
-                                                                         : negative(Errno::fault);
+        case PR_SET_NAME: {
+            std::array<char, 16> wanted{};
+            const auto length = copy_string_from_user(wanted, args[1]);
+            if (!length && length.error() == Errno::fault) {
+                return negative(Errno::fault);
+            }
+            wanted.back() = '\0';
+            name = wanted;
+            return 0;
+        }
         case PR_GET_NAME:
             return give(args[1], name);
         case PR_SET_DUMPABLE:
@@ -94,8 +146,8 @@ std::int64_t sys_prctl(Process&, const Arguments& args) {
     return negative(Errno::inval);
 }
 
-std::int64_t sys_prlimit64(Process&, const Arguments& args) {
-    if (args[0] > process_id) {
+std::int64_t sys_prlimit64(Process& process, const Arguments& args) {
+    if (process_of(process, args[0]) == nullptr) {
         return negative(Errno::srch);
     }
     if (args[1] >= RLIM_NLIMITS) {
@@ -121,7 +173,7 @@ std::int64_t sys_sysinfo(Process&, const Arguments& args) {
     info.uptime = static_cast<long>(monotonic_ns() / nanoseconds_per_second);
     info.totalram = physical_memory.total_bytes();
     info.freeram = physical_memory.free_bytes();
-    info.procs = 1;
+    info.procs = static_cast<unsigned short>(process_count());
     info.mem_unit = 1;
     return give(args[0], info);
 }
@@ -142,7 +194,7 @@ std::int64_t sys_uname(Process&, const Arguments& args) {
 
 std::int64_t sys_getrandom(Process& process, const Arguments& args) {
     const std::uint64_t size = std::min<std::uint64_t>(args[1], 0x7FFF'FFFF);
-    if (!process.memory.resolve_all(args[0], size, Access::write)) {
+    if (!process.memory->resolve_all(args[0], size, Access::write)) {
         return negative(Errno::fault);
     }
     fill_random({reinterpret_cast<std::byte*>(args[0]), size});
@@ -172,39 +224,16 @@ std::int64_t sys_getgroups(Process&, const Arguments&) {
     return 0;
 }
 
-// One thread: nobody can wake it, and nobody waits.
-std::int64_t sys_futex(Process&, const Arguments& args) {
-    const auto [address, operation, value, timeout, unused1, unused2] = args;
-    switch (operation & static_cast<std::uint64_t>(FUTEX_CMD_MASK)) {
-        case FUTEX_WAKE:
-        case FUTEX_WAKE_BITSET:
-        case FUTEX_REQUEUE:
-        case FUTEX_CMP_REQUEUE:
-            return 0;
-        case FUTEX_WAIT:
-        case FUTEX_WAIT_BITSET: {
-            std::uint32_t now = 0;
-            if (!copy_from_user(&now, address, sizeof now)) {
-                return negative(Errno::fault);
-            }
-            if (now != static_cast<std::uint32_t>(value)) {
-                return negative(Errno::again);
-            }
-            if (timeout == 0) {
-                print_message("shoal: deadlock: the only thread waits for a futex\n");
-                exit_process(128 + 6);
-            }
-            return negative(Errno::timedout);
-        }
-    }
-    return negative(Errno::nosys);
-}
-
-std::int64_t sys_wait4(Process&, const Arguments&) {
-    return negative(Errno::child);
+std::int64_t sys_sched_yield(Process&, const Arguments&) {
+    yield();
+    return 0;
 }
 
 std::int64_t sys_exit(Process&, const Arguments& args) {
+    end_thread(W_EXITCODE(static_cast<int>(args[0] & 0xFF), 0));
+}
+
+std::int64_t sys_exit_group(Process&, const Arguments& args) {
     exit_process(static_cast<int>(args[0]));
 }
 

@@ -189,13 +189,13 @@ constexpr Call calls[] = {
     CALL(munlockall, sys_succeed),
     // The process
     CALL(getpid, sys_getpid),
-    CALL(gettid, sys_getpid),
+    CALL(gettid, sys_gettid),
     CALL(getppid, sys_getppid),
-    CALL(getpgrp, sys_getpid),
-    CALL(getpgid, sys_getpid),
-    CALL(getsid, sys_getpid),
-    CALL(setpgid, sys_succeed),
-    CALL(setsid, sys_getpid),
+    CALL(getpgrp, sys_getpgrp),
+    CALL(getpgid, sys_getpgid),
+    CALL(getsid, sys_getsid),
+    CALL(setpgid, sys_setpgid),
+    CALL(setsid, sys_setsid),
     CALL(getuid, sys_get_zero),
     CALL(geteuid, sys_get_zero),
     CALL(getgid, sys_get_zero),
@@ -206,7 +206,8 @@ constexpr Call calls[] = {
     CALL(setresuid, sys_succeed),
     CALL(setresgid, sys_succeed),
     CALL(set_tid_address, sys_set_tid_address),
-    CALL(set_robust_list, sys_succeed),
+    CALL(set_robust_list, sys_set_robust_list),
+    CALL(get_robust_list, sys_get_robust_list),
     CALL(arch_prctl, sys_arch_prctl),
     CALL(prctl, sys_prctl),
     CALL(prlimit64, sys_prlimit64),
@@ -216,13 +217,19 @@ constexpr Call calls[] = {
     CALL(sysinfo, sys_sysinfo),
     CALL(uname, sys_uname),
     CALL(getrandom, sys_getrandom),
-    CALL(sched_yield, sys_succeed),
+    CALL(sched_yield, sys_sched_yield),
     CALL(sched_getaffinity, sys_sched_getaffinity),
     CALL(getcpu, sys_getcpu),
     CALL(futex, sys_futex),
+    CALL(clone, sys_clone),
+    CALL(clone3, sys_clone3),
+    CALL(fork, sys_fork),
+    CALL(vfork, sys_vfork),
+    CALL(execve, sys_execve),
     CALL(wait4, sys_wait4),
+    CALL(waitid, sys_waitid),
     CALL(exit, sys_exit),
-    CALL(exit_group, sys_exit),
+    CALL(exit_group, sys_exit_group),
     // Time
     CALL(clock_gettime, sys_clock_gettime),
     CALL(clock_getres, sys_clock_getres),
@@ -231,13 +238,25 @@ constexpr Call calls[] = {
     CALL(times, sys_times),
     CALL(nanosleep, sys_nanosleep),
     CALL(clock_nanosleep, sys_clock_nanosleep),
+    CALL(setitimer, sys_setitimer),
+    CALL(getitimer, sys_getitimer),
+    CALL(alarm, sys_alarm),
+    CALL(timer_create, sys_timer_create),
+    CALL(timer_settime, sys_timer_settime),
+    CALL(timer_gettime, sys_timer_gettime),
+    CALL(timer_getoverrun, sys_timer_getoverrun),
+    CALL(timer_delete, sys_timer_delete),
     // Signals (rt_sigreturn: serve_syscall, since it returns elsewhere)
     CALL(rt_sigaction, sys_rt_sigaction),
     CALL(rt_sigprocmask, sys_rt_sigprocmask),
     CALL(rt_sigpending, sys_rt_sigpending),
     CALL(sigaltstack, sys_sigaltstack),
+    CALL(rt_sigsuspend, sys_rt_sigsuspend),
+    CALL(rt_sigtimedwait, sys_rt_sigtimedwait),
+    CALL(rt_sigqueueinfo, sys_rt_sigqueueinfo),
+    CALL(pause, sys_pause),
     CALL(kill, sys_kill),
-    CALL(tkill, sys_kill),
+    CALL(tkill, sys_tkill),
     CALL(tgkill, sys_tgkill),
 };
 
@@ -291,19 +310,22 @@ void serve_syscall(Process& process, Registers& registers) {
 }  // namespace shoal::guest
 
 // Returns 1 when every register must be loaded, 0 when those that a system call keeps will do.
+// Signals are delivered on the way out (shoal_handle_interrupt).
 extern "C" int shoal_handle_syscall(shoal::guest::Registers* registers) {
     using namespace shoal::guest;
-    Process& self = process();
+    Thread& thread = current_thread();
+    Process& self = *thread.process;
     if (!is_stub_address(registers->rip)) {
-        self.patcher.note(self.memory, registers->rip);
+        self.memory->patcher.note(*self.memory, registers->rip);
     }
     if (registers->rax == __NR_rt_sigreturn) {
-        if (!self.signals.return_from_handler(*registers)) {
+        thread.call = Thread::no_call;
+        if (!return_from_handler(*registers)) {
             die_of_signal(SIGSEGV);
         }
-        self.signals.deliver_pending(*registers);
         return 1;
     }
+    thread.call = registers->rax;
     serve_syscall(self, *registers);
-    return self.signals.deliver_pending(*registers) ? 1 : 0;
+    return 0;
 }

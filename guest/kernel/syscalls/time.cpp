@@ -4,7 +4,9 @@
 #include <time.h>
 
 #include "guest/kernel/clock.h"
+#include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
+#include "guest/kernel/syscalls/duration.h"
 #include "guest/kernel/user_memory.h"
 
 namespace shoal::guest {
@@ -41,6 +43,20 @@ Result<std::uint64_t> now_of(std::uint64_t clock) {
     return fail(Errno::inval);
 }
 
+// Until a point of monotonic time; what is left when a signal comes first goes to `remaining`.
+std::int64_t sleep(std::uint64_t deadline_ns, std::uint64_t remaining) {
+    if (sleep_until(deadline_ns)) {
+        return 0;
+    }
+    const std::uint64_t now = monotonic_ns();
+    if (remaining != 0 && give(remaining, timespec_of(deadline_ns > now ? deadline_ns - now : 0))) {
+        return negative(Errno::fault);
+    }
+    return negative(Errno::intr);
+}
+
+}  // namespace
+
 Result<std::uint64_t> read_duration(UserAddress from) {
     timespec time{};
     if (!copy_from_user(&time, from, sizeof time)) {
@@ -55,8 +71,6 @@ Result<std::uint64_t> read_duration(UserAddress from) {
         static_cast<std::uint64_t>(time.tv_sec < forever_seconds ? time.tv_sec : forever_seconds);
     return seconds * nanoseconds_per_second + static_cast<std::uint64_t>(time.tv_nsec);
 }
-
-}  // namespace
 
 std::int64_t sys_clock_gettime(Process&, const Arguments& args) {
     const auto now = now_of(args[0]);
@@ -100,8 +114,7 @@ std::int64_t sys_nanosleep(Process&, const Arguments& args) {
     if (!duration) {
         return negative(duration.error());
     }
-    sleep_for(*duration);
-    return 0;
+    return sleep(monotonic_ns() + *duration, args[1]);
 }
 
 std::int64_t sys_clock_nanosleep(Process&, const Arguments& args) {
@@ -114,12 +127,10 @@ std::int64_t sys_clock_nanosleep(Process&, const Arguments& args) {
     if (!time) {
         return negative(time.error());
     }
-    std::uint64_t duration = *time;
-    if ((flags & TIMER_ABSTIME) != 0) {
-        duration = *time > *now ? *time - *now : 0;
+    if ((flags & TIMER_ABSTIME) == 0) {
+        return sleep(monotonic_ns() + *time, remaining);
     }
-    sleep_for(duration);
-    return 0;
+    return sleep(monotonic_ns() + (*time > *now ? *time - *now : 0), 0);
 }
 
 }  // namespace shoal::guest

@@ -24,7 +24,7 @@ void add_event_source(EventSource& source) {
     test::event_sources.add(source);
 }
 
-Wake block(const Waiter& waiter, std::uint64_t deadline_ns) {
+Wake block(Waiter& waiter, std::uint64_t deadline_ns) {
     if (test::while_blocked) {
         test::while_blocked();
     }
@@ -83,5 +83,7 @@ std::optional<SignalInfo> take_signal(std::uint64_t set) {
 WaitQueue& signal_queue() {
     return sent_signals;
 }
+
+void make_runnable(Thread&) {}
 
 }  // namespace shoal::guest

@@ -1,0 +1,32 @@
+"""Threads, signals and processes: the same as on the host, with both C libraries."""
+from harness import BUSYBOX, PROGRAMS, expect_same_as_host, test
+
+
+def both(name):
+    for variant in (name, f"{name}-glibc"):
+        yield PROGRAMS / variant
+
+
+@test("threads: 100 of them, locks, a computing one, deadlines, robust mutexes")
+def _():
+    for program in both("threads"):
+        expect_same_as_host(program)
+
+
+@test("threads: signals, what they interrupt, and timers")
+def _():
+    for program in both("signals"):
+        expect_same_as_host(program)
+
+
+@test("processes: fork, vfork, posix_spawn with pipes, wait, deaths by signal")
+def _():
+    for program in both("processes"):
+        expect_same_as_host(program)
+
+
+@test("processes: a shell starts programs, one after the other")
+def _():
+    script = "i=0; while [ $i -lt 30 ]; do /bin/busybox true || exit 1; i=$((i + 1)); done; " \
+             "echo $i; sleep 0.01; x=$(echo a word); echo \"$x\""
+    expect_same_as_host(BUSYBOX, "sh", "-c", script)
