@@ -13,7 +13,6 @@
 namespace shoal::virtio {
 
 namespace block = abi::virtio::block;
-using backend::DiskOperation;
 
 static_assert(backend::Disk::sector_bytes == block::sector_bytes);
 static_assert(BlockRequestPool::size <= backend::DiskEngine::max_in_flight);
