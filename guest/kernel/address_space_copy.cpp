@@ -121,9 +121,10 @@ AddressSpace::~AddressSpace() {
     // By whole large pages, so that none has to be split; the heap's may be there without an area.
     constexpr std::uint64_t mask = large_page_size - 1;
     for (const Area& area : areas_) {
-        release_pages(area.start & ~mask, (area.end + mask) & ~mask, PartialPage::split);
+        release_pages_unflushed(area.start & ~mask, (area.end + mask) & ~mask, PartialPage::split);
     }
-    release_pages(NUB_HEAP, NUB_HEAP + large_page_size, PartialPage::split);
+    release_pages_unflushed(NUB_HEAP, NUB_HEAP + large_page_size, PartialPage::split);
+    flush_pages();
     give_space_number(number_);
     select_space(selected_before);
 }
