@@ -32,8 +32,8 @@ public:
             return true;  // the file gives it again
         }
         copied_ += page_size;
-        std::size_t count = 0;
-        void* copy = copied_ <= copy_limit_bytes ? physical_memory.allocate_run(1, count) : nullptr;
+        // One that was used before, if there is any: a fresh one costs the host a fault.
+        void* copy = copied_ <= copy_limit_bytes ? physical_memory.allocate_page() : nullptr;
         if (copy == nullptr) {
             return false;
         }
