@@ -32,8 +32,8 @@ public:
             return true;  // the file gives it again
         }
         copied_ += page_size;
-        std::size_t count = 0;
-        void* copy = copied_ <= copy_limit_bytes ? physical_memory.allocate_run(1, count) : nullptr;
+        // One that was used before, if there is any: a fresh one costs the host a fault.
+        void* copy = copied_ <= copy_limit_bytes ? physical_memory.allocate_page() : nullptr;
         if (copy == nullptr) {
             return false;
         }
@@ -121,9 +121,10 @@ AddressSpace::~AddressSpace() {
     // By whole large pages, so that none has to be split; the heap's may be there without an area.
     constexpr std::uint64_t mask = large_page_size - 1;
     for (const Area& area : areas_) {
-        release_pages(area.start & ~mask, (area.end + mask) & ~mask, PartialPage::split);
+        release_pages_unflushed(area.start & ~mask, (area.end + mask) & ~mask, PartialPage::split);
     }
-    release_pages(NUB_HEAP, NUB_HEAP + large_page_size, PartialPage::split);
+    release_pages_unflushed(NUB_HEAP, NUB_HEAP + large_page_size, PartialPage::split);
+    flush_pages();
     give_space_number(number_);
     select_space(selected_before);
 }

@@ -199,7 +199,7 @@ void AddressSpace::prefetch(std::uint64_t address, std::uint64_t size_bytes) {
     }
 }
 
-void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial) {
+bool release_pages_unflushed(std::uint64_t start, std::uint64_t end, PartialPage partial) {
     bool changed = false;
     for (std::uint64_t at = start; at < end;) {
         const std::uint64_t block = large_page_of(at);
@@ -229,7 +229,11 @@ void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial) 
         }
         at = stop;
     }
-    if (changed) {
+    return changed;
+}
+
+void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial) {
+    if (release_pages_unflushed(start, end, partial)) {
         flush_pages();
     }
 }

@@ -18,6 +18,9 @@ enum class PartialPage {
 
 // Unmaps all pages of [start, end) and frees the ones the program owned.
 void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial);
+// The same for tables that the CPU will not use before it has forgotten the old entries. True if
+// there were any.
+bool release_pages_unflushed(std::uint64_t start, std::uint64_t end, PartialPage partial);
 
 // Gives the area's present pages the area's rights. False when there are no more page tables.
 [[nodiscard]] bool protect_pages(const Area& area);

@@ -1,5 +1,5 @@
 """Threads, signals and processes: the same as on the host, with both C libraries."""
-from harness import BUSYBOX, PROGRAMS, expect_same_as_host, test
+from harness import BUSYBOX, PROGRAMS, expect_same_as_host, temporary_folder, test
 
 
 def both(name):
@@ -30,3 +30,12 @@ def _():
     script = "i=0; while [ $i -lt 30 ]; do /bin/busybox true || exit 1; i=$((i + 1)); done; " \
              "echo $i; sleep 0.01; x=$(echo a word); echo \"$x\""
     expect_same_as_host(BUSYBOX, "sh", "-c", script)
+
+
+@test("processes: shell pipelines")
+def _():
+    lines = "".join(f"word {number * 7919 % 13}\n" for number in range(5000)).encode()
+    script = "cat - > f; cat f | sort | uniq -c; sort -r f | head -n 2; " \
+             "yes | head -n 3; echo a b | while read x y; do echo $y; done; (sleep 0.02; echo late) | cat"
+    with temporary_folder() as root:
+        expect_same_as_host(BUSYBOX, "sh", "-c", script, stdin=lines, root=root)

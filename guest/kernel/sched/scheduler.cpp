@@ -68,6 +68,7 @@ void give_way() {
     Thread& next = *runnable.pop_front();
     next.state = Thread::State::running;
     if (&next != &current_thread()) {
+        request_look();  // it may have got signals, or be killed, before it first runs
         switch_to(next);
     }
 }
