@@ -26,6 +26,31 @@ inline constexpr std::uint64_t second_ns = 1'000'000'000;
 [[nodiscard]] Result<std::uint64_t> fetch_timeout(UserAddress address,
                                                   std::uint64_t units_per_second);
 
+// A timeout as the program gave it. select, pselect6 and ppoll store there what is left of it.
+class Timeout {
+public:
+    explicit Timeout(std::uint64_t timeout_ns) noexcept
+        : timeout_ns_{timeout_ns}, deadline_{timeout_ns == 0 ? 0 : deadline_after(timeout_ns)} {}
+
+    [[nodiscard]] std::uint64_t deadline_ns() const noexcept { return deadline_; }
+    // A bad address does not change what the call returns, as on Linux.
+    void store_rest(UserAddress at, std::uint64_t units_per_second) const {
+        if (at == 0 || timeout_ns_ == 0) {
+            return;
+        }
+        const std::uint64_t now = monotonic_ns();
+        const std::uint64_t rest = deadline_ > now ? deadline_ - now : 0;
+        const TimeSpec time{
+            static_cast<std::int64_t>(rest / second_ns),
+            static_cast<std::int64_t>(rest % second_ns / (second_ns / units_per_second))};
+        static_cast<void>(store(at, time));
+    }
+
+private:
+    std::uint64_t timeout_ns_;
+    std::uint64_t deadline_;
+};
+
 // The sigmask argument of a call: blocks these signals until the call returns. Nothing happens
 // without one. Errno::inval, Errno::fault.
 [[nodiscard]] Result<void> set_mask(UserAddress mask, std::uint64_t size_bytes);
@@ -112,5 +137,19 @@ private:
     std::unique_ptr<Watched[]> watched_{};
     std::size_t count_ = 0;
 };
+
+// look()s, and if there is nothing yet joins the queues and looks again and again.
+template <class Watched>
+[[nodiscard]] std::int64_t wait_until_found(Watched& watched, std::uint64_t deadline_ns) {
+    const std::int64_t found = watched.look();
+    if (found != 0 || deadline_ns == 0) {
+        return found;
+    }
+    FileWait wait;
+    if (const auto joined = watched.join(wait); !joined) {
+        return negative(joined.error());
+    }
+    return wait.wait(deadline_ns, [&] { return watched.look(); });
+}
 
 }  // namespace shoal::guest::files
