@@ -14,8 +14,10 @@ struct RunOptions {
     std::uint64_t memory_mib = 128;
     std::uint64_t vcpus = 1;
     std::vector<std::string> env;  // each KEY=VALUE
-    std::string root;              // empty: the file system holds the program alone
-    std::string timeout_s;         // empty: none
+    // A directory, or an EROFS image; empty: the file system holds the program alone.
+    std::string root;
+    std::vector<std::string> disks;  // each PATH or PATH,ro
+    std::string timeout_s;           // empty: none
     bool timing = false;
     bool trace_syscalls = false;
     std::string program;             // as typed

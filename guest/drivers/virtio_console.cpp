@@ -28,10 +28,6 @@ constexpr const char* no_memory = "no memory for the console";
 
 }  // namespace
 
-bool VirtioConsole::is_at(const VirtioMmioPlace& place) {
-    return VirtioMmio::device_at(place) == device_id::console;
-}
-
 VirtioConsole::VirtioConsole(const VirtioMmioPlace& place)
     : device_{place},
       ring_memory_{allocate_for_device(page_size, no_memory)},

@@ -20,9 +20,6 @@ namespace shoal::guest {
 
 class VirtioConsole {
 public:
-    // Whether a console is there. Costs a register access.
-    [[nodiscard]] static bool is_at(const VirtioMmioPlace& place);
-
     // Sets the device up. Ends the microVM when it refuses.
     explicit VirtioConsole(const VirtioMmioPlace& place);
 

@@ -17,11 +17,16 @@ volatile std::uint32_t& register_at(std::uint64_t base, MmioRegister which) {
 
 }  // namespace
 
-std::uint32_t VirtioMmio::device_at(const VirtioMmioPlace& place) {
-    void* mapped = map_kernel_ram(place.base, page_size);
-    return mapped == nullptr
-               ? 0
-               : register_at(reinterpret_cast<std::uint64_t>(mapped), MmioRegister::device_id);
+std::vector<VirtioMmioDevice> find_virtio_mmio(std::span<const VirtioMmioWord> words) {
+    std::vector<VirtioMmioDevice> devices;
+    for (const VirtioMmioWord& word : words) {
+        if (void* mapped = map_kernel_ram(word.base, page_size)) {
+            const auto registers = reinterpret_cast<std::uint64_t>(mapped);
+            devices.push_back(
+                {{word.base, word.irq}, register_at(registers, MmioRegister::device_id)});
+        }
+    }
+    return devices;
 }
 
 VirtioMmio::VirtioMmio(const VirtioMmioPlace& place)

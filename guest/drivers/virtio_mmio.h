@@ -7,24 +7,31 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "devices/abi/virtio_mmio.h"
 #include "guest/drivers/register_batch.h"
 #include "guest/drivers/virtqueue.h"
+#include "guest/kernel/boot/command_line.h"
 
 namespace shoal::guest {
 
-// Where the command line says that a device is.
 struct VirtioMmioPlace {
-    std::uint64_t base = 0;
+    std::uint64_t base = 0;  // physical
     std::uint32_t irq = 0;
 };
 
+// What is at a place: one of abi::virtio::device_id, or 0.
+struct VirtioMmioDevice {
+    VirtioMmioPlace place;
+    std::uint32_t device_id = 0;
+};
+// Costs a register access for each place.
+[[nodiscard]] std::vector<VirtioMmioDevice> find_virtio_mmio(std::span<const VirtioMmioWord> words);
+
 class VirtioMmio {
 public:
-    // Which of abi::virtio::device_id is there; 0 when none is. Costs a register access.
-    [[nodiscard]] static std::uint32_t device_at(const VirtioMmioPlace& place);
-
     // Touches no register.
     explicit VirtioMmio(const VirtioMmioPlace& place);
 

@@ -35,8 +35,6 @@ bool is_write_execute(unsigned protection) {
 
 }  // namespace
 
-PhysicalRange initramfs_range;
-
 AddressSpace::AddressSpace() {
     insert({NUB_STACK_TOP - stack_size,
             NUB_STACK_TOP,

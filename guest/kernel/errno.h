@@ -52,6 +52,7 @@ enum class Errno : int {
     opnotsupp = 95,
     afnosupport = 97,
     timedout = 110,
+    uclean = 117,  // a damaged file system
 };
 
 // A value, or why there is none. Has the part of std::expected's interface that the kernel uses;

@@ -7,6 +7,7 @@
 #include "guest/kernel/clock.h"
 #include "guest/kernel/console.h"
 #include "guest/kernel/cpu.h"
+#include "guest/kernel/disks.h"
 #include "guest/kernel/fs/gzip.h"
 #include "guest/kernel/fs/initramfs.h"
 #include "guest/kernel/message.h"
@@ -60,8 +61,6 @@ std::span<const std::byte> inflate_if_needed(std::span<const std::byte> archive)
         fail_boot("the initramfs cannot be decompressed: ", inflated.error().reason,
                   exit_not_found);
     }
-    initramfs_range = {physical_address(inflated->data()),
-                       physical_address(inflated->data()) + inflated->size()};
     return *inflated;
 }
 
@@ -90,11 +89,28 @@ void mark_start() {
     *timer = abi::boot_timer_magic;
 }
 
+// A path, or a name that is looked up in the usual folders.
+Result<EntryRef> find_program(const FileSystem& files, std::string_view name) {
+    constexpr std::string_view folders[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/",
+                                            "/usr/bin/",        "/sbin/",          "/bin/"};
+    if (name.find('/') != std::string_view::npos) {
+        return files.find(name);
+    }
+    for (const std::string_view folder : folders) {
+        Message path;
+        path << folder << name;
+        if (auto entry = files.find(path.view())) {
+            return entry;
+        }
+    }
+    return fail(Errno::noent);
+}
+
 Registers load(const CommandLine& command_line) {
     Process& self = process();
-    const auto entry = self.files.file_system.find(command_line.init);
+    const auto entry = find_program(self.files.file_system, command_line.init);
     if (!entry) {
-        fail_boot("no such program in the initramfs: ", command_line.init, exit_not_found);
+        fail_boot("no such program: ", command_line.init, exit_not_found);
     }
     self.executable = *entry;
     const auto program = load_program(self.memory, (*entry)->inode_ref());
@@ -114,15 +130,28 @@ void start(std::uint64_t start_info) {
     asm volatile("fninit");
     const BootInfo boot = read_boot_info(start_info);
     const CommandLine command_line = parse_command_line(boot.command_line);
-    ConsoleDevice& device = start_console(command_line);
+    const auto virtio_devices = find_virtio_mmio(command_line.virtio_mmio);
+    ConsoleDevice& device = start_console(command_line, virtio_devices);
 
     auto& file_system = make_forever<FileSystem>(now);
     auto& table = make_forever<FileTable>();
     auto& devices = make_forever<Devices>(file_system, device, fill_random);
     auto& proc = make_forever<KernelProcSource>(table);
-    make_process({file_system, table, device, proc, sleep_for, EntryRef{&file_system.root()}});
+    make_process({file_system, table, device, proc, sleep_for, EntryRef{}});
     Process& self = process();
     self.tracing = command_line.trace_syscalls == Asked::yes ? Tracing::on : Tracing::off;
+
+    const std::vector<BlockDevice*> disks = start_disks(virtio_devices);
+    for (BlockDevice* disk : disks) {
+        devices.add_disk(*disk);
+    }
+    if (wants_root(command_line, boot.initramfs.empty() ? Initramfs::absent : Initramfs::present)) {
+        const auto mounted = mount_root(command_line, disks, file_system, devices);
+        if (!mounted) {
+            fail_boot("the root file system cannot be mounted: ", mounted.error(), exit_not_found);
+        }
+    }
+    self.files.working_directory = EntryRef{&file_system.root()};
 
     const auto unpacked = unpack_initramfs(file_system, devices, inflate_if_needed(boot.initramfs));
     if (!unpacked) {

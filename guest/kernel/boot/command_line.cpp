@@ -54,10 +54,8 @@ constexpr std::string_view linux_words[] = {
     "random_trust_cpu",
     "reboot",
     "ro",
-    "root",
     "rootdelay",
     "rootflags",
-    "rootfstype",
     "rootwait",
     "rw",
     "selinux",
@@ -152,6 +150,10 @@ void Parser::take_word(const Word& word) {
         has_ramdisk_init_ = has_ramdisk_init_ || is_ramdisk_init;
     } else if (word.key == "console" && word.value) {
         result_.console = *word.value;
+    } else if (word.key == "root") {
+        result_.root = word.value.value_or("");
+    } else if (word.key == "rootfstype") {
+        result_.root_type = word.value.value_or("");
     } else if (word.key == "quiet" && !word.value) {
         result_.quiet = Asked::yes;
     } else if (word.key.find('.') != std::string_view::npos) {

@@ -31,6 +31,8 @@ struct CommandLine {
     std::vector<std::string_view> arguments{};    // without argv[0]
     std::vector<std::string_view> environment{};  // KEY=VALUE; the last of a KEY counts
     std::vector<VirtioMmioWord> virtio_mmio{};
+    std::string_view root{};       // root=
+    std::string_view root_type{};  // rootfstype=
     std::string_view console{};  // of the last console=, with its options
     Asked quiet = Asked::no;
     std::uint32_t tty_streams = 0;     // shoal.tty=012: bit n is descriptor n
