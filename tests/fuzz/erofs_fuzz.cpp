@@ -35,7 +35,7 @@ void use_file(Inode& inode) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::vector<std::byte> image(size);
-    std::memcpy(image.data(), data, size);
+    std::copy_n(reinterpret_cast<const std::byte*>(data), size, image.begin());
     if (size > erofs::superblock_offset + sizeof(erofs::Superblock)) {
         image[erofs::superblock_offset + 8] = std::byte{0};  // no checksum to stumble over
     }
