@@ -1,8 +1,8 @@
 // VirtioBlock: the driver of a virtio block device (virtio 1.2, 5.2) over virtio-mmio.
 //
 // Several requests are in flight at once; each is a chain of its header, the caller's pages and a
-// status, so that the device moves the bytes without a copy. It interrupts only while wait() halts.
-// One vCPU: no locks.
+// status, so that the device moves the bytes without a copy. A wait polls for a moment and then
+// halts until the device interrupts, which it does at no other time. One vCPU: no locks.
 #pragma once
 
 #include <array>
@@ -44,6 +44,7 @@ private:
     [[nodiscard]] std::size_t fill_chain(std::size_t slot, const BlockRequest& request,
                                          std::array<Virtqueue::Buffer, chain_max>& chain);
     void collect();
+    [[nodiscard]] bool poll_for_used() const;
     void wait_for_used();
 
     VirtioMmio device_;

@@ -82,7 +82,8 @@ BlockCache::Run* BlockCache::run_with(std::uint64_t block) noexcept {
 
 Result<void> BlockCache::fetch(std::uint64_t block, std::uint64_t end, ReadAhead& ahead) {
     const std::uint64_t most = device_.request_pages_max();
-    ahead.window = block == ahead.next ? std::clamp<std::uint64_t>(2 * ahead.window, 2, most) : 1;
+    ahead.window =
+        block == ahead.next ? std::min(std::max<std::uint64_t>(4 * ahead.window, 4), most) : 1;
     Run* run = run_with(block);
     if (run == nullptr) {
         const std::uint64_t wanted = std::min(ahead.window, std::max(end, block + 1) - block);

@@ -1,6 +1,6 @@
 // BlockCache: blocks of 4 KiB of a read-only disk, in memory as far as they were read.
 //
-// A sequential reader finds the next blocks on their way: its window of read-ahead doubles up to
+// A sequential reader finds the next blocks on their way: its window of read-ahead grows to
 // 128 KiB, and the following window is asked for when one is reached. Blocks that are not kept for
 // a mapping make room for others in the order in which they came, except those that were used
 // meanwhile (second chance).

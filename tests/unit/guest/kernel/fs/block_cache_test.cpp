@@ -52,6 +52,17 @@ TEST_CASE("a sequential reader finds the next window on its way, and nothing beh
     CHECK(*disk.touched.rbegin() == 499);
 }
 
+TEST_CASE("a disk that takes one page at a time is read all the same") {
+    fake::FakeDisk disk{numbered_blocks(100)};
+    disk.pages_max = 1;
+    BlockCache cache{disk, 0};
+    ReadAhead ahead;
+    for (std::uint32_t block = 0; block < 100; ++block) {
+        REQUIRE(number_in(cache.find(block, 100, ahead)) == block);
+    }
+    CHECK(disk.request_count == 100);
+}
+
 TEST_CASE("the cache holds no more than its limit, and gives all back") {
     const std::size_t before = fake::pages_in_use;
     {
