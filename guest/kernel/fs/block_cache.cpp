@@ -2,6 +2,8 @@
 #include "guest/kernel/fs/block_cache.h"
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 #include "guest/kernel/pages.h"
 
@@ -155,24 +157,29 @@ Result<void> BlockCache::land(Run& run) {
 
 bool BlockCache::insert(std::uint64_t block, std::byte* page) noexcept {
     void** slot = tree_.slot(block);
-    if (slot == nullptr) {
+    if (slot == nullptr || !push_clock(block)) {
         return false;
     }
     *slot = as_slot(bits_of(page) | used);
-    push_clock(block);
     return true;
 }
 
-void BlockCache::push_clock(std::uint64_t block) {
-    if (clock_count_ == clock_.size()) {
-        std::vector<std::uint64_t> larger(std::max<std::size_t>(64, 2 * clock_count_));
+bool BlockCache::push_clock(std::uint64_t block) noexcept {
+    if (clock_count_ == clock_size_) {
+        const std::size_t size = std::max<std::size_t>(64, 2 * clock_size_);
+        std::unique_ptr<std::uint64_t[]> larger{new (std::nothrow_t{}) std::uint64_t[size]};
+        if (!larger) {
+            return false;
+        }
         for (std::size_t i = 0; i < clock_count_; ++i) {
-            larger[i] = clock_[(hand_ + i) % clock_count_];
+            larger[i] = clock_[(hand_ + i) % clock_size_];
         }
         clock_ = std::move(larger);
+        clock_size_ = size;
         hand_ = 0;
     }
-    clock_[(hand_ + clock_count_++) % clock_.size()] = block;
+    clock_[(hand_ + clock_count_++) % clock_size_] = block;
+    return true;
 }
 
 // In two rounds of the clock every block that is not kept is found; the first may only take its
@@ -196,7 +203,7 @@ std::byte* BlockCache::take_page() noexcept {
 
 std::byte* BlockCache::evict_oldest() noexcept {
     const std::uint64_t block = clock_[hand_];
-    hand_ = (hand_ + 1) % clock_.size();
+    hand_ = (hand_ + 1) % clock_size_;
     --clock_count_;
     void** slot = tree_.slot(block);
     const std::uintptr_t bits = bits_of(*slot);
@@ -205,7 +212,7 @@ std::byte* BlockCache::evict_oldest() noexcept {
     }
     if ((bits & used) != 0) {
         *slot = as_slot(bits & ~used);
-        push_clock(block);
+        static_cast<void>(push_clock(block));  // where it came from there is room
         return nullptr;
     }
     *slot = nullptr;

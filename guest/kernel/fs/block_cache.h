@@ -7,7 +7,7 @@
 #pragma once
 
 #include <array>
-#include <vector>
+#include <memory>
 
 #include "guest/kernel/fs/block_device.h"
 #include "guest/kernel/fs/page_tree.h"
@@ -60,14 +60,15 @@ private:
     [[nodiscard]] bool insert(std::uint64_t block, std::byte* page) noexcept;
     [[nodiscard]] std::byte* take_page() noexcept;
     [[nodiscard]] std::byte* evict_oldest() noexcept;
-    void push_clock(std::uint64_t block);
+    [[nodiscard]] bool push_clock(std::uint64_t block) noexcept;
 
     BlockDevice& device_;
     std::size_t limit_;
     std::uint64_t block_count_;
     PageTree tree_{};
     // A ring of the blocks that may go, the oldest at the hand; some may be kept by now.
-    std::vector<std::uint64_t> clock_{};
+    std::unique_ptr<std::uint64_t[]> clock_{};
+    std::size_t clock_size_ = 0;
     std::size_t hand_ = 0;
     std::size_t clock_count_ = 0;
     std::array<Run, 8> runs_{};

@@ -158,7 +158,7 @@ Result<InodeRef> ErofsTree::make(const ErofsInode& inode) {
 }
 
 Result<InodeRef> ErofsTree::file(std::uint64_t nid) {
-    if (!known_.empty()) {
+    if (known_size_ != 0) {
         const InodeRef& known = probe(nid).inode;
         if (known) {
             return known->type() == FileType::directory ? fail(Errno::uclean)
@@ -171,8 +171,8 @@ Result<InodeRef> ErofsTree::file(std::uint64_t nid) {
     }
     auto made = make(*inode);
     if (made && (inode->link_count > 1 || inode->type() == FileType::directory)) {
-        if (2 * (known_count_ + 1) > known_.size()) {
-            grow();
+        if (2 * (known_count_ + 1) > known_size_ && !grow()) {
+            return fail(Errno::nomem);
         }
         probe(nid) = {nid, *made};
         ++known_count_;
@@ -183,21 +183,28 @@ Result<InodeRef> ErofsTree::file(std::uint64_t nid) {
 ErofsTree::Slot& ErofsTree::probe(std::uint64_t nid) {
     // An odd multiplier spreads numbers that follow one another.
     for (std::size_t at = nid * 0x9E37'79B9'7F4A'7C15U >> 20;; ++at) {
-        Slot& slot = known_[at & (known_.size() - 1)];
+        Slot& slot = known_[at & (known_size_ - 1)];
         if (!slot.inode || slot.nid == nid) {
             return slot;
         }
     }
 }
 
-void ErofsTree::grow() {
-    std::vector<Slot> old = std::move(known_);
-    known_ = std::vector<Slot>(old.empty() ? 16 : 2 * old.size());
-    for (Slot& slot : old) {
-        if (slot.inode) {
-            probe(slot.nid) = std::move(slot);
+bool ErofsTree::grow() {
+    const std::size_t old_size = known_size_;
+    const std::size_t size = std::max<std::size_t>(16, 2 * old_size);
+    std::unique_ptr<Slot[]> old{new (std::nothrow_t{}) Slot[size]};
+    if (!old) {
+        return false;
+    }
+    old.swap(known_);
+    known_size_ = size;
+    for (std::size_t i = 0; i < old_size; ++i) {
+        if (old[i].inode) {
+            probe(old[i].nid) = std::move(old[i]);
         }
     }
+    return true;
 }
 
 Result<void> mount_erofs(FileSystem& file_system, ErofsTree& tree) {

@@ -10,7 +10,7 @@
 // memory.
 #pragma once
 
-#include <vector>
+#include <memory>
 
 #include "guest/kernel/fs/device_files.h"
 #include "guest/kernel/fs/erofs_image.h"
@@ -40,13 +40,14 @@ private:
     [[nodiscard]] Result<InodeRef> make_symlink(const ErofsInode& inode);
     [[nodiscard]] InodeRef make_special(const ErofsInode& inode);
     [[nodiscard]] Slot& probe(std::uint64_t nid);
-    void grow();
+    [[nodiscard]] bool grow();
 
     const ErofsImage image_;
     FileSystem& file_system_;
     Devices& devices_;
     // Files with several names, and directories. A power of two; at most half full.
-    std::vector<Slot> known_{};
+    std::unique_ptr<Slot[]> known_{};
+    std::size_t known_size_ = 0;
     std::size_t known_count_ = 0;
 };
 
