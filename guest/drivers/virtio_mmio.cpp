@@ -82,6 +82,10 @@ void VirtioMmio::start(RegisterBatch& batch) {
                 status::acknowledge | status::driver | status::features_ok | status::driver_ok);
 }
 
+void VirtioMmio::stop() const {
+    reg(MmioRegister::status) = 0;
+}
+
 std::uint32_t VirtioMmio::config(std::uint64_t offset) const {
     return *reinterpret_cast<volatile std::uint32_t*>(
         registers_ + static_cast<std::uint64_t>(MmioRegister::config) + offset);

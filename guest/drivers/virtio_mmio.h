@@ -43,6 +43,8 @@ public:
     // Precondition: the queue is no longer than the device allows.
     static void start_queue(RegisterBatch& batch, std::uint32_t idx, const Virtqueue& queue);
     static void start(RegisterBatch& batch);
+    // The device forgets everything, and touches no memory any more when this returns.
+    void stop() const;
 
     // The device's own configuration, 32 bits at this offset.
     [[nodiscard]] std::uint32_t config(std::uint64_t offset) const;

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "devices/abi/address_map.h"
+#include "guest/drivers/virtio_entropy.h"
 #include "guest/kernel/boot_info.h"
 #include "guest/kernel/clock.h"
 #include "guest/kernel/console.h"
@@ -82,6 +83,16 @@ std::vector<std::string_view> take_strings(const FileSystem& files, std::string_
     return strings;
 }
 
+// Before anything asks for random bytes.
+void seed_random(std::span<const VirtioMmioDevice> virtio_devices) {
+    for (const VirtioMmioDevice& found : virtio_devices) {
+        if (found.device_id == abi::virtio::device_id::entropy) {
+            std::array<std::byte, 32> seed;  // as many as the generator's key has
+            add_entropy(std::span{seed}.first(read_entropy(found.place, seed)));
+        }
+    }
+}
+
 // Tells the VMM that the program is about to run.
 void mark_start() {
     auto* timer =
@@ -141,6 +152,7 @@ void start(std::uint64_t start_info) {
     Process& self = process();
     self.tracing = command_line.trace_syscalls == Asked::yes ? Tracing::on : Tracing::off;
 
+    seed_random(virtio_devices);
     const std::vector<BlockDevice*> disks = start_disks(virtio_devices);
     for (BlockDevice* disk : disks) {
         devices.add_disk(*disk);

@@ -1,13 +1,14 @@
 """Disks: EROFS images as the root, with writes in memory on top, and raw ones."""
 import hashlib
+import json
 import os
 import pathlib
 import random
 import shutil
 import subprocess
 
-from harness import (BUSYBOX, ENVIRONMENT, PROGRAMS, SHOAL, expect, expect_refused, run, shoal,
-                     temporary_folder, test, vmm)
+from harness import (BUSYBOX, ENVIRONMENT, PROGRAMS, SHOAL, UNIKERNEL, VMM, expect, expect_refused,
+                     run, shoal, temporary_folder, test, vmm)
 
 MIB = 1 << 20
 
@@ -121,6 +122,28 @@ def _():
                        program="shoal")
         image.write_bytes(bytes(len(whole)))
         expect_refused(in_image(image, "busybox", "true"), "it is no EROFS image", program="shoal")
+
+
+@test("a microVM of a configuration file has an image as root, and a seed from its entropy device")
+def _():
+    with temporary_folder() as folder:
+        root = make_tree(folder)
+        (root / "file").write_text("from the image\n")
+        config = pathlib.Path(folder) / "config"
+        metrics = pathlib.Path(folder) / "metrics"
+        metrics.touch()
+        config.write_text(json.dumps({
+            "boot-source": {
+                "kernel_image_path": UNIKERNEL,
+                "boot_args": "console=ttyS0 quiet rootfstype=erofs rdinit=/bin/busybox -- cat /file"},
+            "drives": [{"drive_id": "root", "is_root_device": True, "is_read_only": True,
+                        "path_on_host": str(make_image(root))}],
+            "entropy": {}}))
+        result = run([VMM, "--no-api", "--config-file", config, "--log-path", "/dev/null",
+                      "--metrics-path", metrics])
+        expect((result.code, result.out) == (0, b"from the image\n"), str(result))
+        last = json.loads(metrics.read_text().splitlines()[-1])
+        expect(last["entropy"]["entropy_bytes"] == 32, f"entropy: {last['entropy']}")
 
 
 @test("a raw disk that was written and fsynced holds it on the host")
