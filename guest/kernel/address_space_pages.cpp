@@ -155,7 +155,11 @@ FaultResult AddressSpace::resolve_file(const Area& area, std::uint64_t page, Acc
     if (copy == nullptr) {
         return FaultResult::out_of_memory;
     }
-    area.file->read_at(offset, {static_cast<std::byte*>(copy), page_size});
+    const std::size_t wanted = std::min(page_size, area.file->size() - offset);
+    if (area.file->read_at(offset, {static_cast<std::byte*>(copy), wanted}) != wanted) {
+        physical_memory.free_page(copy);
+        return FaultResult::past_end_of_file;  // a disk's error: SIGBUS, as on Linux
+    }
     const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
     return map_pages(page, physical_address(copy) | flags, 1) ? FaultResult::resolved
                                                               : FaultResult::out_of_memory;
