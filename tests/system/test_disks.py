@@ -42,7 +42,8 @@ def _():
         for outer in range(100):
             (root / f"tree/{outer}").mkdir(parents=True)
             for inner in range(100):
-                (root / f"tree/{outer}/file {inner}").write_text(f"{outer}, {inner}\n" * (inner + 1))
+                file = root / f"tree/{outer}/file {inner}"
+                file.write_text(f"{outer}, {inner}\n" * (inner + 1))
         image = make_image(root)
         small = ["--memory", "64"]
         result = in_image(image, "busybox", "sha256sum", "/big", options=small)
@@ -56,7 +57,7 @@ def _():
 
 
 def peak_memory_kib(words):
-    """Of `shoal run`, which becomes the VMM: the guest's memory is in it as far as it was touched."""
+    """Of `shoal run`, which becomes the VMM: the guest's memory counts as far as it was touched."""
     process = subprocess.Popen([SHOAL, "run", *words], stdout=subprocess.DEVNULL, env=ENVIRONMENT)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -135,7 +136,7 @@ def _():
         config.write_text(json.dumps({
             "boot-source": {
                 "kernel_image_path": UNIKERNEL,
-                "boot_args": "console=ttyS0 quiet rootfstype=erofs rdinit=/bin/busybox -- cat /file"},
+                "boot_args": "console=ttyS0 rootfstype=erofs rdinit=/bin/busybox -- cat /file"},
             "drives": [{"drive_id": "root", "is_root_device": True, "is_read_only": True,
                         "path_on_host": str(make_image(root))}],
             "entropy": {}}))

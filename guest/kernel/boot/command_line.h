@@ -33,7 +33,7 @@ struct CommandLine {
     std::vector<VirtioMmioWord> virtio_mmio{};
     std::string_view root{};       // root=
     std::string_view root_type{};  // rootfstype=
-    std::string_view console{};  // of the last console=, with its options
+    std::string_view console{};    // of the last console=, with its options
     Asked quiet = Asked::no;
     std::uint32_t tty_streams = 0;     // shoal.tty=012: bit n is descriptor n
     Asked trace_syscalls = Asked::no;  // shoal.trace_syscalls=1
