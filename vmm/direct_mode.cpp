@@ -7,12 +7,15 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "devices/abi/address_map.h"
 #include "devices/backend/tap.h"
+#include "devices/virtio/block.h"
 #include "devices/virtio/net.h"
 #include "vmm/boot/command_line.h"
 #include "vmm/boot/image_file.h"
@@ -36,7 +39,48 @@ void check(const DirectOptions& options) {
 
 std::string kernel_command_line(const DirectOptions& options) {
     const bool timed = options.timing || options.boot_timer;
-    return boot::with_words(options.command_line, timed ? "shoal.boot_timer=1" : "");
+    std::string line = boot::with_words(options.command_line, timed ? "shoal.boot_timer=1" : "");
+    return boot::with_words(line,
+                            options.root_image.empty() ? "" : "root=/dev/vda rootfstype=erofs ro");
+}
+
+// fsync(2) in the guest means that the host's disk has it.
+virtio::BlockConfig disk_config(std::string path, backend::DiskAccess access) {
+    virtio::BlockConfig config;
+    config.disk.path = std::move(path);
+    config.disk.access = access;
+    config.cache = virtio::CacheType::writeback;
+    return config;
+}
+
+std::vector<std::unique_ptr<virtio::Block>> open_disks(const DirectOptions& options,
+                                                       host::Reactor& reactor) {
+    constexpr std::string_view read_only = ",ro";
+    std::vector<std::unique_ptr<virtio::Block>> disks;
+    const auto open = [&](std::string path, backend::DiskAccess access) {
+        disks.push_back(
+            std::make_unique<virtio::Block>(disk_config(std::move(path), access), reactor));
+    };
+    if (!options.root_image.empty()) {
+        open(options.root_image, backend::DiskAccess::read_only);
+    }
+    for (const std::string& word : options.disks) {
+        if (word.ends_with(read_only)) {
+            open(word.substr(0, word.size() - read_only.size()), backend::DiskAccess::read_only);
+        } else {
+            open(word, backend::DiskAccess::read_write);
+        }
+    }
+    return disks;
+}
+
+std::vector<DeviceToAttach> devices_of(const std::vector<std::unique_ptr<virtio::Block>>& disks) {
+    std::vector<DeviceToAttach> devices;
+    devices.reserve(disks.size());
+    for (const auto& disk : disks) {
+        devices.push_back({disk.get()});
+    }
+    return devices;
 }
 
 std::optional<boot::ImageFile> open_initrd(const std::string& path) {
@@ -94,8 +138,9 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options)};
     EventLoop loop;
     const machine::GuestMemory memory{options.memory_mib << 20};
+    const auto disks = open_disks(options, loop.reactor());
     auto network = open_network(options, loop);
-    std::vector<DeviceToAttach> devices;
+    auto devices = devices_of(disks);
     if (network) {
         devices.push_back({&*network});
     }

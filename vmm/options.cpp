@@ -39,6 +39,11 @@ void define_direct(CLI::App& app, DirectOptions& options) {
     app.add_option("--initrd", options.initrd, "Initial file system, given to the kernel")
         ->type_name("FILE");
     app.add_option("--cmdline", options.command_line, "Kernel command line")->type_name("TEXT");
+    app.add_option("--root", options.root_image, "EROFS image, the first disk and the kernel's /")
+        ->type_name("FILE");
+    app.add_option("--disk", options.disks, "Disk image or device; may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("PATH[,ro]");
     app.add_option("--memory", options.memory_mib, "Guest memory in MiB")
         ->capture_default_str()
         ->type_name("MIB");
@@ -101,8 +106,8 @@ void define_api(CLI::App& app, RawOptions& raw) {
         ->check(CLI::NonNegativeNumber)
         ->type_name("US");
     app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
-    for (const char* name : {"--initrd", "--cmdline", "--memory", "--vcpus", "--console", "--tap",
-                             "--mac", "--timeout", "--timing"}) {
+    for (const char* name : {"--initrd", "--cmdline", "--root", "--disk", "--memory", "--vcpus",
+                             "--console", "--tap", "--mac", "--timeout", "--timing"}) {
         app.get_option(name)->needs("--kernel");
     }
 }

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "devices/host/log.h"
 #include "vmm/api/server.h"
@@ -21,6 +22,8 @@ struct DirectOptions {
     std::string kernel;
     std::string initrd;
     std::string command_line;
+    std::string root_image;          // an EROFS image, the guest's first disk; empty: none
+    std::vector<std::string> disks;  // each PATH or PATH,ro
     std::uint64_t memory_mib = 128;
     std::uint32_t vcpus = 1;
     Console console = Console::serial;

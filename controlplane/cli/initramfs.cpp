@@ -154,7 +154,9 @@ host::UniqueFd make_initramfs(const InitramfsPlan& plan) {
     host::UniqueFd memfd{host::check_os(::memfd_create("shoal-initramfs", 0), "memfd_create")};
     CpioWriter archive{memfd.get(), plan.limit_bytes};
     if (plan.root.empty()) {
-        archive.add_directory(".", public_directory);
+        if (plan.below == Below::nothing) {
+            archive.add_directory(".", public_directory);
+        }
     } else {
         const host::UniqueFd root{::open(plan.root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
         struct stat status {};

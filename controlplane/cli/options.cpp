@@ -58,8 +58,12 @@ void describe_run(CLI::App& run, RunOptions& options) {
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false)
         ->check(check_env);
-    run.add_option("--root", options.root, "Directory whose files are the microVM's / (copied)")
-        ->type_name("DIR");
+    run.add_option("--root", options.root,
+                   "Directory whose files are the microVM's / (copied), or an EROFS image")
+        ->type_name("DIR|FILE");
+    run.add_option("--disk", options.disks, "Disk image for /dev/vda and on; may be repeated")
+        ->type_name("PATH[,ro]")
+        ->allow_extra_args(false);
     run.add_option_function<std::string>(
            "--network",
            [&options](const std::string& text) { options.network = parse_network(text); },

@@ -16,8 +16,10 @@ namespace shoal::cli {
 struct RunOptions {
     std::uint64_t memory_mib = 128;
     std::uint64_t vcpus = 1;
-    std::vector<std::string> env;          // each KEY=VALUE
-    std::string root;                      // empty: the file system holds the program alone
+    std::vector<std::string> env;  // each KEY=VALUE
+    // A directory, or an EROFS image; empty: the file system holds the program alone.
+    std::string root;
+    std::vector<std::string> disks;        // each PATH or PATH,ro
     std::optional<NetworkOption> network;  // none: the microVM has the loopback interface alone
     std::string timeout_s;                 // empty: none
     bool timing = false;

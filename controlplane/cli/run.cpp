@@ -2,6 +2,7 @@
 #include "controlplane/cli/run.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -117,23 +118,43 @@ std::vector<std::string> vmm_words(const RunOptions& options, const std::string&
     host::throw_os_error("cannot run " + words.front());
 }
 
-host::UniqueFd open_root(const std::string& root) {
-    if (root.empty()) {
+// What is there before the program's words are added.
+struct Root {
+    std::string folder;  // empty: none
+    std::string image;   // empty: none
+    host::UniqueFd fd;   // of the folder
+};
+
+Root open_root(const std::string& path) {
+    if (path.empty()) {
         return {};
     }
-    host::UniqueFd fd{::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-    if (!fd) {
-        host::throw_os_error("--root: cannot open " + root);
+    host::UniqueFd fd{::open(path.c_str(), O_PATH | O_CLOEXEC)};
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) < 0) {
+        host::throw_os_error("--root: cannot open " + path);
     }
-    return fd;
+    if (S_ISDIR(status.st_mode)) {
+        return {path, {}, std::move(fd)};
+    }
+    return {{}, path, {}};
+}
+
+// An image is not looked into here: the unikernel looks for the program.
+Program find_in(const Root& root, const std::string& name) {
+    if (!root.image.empty()) {
+        return {name, {}, ProgramOrigin::root};
+    }
+    Program program = find_program(name, root.fd.get());
+    check_static_program(program.file.get(), name);
+    return program;
 }
 
 }  // namespace
 
 void run(const RunOptions& options, std::uint64_t started_us) {
-    const host::UniqueFd root = open_root(options.root);
-    const Program program = find_program(options.program, root.get());
-    check_static_program(program.file.get(), options.program);
+    const Root root = open_root(options.root);
+    const Program program = find_in(root, options.program);
 
     std::vector<std::string> args{options.program};
     args.insert(args.end(), options.words.begin(), options.words.end());
@@ -143,13 +164,20 @@ void run(const RunOptions& options, std::uint64_t started_us) {
         throw CliError("memory of " + std::to_string(options.memory_mib) + " MiB is too much");
     }
     const host::UniqueFd initramfs =
-        make_initramfs({&program, options.root, args, env, limit_bytes});
+        make_initramfs({&program, root.folder, args, env, limit_bytes,
+                        root.image.empty() ? Below::nothing : Below::image});
 
     const std::string folder = own_folder();
     const std::string vmm = find_vmm(folder);
     const std::string unikernel = find_unikernel(folder);
     std::vector<std::string> words = vmm_words(options, vmm, unikernel, initramfs.get());
     words.insert(words.end(), {"--cmdline", kernel_command_line(options, program.guest_path)});
+    if (!root.image.empty()) {
+        words.insert(words.end(), {"--root", root.image});
+    }
+    for (const std::string& disk : options.disks) {
+        words.insert(words.end(), {"--disk", disk});
+    }
     if (options.network) {
         words.insert(words.end(), {"--tap", options.network->tap});
         if (!options.network->mac.empty()) {

@@ -16,116 +16,61 @@ using namespace abi::virtio;
 
 namespace {
 
+constexpr std::size_t queue_bytes = Virtqueue::memory_bytes(Virtqueue::default_size);
+
 // Control messages lie in the second half of the page of rings.
 constexpr std::size_t control_offset = 3072;
+static_assert(5 * queue_bytes <= control_offset);
 constexpr std::size_t control_receive_bytes = 32;  // a message and a short name
 constexpr std::size_t control_transmit_offset = control_offset + 512;
 
-std::byte* try_allocate(std::uint64_t size_bytes) {
-    return static_cast<std::byte*>(
-        physical_memory.allocate_contiguous((size_bytes + page_size - 1) / page_size));
-}
-
-std::byte* allocate(std::uint64_t size_bytes) {
-    std::byte* memory = try_allocate(size_bytes);
-    if (memory == nullptr) {
-        panic("no memory for the console");
-    }
-    return memory;
-}
-
-volatile std::uint32_t& register_at(std::uint64_t base, MmioRegister offset) {
-    return *reinterpret_cast<volatile std::uint32_t*>(base + static_cast<std::uint64_t>(offset));
-}
+constexpr const char* no_memory = "no memory for the console";
 
 }  // namespace
 
-bool VirtioConsole::is_at(const VirtioMmioPlace& place) {
-    void* mapped = map_kernel_ram(place.base, page_size);
-    return mapped != nullptr && register_at(reinterpret_cast<std::uint64_t>(mapped),
-                                            MmioRegister::device_id) == device_id::console;
-}
-
 VirtioConsole::VirtioConsole(const VirtioMmioPlace& place)
-    : registers_{reinterpret_cast<std::uint64_t>(map_kernel_ram(place.base, page_size))},
-      irq_{place.irq},
-      ring_memory_{allocate(page_size)},
+    : device_{place},
+      ring_memory_{allocate_for_device(page_size, no_memory)},
       receive_{make_queue(0)},
       transmit_{Transmitter{make_queue(1)}, Transmitter{make_queue(2)}},
       control_receive_{make_queue(3)},
       control_transmit_{make_queue(4)},
-      receive_memory_{allocate(std::uint64_t{receive_slots} * receive_bytes)} {
+      receive_memory_{
+          allocate_for_device(std::uint64_t{receive_slots} * receive_bytes, no_memory)} {
     negotiate();
-    RegisterBatch batch{registers_};
-    start_queue(batch, console::receive_queue(0), receive_);
-    start_queue(batch, console::transmit_queue(0), transmit_[0].queue);
+    RegisterBatch batch = device_.batch();
+    VirtioMmio::start_queue(batch, console::receive_queue(0), receive_);
+    VirtioMmio::start_queue(batch, console::transmit_queue(0), transmit_[0].queue);
     if (multiport_) {
-        start_queue(batch, console::control_receive_queue, control_receive_);
-        start_queue(batch, console::control_transmit_queue, control_transmit_);
-        start_queue(batch, console::transmit_queue(1), transmit_[1].queue);
+        VirtioMmio::start_queue(batch, console::control_receive_queue, control_receive_);
+        VirtioMmio::start_queue(batch, console::control_transmit_queue, control_transmit_);
+        VirtioMmio::start_queue(batch, console::transmit_queue(1), transmit_[1].queue);
     }
     for (std::uint16_t slot = 0; slot < receive_slots; ++slot) {
         receive_.put(slot, physical_address(receive_memory_) + slot * receive_bytes, receive_bytes,
                      Virtqueue::Direction::from_device);
     }
-    batch.write(MmioRegister::status,
-                status::acknowledge | status::driver | status::features_ok | status::driver_ok);
+    VirtioMmio::start(batch);
     if (multiport_) {
         open_ports(batch);
     }
 }
 
-volatile std::uint32_t& VirtioConsole::reg(MmioRegister offset) const {
-    return register_at(registers_, offset);
-}
-
 Virtqueue VirtioConsole::make_queue(std::uint32_t idx) {
-    std::byte* memory = ring_memory_ + idx * Virtqueue::memory_bytes;
+    std::byte* memory = ring_memory_ + idx * queue_bytes;
     return {memory, physical_address(memory)};
 }
 
-// Registers are 0 after a reset, so selectors need no write at first.
 void VirtioConsole::negotiate() {
-    RegisterBatch batch{registers_};
-    batch.write(MmioRegister::status, 0);
-    batch.write(MmioRegister::status, status::acknowledge);
-    batch.write(MmioRegister::status, status::acknowledge | status::driver);
-    batch.flush();
-    const std::uint32_t offered = reg(MmioRegister::device_features);
-    multiport_ = (offered & console::feature_multiport) != 0 &&
-                 *reinterpret_cast<volatile std::uint32_t*>(
-                     registers_ + static_cast<std::uint64_t>(MmioRegister::config) +
-                     console::config_max_ports_offset) >= port_count;
-    if (multiport_) {
-        batch.write(MmioRegister::driver_features,
-                    static_cast<std::uint32_t>(console::feature_multiport));
-    }
-    batch.write(MmioRegister::driver_features_select, 1);
-    batch.write(MmioRegister::driver_features,
-                static_cast<std::uint32_t>(feature::version_1 >> 32));
-    batch.write(MmioRegister::status, status::acknowledge | status::driver | status::features_ok);
-    batch.flush();
-    if ((reg(MmioRegister::status) & status::features_ok) == 0) {
-        panic("the console refuses its features", offered);
-    }
-}
-
-void VirtioConsole::start_queue(RegisterBatch& batch, std::uint32_t idx, const Virtqueue& queue) {
-    batch.write(MmioRegister::queue_select, idx);
-    batch.write(MmioRegister::queue_size, Virtqueue::size);
-    batch.write_address(MmioRegister::queue_descriptors_low, MmioRegister::queue_descriptors_high,
-                        queue.descriptors_address());
-    batch.write_address(MmioRegister::queue_driver_low, MmioRegister::queue_driver_high,
-                        queue.avail_address());
-    batch.write_address(MmioRegister::queue_device_low, MmioRegister::queue_device_high,
-                        queue.used_address());
-    batch.write(MmioRegister::queue_ready, 1);
+    multiport_ = (device_.reset() & console::feature_multiport) != 0 &&
+                 device_.config(console::config_max_ports_offset) >= port_count;
+    device_.accept(multiport_ ? static_cast<std::uint32_t>(console::feature_multiport) : 0);
 }
 
 // The whole handshake in one notification: the ports' numbers are known.
 void VirtioConsole::open_ports(RegisterBatch& batch) {
     std::byte* inbox = ring_memory_ + control_offset;
-    for (std::uint16_t slot = 0; slot < Virtqueue::size; ++slot) {
+    for (std::uint16_t slot = 0; slot < Virtqueue::default_size; ++slot) {
         control_receive_.put(slot, physical_address(inbox) + slot * control_receive_bytes,
                              control_receive_bytes, Virtqueue::Direction::from_device);
     }
@@ -147,12 +92,6 @@ void VirtioConsole::open_ports(RegisterBatch& batch) {
     }
 }
 
-void VirtioConsole::notify(std::uint32_t idx, Virtqueue& queue) {
-    if (queue.needs_notify()) {
-        reg(MmioRegister::queue_notify) = idx;
-    }
-}
-
 void VirtioConsole::collect(Transmitter& transmitter) {
     while (const auto used = transmitter.queue.take_used()) {
         transmitter.busy &= ~(1U << used->slot);
@@ -160,10 +99,7 @@ void VirtioConsole::collect(Transmitter& transmitter) {
 }
 
 void VirtioConsole::wait_for_used(Virtqueue& queue) {
-    if (!interrupts_on_) {
-        interrupts_on_ = true;
-        enable_interrupt(irq_);
-    }
+    device_.allow_interrupts();
     queue.set_interrupts(Virtqueue::Interrupts::on);
     while (!queue.has_used()) {
         wait_for_interrupt();
@@ -173,13 +109,13 @@ void VirtioConsole::wait_for_used(Virtqueue& queue) {
 }
 
 std::uint16_t VirtioConsole::take_free_slot(Transmitter& transmitter) {
-    constexpr std::uint32_t all = (1U << Virtqueue::size) - 1;
+    constexpr std::uint32_t all = (1U << Virtqueue::default_size) - 1;
     for (collect(transmitter);; collect(transmitter)) {
         if (transmitter.busy != all) {
             const auto slot = static_cast<std::uint16_t>(std::countr_one(transmitter.busy));
             std::byte*& buffer = transmitter.buffers[slot];
             if (buffer == nullptr) {
-                buffer = try_allocate(transmit_bytes);
+                buffer = try_allocate_for_device(transmit_bytes);
             }
             if (buffer != nullptr) {
                 return slot;
@@ -215,7 +151,7 @@ void VirtioConsole::write(std::uint32_t port, std::span<const std::byte> bytes) 
                               static_cast<std::uint32_t>(piece.size()),
                               Virtqueue::Direction::to_device);
         transmitter.busy |= 1U << slot;
-        notify(console::transmit_queue(chosen), transmitter.queue);
+        device_.notify(console::transmit_queue(chosen), transmitter.queue);
         bytes = bytes.subspan(piece.size());
     }
 }
@@ -247,7 +183,7 @@ std::size_t VirtioConsole::read(std::span<std::byte> to) {
         receive_.put(current_->slot, physical_address(receive_memory_ + offset), receive_bytes,
                      Virtqueue::Direction::from_device);
         current_.reset();
-        notify(console::receive_queue(0), receive_);
+        device_.notify(console::receive_queue(0), receive_);
     }
     return count;
 }
@@ -276,17 +212,9 @@ bool VirtioConsole::at_end() {
 }
 
 void VirtioConsole::expect_input() {
-    if (!interrupts_on_) {
-        interrupts_on_ = true;
-        enable_interrupt(irq_);
-    }
+    device_.allow_interrupts();
     receive_.set_interrupts(Virtqueue::Interrupts::on);
     control_receive_.set_interrupts(Virtqueue::Interrupts::on);
-}
-
-void VirtioConsole::acknowledge_interrupt() {
-    reg(MmioRegister::interrupt_acknowledge) =
-        interrupt::used_buffer | interrupt::configuration_change;
 }
 
 }  // namespace shoal::guest

@@ -13,24 +13,13 @@
 #include <span>
 
 #include "devices/abi/virtio_console.h"
-#include "devices/abi/virtio_mmio.h"
+#include "guest/drivers/virtio_mmio.h"
 #include "guest/drivers/virtqueue.h"
 
 namespace shoal::guest {
 
-// Where the command line says that a device is.
-struct VirtioMmioPlace {
-    std::uint64_t base = 0;
-    std::uint32_t irq = 0;
-};
-
-class RegisterBatch;
-
 class VirtioConsole {
 public:
-    // Whether a console is there. Costs a register access.
-    [[nodiscard]] static bool is_at(const VirtioMmioPlace& place);
-
     // Sets the device up. Ends the microVM when it refuses.
     explicit VirtioConsole(const VirtioMmioPlace& place);
 
@@ -47,7 +36,7 @@ public:
     // Interrupts on input or its end from now on.
     void expect_input();
     // After a wait: lets the device interrupt again.
-    void acknowledge_interrupt();
+    void acknowledge_interrupt() { device_.acknowledge_interrupt(); }
 
 private:
     static constexpr std::uint32_t port_count = 2;
@@ -57,26 +46,21 @@ private:
 
     struct Transmitter {
         Virtqueue queue;
-        std::array<std::byte*, Virtqueue::size> buffers{};  // made at first use
-        std::uint32_t busy = 0;                             // bit n: slot n is the device's
+        std::array<std::byte*, Virtqueue::default_size> buffers{};  // made at first use
+        std::uint32_t busy = 0;                                     // bit n: slot n is the device's
     };
 
-    [[nodiscard]] volatile std::uint32_t& reg(abi::virtio::MmioRegister offset) const;
     [[nodiscard]] Virtqueue make_queue(std::uint32_t idx);
-    void start_queue(RegisterBatch& batch, std::uint32_t idx, const Virtqueue& queue);
     void negotiate();
     void open_ports(RegisterBatch& batch);
-    void notify(std::uint32_t idx, Virtqueue& queue);
     void collect(Transmitter& transmitter);
     void drain(Transmitter& transmitter);
     [[nodiscard]] std::uint16_t take_free_slot(Transmitter& transmitter);
     void wait_for_used(Virtqueue& queue);
     void read_control();
 
-    std::uint64_t registers_;
-    std::uint32_t irq_;
+    VirtioMmio device_;
     bool multiport_ = false;
-    bool interrupts_on_ = false;
     bool input_closed_ = false;
     std::byte* ring_memory_;
     std::size_t rings_made_ = 0;

@@ -36,8 +36,6 @@ bool is_write_execute(unsigned protection) {
 
 }  // namespace
 
-PhysicalRange initramfs_range;
-
 AddressSpace::AddressSpace() : number_{take_space_number()} {
     insert({NUB_STACK_TOP - stack_size,
             NUB_STACK_TOP,

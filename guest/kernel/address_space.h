@@ -129,7 +129,4 @@ private:
     bool has_stubs_ = false;
 };
 
-// RAM that holds the initramfs: never freed, so the program may map it as it is.
-extern PhysicalRange initramfs_range;
-
 }  // namespace shoal::guest

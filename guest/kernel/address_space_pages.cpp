@@ -41,15 +41,9 @@ std::size_t count_absent(std::uint64_t page, std::uint64_t end) {
     return count;
 }
 
-// A page of the initramfs, or of nothing that may be borrowed.
+// A page of the initramfs or of a disk; nullptr when there is none that may be shared.
 const void* borrowed_page(const Area& area, std::uint64_t page) {
-    const std::uint64_t index = (area.file_offset + (page - area.start)) / page_size;
-    const void* at = area.file->page_for_read(index);
-    if (at == nullptr) {
-        return nullptr;
-    }
-    const std::uint64_t physical = physical_address(at);
-    return physical >= initramfs_range.start && physical < initramfs_range.end ? at : nullptr;
+    return area.file->page_for_read((area.file_offset + (page - area.start)) / page_size);
 }
 
 void release_small_pages(const std::uint64_t* entries, std::uint64_t address, std::size_t count) {
@@ -161,7 +155,11 @@ FaultResult AddressSpace::resolve_file(const Area& area, std::uint64_t page, Acc
     if (copy == nullptr) {
         return FaultResult::out_of_memory;
     }
-    area.file->read_at(offset, {static_cast<std::byte*>(copy), page_size});
+    const std::size_t wanted = std::min(page_size, area.file->size() - offset);
+    if (area.file->read_at(offset, {static_cast<std::byte*>(copy), wanted}) != wanted) {
+        physical_memory.free_page(copy);
+        return FaultResult::past_end_of_file;  // a disk's error: SIGBUS, as on Linux
+    }
     const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
     return map_pages(page, physical_address(copy) | flags, 1) ? FaultResult::resolved
                                                               : FaultResult::out_of_memory;

@@ -7,7 +7,6 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/abi/pvh.h"
-#include "guest/kernel/address_space.h"
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/panic.h"
 
@@ -59,9 +58,10 @@ BootInfo read_boot_info(std::uint64_t start_info) {
         panic("not started by PVH version 1 or later: start info at", start_info);
     }
     BootInfo result{copy_command_line(info->command_line), {}};
+    PhysicalRange initramfs{};
     if (info->module_count > 0) {
         const auto* module = at_physical<abi::pvh::Module>(info->modules);
-        initramfs_range = {module->start, module->start + module->size_bytes};
+        initramfs = {module->start, module->start + module->size_bytes};
         result.initramfs = {at_physical<std::byte>(module->start, module->size_bytes),
                             module->size_bytes};
     }
@@ -69,7 +69,7 @@ BootInfo read_boot_info(std::uint64_t start_info) {
         at_physical<abi::pvh::MemoryMapEntry>(info->memory_map, info->memory_map_count);
     for (std::uint32_t i = 0; i < info->memory_map_count; ++i) {
         if (map[i].type == abi::pvh::MemoryType::ram) {
-            add_free_ram({map[i].start, map[i].start + map[i].size_bytes}, initramfs_range);
+            add_free_ram({map[i].start, map[i].start + map[i].size_bytes}, initramfs);
         }
     }
     // A leaf table maps 512 pages; the image's own tables serve the first 256 MiB. 2 MiB more are

@@ -151,13 +151,13 @@ constinit ConsoleDevice* device = nullptr;
 
 }  // namespace
 
-ConsoleDevice& start_console(const CommandLine& command_line) {
+ConsoleDevice& start_console(const CommandLine& command_line,
+                             std::span<const VirtioMmioDevice> devices) {
     const std::uint32_t ttys = command_line.tty_streams;
     if (!command_line.console.starts_with("ttyS")) {
-        for (const VirtioMmioWord& word : command_line.virtio_mmio) {
-            const VirtioMmioPlace place{word.base, word.irq};
-            if (VirtioConsole::is_at(place)) {
-                device = new VirtioConsoleDevice{place, ttys};
+        for (const VirtioMmioDevice& found : devices) {
+            if (found.device_id == abi::virtio::device_id::console) {
+                device = new VirtioConsoleDevice{found.place, ttys};
                 return *device;
             }
         }

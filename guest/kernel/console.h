@@ -2,13 +2,15 @@
 // has one, else the serial port. Devices are set up at their first use.
 #pragma once
 
+#include "guest/drivers/virtio_mmio.h"
 #include "guest/kernel/boot/command_line.h"
 #include "guest/kernel/fs/console_file.h"
 
 namespace shoal::guest {
 
 // Chooses the device; call once.
-[[nodiscard]] ConsoleDevice& start_console(const CommandLine& command_line);
+[[nodiscard]] ConsoleDevice& start_console(const CommandLine& command_line,
+                                           std::span<const VirtioMmioDevice> devices);
 // Returns once everything written has left the microVM.
 void flush_console();
 

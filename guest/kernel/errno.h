@@ -72,6 +72,7 @@ enum class Errno : int {
     hostunreach = 113,
     already = 114,
     inprogress = 115,
+    uclean = 117,  // a damaged file system
 };
 
 // A value, or why there is none. Has the part of std::expected's interface that the kernel uses;

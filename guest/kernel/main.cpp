@@ -3,10 +3,12 @@
 #include <new>
 
 #include "devices/abi/address_map.h"
+#include "guest/drivers/virtio_entropy.h"
 #include "guest/kernel/boot_info.h"
 #include "guest/kernel/clock.h"
 #include "guest/kernel/console.h"
 #include "guest/kernel/cpu.h"
+#include "guest/kernel/disks.h"
 #include "guest/kernel/fs/gzip.h"
 #include "guest/kernel/fs/initramfs.h"
 #include "guest/kernel/message.h"
@@ -62,8 +64,6 @@ std::span<const std::byte> inflate_if_needed(std::span<const std::byte> archive)
         fail_boot("the initramfs cannot be decompressed: ", inflated.error().reason,
                   exit_not_found);
     }
-    initramfs_range = {physical_address(inflated->data()),
-                       physical_address(inflated->data()) + inflated->size()};
     return *inflated;
 }
 
@@ -85,6 +85,16 @@ std::vector<std::string_view> take_strings(const FileSystem& files, std::string_
     return strings;
 }
 
+// Before anything asks for random bytes.
+void seed_random(std::span<const VirtioMmioDevice> virtio_devices) {
+    for (const VirtioMmioDevice& found : virtio_devices) {
+        if (found.device_id == abi::virtio::device_id::entropy) {
+            std::array<std::byte, 32> seed;  // as many as the generator's key has
+            add_entropy(std::span{seed}.first(read_entropy(found.place, seed)));
+        }
+    }
+}
+
 // Tells the VMM that the program is about to run.
 void mark_start() {
     auto* timer =
@@ -92,11 +102,28 @@ void mark_start() {
     *timer = abi::boot_timer_magic;
 }
 
+// A path, or a name that is looked up in the usual folders.
+Result<EntryRef> find_program(const FileSystem& files, std::string_view name) {
+    constexpr std::string_view folders[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/",
+                                            "/usr/bin/",        "/sbin/",          "/bin/"};
+    if (name.find('/') != std::string_view::npos) {
+        return files.find(name);
+    }
+    for (const std::string_view folder : folders) {
+        Message path;
+        path << folder << name;
+        if (auto entry = files.find(path.view())) {
+            return entry;
+        }
+    }
+    return fail(Errno::noent);
+}
+
 Registers load(const CommandLine& command_line) {
     Process& self = process();
-    const auto entry = self.files.file_system.find(command_line.init);
+    const auto entry = find_program(self.files.file_system, command_line.init);
     if (!entry) {
-        fail_boot("no such program in the initramfs: ", command_line.init, exit_not_found);
+        fail_boot("no such program: ", command_line.init, exit_not_found);
     }
     self.executable = *entry;
     const auto program = load_program(*self.memory, (*entry)->inode_ref());
@@ -116,16 +143,30 @@ void start(std::uint64_t start_info) {
     asm volatile("fninit");
     const BootInfo boot = read_boot_info(start_info);
     const auto& command_line = make_forever<CommandLine>(parse_command_line(boot.command_line));
-    ConsoleDevice& device = start_console(command_line);
+    const auto virtio_devices = find_virtio_mmio(command_line.virtio_mmio);
+    ConsoleDevice& device = start_console(command_line, virtio_devices);
     net::configure(command_line);
 
     auto& file_system = make_forever<FileSystem>(now);
     auto& table = make_forever<FileTable>();
     auto& devices = make_forever<Devices>(file_system, device, fill_random);
     auto& proc = make_forever<KernelProcSource>(table);
-    make_first_process({file_system, table, proc, EntryRef{&file_system.root()}});
+    make_first_process({file_system, table, proc, EntryRef{}});
     Process& self = process();
     self.tracing = command_line.trace_syscalls == Asked::yes ? Tracing::on : Tracing::off;
+
+    seed_random(virtio_devices);
+    const std::vector<BlockDevice*> disks = start_disks(virtio_devices);
+    for (BlockDevice* disk : disks) {
+        devices.add_disk(*disk);
+    }
+    if (wants_root(command_line, boot.initramfs.empty() ? Initramfs::absent : Initramfs::present)) {
+        const auto mounted = mount_root(command_line, disks, file_system, devices);
+        if (!mounted) {
+            fail_boot("the root file system cannot be mounted: ", mounted.error(), exit_not_found);
+        }
+    }
+    self.files.working_directory = EntryRef{&file_system.root()};
 
     const auto unpacked = unpack_initramfs(file_system, devices, inflate_if_needed(boot.initramfs));
     if (!unpacked) {

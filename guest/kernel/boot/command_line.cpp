@@ -54,10 +54,8 @@ constexpr std::string_view linux_words[] = {
     "random_trust_cpu",
     "reboot",
     "ro",
-    "root",
     "rootdelay",
     "rootflags",
-    "rootfstype",
     "rootwait",
     "rw",
     "selinux",
@@ -162,6 +160,10 @@ void Parser::take_word(const Word& word) {
         if (!parse_ip_word(*word.value)) {
             refuse(word);
         }
+    } else if (word.key == "root") {
+        result_.root = word.value.value_or("");
+    } else if (word.key == "rootfstype") {
+        result_.root_type = word.value.value_or("");
     } else if (word.key == "quiet" && !word.value) {
         result_.quiet = Asked::yes;
     } else if (word.key.find('.') != std::string_view::npos) {

@@ -31,7 +31,9 @@ struct CommandLine {
     std::vector<std::string_view> arguments{};    // without argv[0]
     std::vector<std::string_view> environment{};  // KEY=VALUE; the last of a KEY counts
     std::vector<VirtioMmioWord> virtio_mmio{};
-    std::string_view console{};  // of the last console=, with its options
+    std::string_view root{};       // root=
+    std::string_view root_type{};  // rootfstype=
+    std::string_view console{};    // of the last console=, with its options
     std::string_view ip{};       // ip=, for parse_ip_word()
     std::string_view ip6{};      // shoal.ip6=, for parse_ip6_word()
     Asked quiet = Asked::no;

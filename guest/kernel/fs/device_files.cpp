@@ -1,6 +1,7 @@
 // /dev: what each device does, and the nodes that are there from the start.
 #include "guest/kernel/fs/device_files.h"
 
+#include "guest/kernel/fs/disk_file.h"
 #include "guest/kernel/fs/pipe.h"
 #include "guest/kernel/fs/symlink.h"
 
@@ -28,6 +29,10 @@ constexpr DeviceLink device_links[] = {
     {"stdout", "/proc/self/fd/1"},
     {"stderr", "/proc/self/fd/2"},
 };
+
+// As Linux numbers virtio disks when nothing else took the number first.
+constexpr std::uint32_t disk_major = 254;
+constexpr std::uint32_t disk_minors = 16;  // partitions, which are not looked for
 
 enum class MemoryDevice { null, zero, full, random };
 
@@ -104,6 +109,15 @@ InodeRef Devices::console_node(std::uint32_t permissions) {
                                                 stream);
 }
 
+InodeRef Devices::make_disk(std::uint32_t permissions, std::uint32_t major, std::uint32_t minor) {
+    const bool is_there =
+        major == disk_major && minor % disk_minors == 0 && minor / disk_minors < disks_.size();
+    if (!is_there) {
+        return file_system_.make_inode<AbsentDeviceFile>(FileType::block_device, permissions);
+    }
+    return file_system_.make_inode<DiskFile>(permissions, *disks_[minor / disk_minors]);
+}
+
 InodeRef Devices::make(FileType type, std::uint32_t permissions, std::uint32_t major,
                        std::uint32_t minor) {
     const auto memory_device = [&](MemoryDevice kind) -> InodeRef {
@@ -129,7 +143,8 @@ InodeRef Devices::make(FileType type, std::uint32_t permissions, std::uint32_t m
             made = console_node(permissions);
             break;
         default:
-            made = is_known && number_of(major, minor) == number_of(5, 0) && has_tty()
+            made = type == FileType::block_device ? make_disk(permissions, major, minor)
+                   : is_known && number_of(major, minor) == number_of(5, 0) && has_tty()
                        ? console_node(permissions)
                        : InodeRef{file_system_.make_inode<AbsentDeviceFile>(type, permissions)};
             break;
@@ -151,12 +166,21 @@ Result<void> Devices::populate() {
         if (!place || place->entry) {
             return place ? Result<void>{} : fail(place.error());
         }
-        const auto added = file_system_.add(*place, make_file(), NameMemory::borrow);
+        const auto added = file_system_.add(*place, make_file());
         return added ? Result<void>{} : fail(added.error());
     };
     for (const DeviceNode& node : device_nodes) {
         const auto added = add(node.name, [&] {
             return make(FileType::character_device, 0666, node.major, node.minor);
+        });
+        if (!added) {
+            return added;
+        }
+    }
+    for (std::uint32_t i = 0; i < disks_.size(); ++i) {
+        const std::array name{'v', 'd', static_cast<char>('a' + i)};
+        const auto added = add({name.data(), name.size()}, [&] {
+            return make(FileType::block_device, 0660, disk_major, i * disk_minors);
         });
         if (!added) {
             return added;

@@ -1,6 +1,8 @@
-// Devices: /dev/null, zero, full, random, urandom, tty and console, and the three standard streams.
+// Devices: /dev/null, zero, full, random, urandom, tty and console, disks, and the three standard
+// streams.
 #pragma once
 
+#include "guest/kernel/fs/block_device.h"
 #include "guest/kernel/fs/console_file.h"
 #include "guest/kernel/fs/file_system.h"
 #include "guest/kernel/fs/file_table.h"
@@ -19,6 +21,8 @@ public:
     // Empty when memory is gone.
     [[nodiscard]] InodeRef make(FileType type, std::uint32_t permissions, std::uint32_t major,
                                 std::uint32_t minor);
+    // Before populate(): the disk is /dev/vda, vdb and so on (254:0, 254:16), in order.
+    void add_disk(BlockDevice& disk) { disks_.push_back(&disk); }
     // Makes /dev with its files; names that exist are left alone.
     [[nodiscard]] Result<void> populate();
     // Descriptors 0, 1 and 2 of an empty table: /dev/console for a stream that is a terminal, a
@@ -27,12 +31,15 @@ public:
 
 private:
     [[nodiscard]] bool has_tty() const;
+    [[nodiscard]] InodeRef make_disk(std::uint32_t permissions, std::uint32_t major,
+                                     std::uint32_t minor);
     [[nodiscard]] InodeRef console_node(std::uint32_t permissions);
     [[nodiscard]] EntryRef stream_entry(ConsoleStream stream);
 
     FileSystem& file_system_;
     ConsoleDevice& console_;
     RandomFunction random_;
+    std::vector<BlockDevice*> disks_{};
 };
 
 }  // namespace shoal::guest

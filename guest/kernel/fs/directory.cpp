@@ -102,8 +102,7 @@ void Directory::insert(Entry& entry) noexcept {
     // A directory comes with a link count of two, for its name and its ".".
     ++(entry.inode().type() == FileType::directory ? attributes : entry.inode().attributes)
           .link_count;
-    entry.retain();
-    link(entry);
+    insert_counted(entry);
 }
 
 void Directory::remove(Entry& entry) noexcept {

@@ -92,6 +92,9 @@ public:
 
     // `self` is this directory's entry. Errno::noent when there is no such name.
     [[nodiscard]] virtual Result<EntryRef> find(Entry& self, std::string_view name);
+    // Brings all names into memory, where list(), entry_count() and first_entry() see them. To be
+    // called before one of those, or before a name is removed. `self` is this directory's entry.
+    [[nodiscard]] virtual Result<void> complete(Entry&) { return {}; }
     // All entries from `position` on. The visitor must not change the directory.
     virtual void list(std::uint64_t position, DirectoryVisitor& visitor);
     // False: names cannot be added or removed by programs (/proc).
@@ -111,6 +114,11 @@ public:
 
 protected:
     ~Directory() override;
+    // For a name that the link counts know of already.
+    void insert_counted(Entry& entry) noexcept {
+        entry.retain();
+        link(entry);
+    }
 
 private:
     void link(Entry& entry) noexcept;

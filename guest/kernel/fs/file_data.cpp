@@ -8,34 +8,58 @@
 
 namespace shoal::guest {
 
-FileData::~FileData() {
-    if (root_ != nullptr) {
-        free_from(root_, height_, 0, 0);
-    }
-}
-
 std::uint64_t FileData::allocated_bytes() const noexcept {
-    const std::uint64_t borrowed = (extent_.size() + page_bytes - 1) / page_bytes;
+    const std::uint64_t borrowed = (lower_size_ + page_bytes - 1) / page_bytes;
     const std::uint64_t whole = size_ / page_bytes + (size_ % page_bytes == 0 ? 0 : 1);
     return std::min(page_count_ + borrowed, std::max(whole, page_count_)) * page_bytes;
 }
 
-FileData::Piece FileData::piece_at(std::uint64_t offset, std::size_t count) const noexcept {
+Result<Piece> FileData::piece_at(std::uint64_t offset, std::size_t count) const noexcept {
+    if (extent_.data() != nullptr && pages_.empty() && offset < lower_size_) {
+        return Piece{extent_.data() + offset, std::min(count, lower_size_ - offset)};
+    }
     const std::size_t within = offset % page_bytes;
-    if (root_ == nullptr) {
-        if (offset >= extent_.size()) {
-            return {nullptr, count};
-        }
-        return {extent_.data() + offset, std::min(count, extent_.size() - offset)};
-    }
-    const std::size_t in_page = std::min<std::size_t>(count, page_bytes - within);
+    count = std::min<std::size_t>(count, page_bytes - within);
     if (const std::byte* page = own_page(offset / page_bytes)) {
-        return {page + within, in_page};
+        return Piece{page + within, count};
     }
-    if (offset >= extent_.size()) {
-        return {nullptr, in_page};
+    if (offset >= lower_size_) {
+        return Piece{nullptr, count};
     }
-    return {extent_.data() + offset, std::min(in_page, extent_.size() - offset)};
+    count = std::min(count, lower_size_ - offset);
+    if (lower_ == nullptr) {
+        return Piece{extent_.data() + offset, count};
+    }
+    const auto piece = lower_->piece_at(offset);
+    return piece ? Result<Piece>{{piece->data, std::min(count, piece->size)}} : piece;
+}
+
+// A new page has what lay there before.
+Result<std::byte*> FileData::make_page(std::uint64_t index) noexcept {
+    if (std::byte* page = own_page(index)) {
+        return page;
+    }
+    void** slot = pages_.slot(index);
+    auto* page = slot == nullptr ? nullptr : static_cast<std::byte*>(allocate_page());
+    if (page == nullptr) {
+        return fail(Errno::nospc);
+    }
+    const std::uint64_t start = index * page_bytes;
+    const std::uint64_t end = std::min(lower_size_, start + page_bytes);
+    for (std::uint64_t at = start; at < end;) {
+        const auto piece = piece_at(at, end - at);
+        if (!piece) {
+            free_page(page);
+            return fail(piece.error());
+        }
+        if (piece->data != nullptr) {
+            std::memcpy(page + (at - start), piece->data, piece->size);
+        }
+        at += piece->size;
+    }
+    *slot = page;
+    ++page_count_;
+    return page;
 }
 
 Result<std::size_t> FileData::read(std::uint64_t offset, Destination& to, std::size_t count) const {
@@ -44,15 +68,21 @@ Result<std::size_t> FileData::read(std::uint64_t offset, Destination& to, std::s
     }
     count = std::min(count, size_ - offset);
     std::size_t done = 0;
+    Errno reason = Errno::fault;
     while (done < count) {
-        const Piece piece = piece_at(offset + done, count - done);
-        if (piece.data == nullptr ? !to.put_zeros(piece.size) : !to.put({piece.data, piece.size})) {
+        const auto piece = piece_at(offset + done, count - done);
+        if (!piece) {
+            reason = piece.error();
             break;
         }
-        done += piece.size;
+        if (piece->data == nullptr ? !to.put_zeros(piece->size)
+                                   : !to.put({piece->data, piece->size})) {
+            break;
+        }
+        done += piece->size;
     }
     if (done == 0 && count != 0) {
-        return fail(Errno::fault);
+        return fail(reason);
     }
     return done;
 }
@@ -71,10 +101,12 @@ Result<std::size_t> FileData::write(std::uint64_t offset, Source& from, std::siz
         const std::uint64_t at = offset + done;
         const std::size_t within = at % page_bytes;
         const std::size_t size = std::min<std::size_t>(count - done, page_bytes - within);
-        std::byte* page = make_page(at / page_bytes);
-        if (page == nullptr) {
+        const auto made = make_page(at / page_bytes);
+        if (!made) {
+            reason = made.error();
             break;
         }
+        std::byte* page = *made;
         if (!from.get({page + within, size})) {
             reason = Errno::fault;
             // Bytes that did arrive must not show beyond the end.
@@ -105,21 +137,14 @@ Result<void> FileData::resize(std::uint64_t size_bytes) {
 }
 
 void FileData::shrink(std::uint64_t size_bytes) noexcept {
-    extent_ = extent_.first(std::min<std::uint64_t>(extent_.size(), size_bytes));
-    if (root_ == nullptr) {
-        return;
-    }
+    lower_size_ = std::min(lower_size_, size_bytes);
     const std::size_t within = size_bytes % page_bytes;
     if (within != 0) {
         if (std::byte* page = own_page(size_bytes / page_bytes)) {
             std::memset(page + within, 0, page_bytes - within);
         }
     }
-    const std::uint64_t first = size_bytes / page_bytes + (within == 0 ? 0 : 1);
-    if (free_from(root_, height_, 0, first)) {
-        root_ = nullptr;
-        height_ = 0;
-    }
+    page_count_ -= pages_.free_from(size_bytes / page_bytes + (within == 0 ? 0 : 1));
 }
 
 Result<void> FileData::reserve(std::uint64_t offset, std::uint64_t size_bytes) {
@@ -128,22 +153,19 @@ Result<void> FileData::reserve(std::uint64_t offset, std::uint64_t size_bytes) {
     }
     const std::uint64_t end = (offset + size_bytes + page_bytes - 1) / page_bytes;
     for (std::uint64_t index = offset / page_bytes; index < end; ++index) {
-        if (make_page(index) == nullptr) {
-            return fail(Errno::nospc);
+        if (const auto made = make_page(index); !made) {
+            return fail(made.error());
         }
     }
     return {};
 }
 
 const void* FileData::page_for_read(std::uint64_t index) const noexcept {
-    if (index >= (size_ + page_bytes - 1) / page_bytes) {
+    if (own_page(index) != nullptr || index >= lower_size_ / page_bytes) {
         return nullptr;
     }
-    if (const std::byte* page = own_page(index)) {
-        return page;
-    }
-    if (index >= extent_.size() / page_bytes) {
-        return nullptr;
+    if (lower_ != nullptr) {
+        return lower_->keep_page(index);
     }
     const std::byte* at = extent_.data() + index * page_bytes;
     // SAFETY: only the alignment of the address is looked at.
@@ -151,7 +173,7 @@ const void* FileData::page_for_read(std::uint64_t index) const noexcept {
 }
 
 bool FileData::has_data(std::uint64_t index) const noexcept {
-    return index * page_bytes < extent_.size() || own_page(index) != nullptr;
+    return index * page_bytes < lower_size_ || own_page(index) != nullptr;
 }
 
 std::uint64_t FileData::next_data(std::uint64_t offset) const noexcept {
@@ -159,7 +181,7 @@ std::uint64_t FileData::next_data(std::uint64_t offset) const noexcept {
         if (has_data(at / page_bytes)) {
             return at;
         }
-        if (!covers(at / page_bytes)) {
+        if (!pages_.covers(at / page_bytes)) {
             break;
         }
     }

@@ -1,9 +1,8 @@
-// FileData: the bytes of a regular file: those of the initramfs where they lie, pages of its own
-// where it was written, and nothing where it never was (zeros).
+// FileData: the bytes of a regular file: those of the initramfs or of a disk where they lie, pages
+// of its own where it was written, and nothing where it never was (zeros).
 //
-// The first write to a page that lies in the initramfs copies that page. Own pages hang in a radix
-// tree of pages with 512 pointers each, whose height follows the size; bytes of an own page beyond
-// the end of the file are zero.
+// The first write to a page that lies elsewhere copies that page. Bytes of an own page beyond the
+// end of the file are zero.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +10,8 @@
 #include <span>
 
 #include "guest/kernel/errno.h"
+#include "guest/kernel/fs/lower_bytes.h"
+#include "guest/kernel/fs/page_tree.h"
 #include "guest/kernel/fs/transfer.h"
 
 namespace shoal::guest {
@@ -23,24 +24,27 @@ public:
     FileData() noexcept = default;
     // The bytes outlive everything and never change.
     explicit FileData(std::span<const std::byte> extent) noexcept
-        : extent_{extent}, size_{extent.size()} {}
+        : extent_{extent}, lower_size_{extent.size()}, size_{extent.size()} {}
+    // The bytes outlive this object and never change.
+    FileData(LowerBytes& lower, std::uint64_t size_bytes) noexcept
+        : lower_{&lower}, lower_size_{size_bytes}, size_{size_bytes} {}
     FileData(const FileData&) = delete;
     FileData& operator=(const FileData&) = delete;
-    ~FileData();
+    ~FileData() = default;
 
     [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
     [[nodiscard]] std::uint64_t allocated_bytes() const noexcept;
     // Only before anything was written.
     void adopt(std::span<const std::byte> extent) noexcept {
         extent_ = extent;
-        size_ = extent.size();
+        size_ = lower_size_ = extent.size();
     }
     // What is still borrowed; empty once the file was written.
     [[nodiscard]] std::span<const std::byte> unwritten_extent() const noexcept {
-        return root_ == nullptr ? extent_ : std::span<const std::byte>{};
+        return pages_.empty() ? extent_.first(lower_size_) : std::span<const std::byte>{};
     }
 
-    // Fails with Errno::fault if not even the first bytes were taken.
+    // Fails with Errno::fault if not even the first bytes were taken, and as LowerBytes does.
     [[nodiscard]] Result<std::size_t> read(std::uint64_t offset, Destination& to,
                                            std::size_t count) const;
     // Errno::nospc when memory is gone, Errno::fbig beyond size_max, Errno::fault.
@@ -54,31 +58,20 @@ public:
     [[nodiscard]] std::uint64_t next_hole(std::uint64_t offset) const noexcept;
 
 private:
-    static constexpr unsigned fan_out_bits = 9;
-    static constexpr std::size_t fan_out = 1U << fan_out_bits;
-    static constexpr unsigned page_shift = 12;
-    using Table = void* [fan_out];
-
-    enum class Absent { leave, make };
-
-    // Bytes in a row from `offset`, at most `count`; without data for a hole.
-    struct Piece {
-        const std::byte* data;
-        std::size_t size;
-    };
-    [[nodiscard]] Piece piece_at(std::uint64_t offset, std::size_t count) const noexcept;
-    [[nodiscard]] std::byte* own_page(std::uint64_t index) const noexcept;
-    [[nodiscard]] std::byte* make_page(std::uint64_t index) noexcept;
-    [[nodiscard]] bool covers(std::uint64_t index) const noexcept;
+    // Bytes in a row from `offset`, at most `count`.
+    [[nodiscard]] Result<Piece> piece_at(std::uint64_t offset, std::size_t count) const noexcept;
+    [[nodiscard]] std::byte* own_page(std::uint64_t index) const noexcept {
+        return static_cast<std::byte*>(pages_.find(index));
+    }
+    [[nodiscard]] Result<std::byte*> make_page(std::uint64_t index) noexcept;
     [[nodiscard]] bool has_data(std::uint64_t index) const noexcept;
     void shrink(std::uint64_t size_bytes) noexcept;
-    // Frees the pages from `first` on below `node`; true when nothing is left of it.
-    bool free_from(void* node, unsigned height, std::uint64_t base, std::uint64_t first) noexcept;
 
-    std::span<const std::byte> extent_;
+    std::span<const std::byte> extent_{};
+    LowerBytes* lower_ = nullptr;
+    std::uint64_t lower_size_ = 0;  // what is still to be seen of either
     std::uint64_t size_ = 0;
-    void* root_ = nullptr;  // height 0: the page with index 0; else a Table
-    unsigned height_ = 0;
+    PageTree pages_{};
     std::uint64_t page_count_ = 0;
 };
 

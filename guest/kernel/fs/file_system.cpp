@@ -14,6 +14,15 @@ FileSystem::FileSystem(ClockFunction clock) : clock_{clock} {
     root_ = Entry::make(nullptr, "/", make_inode<Directory>(0755U), NameMemory::borrow);
 }
 
+Result<void> FileSystem::replace_root(InodeRef directory) {
+    EntryRef root = Entry::make(nullptr, "/", std::move(directory), NameMemory::borrow);
+    if (!root) {
+        return fail(Errno::nomem);
+    }
+    root_ = std::move(root);
+    return {};
+}
+
 // Names and directories keep each other alive, so the tree is taken apart from its leaves.
 FileSystem::~FileSystem() {
     EntryRef current = root_;
@@ -109,6 +118,10 @@ void FileSystem::remove_tree(std::string_view path) {
         return;
     }
     const EntryRef& top = *found;
+    EntryRef holder{top->parent()};
+    if (!holder->inode().as_directory()->complete(*holder)) {
+        return;
+    }
     EntryRef current = top;
     while (top->is_linked()) {
         Directory* directory = current->inode().as_directory();

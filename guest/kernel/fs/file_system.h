@@ -81,6 +81,8 @@ public:
     [[nodiscard]] Result<void> remove_directory(const Place& place);
     [[nodiscard]] Result<void> rename(const Place& from, const Place& to, RenameMode mode);
 
+    // Precondition: nothing was added, and nobody holds the root.
+    [[nodiscard]] Result<void> replace_root(InodeRef directory);
     // For the kernel's own use, with paths from the root. `ensure_directory` makes the parents too.
     [[nodiscard]] Result<EntryRef> ensure_directory(std::string_view path);
     // Removes the file or directory with all that is in it; a path that does not exist is no error.

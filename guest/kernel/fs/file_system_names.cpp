@@ -8,6 +8,11 @@ Directory& directory_of(const Place& place) {
     return *place.directory->inode().as_directory();
 }
 
+// A name may be removed from a directory, or taken for missing, once all of them are known.
+Result<void> complete(Entry& directory) {
+    return directory.inode().as_directory()->complete(directory);
+}
+
 bool is_directory(const Entry& entry) {
     return entry.inode().type() == FileType::directory;
 }
@@ -49,7 +54,7 @@ Result<void> check_rename(const Place& from, const Place& to, RenameMode mode) {
     return {};
 }
 
-Result<void> check_replace(const Entry& from, const Place& from_place, const Entry& to) {
+Result<void> check_replace(const Entry& from, const Place& from_place, Entry& to) {
     if (is_directory(from)) {
         if (!is_directory(to)) {
             return fail(Errno::notdir);
@@ -57,8 +62,13 @@ Result<void> check_replace(const Entry& from, const Place& from_place, const Ent
     } else if (is_directory(to)) {
         return fail(lies_in(from_place.directory.get(), &to) ? Errno::notempty : Errno::isdir);
     }
-    if (is_directory(to) && to.inode().as_directory()->entry_count() != 0) {
-        return fail(Errno::notempty);
+    if (is_directory(to)) {
+        if (const auto completed = complete(to); !completed) {
+            return completed;
+        }
+        if (to.inode().as_directory()->entry_count() != 0) {
+            return fail(Errno::notempty);
+        }
     }
     return {};
 }
@@ -93,6 +103,9 @@ Result<void> FileSystem::unlink(const Place& place) {
     if (!directory_of(place).is_changeable()) {
         return fail(Errno::perm);
     }
+    if (const auto completed = complete(*place.directory); !completed) {
+        return completed;
+    }
     place.entry->inode().attributes.changed = now();
     directory_of(place).remove(*place.entry);
     touch(directory_of(place));
@@ -114,6 +127,11 @@ Result<void> FileSystem::remove_directory(const Place& place) {
     if (!directory_of(place).is_changeable()) {
         return fail(Errno::perm);
     }
+    for (Entry* directory : {place.directory.get(), place.entry.get()}) {
+        if (const auto completed = complete(*directory); !completed) {
+            return completed;
+        }
+    }
     if (place.entry->inode().as_directory()->entry_count() != 0 ||
         !place.entry->inode().as_directory()->is_changeable()) {
         return fail(Errno::notempty);
@@ -133,6 +151,11 @@ Result<void> FileSystem::rename(const Place& from, const Place& to, RenameMode m
     if (to.entry && mode != RenameMode::exchange) {
         if (const auto checked = check_replace(*from.entry, from, *to.entry); !checked) {
             return checked;
+        }
+    }
+    for (Entry* directory : {from.directory.get(), to.directory.get()}) {
+        if (const auto completed = complete(*directory); !completed) {
+            return completed;
         }
     }
     Directory& source = directory_of(from);

@@ -40,6 +40,12 @@ Result<void> Inode::reserve(std::uint64_t, std::uint64_t) {
     return fail(Errno::nodev);
 }
 
+// There is nothing below memory that bytes could be brought to.
+Result<void> Inode::sync() {
+    return type_ == FileType::regular || type_ == FileType::directory ? Result<void>{}
+                                                                      : fail(Errno::inval);
+}
+
 std::uint64_t Inode::next_data(std::uint64_t offset) const noexcept {
     return offset;
 }

@@ -17,6 +17,7 @@
 
 namespace shoal::guest {
 
+class BlockDevice;
 class ConsoleFile;
 class Directory;
 class Entry;
@@ -90,9 +91,9 @@ public:
     // Copies content from `offset` into kernel memory, zeros for holes, and returns the count,
     // which is smaller only at the end of the file. 0 for what is not a regular file.
     virtual std::size_t read_at(std::uint64_t offset, std::span<std::byte> to) const;
-    // The kernel address of page `index` of a regular file if all of its 4096 bytes lie in memory
-    // at a page boundary, else nullptr. A page of the initramfs stays valid for ever and never
-    // changes; one that the file owns is valid until the file is written, truncated or removed.
+    // The kernel address of page `index` of a regular file if all of its 4096 bytes lie at a page
+    // boundary of memory for ever and never change: in the initramfs, or cached for a disk; else
+    // nullptr.
     [[nodiscard]] virtual const void* page_for_read(std::uint64_t index) const noexcept;
 
     // The bytes of a regular file of the initramfs that was never written; else empty.
@@ -109,6 +110,8 @@ public:
     [[nodiscard]] virtual Result<void> resize(std::uint64_t size_bytes);
     // fallocate(2), mode 0, without the change of size.
     [[nodiscard]] virtual Result<void> reserve(std::uint64_t offset, std::uint64_t size_bytes);
+    // fsync(2). Errno::inval where it has no meaning.
+    [[nodiscard]] virtual Result<void> sync();
     // SEEK_DATA and SEEK_HOLE; offset < size().
     [[nodiscard]] virtual std::uint64_t next_data(std::uint64_t offset) const noexcept;
     [[nodiscard]] virtual std::uint64_t next_hole(std::uint64_t offset) const noexcept;
@@ -127,6 +130,7 @@ public:
     [[nodiscard]] virtual ConsoleFile* as_console() noexcept { return nullptr; }
     [[nodiscard]] virtual Pipe* as_pipe() noexcept { return nullptr; }
     [[nodiscard]] virtual Socket* as_socket() noexcept { return nullptr; }
+    [[nodiscard]] virtual BlockDevice* as_disk() noexcept { return nullptr; }
     // Where a symbolic link points; empty for other files.
     [[nodiscard]] virtual std::string_view link_target() const noexcept { return {}; }
     // For the links of /proc that lead to a file and not to a path; else empty.

@@ -6,13 +6,16 @@
 
 namespace shoal::guest {
 
-class RegularFile final : public Inode {
+class RegularFile : public Inode {
 public:
     explicit RegularFile(std::uint32_t permissions) noexcept
         : Inode{FileType::regular, permissions} {}
     // The bytes outlive everything and never change.
     RegularFile(std::uint32_t permissions, std::span<const std::byte> extent) noexcept
         : Inode{FileType::regular, permissions}, data_{extent} {}
+    // The same; borrows `lower` from its first use on.
+    RegularFile(std::uint32_t permissions, LowerBytes& lower, std::uint64_t size_bytes) noexcept
+        : Inode{FileType::regular, permissions}, data_{lower, size_bytes} {}
 
     [[nodiscard]] std::uint64_t size() const noexcept override { return data_.size(); }
     [[nodiscard]] std::uint64_t allocated_bytes() const noexcept override {

@@ -178,14 +178,12 @@ std::int64_t sys_fchownat(FileContext& context, const CallArguments& args) {
 
 namespace {
 
-// There is nothing below memory that bytes could be brought to.
 std::int64_t sync_file(FileContext& context, std::uint64_t descriptor) {
     const auto entry = open_entry(context, descriptor);
     if (!entry) {
         return negative(entry.error());
     }
-    const FileType type = (*entry)->inode().type();
-    return type == FileType::regular || type == FileType::directory ? 0 : negative(Errno::inval);
+    return result_of((*entry)->inode().sync());
 }
 
 }  // namespace

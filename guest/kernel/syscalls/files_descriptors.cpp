@@ -1,4 +1,5 @@
 // System calls on descriptors: dup, fcntl, ioctl, flock.
+#include "guest/kernel/fs/block_device.h"
 #include "guest/kernel/fs/console_file.h"
 #include "guest/kernel/fs/pipe.h"
 #include "guest/kernel/syscalls/files_support.h"
@@ -154,6 +155,13 @@ enum class Request : std::uint32_t {
     get_session = 0x5429,          // TIOCGSID
     clear_close_on_exec = 0x5450,  // FIONCLEX
     set_close_on_exec = 0x5451,    // FIOCLEX
+    // Of disks (<linux/fs.h>).
+    get_read_only = 0x125E,       // BLKROGET
+    get_size_sectors = 0x1260,    // BLKGETSIZE
+    flush_buffers = 0x1261,       // BLKFLSBUF
+    get_sector_size = 0x1268,     // BLKSSZGET
+    get_size_bytes = 0x80081272,  // BLKGETSIZE64
+    get_physical_block = 0x127B,  // BLKPBSZGET
 };
 
 // struct winsize.
@@ -193,6 +201,24 @@ std::int64_t terminal_request(const FileContext& context, ConsoleFile& console, 
                              request == Request::set_process_group ||
                              request == Request::set_window_size;
     return is_accepted ? 0 : negative(Errno::notty);
+}
+
+std::int64_t disk_request(Inode& inode, Request request, UserAddress argument) {
+    const BlockDevice& disk = *inode.as_disk();
+    if (request == Request::get_size_bytes) {
+        return store(argument, disk.size_bytes());
+    }
+    if (request == Request::get_size_sectors) {
+        return store(argument, disk.size_bytes() / BlockDevice::sector_bytes);
+    }
+    if (request == Request::get_sector_size || request == Request::get_physical_block) {
+        return store(argument, static_cast<std::uint32_t>(BlockDevice::sector_bytes));
+    }
+    if (request == Request::get_read_only) {
+        const bool is_read_only = disk.access() == BlockDevice::Access::read_only;
+        return store(argument, std::uint32_t{is_read_only ? 1U : 0U});
+    }
+    return request == Request::flush_buffers ? result_of(inode.sync()) : negative(Errno::notty);
 }
 
 Result<std::uint32_t> waiting_bytes(const OpenFile& file) {
@@ -235,6 +261,9 @@ std::int64_t sys_ioctl(FileContext& context, const CallArguments& args) {
     if (request == Request::input_waiting) {
         const auto waiting = waiting_bytes(*file);
         return waiting ? store(args[2], *waiting) : negative(waiting.error());
+    }
+    if (file->inode().as_disk() != nullptr) {
+        return disk_request(file->inode(), request, args[2]);
     }
     ConsoleFile* console = file->inode().as_console();
     if (console == nullptr || !console->is_tty()) {

@@ -1,4 +1,5 @@
 // System calls that read and write at a position.
+#include "guest/kernel/fs/block_device.h"
 #include "guest/kernel/syscalls/files_wait.h"
 
 namespace shoal::guest {
@@ -164,9 +165,15 @@ std::int64_t sys_pwritev2(FileContext& context, const CallArguments& args) {
 
 namespace {
 
+// Disks have a size here and nowhere else.
+std::int64_t seekable_size(Inode& inode) {
+    const BlockDevice* disk = inode.as_disk();
+    return static_cast<std::int64_t>(disk != nullptr ? disk->size_bytes() : inode.size());
+}
+
 Result<std::int64_t> seek_target(const OpenFile& file, std::int64_t offset, std::uint32_t whence) {
-    const Inode& inode = file.inode();
-    const auto size = static_cast<std::int64_t>(inode.size());
+    Inode& inode = file.inode();
+    const std::int64_t size = seekable_size(inode);
     std::int64_t base = 0;
     switch (whence) {
         case 0:  // SEEK_SET
@@ -184,7 +191,7 @@ Result<std::int64_t> seek_target(const OpenFile& file, std::int64_t offset, std:
             }
             const auto at = static_cast<std::uint64_t>(offset);
             const std::uint64_t found = whence == 3 ? inode.next_data(at) : inode.next_hole(at);
-            if (whence == 3 && found >= inode.size()) {
+            if (whence == 3 && found >= static_cast<std::uint64_t>(size)) {
                 return fail(Errno::nxio);
             }
             return static_cast<std::int64_t>(found);

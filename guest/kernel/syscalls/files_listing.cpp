@@ -86,6 +86,9 @@ std::int64_t sys_getdents64(FileContext& context, const CallArguments& args) {
     if (file->inode().attributes.link_count == 0) {
         return negative(Errno::noent);
     }
+    if (const auto completed = file->inode().as_directory()->complete(file->entry()); !completed) {
+        return negative(completed.error());
+    }
     RecordWriter writer{args[1], low32(args[2])};
     list(file->entry(), file->position, writer);
     if (writer.used() == 0) {

@@ -36,6 +36,7 @@ TEST_CASE("with --kernel the options describe the microVM") {
         parse({"--kernel", "k", "--initrd", "i", "--memory", "64", "--vcpus=2", "--console",
                "virtio", "--timeout", "1.5", "--timing", "--boot-timer", "--start-time-us", "7"}));
     CHECK(options.kernel == "k");
+    CHECK(options.root_image.empty());
     CHECK(options.initrd == "i");
     CHECK(options.memory_mib == 64);
     CHECK(options.vcpus == 2);
@@ -44,6 +45,14 @@ TEST_CASE("with --kernel the options describe the microVM") {
     CHECK(options.boot_timer);
     CHECK(options.start_time_us == 7);
     CHECK(std::get<DirectOptions>(parse({"--kernel=k"})).memory_mib == 128);
+}
+
+TEST_CASE("disks are a root image and any number of others") {
+    const auto options = std::get<DirectOptions>(
+        parse({"--kernel", "k", "--root", "r", "--disk", "a", "--disk", "b,ro"}));
+    CHECK(options.root_image == "r");
+    CHECK(options.disks == std::vector<std::string>{"a", "b,ro"});
+    CHECK(code_of({"--disk", "a"}) == ExitCode::bad_arguments);
 }
 
 TEST_CASE("without it they are Firecracker's") {

@@ -42,10 +42,13 @@ TEST_CASE("without words the program is /init") {
 TEST_CASE("each kind of word has its meaning") {
     const Parsed parsed{
         "console=tty0 console=ttyS0,115200 quiet rdinit=/bin/app HOME=/root single reboot=t "
-        "panic=-1 ro pci=off i8042.noaux 8250.nr_uarts=0 shoal.tty=02 shoal.trace_syscalls=1 "
+        "panic=-1 root=/dev/vda rootfstype=erofs ro pci=off i8042.noaux 8250.nr_uarts=0 "
+        "shoal.tty=02 shoal.trace_syscalls=1 "
         "shoal.boot_timer=1 virtio_mmio.device=4K@0xc0001000:5 A= -- -v A=1 -- quiet"};
     CHECK(parsed.line.init == "/bin/app");
     CHECK(parsed.line.init_was_named == Asked::yes);
+    CHECK(parsed.line.root == "/dev/vda");
+    CHECK(parsed.line.root_type == "erofs");
     CHECK(parsed.line.console == "ttyS0,115200");
     CHECK(parsed.line.quiet == Asked::yes);
     CHECK(parsed.line.tty_streams == 5);
