@@ -38,7 +38,7 @@ main_srcs := vmm/main.cpp controlplane/cli/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
 GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 	guest/kernel/syscalls/files*.cpp guest/kernel/patch/syscall_site.cpp \
-	guest/kernel/sched/wait_queue.cpp)
+	guest/kernel/sched/wait_queue.cpp guest/kernel/script.cpp guest/kernel/resource_limits.cpp)
 unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 

@@ -48,6 +48,7 @@ enum class Errno : int {
     loop = 40,
     nodata = 61,
     overflow = 75,
+    libbad = 80,
     notsock = 88,
     opnotsupp = 95,
     afnosupport = 97,

@@ -16,6 +16,7 @@
 #include "guest/kernel/process.h"
 #include "guest/kernel/program.h"
 #include "guest/kernel/random.h"
+#include "guest/kernel/script.h"
 
 namespace shoal::guest {
 namespace {
@@ -36,7 +37,7 @@ T& make_forever(auto&&... arguments) {
     return *new T(std::forward<decltype(arguments)>(arguments)...);
 }
 
-void fail_boot(std::string_view what, std::string_view which, int code) {
+[[noreturn]] void fail_boot(std::string_view what, std::string_view which, int code) {
     Message text;
     text << "shoal: " << what << which << "\n";
     print_message(text.view());
@@ -90,20 +91,37 @@ void mark_start() {
     *timer = abi::boot_timer_magic;
 }
 
+[[noreturn]] void fail_load(Errno error, std::string_view path) {
+    switch (error) {
+        case Errno::noent:
+            fail_boot("the dynamic linker or interpreter that it names is not in the initramfs: ",
+                      path, exit_not_executable);
+        case Errno::libbad:
+            fail_boot("its dynamic linker is no x86-64 ELF file: ", path, exit_not_executable);
+        default:
+            fail_boot("not an x86-64 Linux program, or it does not fit the memory: ", path,
+                      exit_not_executable);
+    }
+}
+
 Registers load(const CommandLine& command_line) {
     Process& self = process();
-    const auto entry = self.files.file_system.find(command_line.init);
-    if (!entry) {
-        fail_boot("no such program in the initramfs: ", command_line.init, exit_not_found);
+    const std::string_view path = command_line.init;
+    if (!self.files.file_system.find(path)) {
+        fail_boot("no such program in the initramfs: ", path, exit_not_found);
     }
-    self.executable = *entry;
-    const auto program = load_program(self.memory, (*entry)->inode_ref());
+    auto invocation = resolve_script(self.files.file_system, path, self.arguments);
+    if (!invocation) {
+        fail_load(invocation.error(), path);
+    }
+    self.executable = invocation->executable;
+    self.arguments = std::move(invocation->arguments);
+    const auto program = load_program(self.memory, self.files.file_system, self.executable);
     if (!program) {
-        fail_boot("not a static x86-64 Linux program, or it does not fit the memory: ",
-                  command_line.init, exit_not_executable);
+        fail_load(program.error(), path);
     }
-    const auto registers = make_initial_stack(
-        self.memory, *program, {self.arguments, self.environment, command_line.init});
+    const auto registers =
+        make_initial_stack(self.memory, *program, {self.arguments, self.environment, path});
     if (!registers) {
         fail_boot("arguments and environment are larger than 1 MiB", {}, exit_not_executable);
     }
