@@ -13,6 +13,7 @@
 #include "devices/abi/address_map.h"
 #include "vmm/boot/command_line.h"
 #include "vmm/boot/image_file.h"
+#include "vmm/boot/initrd_map.h"
 #include "vmm/machine/machine.h"
 
 namespace shoal::vmm {
@@ -39,6 +40,10 @@ std::string kernel_command_line(const DirectOptions& options) {
 std::optional<boot::ImageFile> open_initrd(const std::string& path) {
     return path.empty() ? std::nullopt
                         : std::optional<boot::ImageFile>{std::in_place, "initrd", path};
+}
+
+std::optional<boot::InitrdMap> open_initrd_map(const std::string& path) {
+    return path.empty() ? std::nullopt : std::optional<boot::InitrdMap>{std::in_place, path};
 }
 
 // What ends the guest from outside.
@@ -78,10 +83,12 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     const kvm::Kvm kvm;
     const boot::ImageFile kernel{"kernel", options.kernel};
     const auto initrd = open_initrd(options.initrd);
+    const auto initrd_map = open_initrd_map(options.initrd_map);
     MachineConfig config;
     config.vcpu_count = options.vcpus;
     config.console = options.console;
-    config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options)};
+    config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options),
+                   initrd_map ? &*initrd_map : nullptr};
     EventLoop loop;
     const machine::GuestMemory memory{options.memory_mib << 20};
     Machine machine{kvm, loop, memory, config};

@@ -19,6 +19,7 @@ namespace shoal::vmm {
 struct DirectOptions {
     std::string kernel;
     std::string initrd;
+    std::string initrd_map;
     std::string command_line;
     std::uint64_t memory_mib = 128;
     std::uint32_t vcpus = 1;
