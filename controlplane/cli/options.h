@@ -13,11 +13,13 @@ namespace shoal::cli {
 struct RunOptions {
     std::uint64_t memory_mib = 128;
     std::uint64_t vcpus = 1;
-    std::vector<std::string> env;  // each KEY=VALUE
-    std::string root;              // empty: the file system holds the program alone
-    std::string timeout_s;         // empty: none
+    std::vector<std::string> env;   // each KEY=VALUE
+    std::string root;               // empty: the file system holds the program alone
+    std::vector<std::string> with;  // files and folders of the host to add
+    std::string timeout_s;          // empty: none
     bool timing = false;
     bool trace_syscalls = false;
+    bool verbose = false;
     std::string program;             // as typed
     std::vector<std::string> words;  // the program's arguments, without argv[0]
 };
