@@ -111,6 +111,7 @@ std::vector<std::string> LibrarySearch::candidates(const std::string& name,
     append(folders, library_path_);
     append(folders, folders_of(requester.elf.runpath, requester.folder));
     std::vector<std::string> paths;
+    paths.reserve(folders.size() + 1 + standard_folders_.size());
     for (const std::string& folder : folders) {
         paths.push_back(folder + "/" + name);
     }
