@@ -34,8 +34,8 @@ struct Image {
         entries[2].value = start + 46;
     }
     [[nodiscard]] LibraryCache cache(std::size_t size = sizeof(Image)) const {
-        std::vector<char> bytes(size);
-        std::memcpy(bytes.data(), this, size);
+        const auto* start = reinterpret_cast<const char*>(this);
+        std::vector<char> bytes(start, start + size);
         return LibraryCache{std::move(bytes)};
     }
 };
