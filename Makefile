@@ -41,7 +41,8 @@ main_srcs := vmm/main.cpp controlplane/cli/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
 GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 	guest/kernel/syscalls/files*.cpp guest/kernel/patch/syscall_site.cpp \
-	guest/kernel/sched/wait_queue.cpp guest/kernel/sched/futex_table.cpp \
+	guest/kernel/sched/wait_queue.cpp guest/kernel/sched/futex_table.cpp guest/kernel/script.cpp \
+	guest/kernel/resource_limits.cpp \
 	guest/kernel/events/*.cpp guest/kernel/net/socket.cpp \
 	guest/kernel/net/unix*.cpp guest/kernel/syscalls/sockets*.cpp \
 	guest/drivers/chain_queue.cpp guest/net/tcp_checksum.cpp)

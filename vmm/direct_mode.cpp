@@ -19,6 +19,7 @@
 #include "devices/virtio/net.h"
 #include "vmm/boot/command_line.h"
 #include "vmm/boot/image_file.h"
+#include "vmm/boot/initrd_map.h"
 #include "vmm/machine/machine.h"
 
 namespace shoal::vmm {
@@ -95,6 +96,10 @@ std::optional<virtio::Net> open_network(const DirectOptions& options, EventLoop&
                                      backend::Tap::open(options.tap), loop.reactor()};
 }
 
+std::optional<boot::InitrdMap> open_initrd_map(const std::string& path) {
+    return path.empty() ? std::nullopt : std::optional<boot::InitrdMap>{std::in_place, path};
+}
+
 // What ends the guest from outside.
 void watch_ends(EventLoop& loop, Machine& machine, double timeout_seconds) {
     loop.on_signals({SIGTERM, SIGINT, SIGHUP},
@@ -132,10 +137,12 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     const kvm::Kvm kvm;
     const boot::ImageFile kernel{"kernel", options.kernel};
     const auto initrd = open_initrd(options.initrd);
+    const auto initrd_map = open_initrd_map(options.initrd_map);
     MachineConfig config;
     config.vcpu_count = options.vcpus;
     config.console = options.console;
-    config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options)};
+    config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options),
+                   initrd_map ? &*initrd_map : nullptr};
     EventLoop loop;
     const machine::GuestMemory memory{options.memory_mib << 20};
     const auto disks = open_disks(options, loop.reactor());

@@ -38,6 +38,10 @@ void define_direct(CLI::App& app, DirectOptions& options) {
         ->type_name("FILE");
     app.add_option("--initrd", options.initrd, "Initial file system, given to the kernel")
         ->type_name("FILE");
+    app.add_option("--initrd-map", options.initrd_map,
+                   "List of files whose pages lie in the initial file system's holes")
+        ->type_name("FILE")
+        ->needs("--initrd");
     app.add_option("--cmdline", options.command_line, "Kernel command line")->type_name("TEXT");
     app.add_option("--root", options.root_image, "EROFS image, the first disk and the kernel's /")
         ->type_name("FILE");
@@ -106,8 +110,9 @@ void define_api(CLI::App& app, RawOptions& raw) {
         ->check(CLI::NonNegativeNumber)
         ->type_name("US");
     app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
-    for (const char* name : {"--initrd", "--cmdline", "--root", "--disk", "--memory", "--vcpus",
-                             "--console", "--tap", "--mac", "--timeout", "--timing"}) {
+    for (const char* name :
+         {"--initrd", "--initrd-map", "--cmdline", "--root", "--disk", "--memory", "--vcpus",
+          "--console", "--tap", "--mac", "--timeout", "--timing"}) {
         app.get_option(name)->needs("--kernel");
     }
 }

@@ -21,6 +21,7 @@ namespace shoal::vmm {
 struct DirectOptions {
     std::string kernel;
     std::string initrd;
+    std::string initrd_map;
     std::string command_line;
     std::string root_image;          // an EROFS image, the guest's first disk; empty: none
     std::vector<std::string> disks;  // each PATH or PATH,ro

@@ -38,6 +38,13 @@ std::uint64_t padded_name_size(std::uint64_t header_at, std::string_view path,
     return aligned <= name_size_max ? aligned : shortest;
 }
 
+void check_size(std::string_view path, std::uint64_t size_bytes) {
+    if (size_bytes > file_size_max) {
+        throw CliError("file /" + std::string{path} + " has " + std::to_string(size_bytes) +
+                       " bytes: an initramfs holds files of up to 4294967295");
+    }
+}
+
 }  // namespace
 
 CpioMetadata CpioMetadata::from(const struct stat& status) noexcept {
@@ -68,13 +75,26 @@ void CpioWriter::add_file(std::string_view path, const CpioMetadata& metadata,
 
 void CpioWriter::add_file(std::string_view path, const CpioMetadata& metadata, int source,
                           std::uint64_t size_bytes) {
-    if (size_bytes > file_size_max) {
-        throw CliError("file /" + std::string{path} + " has " + std::to_string(size_bytes) +
-                       " bytes: an initramfs holds files of up to 4294967295");
-    }
+    check_size(path, size_bytes);
     put_header(path, metadata, size_bytes);
-    copy_from(path, source, size_bytes);
+    copy_from(path, source, 0, size_bytes);
     pad_to(field_alignment);
+}
+
+std::optional<std::uint64_t> CpioWriter::add_file_with_hole(std::string_view path,
+                                                            const CpioMetadata& metadata,
+                                                            int source, std::uint64_t size_bytes) {
+    check_size(path, size_bytes);
+    put_header(path, metadata, size_bytes);
+    flush();
+    const std::uint64_t start = written_;
+    const bool has_hole = start % page_size == 0;
+    const std::uint64_t hole = has_hole ? size_bytes / page_size * page_size : 0;
+    host::check_os(::lseek(fd_, static_cast<off_t>(hole), SEEK_CUR), "writing the initramfs");
+    written_ += hole;
+    copy_from(path, source, static_cast<off_t>(hole), size_bytes - hole);
+    pad_to(field_alignment);
+    return has_hole ? std::optional{start} : std::nullopt;
 }
 
 std::uint64_t CpioWriter::finish() {
@@ -134,9 +154,9 @@ void CpioWriter::flush() {
     buffer_.clear();
 }
 
-void CpioWriter::copy_from(std::string_view path, int source, std::uint64_t size_bytes) {
+void CpioWriter::copy_from(std::string_view path, int source, off_t from,
+                           std::uint64_t size_bytes) {
     flush();
-    off_t from = 0;
     while (size_bytes > 0) {
         const ssize_t count = ::sendfile(fd_, source, &from, size_bytes);
         if (count < 0) {

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,13 @@ public:
     void add_file(std::string_view path, const CpioMetadata& metadata, int source,
                   std::uint64_t size_bytes);
 
+    // As above, but leaves a hole for the file's whole pages, which somebody else puts there: all
+    // bytes after them are copied. Returns where the hole starts, a multiple of the page size.
+    // Empty when the hole would not start there; then the file was copied.
+    std::optional<std::uint64_t> add_file_with_hole(std::string_view path,
+                                                    const CpioMetadata& metadata, int source,
+                                                    std::uint64_t size_bytes);
+
     // Ends the archive and gives its size. Call it once, last.
     std::uint64_t finish();
 
@@ -53,7 +61,7 @@ private:
     void pad_to(std::uint64_t alignment);
     void reserve(std::string_view path, std::uint64_t more_bytes) const;
     void flush();
-    void copy_from(std::string_view path, int source, std::uint64_t size_bytes);
+    void copy_from(std::string_view path, int source, off_t from, std::uint64_t size_bytes);
 
     int fd_;
     std::uint64_t limit_bytes_;

@@ -1,4 +1,4 @@
-// The initramfs: the program's words first, then --root in the order of names, then the program.
+// The initramfs: --root in the order of names, then the program's words, then what was gathered.
 #include "controlplane/cli/initramfs.h"
 
 #include <dirent.h>
@@ -11,7 +11,6 @@
 #include <array>
 #include <climits>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -23,6 +22,7 @@
 namespace shoal::cli {
 namespace {
 
+constexpr std::uint64_t page_size = 4096;
 constexpr CpioMetadata private_directory{S_IFDIR | 0700, 0, 0, 2, 0};
 constexpr CpioMetadata private_file{S_IFREG | 0400, 0, 0, 1, 0};
 constexpr CpioMetadata public_directory{S_IFDIR | 0755, 0, 0, 2, 0};
@@ -101,79 +101,110 @@ void add_tree(CpioWriter& archive, int dir, const std::string& path) {
     }
 }
 
-// Where a path of the guest lies in the archive: under the deepest directory of --root that it
-// goes through, whose own path may differ because of symbolic links.
-struct Place {
-    std::filesystem::path existing;  // relative to the root, empty for the root itself
-    std::filesystem::path rest;      // directories to make, and the name
+// Smaller files are copied: a mapping costs about as much.
+constexpr std::uint64_t mapped_file_min = 16384;
+// The kernel allows 65,530 mappings in a process (vm.max_map_count).
+constexpr std::size_t mapped_files_max = 10'000;
+
+class Packer {
+public:
+    Packer(const InitramfsPlan& plan, int archive)
+        : plan_{plan}, archive_{archive, plan.limit_bytes} {}
+
+    // Gives the list for --initrd-map.
+    std::string pack();
+
+private:
+    void add_root();
+    void add_item(const std::string& path, const RootTree::Item& item);
+    void add_file(const std::string& path, const RootTree::Item& item);
+
+    const InitramfsPlan& plan_;
+    CpioWriter archive_;
+    std::string map_;
+    std::size_t mapped_ = 0;
 };
 
-Place find_place(const std::string& root, const std::filesystem::path& guest_path) {
-    const std::filesystem::path relative = guest_path.relative_path();
-    if (root.empty()) {
-        return {{}, relative};
+void Packer::add_file(const std::string& path, const RootTree::Item& item) {
+    const host::UniqueFd file = plan_.tree->open({path, item});
+    struct stat status {};
+    if (!file || ::fstat(file.get(), &status) < 0) {
+        host::throw_os_error("cannot open " + path);
     }
-    Place place{{}, relative};
-    const auto base = std::filesystem::canonical(root);
-    while (place.rest.has_parent_path()) {
-        const auto next = base / place.existing / *place.rest.begin();
-        std::error_code error;
-        const auto real = std::filesystem::canonical(next, error);
-        if (error) {
-            break;
-        }
-        const auto inside = real.lexically_relative(base);
-        if (inside.empty() || *inside.begin() == "..") {
-            throw CliError("--root: " + next.string() + " leads out of " + root + ", so " +
-                           guest_path.string() + " cannot be put there");
-        }
-        place = {inside == "." ? std::filesystem::path{} : inside,
-                 place.rest.lexically_relative(*place.rest.begin())};
+    const std::string_view relative = std::string_view{path}.substr(1);
+    const auto metadata = CpioMetadata::from(status);
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    if (size < mapped_file_min || mapped_ == mapped_files_max) {
+        archive_.add_file(relative, metadata, file.get(), size);
+        return;
     }
-    return place;
+    if (const auto at = archive_.add_file_with_hole(relative, metadata, file.get(), size)) {
+        ++mapped_;
+        map_ += std::to_string(*at) + " " + std::to_string(size / page_size * page_size) + " " +
+                path + std::string{'\0'};
+    }
 }
 
-void add_program(CpioWriter& archive, const std::string& root, const Program& program) {
-    const Place place = find_place(root, program.guest_path);
-    std::filesystem::path path = place.existing;
-    for (const auto& name : place.rest.parent_path()) {
-        path /= name;
-        archive.add_directory(path.native(), public_directory);
+void Packer::add_item(const std::string& path, const RootTree::Item& item) {
+    const std::string_view relative = std::string_view{path}.substr(1);
+    if (S_ISDIR(item.status.st_mode)) {
+        archive_.add_directory(relative, CpioMetadata::from(item.status));
+    } else if (S_ISLNK(item.status.st_mode)) {
+        archive_.add_symlink(relative, CpioMetadata::from(item.status), item.target);
+    } else if (S_ISREG(item.status.st_mode)) {
+        add_file(path, item);
+    } else {
+        std::fprintf(stderr, "shoal: %s is left out: it is no file, directory or link\n",
+                     path.c_str());
     }
-    path /= place.rest.filename();
+}
+
+void Packer::add_root() {
+    if (plan_.root.empty()) {
+        if (plan_.below == Below::nothing) {
+            archive_.add_directory(".", public_directory);
+        }
+        return;
+    }
+    const host::UniqueFd root{::open(plan_.root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     struct stat status {};
-    host::check_os(::fstat(program.file.get(), &status), "fstat");
-    archive.add_file(path.native(), CpioMetadata::from(status), program.file.get(),
-                     static_cast<std::uint64_t>(status.st_size));
+    if (!root || ::fstat(root.get(), &status) < 0) {
+        host::throw_os_error("--root: cannot open " + plan_.root);
+    }
+    archive_.add_directory(".", CpioMetadata::from(status));
+    add_tree(archive_, root.get(), "");
+}
+
+std::string Packer::pack() {
+    add_root();
+    archive_.add_directory(".shoal", private_directory);
+    add_words(archive_, ".shoal/args", plan_.args);
+    add_words(archive_, ".shoal/env", plan_.env);
+    for (const auto& [path, item] : plan_.tree->items()) {
+        add_item(path, item);
+    }
+    archive_.finish();
+    return std::move(map_);
+}
+
+// Not close-on-exec: the microVM's process inherits it.
+host::UniqueFd make_memfd(const char* name) {
+    return host::UniqueFd{host::check_os(::memfd_create(name, 0), "memfd_create")};
 }
 
 }  // namespace
 
-host::UniqueFd make_initramfs(const InitramfsPlan& plan) {
-    // Not close-on-exec: the microVM's process inherits it.
-    host::UniqueFd memfd{host::check_os(::memfd_create("shoal-initramfs", 0), "memfd_create")};
-    CpioWriter archive{memfd.get(), plan.limit_bytes};
-    if (plan.root.empty()) {
-        if (plan.below == Below::nothing) {
-            archive.add_directory(".", public_directory);
+Initramfs make_initramfs(const InitramfsPlan& plan) {
+    Initramfs made{make_memfd("shoal-initramfs"), {}};
+    const std::string map = Packer{plan, made.archive.get()}.pack();
+    if (!map.empty()) {
+        made.map = make_memfd("shoal-initramfs-map");
+        const ssize_t written = ::write(made.map.get(), map.data(), map.size());
+        if (written != static_cast<ssize_t>(map.size())) {
+            host::throw_os_error("writing the list of mapped files");
         }
-    } else {
-        const host::UniqueFd root{::open(plan.root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-        struct stat status {};
-        if (!root || ::fstat(root.get(), &status) < 0) {
-            host::throw_os_error("--root: cannot open " + plan.root);
-        }
-        archive.add_directory(".", CpioMetadata::from(status));
-        add_tree(archive, root.get(), "");
     }
-    archive.add_directory(".shoal", private_directory);
-    add_words(archive, ".shoal/args", plan.args);
-    add_words(archive, ".shoal/env", plan.env);
-    if (plan.program->origin == ProgramOrigin::host) {
-        add_program(archive, plan.root, *plan.program);
-    }
-    archive.finish();
-    return memfd;
+    return made;
 }
 
 }  // namespace shoal::cli

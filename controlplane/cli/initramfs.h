@@ -1,11 +1,12 @@
-// Makes the initramfs that `shoal run` boots: the files of --root, the program, its words.
+// Makes the initramfs that `shoal run` boots: the files of --root and of the host, the program's
+// words.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string>
 
-#include "controlplane/cli/program.h"
+#include "controlplane/cli/root_tree.h"
 #include "devices/host/unique_fd.h"
 
 namespace shoal::cli {
@@ -14,17 +15,23 @@ namespace shoal::cli {
 enum class Below { nothing, image };
 
 struct InitramfsPlan {
-    const Program* program = nullptr;
     std::string root;                   // a directory to copy, or empty
+    const RootTree* tree = nullptr;     // the program, and what else joins the files of `root`
     std::span<const std::string> args;  // argv, the program's name first
     std::span<const std::string> env;   // KEY=VALUE
     std::uint64_t limit_bytes = 0;      // a larger archive is refused
     Below below = Below::nothing;
 };
 
-// An open memfd that survives exec. Besides the files it holds /.shoal/args and /.shoal/env, each
+struct Initramfs {
+    host::UniqueFd archive;
+    // For shoal-vmm's --initrd-map: which files' pages belong in the holes of the archive.
+    host::UniqueFd map;
+};
+
+// Two open memfds that survive exec. Besides the files it holds /.shoal/args and /.shoal/env, each
 // word with a NUL after it: a kernel command line could carry neither all bytes nor all lengths.
 // Device files, sockets and FIFOs are left out, with a line on stderr each. Throws CliError.
-host::UniqueFd make_initramfs(const InitramfsPlan& plan);
+Initramfs make_initramfs(const InitramfsPlan& plan);
 
 }  // namespace shoal::cli

@@ -70,15 +70,22 @@ void describe_run(CLI::App& run, RunOptions& options) {
            "Network over a TAP of the host; without ip= by DHCP. Also: gateway=ADDRESS,\n"
            "ip6=ADDRESS/BITS, gateway6=ADDRESS, mac=MAC")
         ->type_name("tap=NAME[,ip=ADDRESS/BITS][,...]");
+    run.add_option("--with", options.with,
+                   "Add a file or folder of the host at the same path, with the libraries that\n"
+                   "programs and libraries in it need; may be repeated")
+        ->type_name("PATH")
+        ->allow_extra_args(false);
     run.add_option("--timeout", options.timeout_s, "End the microVM after so many seconds")
         ->type_name("SECONDS")
         ->check(check_seconds);
     run.add_flag("--timing", options.timing, "Print when each step happened, in microseconds");
     run.add_flag("--trace-syscalls", options.trace_syscalls,
                  "Print the program's system calls, and those that are missing");
+    run.add_flag("--verbose", options.verbose, "Say which files of the host were taken, and why");
     run.footer(
-        "PROGRAM is a static x86-64 Linux program. It runs with the standard input, output and\n"
-        "error of this command; its exit code is the command's, 128 + N if signal N ended it.\n"
+        "PROGRAM is an x86-64 Linux program or a script. Its dynamic linker, libraries and\n"
+        "interpreter come along by themselves. It runs with the standard input, output and error\n"
+        "of this command; its exit code is the command's, 128 + N if signal N ended it.\n"
         "125: shoal itself failed; 126: PROGRAM cannot be run; 127: PROGRAM was not found.");
 }
 

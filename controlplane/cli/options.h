@@ -19,11 +19,13 @@ struct RunOptions {
     std::vector<std::string> env;  // each KEY=VALUE
     // A directory, or an EROFS image; empty: the file system holds the program alone.
     std::string root;
+    std::vector<std::string> with;         // files and folders of the host to add
     std::vector<std::string> disks;        // each PATH or PATH,ro
     std::optional<NetworkOption> network;  // none: the microVM has the loopback interface alone
     std::string timeout_s;                 // empty: none
     bool timing = false;
     bool trace_syscalls = false;
+    bool verbose = false;
     std::string program;             // as typed
     std::vector<std::string> words;  // the program's arguments, without argv[0]
 };

@@ -12,9 +12,10 @@
 #include <vector>
 
 #include "controlplane/cli/cli_error.h"
-#include "controlplane/cli/elf_check.h"
+#include "controlplane/cli/gather.h"
 #include "controlplane/cli/initramfs.h"
 #include "controlplane/cli/program.h"
+#include "controlplane/cli/root_tree.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::cli {
@@ -92,13 +93,17 @@ std::vector<std::string> guest_environment(const RunOptions& options) {
     return env;
 }
 
+std::string descriptor_path(int fd) {
+    return "/proc/self/fd/" + std::to_string(fd);
+}
+
 std::vector<std::string> vmm_words(const RunOptions& options, const std::string& vmm,
                                    const std::string& unikernel, int initramfs) {
     return {vmm,
             "--kernel",
             unikernel,
             "--initrd",
-            "/proc/self/fd/" + std::to_string(initramfs),
+            descriptor_path(initramfs),
             "--memory",
             std::to_string(options.memory_mib),
             "--vcpus",
@@ -145,9 +150,7 @@ Program find_in(const Root& root, const std::string& name) {
     if (!root.image.empty()) {
         return {name, {}, ProgramOrigin::root};
     }
-    Program program = find_program(name, root.fd.get());
-    check_static_program(program.file.get(), name);
-    return program;
+    return find_program(name, root.fd.get());
 }
 
 }  // namespace
@@ -163,15 +166,25 @@ void run(const RunOptions& options, std::uint64_t started_us) {
     if (__builtin_mul_overflow(options.memory_mib, bytes_per_mib, &limit_bytes)) {
         throw CliError("memory of " + std::to_string(options.memory_mib) + " MiB is too much");
     }
-    const host::UniqueFd initramfs =
-        make_initramfs({&program, root.folder, args, env, limit_bytes,
+    RootTree tree{root.fd.get()};
+    if (root.image.empty()) {
+        gather(tree, {program.guest_path, options.program, options.with, env,
+                      options.verbose ? Verbosity::verbose : Verbosity::quiet});
+    } else if (!options.with.empty()) {
+        throw CliError("--with adds to a folder, not to the image " + root.image);
+    }
+    const Initramfs initramfs =
+        make_initramfs({root.folder, &tree, args, env, limit_bytes,
                         root.image.empty() ? Below::nothing : Below::image});
 
     const std::string folder = own_folder();
     const std::string vmm = find_vmm(folder);
     const std::string unikernel = find_unikernel(folder);
-    std::vector<std::string> words = vmm_words(options, vmm, unikernel, initramfs.get());
+    std::vector<std::string> words = vmm_words(options, vmm, unikernel, initramfs.archive.get());
     words.insert(words.end(), {"--cmdline", kernel_command_line(options, program.guest_path)});
+    if (initramfs.map) {
+        words.insert(words.end(), {"--initrd-map", descriptor_path(initramfs.map.get())});
+    }
     if (!root.image.empty()) {
         words.insert(words.end(), {"--root", root.image});
     }

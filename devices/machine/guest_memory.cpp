@@ -70,6 +70,16 @@ std::expected<void, MemoryError> GuestMemory::write_bytes(
     return {};
 }
 
+// Not writable: KVM would otherwise copy a page at its first read, to be ready for a write.
+void GuestMemory::map_file(Gpa at, int fd, std::uint64_t size_bytes) const {
+    const auto target = slice(at, size_bytes);
+    SHOAL_CHECK(target && at.value() % abi::page_size == 0 && size_bytes % abi::page_size == 0);
+    if (::mmap(target->data(), size_bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) ==
+        MAP_FAILED) {
+        host::throw_os_error("mmap of " + std::to_string(size_bytes) + " bytes of a file");
+    }
+}
+
 std::expected<void, MemoryError> GuestMemory::discard(Gpa at,
                                                       std::uint64_t size_bytes) const noexcept {
     const auto bytes = slice(at, size_bytes);

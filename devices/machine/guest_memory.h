@@ -70,6 +70,11 @@ public:
     [[nodiscard]] std::expected<void, MemoryError> write_bytes(
         Gpa at, std::span<const std::byte> source) const noexcept;
 
+    // Puts the first `size_bytes` of a file in place of RAM that lies within one region; all in
+    // whole pages. No copy, and read-only: a write by the guest ends it. The file must not become
+    // shorter. Before the guest runs. Throws std::system_error.
+    void map_file(Gpa at, int fd, std::uint64_t size_bytes) const;
+
     // Gives the host the whole pages of a range that lies within one region: they read as zeros
     // until somebody writes to them, and cost nothing until then.
     [[nodiscard]] std::expected<void, MemoryError> discard(Gpa at,

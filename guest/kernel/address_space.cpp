@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "guest/kernel/address_space_pages.h"
+#include "guest/kernel/random.h"
 #include "guest/kernel/space_numbers.h"
 
 namespace shoal::guest {
@@ -12,7 +13,8 @@ namespace {
 
 constexpr std::uint64_t stack_size = 8ULL << 20;
 constexpr std::uint64_t heap_end = NUB_STACK_TOP - stack_size - large_page_size;
-constexpr std::uint64_t mappings_start = NUB_STACK_TOP + large_page_size;
+constexpr std::uint64_t lowest_mapping = NUB_STACK_TOP + large_page_size;
+constexpr unsigned mapping_random_bits = 28;       // pages, as Linux (vm.mmap_rnd_bits)
 constexpr std::uint64_t lowest_address = 0x10000;  // vm.mmap_min_addr
 constexpr std::size_t max_areas = 65530;           // vm.max_map_count
 
@@ -36,7 +38,9 @@ bool is_write_execute(unsigned protection) {
 
 }  // namespace
 
-AddressSpace::AddressSpace() : number_{take_space_number()} {
+AddressSpace::AddressSpace()
+    : number_{take_space_number()},
+      mappings_start_{lowest_mapping + random_number(mapping_random_bits) * page_size} {
     insert({NUB_STACK_TOP - stack_size,
             NUB_STACK_TOP,
             prot_read | prot_write,
@@ -73,7 +77,7 @@ bool AddressSpace::is_covered(std::uint64_t start, std::uint64_t end) const {
 }
 
 std::uint64_t AddressSpace::find_gap(std::uint64_t size_bytes, std::uint64_t alignment) const {
-    std::uint64_t at = mappings_start;
+    std::uint64_t at = (mappings_start_ + alignment - 1) & ~(alignment - 1);
     for (const Area& area : areas_) {
         if (area.end <= at) {
             continue;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "guest/kernel/errno.h"
-#include "guest/kernel/fs/inode.h"
+#include "guest/kernel/fs/directory.h"
 #include "guest/kernel/page_table.h"
 
 namespace shoal::guest {
@@ -34,7 +34,7 @@ struct Area {
     std::uint64_t end = 0;
     unsigned protection = prot_none;
     AreaKind kind = AreaKind::mapping;
-    InodeRef file;                  // empty: anonymous
+    EntryRef file;                  // empty: anonymous
     std::uint64_t file_offset = 0;  // of `start`
 };
 
@@ -49,7 +49,7 @@ struct MapRequest {
     std::uint64_t size_bytes = 0;
     unsigned protection = prot_none;
     Placement placement = Placement::anywhere;
-    InodeRef file;
+    EntryRef file;
     std::uint64_t file_offset = 0;
 };
 
@@ -57,8 +57,8 @@ enum class FaultResult { resolved, bad_address, past_end_of_file, out_of_memory 
 
 class AddressSpace {
 public:
-    // The areas of heap and stack, as the nub's tables have them for the first one. At most as many
-    // spaces as the nub has: is_sound() tells.
+    // The areas of heap and stack, as the nub's tables have them for the first one. Mappings start
+    // at a random page. At most as many spaces as the nub has: is_sound() tells.
     AddressSpace();
     // Gives all pages back.
     ~AddressSpace();
@@ -93,7 +93,8 @@ public:
     [[nodiscard]] FaultResult resolve(std::uint64_t address, Access access);
     // Makes all of the bytes accessible; false when some may not be accessed so.
     [[nodiscard]] bool resolve_all(std::uint64_t address, std::uint64_t size_bytes, Access access);
-    // Maps the pages of a file's area ahead of use, as far as that takes no copies.
+    // Maps pages of a file's area ahead of use: the first of them, and where the program may write
+    // its own copies, since it will.
     void prefetch(std::uint64_t address, std::uint64_t size_bytes);
 
     // For the kernel's changes to the program's code (patch/syscall_patcher.h).
@@ -104,6 +105,14 @@ public:
     [[nodiscard]] bool write_stub(std::uint64_t address, std::span<const std::byte> code);
 
     [[nodiscard]] const std::vector<Area>& areas() const { return areas_; }
+    // What is mapped and present.
+    [[nodiscard]] std::uint64_t resident_bytes() const;
+
+    // AT_... pairs as the initial stack has them, for /proc/self/auxv.
+    void set_auxiliary_vector(std::span<const std::byte> bytes) {
+        auxiliary_vector_.assign(bytes.begin(), bytes.end());
+    }
+    [[nodiscard]] std::span<const std::byte> auxiliary_vector() const { return auxiliary_vector_; }
 
 private:
     [[nodiscard]] Area* find_area(std::uint64_t address);
@@ -116,15 +125,18 @@ private:
     void remove(std::uint64_t start, std::uint64_t end);
 
     FaultResult resolve_anonymous(const Area& area, std::uint64_t page);
-    FaultResult resolve_file(const Area& area, std::uint64_t page, Access access,
-                             std::uint64_t window_end);
-    FaultResult copy_page(const Area& area, std::uint64_t page, const PageEntry& shared);
+    FaultResult resolve_file(const Area& area, std::uint64_t page);
+    FaultResult borrow_pages(const Area& area, std::uint64_t page, std::uint64_t end);
+    FaultResult make_own(const Area& area, std::uint64_t page);
+    FaultResult copy_pages(const Area& area, std::uint64_t first, std::size_t wanted);
     [[nodiscard]] std::uint64_t copied_end(const Area& area) const;
     [[nodiscard]] bool reserve_stubs();
     [[nodiscard]] std::byte* stub_page(std::uint64_t page);
 
     unsigned number_ = NUB_SPACES;
     std::vector<Area> areas_;  // by address, disjoint
+    std::vector<std::byte> auxiliary_vector_;
+    std::uint64_t mappings_start_;
     std::uint64_t break_ = NUB_HEAP;
     bool has_stubs_ = false;
 };

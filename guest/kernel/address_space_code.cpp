@@ -19,7 +19,7 @@ std::byte* AddressSpace::own_text(std::uint64_t address) {
         return nullptr;
     }
     if (!entry.owned()) {
-        if (copy_page(*area, page, entry) != FaultResult::resolved) {
+        if (copy_pages(*area, page, 1) != FaultResult::resolved) {
             return nullptr;
         }
         entry = find_page(page);

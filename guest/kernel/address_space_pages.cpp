@@ -7,7 +7,10 @@
 namespace shoal::guest {
 namespace {
 
-constexpr std::uint64_t window_size = 16 * page_size;  // what one fault maps of small pages
+// What one fault brings of small pages. Around the address, since code runs in both directions;
+// a fault costs as much as twenty more entries.
+constexpr std::uint64_t window_size = 16 * page_size;
+constexpr std::uint64_t read_window_size = 32 * page_size;
 constexpr std::uint64_t prefetch_size = 64 * page_size;
 
 std::uint64_t large_page_of(std::uint64_t address) {
@@ -24,6 +27,10 @@ bool is_allowed(const Area& area, Access access) {
             return (area.protection & prot_execute) != 0;
     }
     return false;
+}
+
+bool is_absent(std::uint64_t page) {
+    return find_page(page).kind == PageKind::absent;
 }
 
 // How many pages from `page` on are absent, up to `end` and the end of the leaf table.
@@ -43,10 +50,25 @@ std::size_t count_absent(std::uint64_t page, std::uint64_t end) {
 
 // A page of the initramfs or of a disk; nullptr when there is none that may be shared.
 const void* borrowed_page(const Area& area, std::uint64_t page) {
-    return area.file->page_for_read((area.file_offset + (page - area.start)) / page_size);
+    return area.file->inode().page_for_read((area.file_offset + (page - area.start)) / page_size);
 }
 
-void release_small_pages(const std::uint64_t* entries, std::uint64_t address, std::size_t count) {
+// Reads a file's page into memory that is zero; false when the disk fails.
+bool read_page(const Area& area, std::uint64_t page, std::byte* to) {
+    const std::uint64_t offset = area.file_offset + (page - area.start);
+    const std::uint64_t size = area.file->inode().size();
+    const std::size_t wanted = offset < size ? std::min(page_size, size - offset) : 0;
+    return area.file->inode().read_at(offset, {to, wanted}) == wanted;
+}
+
+void release_run(std::byte* pages, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        physical_memory.free_page(pages + i * page_size);
+    }
+}
+
+// Whether there were any.
+bool release_small_pages(const std::uint64_t* entries, std::uint64_t address, std::size_t count) {
     std::size_t first = count;
     std::size_t last = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -64,6 +86,7 @@ void release_small_pages(const std::uint64_t* entries, std::uint64_t address, st
     if (first < last) {
         unmap_pages(address + first * page_size, last - first);
     }
+    return first < last;
 }
 
 }  // namespace
@@ -85,10 +108,15 @@ FaultResult AddressSpace::resolve(std::uint64_t address, Access access) {
     const PageEntry entry = find_page(page);
     if (entry.kind != PageKind::absent) {
         const bool shared = access == Access::write && !entry.writable();
-        return shared ? copy_page(*area, page, entry) : FaultResult::resolved;
+        if (shared && (entry.kind == PageKind::large || entry.owned())) {
+            return FaultResult::bad_address;  // its rights are the area's already
+        }
+        return shared ? make_own(*area, page) : FaultResult::resolved;
     }
-    return area->file ? resolve_file(*area, page, access, page + window_size)
-                      : resolve_anonymous(*area, page);
+    if (!area->file) {
+        return resolve_anonymous(*area, page);
+    }
+    return access == Access::write ? make_own(*area, page) : resolve_file(*area, page);
 }
 
 bool AddressSpace::resolve_all(std::uint64_t address, std::uint64_t size_bytes, Access access) {
@@ -133,68 +161,120 @@ FaultResult AddressSpace::resolve_anonymous(const Area& area, std::uint64_t page
     return FaultResult::resolved;
 }
 
-FaultResult AddressSpace::resolve_file(const Area& area, std::uint64_t page, Access access,
-                                       std::uint64_t window_end) {
-    const std::uint64_t offset = area.file_offset + (page - area.start);
-    if (offset >= area.file->size()) {
+FaultResult AddressSpace::resolve_file(const Area& area, std::uint64_t page) {
+    if (area.file_offset + (page - area.start) >= area.file->inode().size()) {
         return FaultResult::past_end_of_file;
     }
-    const void* first = access == Access::write ? nullptr : borrowed_page(area, page);
-    if (first != nullptr) {
-        const std::size_t most = count_absent(page, std::min(area.end, window_end));
-        std::size_t count = 1;
-        while (count < most && borrowed_page(area, page + count * page_size) ==
-                                   static_cast<const std::byte*>(first) + count * page_size) {
-            ++count;
-        }
-        const std::uint64_t flags = entry_flags(area.protection & ~prot_write);
-        return map_pages(page, physical_address(first) | flags, count) ? FaultResult::resolved
-                                                                       : FaultResult::out_of_memory;
+    const auto* at = static_cast<const std::byte*>(borrowed_page(area, page));
+    if (at == nullptr) {
+        return copy_pages(area, page, 1);
     }
-    void* copy = physical_memory.allocate_page();
-    if (copy == nullptr) {
-        return FaultResult::out_of_memory;
+    const std::uint64_t window = page & ~(read_window_size - 1);
+    std::uint64_t first = page;
+    while (first > std::max(window, area.start) && is_absent(first - page_size) &&
+           borrowed_page(area, first - page_size) == at - (page - first) - page_size) {
+        first -= page_size;
     }
-    const std::size_t wanted = std::min(page_size, area.file->size() - offset);
-    if (area.file->read_at(offset, {static_cast<std::byte*>(copy), wanted}) != wanted) {
-        physical_memory.free_page(copy);
-        return FaultResult::past_end_of_file;  // a disk's error: SIGBUS, as on Linux
-    }
-    const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
-    return map_pages(page, physical_address(copy) | flags, 1) ? FaultResult::resolved
-                                                              : FaultResult::out_of_memory;
+    return borrow_pages(area, first, window + read_window_size);
 }
 
-// The first write to a page that the program shares with a file.
-FaultResult AddressSpace::copy_page(const Area& area, std::uint64_t page, const PageEntry& shared) {
-    if (shared.kind == PageKind::large || shared.owned()) {
-        return FaultResult::bad_address;  // its rights are the area's already
+// Maps a file's pages where they lie, from `page` on, as far as they follow one another.
+FaultResult AddressSpace::borrow_pages(const Area& area, std::uint64_t page, std::uint64_t end) {
+    const auto* first = static_cast<const std::byte*>(borrowed_page(area, page));
+    const std::size_t most = count_absent(page, std::min(area.end, end));
+    std::size_t count = 1;
+    while (count < most &&
+           borrowed_page(area, page + count * page_size) == first + count * page_size) {
+        ++count;
     }
-    void* copy = physical_memory.allocate_page();
-    if (copy == nullptr) {
-        return FaultResult::out_of_memory;
+    const std::uint64_t flags = entry_flags(area.protection & ~prot_write);
+    return map_pages(page, physical_address(first) | flags, count) ? FaultResult::resolved
+                                                                   : FaultResult::out_of_memory;
+}
+
+// The first write to a page of a file: it becomes the program's own, and so do its neighbours,
+// which in data segments are written, too.
+FaultResult AddressSpace::make_own(const Area& area, std::uint64_t page) {
+    const std::uint64_t window = page & ~(window_size - 1);
+    const std::uint64_t file_end = area.start + (area.file->inode().size() - area.file_offset);
+    if (area.file->inode().size() <= area.file_offset || page >= file_end) {
+        return FaultResult::past_end_of_file;
     }
-    std::memcpy(copy, kernel_address(shared.physical()), page_size);
-    const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
-    if (!map_pages(page, physical_address(copy) | flags, 1)) {
-        return FaultResult::out_of_memory;
+    std::uint64_t first = page;
+    while (first > std::max(window, area.start) && !find_page(first - page_size).owned()) {
+        first -= page_size;
     }
-    flush_pages();
+    const std::uint64_t end = std::min({window + window_size, area.end, file_end});
+    std::uint64_t last = page + page_size;
+    while (last < end && !find_page(last).owned()) {
+        last += page_size;
+    }
+    const FaultResult result = copy_pages(area, first, (last - first) / page_size);
+    return result == FaultResult::out_of_memory && last - first > page_size
+               ? copy_pages(area, page, 1)
+               : result;
+}
+
+// Gives the program its own copies of a file's pages, none of which it owns, all within 2 MiB.
+FaultResult AddressSpace::copy_pages(const Area& area, std::uint64_t first, std::size_t wanted) {
+    bool were_present = false;
+    while (wanted > 0) {
+        std::size_t count = 0;
+        auto* const copies = static_cast<std::byte*>(physical_memory.allocate_run(wanted, count));
+        if (copies == nullptr) {
+            return FaultResult::out_of_memory;
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint64_t page = first + i * page_size;
+            were_present |= !is_absent(page);
+            if (!read_page(area, page, copies + i * page_size)) {
+                release_run(copies, count);
+                return FaultResult::past_end_of_file;  // a disk's error: SIGBUS, as on Linux
+            }
+        }
+        const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
+        if (!map_pages(first, physical_address(copies) | flags, count)) {
+            return FaultResult::out_of_memory;
+        }
+        first += count * page_size;
+        wanted -= count;
+    }
+    if (were_present) {
+        flush_pages();
+    }
     return FaultResult::resolved;
 }
 
 void AddressSpace::prefetch(std::uint64_t address, std::uint64_t size_bytes) {
+    const Area* area = find_area(address);
+    if (area == nullptr || !area->file) {
+        return;
+    }
+    if ((area->protection & prot_write) != 0) {
+        static_cast<void>(resolve(address, Access::write));
+        return;
+    }
     const std::uint64_t end = address + std::min(size_bytes, prefetch_size);
-    while (address < end) {
-        const Area* area = find_area(address);
-        if (area == nullptr || !area->file || borrowed_page(*area, address) == nullptr ||
-            resolve_file(*area, address, Access::read, end) != FaultResult::resolved) {
-            return;
-        }
-        while (address < end && find_page(address).kind != PageKind::absent) {
+    while (address < end && borrowed_page(*area, address) != nullptr &&
+           borrow_pages(*area, address, end) == FaultResult::resolved) {
+        while (address < end && !is_absent(address)) {
             address += page_size;
         }
     }
+}
+
+std::uint64_t AddressSpace::resident_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const Area& area : areas_) {
+        for (std::uint64_t at = area.start; at < area.end;) {
+            const PageEntry entry = find_page(at);
+            const bool small = entry.at != nullptr;
+            const std::uint64_t next = small ? at + page_size : large_page_of(at) + large_page_size;
+            bytes += entry.kind == PageKind::absent ? 0 : std::min(next, area.end) - at;
+            at = next;
+        }
+    }
+    return bytes;
 }
 
 bool release_pages_unflushed(std::uint64_t start, std::uint64_t end, PartialPage partial) {
@@ -222,8 +302,7 @@ bool release_pages_unflushed(std::uint64_t start, std::uint64_t end, PartialPage
             }
             changed = true;
         } else if (entry.at != nullptr) {
-            release_small_pages(entry.at, at, (stop - at) / page_size);
-            changed = true;
+            changed |= release_small_pages(entry.at, at, (stop - at) / page_size);
         }
         at = stop;
     }

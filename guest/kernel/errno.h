@@ -49,6 +49,7 @@ enum class Errno : int {
     nodata = 61,
     overflow = 75,
     proto = 71,
+    libbad = 80,
     notsock = 88,
     destaddrreq = 89,
     msgsize = 90,

@@ -12,6 +12,7 @@ namespace shoal::guest {
 namespace {
 
 constexpr std::uint64_t max_strings_bytes = 1ULL << 20;  // half of the stack's first page
+constexpr unsigned random_bits = 15;                     // of 16 bytes: a quarter of that page
 constexpr char platform[] = "x86_64";
 
 // Writes downwards from the top of the stack. The caller has made the memory accessible.
@@ -72,10 +73,11 @@ Result<Registers> make_initial_stack(AddressSpace& space, const LoadedProgram& p
     if (size > max_strings_bytes) {
         return std::unexpected(Errno::toobig);
     }
-    if (!space.resolve_all(NUB_STACK_TOP - size, size, Access::write)) {
+    const std::uint64_t top = NUB_STACK_TOP - random_number(random_bits) * 16;
+    if (!space.resolve_all(top - size, size, Access::write)) {
         return std::unexpected(Errno::nomem);
     }
-    StackWriter stack{NUB_STACK_TOP - sizeof(std::uint64_t)};
+    StackWriter stack{top - sizeof(std::uint64_t)};
     const std::uint64_t path = stack.push_string(start.path);
     const auto environment = push_strings(stack, start.environment);
     const auto arguments = push_strings(stack, start.arguments);
@@ -89,7 +91,7 @@ Result<Registers> make_initial_stack(AddressSpace& space, const LoadedProgram& p
         {AT_PHENT, {sizeof(Elf64_Phdr)}},
         {AT_PHNUM, {program.program_header_count}},
         {AT_PAGESZ, {page_size}},
-        {AT_BASE, {0}},
+        {AT_BASE, {program.interpreter_base}},
         {AT_FLAGS, {0}},
         {AT_ENTRY, {program.entry}},
         {AT_UID, {0}},
@@ -106,12 +108,13 @@ Result<Registers> make_initial_stack(AddressSpace& space, const LoadedProgram& p
     };
     stack.align(environment.size() + 1 + arguments.size() + 1 + 1);
     stack.push_bytes(auxiliary, sizeof auxiliary);
+    space.set_auxiliary_vector(std::as_bytes(std::span{auxiliary}));
     push_list(stack, environment);
     push_list(stack, arguments);
     stack.push(arguments.size());
 
     Registers registers{};
-    registers.rip = program.entry;
+    registers.rip = program.start;
     registers.rsp = stack.at();
     registers.rflags = 0x202;
     return registers;

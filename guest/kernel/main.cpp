@@ -19,6 +19,7 @@
 #include "guest/kernel/program.h"
 #include "guest/kernel/random.h"
 #include "guest/kernel/sched/scheduler.h"
+#include "guest/kernel/script.h"
 #include "guest/net/net.h"
 
 namespace shoal::guest {
@@ -40,7 +41,7 @@ T& make_forever(auto&&... arguments) {
     return *new T(std::forward<decltype(arguments)>(arguments)...);
 }
 
-void fail_boot(std::string_view what, std::string_view which, int code) {
+[[noreturn]] void fail_boot(std::string_view what, std::string_view which, int code) {
     Message text;
     text << "shoal: " << what << which << "\n";
     print_message(text.view());
@@ -102,37 +103,54 @@ void mark_start() {
     *timer = abi::boot_timer_magic;
 }
 
-// A path, or a name that is looked up in the usual folders.
-Result<EntryRef> find_program(const FileSystem& files, std::string_view name) {
+// The path of a program; a name without a slash is looked up in the usual folders. Empty: not there.
+std::string_view find_program(const FileSystem& files, std::string_view name) {
     constexpr std::string_view folders[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/",
                                             "/usr/bin/",        "/sbin/",          "/bin/"};
     if (name.find('/') != std::string_view::npos) {
-        return files.find(name);
+        return files.find(name) ? name : std::string_view{};
     }
     for (const std::string_view folder : folders) {
         Message path;
         path << folder << name;
-        if (auto entry = files.find(path.view())) {
-            return entry;
+        if (files.find(path.view())) {
+            return make_forever<Message>(path).view();
         }
     }
-    return fail(Errno::noent);
+    return {};
+}
+
+[[noreturn]] void fail_load(Errno error, std::string_view path) {
+    switch (error) {
+        case Errno::noent:
+            fail_boot("the dynamic linker or interpreter that it names is not in the initramfs: ",
+                      path, exit_not_executable);
+        case Errno::libbad:
+            fail_boot("its dynamic linker is no x86-64 ELF file: ", path, exit_not_executable);
+        default:
+            fail_boot("not an x86-64 Linux program, or it does not fit the memory: ", path,
+                      exit_not_executable);
+    }
 }
 
 Registers load(const CommandLine& command_line) {
     Process& self = process();
-    const auto entry = find_program(self.files.file_system, command_line.init);
-    if (!entry) {
+    const std::string_view path = find_program(self.files.file_system, command_line.init);
+    if (path.empty()) {
         fail_boot("no such program: ", command_line.init, exit_not_found);
     }
-    self.executable = *entry;
-    const auto program = load_program(*self.memory, (*entry)->inode_ref());
-    if (!program) {
-        fail_boot("not a static x86-64 Linux program, or it does not fit the memory: ",
-                  command_line.init, exit_not_executable);
+    auto invocation = resolve_script(self.files.file_system, path, self.arguments);
+    if (!invocation) {
+        fail_load(invocation.error(), path);
     }
-    const auto registers = make_initial_stack(
-        *self.memory, *program, {self.arguments, self.environment, command_line.init});
+    self.executable = invocation->executable;
+    self.arguments = std::move(invocation->arguments);
+    const auto program = load_program(*self.memory, self.files.file_system, self.executable);
+    if (!program) {
+        fail_load(program.error(), path);
+    }
+    const auto registers =
+        make_initial_stack(*self.memory, *program, {self.arguments, self.environment, path});
     if (!registers) {
         fail_boot("arguments and environment are larger than 1 MiB", {}, exit_not_executable);
     }

@@ -1,6 +1,9 @@
 // What /proc tells.
 #include "guest/kernel/proc_source.h"
 
+#include <algorithm>
+#include <array>
+
 #include "guest/kernel/clock.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/system_name.h"
@@ -14,27 +17,38 @@ void write_strings(Text& to, const std::vector<std::string_view>& strings) {
     }
 }
 
-void write_area(Text& to, const Area& area) {
-    to.add_hex(area.start, 8).add("-").add_hex(area.end, 8).add(" ");
-    to.add((area.protection & prot_read) != 0 ? "r" : "-");
-    to.add((area.protection & prot_write) != 0 ? "w" : "-");
-    to.add((area.protection & prot_execute) != 0 ? "x" : "-");
-    to.add("p ").add_hex(area.file_offset, 8).add(" 00:00 ");
-    to.add_number(area.file ? area.file->attributes.number : 0);
-    switch (area.kind) {
+std::string_view name_of(AreaKind kind) {
+    switch (kind) {
         case AreaKind::heap:
-            to.add(" [heap]");
-            break;
+            return "[heap]";
         case AreaKind::stack:
-            to.add(" [stack]");
-            break;
+            return "[stack]";
         case AreaKind::stubs:
-            to.add(" [syscalls]");
-            break;
+            return "[syscalls]";
         case AreaKind::mapping:
             break;
     }
-    to.add("\n");
+    return {};
+}
+
+void write_area(Text& to, const Area& area) {
+    constexpr std::size_t name_column = 73;
+    std::vector<char> bytes;
+    Text line{bytes};
+    line.add_hex(area.start, 8).add("-").add_hex(area.end, 8).add(" ");
+    line.add((area.protection & prot_read) != 0 ? "r" : "-");
+    line.add((area.protection & prot_write) != 0 ? "w" : "-");
+    line.add((area.protection & prot_execute) != 0 ? "x" : "-");
+    line.add("p ").add_hex(area.file_offset, 8).add(" 00:01 ");
+    line.add_number(area.file ? area.file->inode().attributes.number : 0).add(" ");
+    std::array<char, 4096> room{};
+    const auto path = area.file ? process().files.file_system.path_of(*area.file, room)
+                                : Result<std::string_view>{name_of(area.kind)};
+    if (path && !path->empty()) {
+        bytes.resize(std::max(bytes.size(), name_column), ' ');
+        line.add(*path);
+    }
+    to.add({bytes.data(), bytes.size()}).add("\n");
 }
 
 }  // namespace
@@ -59,6 +73,11 @@ void KernelProcSource::write_environment(Text& to) const {
     write_strings(to, process().environment);
 }
 
+void KernelProcSource::write_auxiliary_vector(Text& to) const {
+    const auto bytes = process().memory->auxiliary_vector();
+    to.add({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
 void KernelProcSource::write_maps(Text& to) const {
     for (const Area& area : process().memory->areas()) {
         write_area(to, area);
@@ -79,6 +98,10 @@ std::uint64_t KernelProcSource::process_memory_bytes() const {
         bytes += area.end - area.start;
     }
     return bytes;
+}
+
+std::uint64_t KernelProcSource::resident_memory_bytes() const {
+    return process().memory->resident_bytes();
 }
 
 std::uint64_t KernelProcSource::uptime_ms() const {

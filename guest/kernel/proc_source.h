@@ -16,10 +16,12 @@ public:
     [[nodiscard]] FileTable& files() const override { return files_; }
     void write_arguments(Text& to) const override;
     void write_environment(Text& to) const override;
+    void write_auxiliary_vector(Text& to) const override;
     void write_maps(Text& to) const override;
     [[nodiscard]] std::uint64_t memory_total_bytes() const override;
     [[nodiscard]] std::uint64_t memory_free_bytes() const override;
     [[nodiscard]] std::uint64_t process_memory_bytes() const override;
+    [[nodiscard]] std::uint64_t resident_memory_bytes() const override;
     [[nodiscard]] std::uint64_t uptime_ms() const override;
     [[nodiscard]] std::uint64_t tsc_khz() const override;
     [[nodiscard]] std::string_view release() const override;

@@ -1,4 +1,4 @@
-// Program: an x86-64 Linux executable (ELF, static, fixed or position-independent) and its start.
+// Program: an x86-64 Linux executable in memory, with its interpreter, and its start.
 #pragma once
 
 #include <cstdint>
@@ -7,19 +7,24 @@
 
 #include "guest/kernel/address_space.h"
 #include "guest/kernel/errno.h"
+#include "guest/kernel/fs/file_system.h"
 #include "guest/kernel/registers.h"
 
 namespace shoal::guest {
 
 struct LoadedProgram {
-    std::uint64_t entry = 0;
-    std::uint64_t program_headers = 0;  // where AT_PHDR finds them
+    std::uint64_t start = 0;             // the first instruction: the interpreter's if there is one
+    std::uint64_t entry = 0;             // the program's (AT_ENTRY)
+    std::uint64_t interpreter_base = 0;  // AT_BASE
+    std::uint64_t program_headers = 0;   // AT_PHDR
     std::uint64_t program_header_count = 0;
 };
 
-// Maps the program's segments. ENOEXEC for what is not such an executable, ENOMEM when its
-// segments lie where no program may.
-[[nodiscard]] Result<LoadedProgram> load_program(AddressSpace& space, const InodeRef& file);
+// Maps the program and the interpreter that it asks for (PT_INTERP). ENOEXEC for what is no
+// executable, ENOENT when there is no such interpreter, ELIBBAD when that is none, ENOMEM or EEXIST
+// when segments lie where no program may.
+[[nodiscard]] Result<LoadedProgram> load_program(AddressSpace& space, const FileSystem& files,
+                                                 const EntryRef& file);
 
 struct StartArguments {
     std::vector<std::string_view> arguments;

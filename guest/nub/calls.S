@@ -114,13 +114,25 @@ nub_set_leaves:
     mov r9d, edx
     shl r9, 12
     CHECK_PAGES nub_refuse
-4:  test edx, edx
+4:  sub edx, 8
+    js 6f
+5:  // Eight at a time: two instructions an entry instead of five.
+    .set entry, 0
+    .rept 8
+    mov [rdi + entry * 8], rsi
+    add rsi, r10
+    .set entry, entry + 1
+    .endr
+    add rdi, 64
+    sub edx, 8
+    jns 5b
+6:  add edx, 8
     jz nub_ok
-5:  mov [rdi], rsi
+7:  mov [rdi], rsi
     add rsi, r10
     add rdi, 8
     dec edx
-    jnz 5b
+    jnz 7b
     jmp nub_ok
 
 // rax: a table's virtual address, rdi: the address to look up. Steps to the next table, and takes

@@ -140,11 +140,21 @@ def _():
            f"inside: {inside}; on the host: {outside}")
 
 
-@test("a program cannot write the page tables or the nub, nor use ports it was not given")
+@test("what a program may not do ends it with a signal, and the microVM says so")
 def _():
-    for what in ("page-tables", "nub", "kernel-text", "port"):
+    for what in ("page-tables", "nub", "read-nub", "kernel-text", "port", "wrmsr", "load-cr3", "hlt",
+                 "execute-data", "execute-stack", "write-code", "below-stack"):
         result = shoal(PROGRAMS / "memory", what)
-        expect(result.code == 139, f"{what}: {result}")
+        expect(result.code == 139 and b"killed by SIGSEGV (11) at address" in result.err,
+               f"{what}: {result}")
+
+
+@test("stack, mappings and position-independent programs lie elsewhere in each run")
+def _():
+    maps = [shoal("cat", "/proc/self/maps").out.decode().splitlines() for _ in range(3)]
+    for name in ("/usr/bin/cat", "/usr/lib/x86_64-linux-gnu/libc.so.6"):
+        starts = {next(line.split("-")[0] for line in lines if line.endswith(name)) for lines in maps}
+        expect(len(starts) == 3, f"{name} lies at {starts}")
 
 
 @test("a program that needs more memory than there is ends with a sentence")

@@ -18,6 +18,7 @@
 #include "vmm/boot/command_line.h"
 #include "vmm/boot/elf.h"
 #include "vmm/boot/image_file.h"
+#include "vmm/boot/initrd_map.h"
 
 namespace shoal::boot {
 namespace {
@@ -58,7 +59,7 @@ firmware::InitrdPlace load_initrd(const machine::GuestMemory& memory, const Imag
                   std::to_string(memory.size_bytes() >> 20) + " MiB leave " + std::to_string(room) +
                   " bytes beside the kernel");
     }
-    file.read(0, *memory.slice(machine::Gpa{start}, size));
+    file.read_sparse(*memory.slice(machine::Gpa{start}, size));
     return {machine::Gpa{start}, size};
 }
 
@@ -103,6 +104,9 @@ EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
     std::optional<firmware::InitrdPlace> initrd;
     if (source.initrd != nullptr) {
         initrd = load_initrd(memory, *source.initrd, kernel.end, kernel.initrd_end);
+        if (source.initrd_map != nullptr) {
+            source.initrd_map->apply(memory, initrd->start, initrd->size_bytes);
+        }
     }
     const machine::Gpa rsdp = firmware::write_acpi_tables(memory, layout);
     const std::uint32_t tree_bytes =

@@ -22,12 +22,14 @@ public:
 };
 
 class ImageFile;
+class InitrdMap;
 
 // Borrows the files.
 struct BootSource {
     const ImageFile* kernel = nullptr;  // never nullptr in load()
     const ImageFile* initrd = nullptr;  // nullptr: none
     std::string command_line;
+    const InitrdMap* initrd_map = nullptr;  // files that lie in the initrd's holes; nullptr: none
 };
 
 using firmware::MachineLayout;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -40,6 +41,25 @@ void ImageFile::read(std::uint64_t offset, std::span<std::byte> into) const {
             fail("cannot be read at offset " + std::to_string(offset + done));
         }
         done += static_cast<std::size_t>(count);
+    }
+}
+
+void ImageFile::read_sparse(std::span<std::byte> into) const {
+    for (std::uint64_t at = 0; at < into.size();) {
+        const off_t data = ::lseek(fd_.get(), static_cast<off_t>(at), SEEK_DATA);
+        if (data < 0) {
+            return;  // ENXIO: the rest is a hole
+        }
+        const off_t hole = ::lseek(fd_.get(), data, SEEK_HOLE);
+        const auto start = static_cast<std::uint64_t>(data);
+        const std::uint64_t end =
+            hole < 0 ? into.size()
+                     : std::min<std::uint64_t>(into.size(), static_cast<std::uint64_t>(hole));
+        if (start >= end) {
+            return;
+        }
+        read(start, into.subspan(start, end - start));
+        at = end;
     }
 }
 

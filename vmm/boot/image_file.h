@@ -22,6 +22,9 @@ public:
     // Reads exactly into.size() bytes. Throws BootError when the file ends before.
     void read(std::uint64_t offset, std::span<std::byte> into) const;
 
+    // All of it, into memory that holds zeros: holes of a sparse file are not touched.
+    void read_sparse(std::span<std::byte> into) const;
+
     template <machine::GuestLayout T>
     [[nodiscard]] T read(std::uint64_t offset) const {
         T value;

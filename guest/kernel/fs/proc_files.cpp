@@ -151,6 +151,21 @@ private:
     EntryRef directory_;
 };
 
+Result<void> populate_system(FileSystem& file_system, const ProcSource& source) {
+    for (const ProcFolder& folder : system_folders()) {
+        const auto directory = file_system.ensure_directory(folder.path);
+        if (!directory) {
+            return fail(directory.error());
+        }
+        Maker maker{file_system, *directory};
+        maker.add_files(source, folder.files);
+        if (!maker.result) {
+            return maker.result;
+        }
+    }
+    return {};
+}
+
 Result<void> populate_process(FileSystem& file_system, const ProcSource& source,
                               const EntryRef& directory) {
     Maker maker{file_system, directory};
@@ -175,6 +190,9 @@ Result<void> populate_proc(FileSystem& file_system, ProcSource& source) {
     Maker maker{file_system, *top};
     maker.add_files(source, machine_texts());
     maker.add("mounts", file_system.make_inode<Symlink>("self/mounts"));
+    if (const auto made = populate_system(file_system, source); !made) {
+        return made;
+    }
     const EntryRef process =
         maker.add(pid_name, file_system.make_inode<ProcDirectory>(), NameMemory::copy);
     if (!maker.result) {

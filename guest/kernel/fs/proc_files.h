@@ -20,11 +20,13 @@ public:
     // All strings in a row, each with its NUL.
     virtual void write_arguments(Text& to) const = 0;
     virtual void write_environment(Text& to) const = 0;
+    virtual void write_auxiliary_vector(Text& to) const = 0;
     // Lines as in proc(5), /proc/pid/maps.
     virtual void write_maps(Text& to) const = 0;
     [[nodiscard]] virtual std::uint64_t memory_total_bytes() const = 0;
     [[nodiscard]] virtual std::uint64_t memory_free_bytes() const = 0;
-    [[nodiscard]] virtual std::uint64_t process_memory_bytes() const = 0;
+    [[nodiscard]] virtual std::uint64_t process_memory_bytes() const = 0;  // of addresses
+    [[nodiscard]] virtual std::uint64_t resident_memory_bytes() const = 0;
     [[nodiscard]] virtual std::uint64_t uptime_ms() const = 0;
     [[nodiscard]] virtual std::uint64_t tsc_khz() const = 0;
     // As uname(2) has them.

@@ -9,8 +9,8 @@ namespace {
 constexpr std::uint64_t page_bytes = 4096;
 constexpr std::uint64_t ticks_per_second = 100;  // USER_HZ
 
-void add_kib(Text& to, std::string_view label, std::uint64_t bytes) {
-    constexpr std::size_t number_end = 24;  // where the number ends in Linux's lines
+// The number ends in column `number_end`, a tab counting as one.
+void add_kib_line(Text& to, std::string_view label, std::uint64_t bytes, std::size_t number_end) {
     std::vector<char> number;
     Text{number}.add_number(bytes / 1024);
     to.add(label);
@@ -19,6 +19,14 @@ void add_kib(Text& to, std::string_view label, std::uint64_t bytes) {
         to.add(" ");
     }
     to.add({number.data(), number.size()}).add(" kB\n");
+}
+
+void add_kib(Text& to, std::string_view label, std::uint64_t bytes) {
+    add_kib_line(to, label, bytes, 24);
+}
+
+void add_status_kib(Text& to, std::string_view label, std::uint64_t bytes) {
+    add_kib_line(to, label, bytes, label.size() + 8);
 }
 
 void write_meminfo(const ProcSource& source, Text& to) {
@@ -100,14 +108,14 @@ void write_command_name(const ProcSource& source, Text& to) {
 
 void write_process_stat(const ProcSource& source, Text& to) {
     const EntryRef executable = source.executable();
-    const std::uint64_t memory = source.process_memory_bytes();
     to.add_number(source.pid()).add(" (").add(command_name(executable));
     // From the state on: ppid, pgrp, session, tty, tpgid, flags, faults, times, priority, nice,
     // threads, itrealvalue, start time.
     to.add(") R 0 ").add_number(source.pid()).add(" ").add_number(source.pid());
     to.add(" 0 -1 4194304 0 0 0 0 ");
     to.add_number(source.uptime_ms() * ticks_per_second / 1000).add(" 0 0 0 20 0 1 0 0 ");
-    to.add_number(memory).add(" ").add_number(memory / page_bytes);
+    to.add_number(source.process_memory_bytes()).add(" ");
+    to.add_number(source.resident_memory_bytes() / page_bytes);
     to.add(" 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
 }
 
@@ -116,10 +124,24 @@ void write_process_status(const ProcSource& source, Text& to) {
     to.add("Name:\t").add(command_name(executable)).add("\nUmask:\t0022\nState:\tR (running)\n");
     to.add("Tgid:\t").add_number(source.pid()).add("\nNgid:\t0\nPid:\t").add_number(source.pid());
     to.add("\nPPid:\t0\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\n");
-    for (const std::string_view label : {"VmPeak:\t", "VmSize:\t", "VmHWM:\t", "VmRSS:\t"}) {
-        to.add(label).add_number(source.process_memory_bytes() / 1024).add(" kB\n");
-    }
+    const std::uint64_t size = source.process_memory_bytes();
+    const std::uint64_t resident = source.resident_memory_bytes();
+    add_status_kib(to, "VmPeak:\t", size);
+    add_status_kib(to, "VmSize:\t", size);
+    add_status_kib(to, "VmHWM:\t", resident);
+    add_status_kib(to, "VmRSS:\t", resident);
     to.add("Threads:\t1\n");
+}
+
+void write_auxiliary_vector(const ProcSource& source, Text& to) {
+    source.write_auxiliary_vector(to);
+}
+
+// Sizes in pages: total, resident, shared, text, 0, data, 0.
+void write_process_statm(const ProcSource& source, Text& to) {
+    const std::uint64_t total = source.process_memory_bytes() / page_bytes;
+    to.add_number(total).add(" ").add_number(source.resident_memory_bytes() / page_bytes);
+    to.add(" 0 0 0 ").add_number(total).add(" 0\n");
 }
 
 constexpr ProcText machine_files[] = {
@@ -129,6 +151,7 @@ constexpr ProcText machine_files[] = {
 };
 
 constexpr ProcText process_files[] = {
+    {"auxv", write_auxiliary_vector}, {"statm", write_process_statm},
     {"cmdline", write_command_line},  {"comm", write_command_name},
     {"environ", write_environment},   {"maps", write_maps},
     {"mounts", write_mounts},         {"stat", write_process_stat},

@@ -18,6 +18,13 @@ struct ProcText {
 [[nodiscard]] std::span<const ProcText> machine_texts();  // of /proc
 [[nodiscard]] std::span<const ProcText> process_texts();  // of /proc/self
 
+// The files of one folder below /proc/sys.
+struct ProcFolder {
+    std::string_view path;  // from the root
+    std::span<const ProcText> files;
+};
+[[nodiscard]] std::span<const ProcFolder> system_folders();
+
 // /proc/cpuinfo, from the CPUID instruction.
 void write_cpuinfo(const ProcSource& source, Text& to);
 

@@ -36,6 +36,7 @@ std::int64_t sys_arch_prctl(Process& process, const Arguments& args);
 std::int64_t sys_prctl(Process& process, const Arguments& args);
 std::int64_t sys_prlimit64(Process& process, const Arguments& args);
 std::int64_t sys_getrlimit(Process& process, const Arguments& args);
+std::int64_t sys_setrlimit(Process& process, const Arguments& args);
 std::int64_t sys_getrusage(Process& process, const Arguments& args);
 std::int64_t sys_sysinfo(Process& process, const Arguments& args);
 std::int64_t sys_uname(Process& process, const Arguments& args);

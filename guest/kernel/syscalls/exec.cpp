@@ -163,7 +163,7 @@ Result<Start> fetch_start(const Process& process, const Arguments& args) {
 
 // Into the process's memory, which is new and selected.
 Result<Registers> load(Process& process, const Start& start) {
-    const auto program = load_program(*process.memory, start.file->inode_ref());
+    const auto program = load_program(*process.memory, process.files.file_system, start.file);
     if (!program) {
         return fail(program.error());
     }

@@ -17,7 +17,7 @@ std::int64_t result_of(const Result<void>& result) {
 
 // What a mapping of a file may be. Writable shared mappings would have to write back: nobody has
 // needed them yet.
-Result<InodeRef> mappable_file(const Process& process, std::uint64_t descriptor,
+Result<EntryRef> mappable_file(const Process& process, std::uint64_t descriptor,
                                std::uint64_t protection, std::uint64_t flags) {
     const OpenFile* file = process.files.table.find(descriptor);
     if (file == nullptr) {
@@ -30,7 +30,7 @@ Result<InodeRef> mappable_file(const Process& process, std::uint64_t descriptor,
     if (file->inode().type() != FileType::regular || (shared && (protection & prot_write) != 0)) {
         return fail(Errno::nodev);
     }
-    return file->entry().inode_ref();
+    return file->entry_ref();
 }
 
 }  // namespace
@@ -60,7 +60,12 @@ std::int64_t sys_mmap(Process& process, const Arguments& args) {
         request.file = *file;
         request.file_offset = offset;
     }
-    return result_of(process.memory->map(request));
+    const auto mapped = process.memory->map(request);
+    if (mapped && request.file && (flags & MAP_TYPE) == MAP_PRIVATE &&
+        (request.protection & prot_write) != 0) {
+        process.memory->prefetch(*mapped, size);  // a library's data, which its loader will write
+    }
+    return result_of(mapped);
 }
 
 std::int64_t sys_munmap(Process& process, const Arguments& args) {

@@ -12,6 +12,7 @@
 #include "guest/kernel/clock.h"
 #include "guest/kernel/process_table.h"
 #include "guest/kernel/random.h"
+#include "guest/kernel/resource_limits.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
 #include "guest/kernel/system_name.h"
@@ -25,18 +26,19 @@ std::int64_t give(UserAddress to, const T& value) {
     return copy_to_user(to, &value, sizeof value) ? 0 : negative(Errno::fault);
 }
 
-rlimit64 limit_of(std::uint64_t resource) {
-    switch (resource) {
-        case RLIMIT_STACK:
-            return {8ULL << 20, RLIM64_INFINITY};
-        case RLIMIT_NOFILE:
-            return {1024, 4096};
-        case RLIMIT_CORE:
-            return {0, RLIM64_INFINITY};
-        case RLIMIT_NPROC:
-            return {thread_limit, thread_limit};
+// One set for all processes.
+ResourceLimits& limits() {
+    static ResourceLimits instance;
+    return instance;
+}
+
+std::int64_t set_limit(std::uint64_t resource, UserAddress from) {
+    rlimit64 limit{};
+    if (!copy_from_user(&limit, from, sizeof limit)) {
+        return negative(Errno::fault);
     }
-    return {RLIM64_INFINITY, RLIM64_INFINITY};
+    const auto set = limits().set(resource, limit);
+    return set ? 0 : negative(set.error());
 }
 
 // 0 is the caller itself.
@@ -150,18 +152,34 @@ std::int64_t sys_prlimit64(Process& process, const Arguments& args) {
     if (process_of(process, args[0]) == nullptr) {
         return negative(Errno::srch);
     }
-    if (args[1] >= RLIM_NLIMITS) {
-        return negative(Errno::inval);
+    const auto old = limits().get(args[1]);
+    if (!old) {
+        return negative(old.error());
     }
-    return args[3] == 0 ? 0 : give(args[3], limit_of(args[1]));
+    const std::int64_t set = args[2] == 0 ? 0 : set_limit(args[1], args[2]);
+    return set != 0 || args[3] == 0 ? set : give(args[3], *old);
 }
 
 std::int64_t sys_getrlimit(Process&, const Arguments& args) {
-    return args[0] >= RLIM_NLIMITS ? negative(Errno::inval) : give(args[1], limit_of(args[0]));
+    const auto limit = limits().get(args[0]);
+    return limit ? give(args[1], *limit) : negative(limit.error());
 }
 
-std::int64_t sys_getrusage(Process&, const Arguments& args) {
+std::int64_t sys_setrlimit(Process&, const Arguments& args) {
+    return set_limit(args[0], args[1]);
+}
+
+// The children's is none: what they used counts as the process's own.
+std::int64_t sys_getrusage(Process& process, const Arguments& args) {
     rusage usage{};
+    const auto who = static_cast<int>(args[0]);
+    if (who == RUSAGE_CHILDREN) {
+        return give(args[1], usage);
+    }
+    if (who != RUSAGE_SELF && who != RUSAGE_THREAD) {
+        return negative(Errno::inval);
+    }
+    usage.ru_maxrss = static_cast<long>(process.memory->resident_bytes() / 1024);
     const std::uint64_t ns = monotonic_ns();
     usage.ru_utime.tv_sec = static_cast<time_t>(ns / nanoseconds_per_second);
     usage.ru_utime.tv_usec = static_cast<suseconds_t>(ns % nanoseconds_per_second / 1000);

@@ -38,6 +38,11 @@ std::int64_t sending(Process& process, const Arguments& args) {
     return result;
 }
 
+// No file has extended attributes.
+std::int64_t no_attributes(Process&, const Arguments&) {
+    return negative(Errno::opnotsupp);
+}
+
 struct Call {
     unsigned number;
     std::string_view name;
@@ -137,6 +142,18 @@ constexpr Call calls[] = {
     CALL(readlink, file<sys_readlink>),
     CALL(readlinkat, file<sys_readlinkat>),
     CALL(getdents64, file<sys_getdents64>),
+    CALL(getxattr, no_attributes),
+    CALL(lgetxattr, no_attributes),
+    CALL(fgetxattr, no_attributes),
+    CALL(listxattr, no_attributes),
+    CALL(llistxattr, no_attributes),
+    CALL(flistxattr, no_attributes),
+    CALL(setxattr, no_attributes),
+    CALL(lsetxattr, no_attributes),
+    CALL(fsetxattr, no_attributes),
+    CALL(removexattr, no_attributes),
+    CALL(lremovexattr, no_attributes),
+    CALL(fremovexattr, no_attributes),
     // Changing a file
     CALL(truncate, file<sys_truncate>),
     CALL(ftruncate, file<sys_ftruncate>),
@@ -212,7 +229,7 @@ constexpr Call calls[] = {
     CALL(prctl, sys_prctl),
     CALL(prlimit64, sys_prlimit64),
     CALL(getrlimit, sys_getrlimit),
-    CALL(setrlimit, sys_succeed),
+    CALL(setrlimit, sys_setrlimit),
     CALL(getrusage, sys_getrusage),
     CALL(sysinfo, sys_sysinfo),
     CALL(uname, sys_uname),

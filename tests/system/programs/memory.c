@@ -147,6 +147,25 @@ int main(int argc, char** argv) {
         for (volatile char* at = (char*)0x7F8000110000;; at += 4096) {
             *at = *at;  // some page of it is text or a table
         }
+    } else if (strcmp(what, "read-nub") == 0) {
+        (void)*(volatile char*)0x7F8000100000;
+    } else if (strcmp(what, "execute-data") == 0) {
+        static char code[] = {(char)0xC3};  // ret
+        ((void (*)(void))(void*)code)();
+    } else if (strcmp(what, "execute-stack") == 0) {
+        volatile char code[] = {(char)0xC3};
+        ((void (*)(void))(void*)code)();
+    } else if (strcmp(what, "write-code") == 0) {
+        *(volatile char*)(void*)&main = 1;
+    } else if (strcmp(what, "wrmsr") == 0) {
+        __asm__ volatile("wrmsr" : : "c"(0xC0000082), "a"(0), "d"(0));
+    } else if (strcmp(what, "load-cr3") == 0) {
+        __asm__ volatile("mov %0, %%cr3" : : "r"(0UL));
+    } else if (strcmp(what, "hlt") == 0) {
+        __asm__ volatile("hlt");
+    } else if (strcmp(what, "below-stack") == 0) {
+        char here;
+        *(volatile char*)((uintptr_t)&here - (9 << 20)) = 1;  // below its 8 MiB
     } else if (strcmp(what, "port") == 0) {
         __asm__ volatile("outb %b0, %w1" : : "a"(0xFE), "d"(0x64));
     } else if (strcmp(what, "exhaust") == 0) {

@@ -141,5 +141,23 @@ TEST_CASE("times that 32 bits cannot hold are cut") {
     CHECK(CpioMetadata::from(status).mtime_s == 0xFFFFFFFF);
 }
 
+TEST_CASE("a file's whole pages can be left out, for somebody else to put there") {
+    const auto fd = make_file();
+    CpioWriter archive{fd.get(), no_limit};
+    const std::string bytes = pattern(2 * 4096 + 100);
+    const auto source = make_file(bytes);
+    const auto hole =
+        archive.add_file_with_hole("file", {S_IFREG | 0644}, source.get(), bytes.size());
+    REQUIRE(hole.has_value());
+    CHECK(*hole % 4096 == 0);
+    archive.add_file("next", {S_IFREG | 0644}, {});
+    archive.finish();
+    const auto entries = read_cpio(read_whole(fd.get()));
+    REQUIRE(entries.size() == 2);
+    CHECK(entries[0].data_at == *hole);
+    CHECK(entries[0].data == std::string(2 * 4096, '\0') + bytes.substr(2 * 4096));
+    CHECK(entries[1].name == "next");
+}
+
 }  // namespace
 }  // namespace shoal::cli

@@ -58,10 +58,12 @@ struct Source final : ProcSource {
     [[nodiscard]] FileTable& files() const override { return table; }
     void write_arguments(Text& to) const override { to.add({"init\0-x\0", 8}); }
     void write_environment(Text& to) const override { to.add({"A=1\0", 4}); }
+    void write_auxiliary_vector(Text& to) const override { to.add("auxv"); }
     void write_maps(Text& to) const override { to.add("maps\n"); }
     [[nodiscard]] std::uint64_t memory_total_bytes() const override { return 128U << 20; }
     [[nodiscard]] std::uint64_t memory_free_bytes() const override { return 100U << 20; }
     [[nodiscard]] std::uint64_t process_memory_bytes() const override { return 8192; }
+    [[nodiscard]] std::uint64_t resident_memory_bytes() const override { return 4096; }
     [[nodiscard]] std::uint64_t uptime_ms() const override { return 12345; }
     [[nodiscard]] std::uint64_t tsc_khz() const override { return 2'000'500; }
     [[nodiscard]] std::string_view release() const override { return "6.1.0-shoal"; }
