@@ -33,7 +33,7 @@ $(tidy_host): build/tidy/%.ok: build/obj/%.o .clang-tidy
 $(tidy_guest): build/tidy/%.ok: build/guest/obj/%.o .clang-tidy
 	@mkdir -p $(@D)
 	@echo "  TIDY  $*"
-	@$(CLANG_TIDY) --quiet $* -- $(tidy_guest_flags) 2> $@.log || (cat $@.log; false)
+	@$(CLANG_TIDY) --quiet $* -- $(tidy_guest_flags) $(if $(filter guest/net/%,$*),$(lwip_includes)) 2> $@.log || (cat $@.log; false)
 	@touch $@
 
 check-tidy: $(tidy_host) $(tidy_guest)

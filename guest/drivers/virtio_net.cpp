@@ -284,7 +284,11 @@ bool VirtioNet::send(const Outgoing& packet) {
 
 void* VirtioNet::take_sent() {
     const auto used = transmit_.take_used();
-    return used ? std::exchange(tokens_[used->chain], nullptr) : nullptr;
+    if (!used) {
+        return nullptr;
+    }
+    was_interrupted_ = was_interrupted_ || used->interrupts == ChainQueue::Interrupts::one;
+    return std::exchange(tokens_[used->chain], nullptr);
 }
 
 void VirtioNet::flush() {

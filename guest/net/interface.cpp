@@ -18,7 +18,8 @@ namespace shoal::guest::net {
 namespace {
 
 constexpr std::uint16_t usual_mtu = 1500;
-constexpr std::size_t packet_bytes_max = 0xFFFF;  // as lwIP counts them
+constexpr unsigned packets_max = ChainQueue::size;  // in one turn
+constexpr std::size_t packet_bytes_max = 0xFFFF;    // as lwIP counts them
 
 // In the header of a received packet's page: what makes a pbuf of it.
 struct PagePacket {
@@ -140,7 +141,11 @@ Interface::Traffic Interface::poll() {
     if (traffic == Traffic::some) {
         resume_output();
     }
-    while (const auto packet = device_.receive()) {
+    for (unsigned count = 0; count < packets_max; ++count) {
+        const auto packet = device_.receive();
+        if (!packet) {
+            break;
+        }
         deliver(*packet);
         traffic = Traffic::some;
     }

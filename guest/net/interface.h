@@ -23,7 +23,7 @@ public:
     [[nodiscard]] netif& lwip() noexcept { return netif_; }
 
     enum class Traffic { none, some };
-    // Hands over what has arrived, and frees what has been sent.
+    // Hands over what has arrived, up to a queue of it, and frees what has been sent.
     Traffic poll();
     // Lets the device send what lwIP has put out since.
     void flush() { device_.flush(); }

@@ -161,26 +161,26 @@ void Network::poll() {
     if (interface_ != nullptr && interface_->poll() == Interface::Traffic::some) {
         timers_.note_traffic();
     }
-    netif_poll_all();
 }
 
 void Network::flush() {
+    netif_poll_all();
     if (interface_ != nullptr) {
         interface_->flush();
     }
 }
 
-// Everything that can lead to packets comes before the last look for packets.
+// Everything that can lead to packets comes before the last look for packets. Peers that never stop
+// sending do not keep the program from running: what is left is for the next turn.
 void Network::take_events() {
     timers_.run_due();
-    do {
-        poll();
-        flush();
-    } while (interface_ != nullptr && !interface_->arm_interrupts());
+    poll();
+    flush();
+    has_more_ = interface_ != nullptr && !interface_->arm_interrupts();
 }
 
 std::uint64_t Network::deadline_ns() const {
-    return timers_.deadline_ns();
+    return has_more_ ? 0 : timers_.deadline_ns();
 }
 
 void drain() {

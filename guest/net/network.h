@@ -23,7 +23,7 @@ public:
 
     // Takes what has arrived, if anything has. Between system calls only, never within lwIP.
     void poll();
-    // Lets what was put out leave.
+    // Lets what was put out leave; what goes over the loopback interface arrives. As above.
     void flush();
 
     [[nodiscard]] netif* interface() noexcept {
@@ -38,6 +38,7 @@ private:
 
     Interface* interface_ = nullptr;
     Timers timers_;
+    bool has_more_ = false;
 };
 
 }  // namespace shoal::guest::net
