@@ -6,16 +6,12 @@
 
 #include "guest/kernel/clock.h"
 #include "guest/kernel/panic.h"
-#include "guest/kernel/physical_memory.h"
 #include "guest/kernel/random.h"
+#include "guest/net/memory_limit.h"
 
 namespace {
 
 using namespace shoal::guest;
-
-// The network takes nothing of the last part of memory: that is the program's. Peers decide how
-// much is queued, so there must be an end.
-constexpr std::uint64_t kept_back_share = 8;
 
 constexpr std::uint64_t nanoseconds_per_millisecond = 1'000'000;
 
@@ -24,10 +20,7 @@ constexpr std::uint64_t nanoseconds_per_millisecond = 1'000'000;
 extern "C" {
 
 void* shoal_net_allocate(std::size_t size_bytes) {
-    if (physical_memory.free_bytes() < physical_memory.total_bytes() / kept_back_share) {
-        return nullptr;
-    }
-    return ::operator new (size_bytes, std::nothrow_t{});
+    return net::may_take_memory() ? ::operator new (size_bytes, std::nothrow_t{}) : nullptr;
 }
 
 void* shoal_net_allocate_zeroed(std::size_t count, std::size_t size_bytes) {

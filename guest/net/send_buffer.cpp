@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "guest/kernel/pages.h"
-#include "guest/kernel/physical_memory.h"
+#include "guest/net/memory_limit.h"
 
 namespace shoal::guest::net {
 
@@ -17,16 +17,6 @@ struct SendBuffer::Page {
     std::byte bytes[capacity];
 };
 
-namespace {
-
-// A port's allocator decides whether the network may have more memory.
-void* try_allocate_page() {
-    return physical_memory.free_bytes() < physical_memory.total_bytes() / 8 ? nullptr
-                                                                            : allocate_page();
-}
-
-}  // namespace
-
 SendBuffer::~SendBuffer() {
     while (first_ != nullptr) {
         free_page(std::exchange(first_, first_->next));
@@ -35,7 +25,7 @@ SendBuffer::~SendBuffer() {
 
 std::span<std::byte> SendBuffer::room() {
     if (last_ == nullptr || end_ == Page::capacity) {
-        auto* page = static_cast<Page*>(try_allocate_page());
+        auto* page = static_cast<Page*>(may_take_memory() ? allocate_page() : nullptr);
         if (page == nullptr) {
             return {};
         }
