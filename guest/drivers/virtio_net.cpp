@@ -109,18 +109,24 @@ bool VirtioNet::negotiate() {
         (reg(MmioRegister::status) & status::features_ok) == 0) {
         return false;
     }
-    for (std::size_t i = 0; i < sizeof config_; ++i) {
-        reinterpret_cast<std::byte*>(&config_)[i] = *reinterpret_cast<volatile std::byte*>(
-            registers_ + static_cast<std::uint64_t>(MmioRegister::config) + i);
-    }
-    if ((features_ & net::feature::mtu) == 0) {
-        config_.mtu = 0;
+    read_config();
+    return true;
+}
+
+// Each field as wide as it is (4.2.2.2).
+void VirtioNet::read_config() {
+    const std::uint64_t config = registers_ + static_cast<std::uint64_t>(MmioRegister::config);
+    if ((features_ & net::feature::mtu) != 0) {
+        mtu_ = *reinterpret_cast<volatile std::uint16_t*>(config + offsetof(net::Config, mtu));
     }
     if ((features_ & net::feature::mac) == 0) {
-        fill_random(std::as_writable_bytes(std::span{config_.mac}));
-        config_.mac[0] = mac_made_up;
+        fill_random(std::as_writable_bytes(std::span{mac_}));
+        mac_[0] = mac_made_up;
+        return;
     }
-    return true;
+    for (std::size_t i = 0; i < mac_.size(); ++i) {
+        mac_[i] = *reinterpret_cast<volatile std::uint8_t*>(config + i);
+    }
 }
 
 void VirtioNet::start_queue(RegisterBatch& batch, std::uint32_t idx,

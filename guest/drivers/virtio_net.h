@@ -33,8 +33,9 @@ public:
     // for ever.
     [[nodiscard]] static VirtioNet* start(const VirtioMmioWord& place);
 
-    [[nodiscard]] const abi::virtio::net::MacAddress& mac() const { return config_.mac; }
-    [[nodiscard]] std::uint16_t mtu() const { return config_.mtu; }
+    [[nodiscard]] const abi::virtio::net::MacAddress& mac() const { return mac_; }
+    // 0: the device does not say.
+    [[nodiscard]] std::uint16_t mtu() const { return mtu_; }
     // Whether packets may be sent with a checksum that the device completes.
     [[nodiscard]] bool completes_checksums() const {
         return (features_ & abi::virtio::net::feature::csum) != 0;
@@ -86,6 +87,7 @@ private:
     explicit VirtioNet(const VirtioMmioWord& place, std::byte* rings);
 
     [[nodiscard]] bool negotiate();
+    void read_config();
     void start_queue(RegisterBatch& batch, std::uint32_t idx, const ChainQueue& queue) const;
     [[nodiscard]] volatile std::uint32_t& reg(abi::virtio::MmioRegister offset) const;
     [[nodiscard]] std::byte* take_page();
@@ -103,7 +105,8 @@ private:
     std::uint64_t registers_;
     std::uint32_t irq_;
     std::uint64_t features_ = 0;
-    abi::virtio::net::Config config_{};
+    abi::virtio::net::MacAddress mac_{};
+    std::uint16_t mtu_ = 0;
     ChainQueue receive_;
     ChainQueue transmit_;
     std::array<std::byte*, ChainQueue::size> offered_{};  // by chain

@@ -157,7 +157,7 @@ err_t Interface::send(netif* interface, pbuf* packet) {
     auto& self = *static_cast<Interface*>(interface->state);
     std::array<ChainQueue::Piece, VirtioNet::pieces_max> pieces;
     std::size_t count = 0;
-    for (const pbuf* part = packet; part != nullptr; part = part->next) {
+    for (const pbuf* part = packet; count == 0 || part != nullptr; part = part->next) {
         if (count == pieces.size()) {
             return ERR_BUF;
         }

@@ -1,11 +1,14 @@
 """The unikernel's network: programs inside talk with the host over a TAP, and with themselves."""
 import contextlib
+import fcntl
 import functools
 import os
 import random
 import select
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -213,7 +216,32 @@ def _(network, tap):
             expect(end_of(server)[0] == 0, "the server failed")
 
 
-@network_test("a reset by the peer is told, and a peer that vanishes is given up in time")
+def wait_until_acknowledged(connection):
+    end = time.monotonic() + LIMIT_S
+    while struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0] != 0:
+        expect(time.monotonic() < end, "what was sent is not acknowledged")
+        time.sleep(0.01)
+
+
+@network_test("a peer that vanishes is given up when it answers no keep-alive")
+def _(network, tap):
+    done = threading.Event()
+
+    def vanish(connection):
+        connection.sendall(connection.recv(1))
+        wait_until_acknowledged(connection)
+        network.ip("link", "set", tap.name, "down")
+        done.wait(LIMIT_S)
+
+    with host_server(network, tap.host_address, vanish):
+        try:
+            result = inside(network, tap, NET, "keep-alive", tap.host_address, PORT)
+        finally:
+            done.set()
+    expect(result.out == b"recv -1 Connection timed out\n", str(result))
+
+
+@network_test("a reset by the peer is told, and a wait for nothing ends in time")
 def _(network, tap):
     def reset(connection):
         connection.recv(1)

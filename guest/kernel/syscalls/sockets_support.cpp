@@ -19,7 +19,8 @@ Result<OpenSocket> find_socket(const FileContext& context, std::uint64_t descrip
     return OpenSocket{std::move(file), socket};
 }
 
-Result<std::uint32_t> add_socket(FileContext& context, SocketRef socket, std::uint32_t flags) {
+Result<std::uint32_t> add_socket(FileContext& context, const SocketRef& socket,
+                                 std::uint32_t flags) {
     std::vector<char> name;
     Text{name}.add("socket:[").add_number(socket->attributes.number).add("]");
     const EntryRef entry = Entry::make(nullptr, {name.data(), name.size()}, socket);

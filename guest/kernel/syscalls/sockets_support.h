@@ -20,7 +20,7 @@ struct OpenSocket {
 [[nodiscard]] Result<OpenSocket> find_socket(const FileContext& context, std::uint64_t descriptor);
 
 // A descriptor for a new socket. `flags`: SOCK_NONBLOCK and SOCK_CLOEXEC, which are those of open.
-[[nodiscard]] Result<std::uint32_t> add_socket(FileContext& context, SocketRef socket,
+[[nodiscard]] Result<std::uint32_t> add_socket(FileContext& context, const SocketRef& socket,
                                                std::uint32_t flags);
 
 // Errno::inval for a size that cannot be, Errno::fault.

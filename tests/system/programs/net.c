@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +251,19 @@ int main(int argc, char** argv) {
         struct timeval limit = {.tv_sec = atoi(more)};
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
         send_all(fd, 1);
+        ssize_t got = recv(fd, data, 1, 0);
+        printf("recv %zd %s\n", got, got < 0 ? strerror(errno) : "");
+    } else if (strcmp(verb, "keep-alive") == 0) {
+        int fd = connected(host, port);
+        int one = 1;
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof one);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &one, sizeof one);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &one, sizeof one);
+        send_all(fd, 1);
+        if (recv(fd, data, 1, 0) != 1) {
+            fail("answer");
+        }
         ssize_t got = recv(fd, data, 1, 0);
         printf("recv %zd %s\n", got, got < 0 ? strerror(errno) : "");
     } else if (strncmp(verb, "load-", 5) == 0) {
