@@ -77,7 +77,8 @@ build/tests/guests/hostile.elf: tests/system/guests/hostile/guest.lds $(hostile_
 # What the parsers under test need; compiled by clang with the same sanitizers.
 fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
 	vmm/boot/*.cpp vmm/api/*.cpp) $(GUEST_HOST_SRCS) \
-	controlplane/cli/elf_file.cpp controlplane/cli/library_cache.cpp
+	controlplane/cli/elf_file.cpp controlplane/cli/library_cache.cpp \
+	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp
 fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
 fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))
 FUZZ_CXXFLAGS := $(CLANG_CXXFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -94,7 +95,7 @@ build/fuzz/library.a: $(fuzz_objects)
 
 $(fuzz_targets): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.cpp.o build/fuzz/library.a
 	@echo "  LINK  $@"
-	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz
+	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz -lcrypto
 
 -include $(wildcard $(patsubst %,build/fuzz/obj/%.d,$(fuzz_library_srcs) $(fuzz_srcs)))
 

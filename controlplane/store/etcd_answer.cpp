@@ -5,7 +5,6 @@
 #include <charconv>
 
 #include "controlplane/store/base64.h"
-#include "controlplane/store/limits.h"
 
 namespace shoal::store::etcd {
 

@@ -3,12 +3,13 @@
 
 #include <chrono>
 #include <cstdint>
-#include <expected>
 #include <functional>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "controlplane/store/result.h"
 
 namespace shoal::store {
 
@@ -81,25 +82,7 @@ struct Lookup {
     Revision revision = 0;
 };
 
-enum class Failure {
-    unavailable,  // nothing happened; it may work later
-    uncertain,    // nobody knows whether it happened: the answer was lost. Read, then decide
-    conflict,     // a condition does not hold
-    compacted,    // that revision is forgotten: list again
-    too_large,    // beyond a limit, which `reason` names
-    invalid,      // a mistake of the caller's
-    lease_gone,   // the lease has expired, or never was
-    no_space,     // the store's disk or its quota is full; reading works
-};
-
-struct Error {
-    Failure failure = Failure::unavailable;
-    std::string reason;  // one sentence for people
-};
-
-template <typename T>
-using Result = std::expected<T, Error>;
-
+// Called once with the answer.
 template <typename T>
 using Handler = std::move_only_function<void(Result<T>)>;
 

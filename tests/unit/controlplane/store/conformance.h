@@ -63,3 +63,5 @@ private:
 };
 
 }  // namespace shoal::store::test
+
+#define STORE_KINDS InMemory, InSqlite, InEtcd
