@@ -129,18 +129,20 @@ void EtcdClient::attempt(const std::shared_ptr<Call>& call) {
     const auto left =
         std::min<EventLoop::Duration>(options_.attempt_timeout, call->deadline - loop_.now());
     connection->call(call->path, call->body, left,
-                     [weak = std::weak_ptr{self_}, call, connection](Answer answer) {
+                     [weak = std::weak_ptr{self_}, call, connection](HttpOutcome outcome) {
                          if (!weak.expired()) {
                              auto& self = **weak.lock();  // not held meanwhile
-                             self.finish(call, connection, std::move(answer));
+                             self.finish(call, connection, std::move(outcome));
                          }
                      });
 }
 
 void EtcdClient::finish(const std::shared_ptr<Call>& call,
-                        const std::shared_ptr<HttpConnection>& used, Answer answer) {
+                        const std::shared_ptr<HttpConnection>& used, HttpOutcome outcome) {
+    auto* answer = std::get_if<HttpAnswer>(&outcome);
+    const auto* fault = std::get_if<HttpFault>(&outcome);
     busy_.erase(used);
-    if (call->generation == generation_ && answer && used->is_reusable()) {
+    if (call->generation == generation_ && answer != nullptr && used->is_reusable()) {
         idle_.push_back(used);
     }
     loop_.post([weak = std::weak_ptr{self_}] {
@@ -150,10 +152,10 @@ void EtcdClient::finish(const std::shared_ptr<Call>& call,
         }
     });
     const bool writes = call->effect == etcd::Effect::writes;
-    if (answer && answer->status == 200) {
+    if (answer != nullptr && answer->status == 200) {
         --pending_count_;
         call->handler(std::move(answer->body));
-    } else if (answer) {
+    } else if (answer != nullptr) {
         Error error = etcd::decode_error(answer->body, call->effect);
         if (error.failure == Failure::unavailable) {
             retry(call, std::move(error));
@@ -163,11 +165,11 @@ void EtcdClient::finish(const std::shared_ptr<Call>& call,
             }
             fail(call, std::move(error));
         }
-    } else if (answer.error() == HttpFault::too_large) {
+    } else if (*fault == HttpFault::too_large) {
         fail(call,
              {writes ? Failure::uncertain : Failure::too_large,
               "etcd's answer is larger than " + std::to_string(etcd::max_answer_bytes) + " bytes"});
-    } else if (answer.error() == HttpFault::lost && writes) {
+    } else if (*fault == HttpFault::lost && writes) {
         leave_member(call->generation);
         fail(call, {Failure::uncertain, "the connection was lost before etcd answered"});
     } else {

@@ -68,13 +68,12 @@ public:
 
 private:
     struct Call;
-    using Answer = std::expected<HttpAnswer, HttpFault>;
 
     void start_waiting();
     void attempt(const std::shared_ptr<Call>& call);
     [[nodiscard]] std::shared_ptr<HttpConnection> take_connection();
     void finish(const std::shared_ptr<Call>& call, const std::shared_ptr<HttpConnection>& used,
-                Answer answer);
+                HttpOutcome outcome);
     void fail(const std::shared_ptr<Call>& call, Error error);
     void retry(const std::shared_ptr<Call>& call, Error error);
 

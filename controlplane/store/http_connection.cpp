@@ -208,7 +208,7 @@ void HttpConnection::fail(HttpFault fault) {
     auto on_piece = std::exchange(on_piece_, nullptr);
     close();
     if (on_answer) {
-        on_answer(std::unexpected{fault});
+        on_answer(fault);
     }
     if (on_piece) {
         on_piece({});

@@ -13,7 +13,6 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <chrono>
-#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,12 +38,14 @@ struct HttpAnswer {
     std::string body;
 };
 
+using HttpOutcome = std::variant<HttpAnswer, HttpFault>;
+
 // Owned by a shared_ptr, since operations in the loop hold on to it. The loop's thread only.
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 public:
     using Tls = std::shared_ptr<boost::asio::ssl::context>;
     using Duration = std::chrono::steady_clock::duration;
-    using AnswerHandler = std::move_only_function<void(std::expected<HttpAnswer, HttpFault>)>;
+    using AnswerHandler = std::move_only_function<void(HttpOutcome)>;
     // A piece of an endless answer's body; empty: the stream has ended.
     using PieceHandler = std::move_only_function<void(std::string_view)>;
 

@@ -71,7 +71,7 @@ void SqliteStore::submit(std::function<Result<T>(SqliteEngine&)> work, Handler<T
         Handler<T> handler;
         Result<T> result;
     };
-    const auto call = std::make_shared<Call>(std::move(handler), Result<T>{});
+    const auto call = std::make_shared<Call>(Call{std::move(handler), {}});
     SqliteWorker::Request request;
     request.run = [call, work = std::move(work)](SqliteEngine& engine) {
         call->result = work(engine);
