@@ -5,10 +5,12 @@
 #include <linux/kvm.h>
 
 #include <cstdint>
+#include <span>
 
 #include "devices/host/mapping.h"
 #include "devices/host/unique_fd.h"
 #include "vmm/kvm/exit.h"
+#include "vmm/kvm/vcpu_state.h"
 #include "vmm/kvm/vm.h"
 
 namespace shoal::kvm {
@@ -17,6 +19,8 @@ class Vcpu {
 public:
     // `idx` is also the local APIC's id; `count` vCPUs in all.
     Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count);
+    // With a CPUID that was saved; restore() is next.
+    Vcpu(const Vm& vm, std::uint32_t idx, std::span<const kvm_cpuid_entry2> cpuid);
 
     // Runs the guest until it needs us. Throws std::system_error only for a broken KVM.
     // A PortAccess or MmioAccess borrows memory of this vCPU until the next run().
@@ -34,10 +38,16 @@ public:
     // A model-specific register. One that this KVM backend does not have stays as it is.
     void set_msr(std::uint32_t idx, std::uint64_t value) noexcept;
 
+    // While the vCPU stands still and its last access is complete. Any thread.
+    [[nodiscard]] VcpuState save() const;
+    // Before the first run(). Throws with one sentence when this KVM cannot go on from there.
+    void restore(const VcpuState& saved);
+
 private:
     [[nodiscard]] kvm_run& shared() const noexcept;
     [[nodiscard]] Exit decode() const noexcept;
 
+    const Vm* vm_;
     host::UniqueFd fd_;
     host::Mapping run_;
 };

@@ -54,4 +54,16 @@ void Vm::add_ioeventfd(machine::Gpa address, const host::EventFd& event) {
     SHOAL_KVM_CALL(fd_.get(), KVM_IOEVENTFD, &wanted);
 }
 
+ClockState Vm::clock() const {
+    kvm_clock_data data{};
+    SHOAL_KVM_CALL(fd_.get(), KVM_GET_CLOCK, &data);
+    return {data.clock, (data.flags & KVM_CLOCK_REALTIME) != 0 ? data.realtime : 0};
+}
+
+void Vm::set_clock(const ClockState& state) {
+    kvm_clock_data data{};
+    data.clock = state.guest_ns;
+    SHOAL_KVM_CALL(fd_.get(), KVM_SET_CLOCK, &data);
+}
+
 }  // namespace shoal::kvm

@@ -13,6 +13,7 @@
 #include "devices/machine/gpa.h"
 #include "devices/machine/guest_memory.h"
 #include "vmm/kvm/kvm.h"
+#include "vmm/kvm/vcpu_state.h"
 
 namespace shoal::kvm {
 
@@ -30,6 +31,10 @@ public:
     // From now on a 32-bit write to `address` signals `event` without leaving the kernel. Borrows
     // the event for the machine's life.
     void add_ioeventfd(machine::Gpa address, const host::EventFd& event);
+
+    // kvmclock, while no vCPU runs. set_clock() before vCPUs are restored.
+    [[nodiscard]] ClockState clock() const;
+    void set_clock(const ClockState& state);
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const Kvm& kvm() const noexcept { return kvm_; }

@@ -32,6 +32,12 @@ std::uint64_t monotonic_us() noexcept {
 
 Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices)
+    : Machine{kvm, loop, memory, config, devices, Unfinished{}} {
+    make_vcpus(config, boot::load(memory_, config.boot, {config.vcpu_count, virtio_.slots()}));
+}
+
+Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+                 const MachineConfig& config, std::span<const DeviceToAttach> devices, Unfinished)
     : loop_{loop},
       memory_{memory},
       vm_{kvm},
@@ -70,7 +76,6 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
     for (const DeviceToAttach& device : devices) {
         virtio_.add(*device.device, device.notification);
     }
-    make_vcpus(config, boot::load(memory_, config.boot, {config.vcpu_count, virtio_.slots()}));
 }
 
 Machine::~Machine() = default;
@@ -96,18 +101,27 @@ void Machine::make_vcpus(const MachineConfig& config, const boot::EntryPoint& en
         if (idx == 0) {
             set_boot_registers(vcpu, entry);
         }
-        vcpus_.push_back(std::make_unique<VcpuThread>(idx, std::move(vcpu),
-                                                      VcpuSurroundings{ports_, mmio_, ending_}));
+        add_vcpu(idx, std::move(vcpu));
     }
 }
 
+void Machine::add_vcpu(std::uint32_t idx, kvm::Vcpu vcpu) {
+    vcpus_.push_back(std::make_unique<VcpuThread>(idx, std::move(vcpu),
+                                                  VcpuSurroundings{ports_, mmio_, ending_}));
+}
+
 // Only here does the loop learn of the machine, which from now on lives as long as the loop runs.
-void Machine::start() {
+void Machine::start_paused() {
+    loop_.pause_devices();
     loop_.on_event(ending_.event(), [this] { loop_.stop(); });
     loop_.add_stream(serial_);
     for (std::size_t port = 0; console_ != nullptr && port < console_->port_count(); ++port) {
         loop_.add_stream(console_->client(port));
     }
+}
+
+void Machine::start() {
+    start_paused();
     timing_.first_instruction_us = monotonic_us();
     resume();
 }
@@ -121,6 +135,7 @@ void Machine::pause() {
 
 void Machine::resume() {
     loop_.resume_devices();
+    virtio_.resume();
     for (const auto& vcpu : vcpus_) {
         vcpu->resume();
     }

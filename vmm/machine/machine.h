@@ -24,6 +24,7 @@
 #include "vmm/machine/bus.h"
 #include "vmm/machine/ending.h"
 #include "vmm/machine/event_loop.h"
+#include "vmm/machine/machine_state.h"
 #include "vmm/machine/metric_groups.h"
 #include "vmm/machine/vcpu_thread.h"
 #include "vmm/machine/virtio_devices.h"
@@ -69,14 +70,24 @@ public:
     // when the guest has ended, and the memory.
     Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
             const MachineConfig& config, std::span<const DeviceToAttach> devices = {});
+    // Where `state` was taken; `config` needs no boot source. The devices whose state goes into
+    // them before they are active have it, the others get it next; then start().
+    Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+            const MachineConfig& config, std::span<const DeviceToAttach> devices,
+            const MachineState& state);
     ~Machine();
 
     // Once. The guest runs from here on, and the loop serves it; the machine outlives the loop's
     // run.
     void start();
+    // As start(), but the guest runs from the next resume() on.
+    void start_paused();
     // Idempotent. While paused neither vCPUs nor devices do anything.
     void pause();
     void resume();
+
+    // While paused, and after the devices that were attached have saved theirs.
+    [[nodiscard]] MachineState save() const;
 
     // False: the guest does not listen to its keyboard.
     [[nodiscard]] bool send_ctrl_alt_del() noexcept { return i8042_.send_ctrl_alt_del(); }
@@ -92,9 +103,15 @@ public:
     [[nodiscard]] const Timing& timing() const noexcept { return timing_; }
 
 private:
+    struct Unfinished {};
+    // All but the vCPUs.
+    Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+            const MachineConfig& config, std::span<const DeviceToAttach> devices, Unfinished);
+
     void add_legacy_devices();
     void add_virtio_console();
     void make_vcpus(const MachineConfig& config, const boot::EntryPoint& entry);
+    void add_vcpu(std::uint32_t idx, kvm::Vcpu vcpu);
     void finish_output() noexcept;
 
     Timing timing_;

@@ -31,6 +31,8 @@ public:
     // Returns too when another thread calls resume() meanwhile. Not to be called on the thread
     // itself. Idempotent; a stopped vCPU counts as paused.
     void pause() noexcept;
+    // While paused. Throws std::system_error for a broken KVM.
+    [[nodiscard]] kvm::VcpuState save() const { return vcpu_.save(); }
     // Asks the thread to end; does not wait.
     void request_stop() noexcept;
 

@@ -4,9 +4,9 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "devices/abi/address_map.h"
-#include "devices/virtio/mmio_transport.h"
 
 namespace shoal::vmm {
 
@@ -66,6 +66,35 @@ void VirtioDevices::add(virtio::Device& device, Notification notification) {
     surroundings_.mmio.add(slot.start.value(), slot.size_bytes, attachment->transport());
     slots_.push_back(slot);
     attachments_.push_back(std::move(attachment));
+}
+
+std::vector<virtio::MmioTransportState> VirtioDevices::save() const {
+    std::vector<virtio::MmioTransportState> states;
+    for (const auto& attachment : attachments_) {
+        states.push_back(attachment->transport().save());
+    }
+    return states;
+}
+
+void VirtioDevices::restore(std::span<const virtio::MmioTransportState> states) {
+    if (states.size() != attachments_.size()) {
+        throw std::invalid_argument("the saved state has " + std::to_string(states.size()) +
+                                    " virtio devices, its configuration has " +
+                                    std::to_string(attachments_.size()));
+    }
+    for (std::size_t idx = 0; idx < states.size(); ++idx) {
+        attachments_[idx]->transport().restore(states[idx]);
+    }
+    are_suspended_ = true;
+}
+
+void VirtioDevices::resume() noexcept {
+    if (!std::exchange(are_suspended_, false)) {
+        return;
+    }
+    for (const auto& attachment : attachments_) {
+        attachment->transport().resume();
+    }
 }
 
 void VirtioDevices::process_queues() noexcept {

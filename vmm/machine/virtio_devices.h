@@ -9,6 +9,7 @@
 #include "devices/legacy/ioapic.h"
 #include "devices/machine/guest_memory.h"
 #include "devices/virtio/device.h"
+#include "devices/virtio/mmio_transport.h"
 #include "firmware/machine_layout.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/bus.h"
@@ -46,6 +47,12 @@ public:
         return slots_;
     }
 
+    // While paused, and after the devices saved theirs: by slot.
+    [[nodiscard]] std::vector<virtio::MmioTransportState> save() const;
+    // After all were added. The devices do nothing until resume(). Throws std::invalid_argument.
+    void restore(std::span<const virtio::MmioTransportState> states);
+    void resume() noexcept;
+
     // No vCPU runs: takes what the guest made available, once.
     void process_queues() noexcept;
 
@@ -55,6 +62,7 @@ private:
     VirtioSurroundings surroundings_;
     std::vector<firmware::VirtioMmioSlot> slots_;
     std::vector<std::unique_ptr<Attachment>> attachments_;
+    bool are_suspended_ = false;  // since restore()
 };
 
 }  // namespace shoal::vmm

@@ -1,0 +1,140 @@
+// Saving and restoring a vCPU. The order of restoring is that of what depends on what: CPUID (with
+// which the vCPU was made) says which registers there are, CR4 and XCR0 what XSAVE holds, the local
+// APIC's mode what its timer's MSR means, and events come last because the registers before them
+// may cancel some.
+#include "vmm/kvm/vcpu_state.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "vmm/kvm/cpuid_table.h"
+#include "vmm/kvm/ioctl.h"
+#include "vmm/kvm/msr_table.h"
+#include "vmm/kvm/vcpu.h"
+
+namespace shoal::kvm {
+namespace {
+
+constexpr std::uint32_t max_cpuid_entries = 256;
+constexpr std::uint32_t msr_tsc = 0x10;
+constexpr std::uint32_t msr_tsc_deadline = 0x6E0;
+// KVM_GET_XSAVE's structure ends in a flexible array, which has a size in C++: this is the C size.
+struct LegacyXsave {
+    std::array<std::byte, 4096> bytes;
+};
+constexpr unsigned long get_xsave2 = _IOR(KVMIO, 0xCF, LegacyXsave);
+constexpr unsigned long set_xsave = _IOW(KVMIO, 0xA5, LegacyXsave);
+
+std::vector<kvm_cpuid_entry2> read_cpuid(int fd) {
+    constexpr unsigned long get_cpuid2 = _IOWR(KVMIO, 0x91, CpuidHead);
+    CpuidTable table{max_cpuid_entries};
+    call<get_cpuid2>(fd, "KVM_GET_CPUID2", table.head());
+    const auto entries = table.entries();
+    return {entries.begin(), entries.end()};
+}
+
+// What `msrs` says of `index`.
+kvm_msr_entry* find(std::vector<kvm_msr_entry>& msrs, std::uint32_t index) {
+    const auto found = std::ranges::find(msrs, index, &kvm_msr_entry::index);
+    return found == msrs.end() ? nullptr : &*found;
+}
+
+// The timer's deadline counts in the time-stamp counter, so it is written last. It reads as 0 when
+// the timer has fired, also when its interrupt has not come to the guest yet; a deadline of now
+// gives the interrupt again, and to a guest that did not wait for it one too many, which is
+// allowed.
+void order_deadline(std::vector<kvm_msr_entry>& msrs) {
+    std::ranges::stable_partition(
+        msrs, [](const kvm_msr_entry& msr) { return msr.index != msr_tsc_deadline; });
+    kvm_msr_entry* const deadline = find(msrs, msr_tsc_deadline);
+    const kvm_msr_entry* const now = find(msrs, msr_tsc);
+    if (deadline != nullptr && now != nullptr && deadline->data == 0) {
+        deadline->data = now->data;
+    }
+}
+
+std::size_t xsave_bytes(int vm_fd) {
+    const int size = ::ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
+    return std::max(static_cast<std::size_t>(std::max(size, 0)), sizeof(LegacyXsave));
+}
+
+// KVM writes as many bytes as KVM_CAP_XSAVE2 tells, whatever the request's number says.
+// SAFETY of the two: a vector's bytes are aligned as malloc aligns, which is enough for KVM.
+void read_xsave(int fd, std::vector<std::byte>& bytes) {
+    call<get_xsave2>(fd, "KVM_GET_XSAVE2", reinterpret_cast<LegacyXsave*>(bytes.data()));
+}
+
+void write_xsave(int fd, std::vector<std::byte> bytes) {
+    call<set_xsave>(fd, "KVM_SET_XSAVE", reinterpret_cast<LegacyXsave*>(bytes.data()));
+}
+
+// An MSR that cannot be written is one that the guest cannot have changed either, so long as it
+// reads here as it did there.
+void write_msrs(int fd, const std::vector<kvm_msr_entry>& msrs) {
+    for (const kvm_msr_entry& msr : msrs) {
+        if (write_msr(fd, msr)) {
+            continue;
+        }
+        const auto here = read_msrs(fd, std::span{&msr.index, 1});
+        if (here.empty() || here.front().data != msr.data) {
+            std::array<char, 32> name;
+            std::snprintf(name.data(), name.size(), "0x%x", msr.index);
+            throw std::runtime_error("this KVM does not take the saved value of MSR " +
+                                     std::string{name.data()});
+        }
+    }
+}
+
+}  // namespace
+
+VcpuState Vcpu::save() const {
+    VcpuState state;
+    const int fd = fd_.get();
+    state.cpuid = read_cpuid(fd);
+    SHOAL_KVM_CALL(fd, KVM_GET_MP_STATE, &state.mp_state);
+    state.registers = registers();
+    state.special_registers = special_registers();
+    state.xsave.resize(xsave_bytes(vm_->fd()));
+    read_xsave(fd, state.xsave);
+    SHOAL_KVM_CALL(fd, KVM_GET_XCRS, &state.extended_control);
+    SHOAL_KVM_CALL(fd, KVM_GET_DEBUGREGS, &state.debug_registers);
+    kvm_lapic_state apic{};
+    SHOAL_KVM_CALL(fd, KVM_GET_LAPIC, &apic);
+    std::memcpy(state.local_apic.data(), apic.regs, sizeof apic.regs);
+    state.msrs = read_msrs(fd, saved_msrs(vm_->kvm().fd()));
+    order_deadline(state.msrs);
+    SHOAL_KVM_CALL(fd, KVM_GET_VCPU_EVENTS, &state.events);
+    state.tsc_khz = static_cast<std::uint32_t>(SHOAL_KVM_CALL(fd, KVM_GET_TSC_KHZ));
+    return state;
+}
+
+void Vcpu::restore(const VcpuState& saved) {
+    const std::size_t xsave_here = xsave_bytes(vm_->fd());
+    if (saved.xsave.size() != xsave_here) {
+        throw std::runtime_error("the saved extended registers have " +
+                                 std::to_string(saved.xsave.size()) + " bytes, here they have " +
+                                 std::to_string(xsave_here));
+    }
+    VcpuState state = saved;  // the requests take pointers to what they only read
+    const int fd = fd_.get();
+    if (SHOAL_KVM_CALL(fd, KVM_GET_TSC_KHZ) != static_cast<int>(state.tsc_khz)) {
+        SHOAL_KVM_CALL(fd, KVM_SET_TSC_KHZ, state.tsc_khz);
+    }
+    SHOAL_KVM_CALL(fd, KVM_SET_MP_STATE, &state.mp_state);
+    set_registers(state.registers);
+    set_special_registers(state.special_registers);
+    SHOAL_KVM_CALL(fd, KVM_SET_XCRS, &state.extended_control);
+    write_xsave(fd, state.xsave);
+    SHOAL_KVM_CALL(fd, KVM_SET_DEBUGREGS, &state.debug_registers);
+    kvm_lapic_state apic{};
+    std::memcpy(apic.regs, state.local_apic.data(), sizeof apic.regs);
+    SHOAL_KVM_CALL(fd, KVM_SET_LAPIC, &apic);
+    write_msrs(fd, state.msrs);
+    SHOAL_KVM_CALL(fd, KVM_SET_VCPU_EVENTS, &state.events);
+}
+
+}  // namespace shoal::kvm

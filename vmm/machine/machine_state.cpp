@@ -1,0 +1,41 @@
+// A machine's state: taken from it, and put into one that was just built.
+#include "vmm/machine/machine_state.h"
+
+#include <stdexcept>
+#include <string>
+
+#include "devices/abi/address_map.h"
+#include "vmm/machine/machine.h"
+
+namespace shoal::vmm {
+
+Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+                 const MachineConfig& config, std::span<const DeviceToAttach> devices,
+                 const MachineState& state)
+    : Machine{kvm, loop, memory, config, devices, Unfinished{}} {
+    ioapic_.restore(state.ioapic);
+    serial_.restore(state.serial);
+    i8042_.restore(state.i8042);
+    virtio_.restore(state.transports);
+    vm_.set_clock(state.clock);
+    for (std::uint32_t idx = 0; idx < state.vcpus.size(); ++idx) {
+        kvm::Vcpu vcpu{vm_, idx, state.vcpus[idx].cpuid};
+        vcpu.restore(state.vcpus[idx]);
+        add_vcpu(idx, std::move(vcpu));
+    }
+}
+
+MachineState Machine::save() const {
+    MachineState state;
+    state.clock = vm_.clock();
+    for (const auto& vcpu : vcpus_) {
+        state.vcpus.push_back(vcpu->save());
+    }
+    state.ioapic = ioapic_.save();
+    state.serial = serial_.save();
+    state.i8042 = i8042_.save();
+    state.transports = virtio_.save();
+    return state;
+}
+
+}  // namespace shoal::vmm

@@ -1,0 +1,26 @@
+// A microVM's state as the bytes of a state file, and back.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "vmm/machine/machine_state.h"
+
+namespace shoal::state {
+
+// Random: which memory file belongs to a state file.
+using SnapshotId = std::array<std::byte, 16>;
+
+struct Snapshot {
+    SnapshotId id{};
+    vmm::MicrovmState microvm;
+};
+
+[[nodiscard]] std::vector<std::byte> encode(const Snapshot& snapshot);
+// Throws StateError. What the file says is checked for its form and for what goes together; whether
+// this host can run it is for others to say.
+[[nodiscard]] Snapshot decode(std::span<const std::byte> file);
+
+}  // namespace shoal::state
