@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,15 +34,43 @@ host::UniqueFd make_memfd(std::uint64_t size_bytes) {
     return fd;
 }
 
+// Touching what lies behind a file's end would kill the process.
+std::uint64_t checked_length(int file, std::uint64_t size_bytes) {
+    struct stat status {};
+    host::check_os(::fstat(file, &status), "fstat");
+    if (static_cast<std::uint64_t>(status.st_size) < size_bytes) {
+        throw std::invalid_argument("the memory file has " + std::to_string(status.st_size) +
+                                    " bytes, the guest's memory " + std::to_string(size_bytes));
+    }
+    return size_bytes;
+}
+
+// Of a private copy: new pages in the place of old ones. Without them the file's would come back.
+bool replace_with_zeros(std::byte* at, std::uint64_t size_bytes) noexcept {
+    return ::mmap(at, size_bytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
 }  // namespace
 
 GuestMemory::GuestMemory(std::uint64_t size_bytes)
     : size_bytes_{checked_size(size_bytes)},
       memfd_{make_memfd(size_bytes)},
       mapping_{size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memfd_.get()} {
-    const std::uint64_t low = std::min(size_bytes, abi::ram_hole_start);
+    add_regions();
+}
+
+GuestMemory::GuestMemory(std::uint64_t size_bytes, host::UniqueFd file)
+    : size_bytes_{checked_size(size_bytes)},
+      mapping_{checked_length(file.get(), size_bytes), PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_NORESERVE, file.get()} {
+    add_regions();
+}
+
+void GuestMemory::add_regions() {
+    const std::uint64_t low = std::min(size_bytes_, abi::ram_hole_start);
     regions_.push_back({Gpa{0}, mapping_.bytes().first(low), 0});
-    if (size_bytes > low) {
+    if (size_bytes_ > low) {
         regions_.push_back({Gpa{abi::ram_hole_end}, mapping_.bytes().subspan(low), low});
     }
 }
@@ -97,6 +126,11 @@ std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes
     const std::uint64_t end = (from + bytes.size()) & ~(abi::page_size - 1);
     if (first >= end) {
         return {};
+    }
+    if (!memfd_) {
+        return replace_with_zeros(mapping_.data() + first, end - first)
+                   ? std::expected<void, MemoryError>{}
+                   : std::unexpected(MemoryError::host_refused);
     }
     int result = -1;
     do {

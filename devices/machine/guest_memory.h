@@ -1,9 +1,9 @@
 // GuestMemory: the microVM's RAM. The only way from a guest address to host memory.
 //
-// RAM is one memfd. It starts at guest address 0; what does not fit below the hole at 3 GiB
-// continues at 4 GiB (devices/abi/address_map.h). Pages that nobody touches cost nothing.
-// Thread-safe: the layout never changes after construction; the bytes are shared with the guest,
-// which may change them at any time, so copy first, then check, then use the copy.
+// RAM is one memfd, or a private copy of a file. It starts at guest address 0; what does not fit
+// below the hole at 3 GiB continues at 4 GiB (devices/abi/address_map.h). Pages that nobody touches
+// cost nothing. Thread-safe: the layout never changes after construction; the bytes are shared with
+// the guest, which may change them at any time, so copy first, then check, then use the copy.
 #pragma once
 
 #include <cstddef>
@@ -42,10 +42,17 @@ public:
     // `size_bytes` is a multiple of the page size, at least abi::min_ram_bytes.
     // Throws std::invalid_argument for a bad size and std::system_error when the host refuses.
     explicit GuestMemory(std::uint64_t size_bytes);
+    // A copy of a file's first bytes, made page by page when the guest writes: whatever maps the
+    // same file shares the rest. Takes the file, which nobody may change from now on. Throws as
+    // above, and when the file is too short.
+    GuestMemory(std::uint64_t size_bytes, host::UniqueFd file);
 
     [[nodiscard]] std::uint64_t size_bytes() const noexcept { return size_bytes_; }
     [[nodiscard]] std::span<const RamRegion> regions() const noexcept { return regions_; }
+    // The memfd, which others may share; -1 when the memory is a copy.
     [[nodiscard]] int fd() const noexcept { return memfd_.get(); }
+    // All of it, as the file has it: without the hole.
+    [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return mapping_.bytes(); }
 
     // Borrows `size_bytes` of RAM that lie within one region.
     [[nodiscard]] std::expected<std::span<std::byte>, MemoryError> slice(
@@ -84,6 +91,8 @@ public:
         std::span<std::byte> bytes) const noexcept;
 
 private:
+    void add_regions();
+
     std::uint64_t size_bytes_;
     host::UniqueFd memfd_;
     host::Mapping mapping_;

@@ -24,6 +24,8 @@ struct Context {
     std::string instance_id = "anonymous-instance";
     // What the API has been told so far; after the start also what it has changed since.
     vmm::MicrovmConfig config{};
+    // Whether somebody said what machine it is to be, if only the default one.
+    bool is_machine_configured = false;
 };
 
 using Action = std::function<Response(Context&)>;

@@ -12,6 +12,7 @@
 #include "vmm/api/metrics.h"
 #include "vmm/api/network_interface.h"
 #include "vmm/api/serial.h"
+#include "vmm/api/snapshot.h"
 #include "vmm/api/unsupported.h"
 #include "vmm/api/vm.h"
 #include "vmm/api/vm_config.h"
@@ -56,10 +57,10 @@ constexpr Endpoint table[]{
     {put,    "logger",                  before_start,  parse_put_logger, "logger"},
     {put,    "metrics",                 before_start,  parse_put_metrics, "metrics"},
     {get,    "metrics",                 always,        parse_get_metrics, "metrics", no_body},  // ours
-    // Still to come.
     {put,    "snapshot",                always,        parse_other_snapshot, "snapshot"},
     {put,    "snapshot/create",         after_start,   parse_create_snapshot, "snapshot_create"},
     {put,    "snapshot/load",           before_start,  parse_load_snapshot, "snapshot_load"},
+    // Still to come.
     {put,    "cpu-config",              before_start,  parse_cpu_config, "cpu_cfg"},
     {put,    "hotplug/memory",          before_start,  parse_memory_hotplug, "hotplug_memory"},
     {patch,  "hotplug/memory",          after_start,   parse_memory_hotplug, "hotplug_memory"},

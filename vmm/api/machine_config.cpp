@@ -64,6 +64,7 @@ void set_machine_config(Context& context, vmm::MachineShape machine) {
     }
     with_prefix("Machine config error: ", [&] { check(machine, context.config.balloon); });
     context.config.machine = machine;
+    context.is_machine_configured = true;
 }
 
 ParsedRequest parse_get_machine_config(const Call&) {

@@ -10,14 +10,6 @@ ParsedRequest refuse(const char* text) {
 
 }  // namespace
 
-ParsedRequest parse_create_snapshot(const Call&) {
-    return refuse("Create snapshot error: Snapshots are not supported yet.");
-}
-
-ParsedRequest parse_load_snapshot(const Call&) {
-    return refuse("Load snapshot error: Snapshots are not supported yet.");
-}
-
 ParsedRequest parse_other_snapshot(const Call& call) {
     const std::string_view name = call.path_rest.empty() ? "" : call.path_rest.front();
     throw Fault{"Invalid request method and/or path: PUT /snapshot/" + std::string{name} + "."};

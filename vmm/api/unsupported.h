@@ -5,8 +5,6 @@
 
 namespace shoal::api {
 
-[[nodiscard]] ParsedRequest parse_create_snapshot(const Call& call);
-[[nodiscard]] ParsedRequest parse_load_snapshot(const Call& call);
 [[nodiscard]] ParsedRequest parse_other_snapshot(const Call& call);
 [[nodiscard]] ParsedRequest parse_cpu_config(const Call& call);
 [[nodiscard]] ParsedRequest parse_memory_hotplug(const Call& call);

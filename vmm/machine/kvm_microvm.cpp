@@ -118,8 +118,10 @@ MachineConfig KvmMicrovm::machine_config(const MicrovmConfig& config) const {
             host::log(host::LogLevel::info, boot_time_line(started, ProcessTimes::now()));
         };
     }
-    result.boot = {&*kernel_, initrd_ ? &*initrd_ : nullptr,
-                   boot::linux_arguments(config.boot_source->boot_args, root_device(config))};
+    if (kernel_) {
+        result.boot = {&*kernel_, initrd_ ? &*initrd_ : nullptr,
+                       boot::linux_arguments(config.boot_source->boot_args, root_device(config))};
+    }
     return result;
 }
 

@@ -40,6 +40,10 @@ public:
     void set_vsock(const VsockConfig& config) override;
     void set_serial(const SerialConfig& config) override;
     void start(const MicrovmConfig& config) override;
+    [[nodiscard]] SavedMicrovm save(const MicrovmConfig& config) override;
+    [[nodiscard]] const machine::GuestMemory& memory() const override { return *memory_; }
+    void restore(const SavedMicrovm& saved, machine::GuestMemory memory) override;
+    void give_up() override;
     void pause() override;
     void resume() override;
     void update_drive(const DriveUpdate& update) override;
@@ -63,6 +67,8 @@ private:
     [[nodiscard]] virtio::Device& drive_of(const DriveConfig& config);
     [[nodiscard]] virtio::Net& network_interface_of(const std::string& id);
     [[nodiscard]] std::vector<DeviceToAttach> devices_of(const MicrovmConfig& config);
+    void open_backends(const SavedMicrovm& saved);
+    void restore_active_devices(const SavedMicrovm& saved);
     void allocate_memory(std::uint64_t size_mib);
     void end(Ending ending) noexcept;
 

@@ -1,4 +1,4 @@
-// MachineState and MicrovmState: what a paused microVM is besides its memory. Pure data; how it
+// MachineState and SavedMicrovm: what a paused microVM is besides its memory. Pure data; how it
 // becomes a file is vmm/state's business.
 #pragma once
 
@@ -29,7 +29,7 @@ struct MachineState {
 };
 
 // Devices in the order of the configuration.
-struct MicrovmState {
+struct SavedMicrovm {
     MicrovmConfig config;
     MachineState machine;
     std::vector<virtio::BlockState> drives;

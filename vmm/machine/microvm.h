@@ -12,6 +12,7 @@
 
 #include "vmm/machine/config.h"
 #include "vmm/machine/ending.h"
+#include "vmm/machine/machine_state.h"
 #include "vmm/machine/metric_groups.h"
 
 namespace shoal::vmm {
@@ -58,6 +59,19 @@ public:
     // Builds the machine from `config` and what was opened, and lets it run. `config` holds every
     // resource that was set, and a boot source. May be tried again after it threw.
     virtual void start(const MicrovmConfig& config) = 0;
+
+    // While paused: all that the microVM is besides its memory. `config` is that of start() with the
+    // changes since. Connections of the vsock device end. Throws when a device has a state that
+    // nobody can save.
+    [[nodiscard]] virtual SavedMicrovm save(const MicrovmConfig& config) = 0;
+    // After start().
+    [[nodiscard]] virtual const machine::GuestMemory& memory() const = 0;
+    // Instead of start(), and before anything but the serial port was set: opens what the
+    // configuration in `saved` names, and builds the machine. It is paused. What threw is not to be
+    // tried again: the microVM is of no use any more.
+    virtual void restore(const SavedMicrovm& saved, machine::GuestMemory memory) = 0;
+    // Ends the microVM and with it the process, but lets the API's last answer go out.
+    virtual void give_up() = 0;
 
     // After start(). Idempotent.
     virtual void pause() = 0;

@@ -62,7 +62,7 @@ void require(bool condition, const char* what) {
 }
 
 // What the configuration says is what the other sections hold; and limits that the API would check.
-void check(const vmm::MicrovmState& state) {
+void check(const vmm::SavedMicrovm& state) {
     const vmm::MicrovmConfig& config = state.config;
     const std::uint64_t size_mib = config.machine.mem_size_mib;
     require(size_mib > 0 && size_mib < 1ULL << 32, "the size of the memory");
@@ -87,7 +87,7 @@ void check(const vmm::MicrovmState& state) {
 }  // namespace
 
 std::vector<std::byte> encode(const Snapshot& snapshot) {
-    const vmm::MicrovmState& state = snapshot.microvm;
+    const vmm::SavedMicrovm& state = snapshot.microvm;
     SectionWriter writer;
     writer.add({id_section}, snapshot.id);
     writer.add({config_section}, state.config);
@@ -108,7 +108,7 @@ std::vector<std::byte> encode(const Snapshot& snapshot) {
 Snapshot decode(std::span<const std::byte> file) {
     SectionReader reader{file};
     Snapshot snapshot;
-    vmm::MicrovmState& state = snapshot.microvm;
+    vmm::SavedMicrovm& state = snapshot.microvm;
     snapshot.id = reader.take<SnapshotId>({id_section});
     state.config = reader.take<vmm::MicrovmConfig>({config_section});
     state.machine.clock = reader.take<kvm::ClockState>({clock_section});

@@ -15,7 +15,7 @@ using SnapshotId = std::array<std::byte, 16>;
 
 struct Snapshot {
     SnapshotId id{};
-    vmm::MicrovmState microvm;
+    vmm::SavedMicrovm microvm;
 };
 
 [[nodiscard]] std::vector<std::byte> encode(const Snapshot& snapshot);

@@ -20,6 +20,7 @@ struct FakeMicrovm final : vmm::Microvm {
     std::optional<std::uint32_t> hinting_guest_cmd;
     vmm::BalloonStatistics statistics;
     std::uint64_t read_bytes = 0;
+    machine::GuestMemory ram{1 << 20};
 
     void called(const char* name) {
         if (!refusal.empty()) {
@@ -42,6 +43,19 @@ struct FakeMicrovm final : vmm::Microvm {
         started_with = config;
         now = vmm::MicrovmState::running;
     }
+    [[nodiscard]] vmm::SavedMicrovm save(const vmm::MicrovmConfig& config) override {
+        called("save");
+        vmm::SavedMicrovm saved;
+        saved.config = config;
+        return saved;
+    }
+    [[nodiscard]] const machine::GuestMemory& memory() const override { return ram; }
+    void restore(const vmm::SavedMicrovm& saved, machine::GuestMemory) override {
+        called("restore");
+        started_with = saved.config;
+        now = vmm::MicrovmState::paused;
+    }
+    void give_up() override { calls.emplace_back("give_up"); }
     void pause() override {
         called("pause");
         now = vmm::MicrovmState::paused;

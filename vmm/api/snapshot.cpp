@@ -1,0 +1,127 @@
+// Snapshots: what the API refuses, and the way to the files of vmm/state.
+#include "vmm/api/snapshot.h"
+
+#include <algorithm>
+
+#include "vmm/state/snapshot_files.h"
+
+namespace shoal::api {
+namespace {
+
+constexpr std::string_view create_prefix = "Create snapshot error: ";
+constexpr std::string_view load_prefix = "Load snapshot error: ";
+
+void create(Context& context, const SnapshotCreateParams& params) {
+    if (context.microvm.state() != vmm::MicrovmState::paused) {
+        throw Fault{
+            "Cannot save the microVM state: Operation not allowed: save/restore unavailable while "
+            "running"};
+    }
+    if (params.snapshot_type == SnapshotType::diff) {
+        throw Fault{"Diff snapshots are not supported yet."};
+    }
+    if (params.snapshot_path == params.mem_file_path) {
+        throw Fault{"The state and the memory need a file each."};
+    }
+    state::write_snapshot({params.snapshot_path, params.mem_file_path},
+                          context.microvm.save(context.config), context.microvm.memory());
+}
+
+// What is decided by the body alone.
+void check(const SnapshotLoadParams& params) {
+    if (params.mem_backend && params.mem_file_path) {
+        throw Fault{
+            "too many fields: either `mem_backend` or `mem_file_path` exclusively is required."};
+    }
+    if (!params.mem_backend && !params.mem_file_path) {
+        throw Fault{"missing field: either `mem_backend` or `mem_file_path` is required."};
+    }
+}
+
+void refuse_unsupported(const SnapshotLoadParams& params) {
+    if (params.mem_backend && params.mem_backend->backend_type == MemoryBackendType::uffd) {
+        throw Fault{"Memory of a userfaultfd handler is not supported yet."};
+    }
+    if (params.huge_pages == LoadHugePages::hugetlbfs_2m) {
+        throw Fault{"Memory of a file cannot have huge pages of hugetlbfs."};
+    }
+    if (params.clock_realtime) {
+        throw Fault{"clock_realtime is not supported yet."};
+    }
+}
+
+bool has_boot_resources(const Context& context) {
+    const vmm::MicrovmConfig& config = context.config;
+    return context.is_machine_configured || config.boot_source || !config.drives.empty() ||
+           !config.network_interfaces.empty() || config.vsock || config.entropy || config.balloon;
+}
+
+void override_devices(vmm::MicrovmConfig& config, const SnapshotLoadParams& params) {
+    for (const NetworkOverride& change : params.network_overrides) {
+        const auto interface = std::ranges::find(config.network_interfaces, change.iface_id,
+                                                 &vmm::NetworkInterfaceConfig::iface_id);
+        if (interface == config.network_interfaces.end()) {
+            throw Fault{"Unknown Network Device: " + change.iface_id};
+        }
+        interface->host_dev_name = change.host_dev_name;
+    }
+    if (params.vsock_override) {
+        if (!config.vsock) {
+            throw Fault{"Unknown Vsock Device."};
+        }
+        config.vsock->uds_path = params.vsock_override->uds_path;
+    }
+}
+
+void restore(Context& context, const SnapshotLoadParams& params) {
+    refuse_unsupported(params);
+    state::Snapshot snapshot = state::read_state(params.snapshot_path);
+    vmm::MicrovmConfig& config = snapshot.microvm.config;
+    override_devices(config, params);
+    config.serial = context.config.serial;
+    config.machine.track_dirty_pages = params.track_dirty_pages || params.enable_diff_snapshots;
+    const std::string& memory_path =
+        params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
+    context.microvm.restore(snapshot.microvm, state::open_memory(memory_path, snapshot));
+    context.config = config;
+    if (params.resume_vm) {
+        context.microvm.resume();
+    }
+}
+
+// As in Firecracker, a process that could not load its snapshot ends.
+void load(Context& context, const SnapshotLoadParams& params) {
+    if (has_boot_resources(context)) {
+        throw Fault{
+            "Loading a microVM snapshot not allowed after configuring boot-specific resources."};
+    }
+    try {
+        restore(context, params);
+    } catch (...) {
+        context.microvm.give_up();
+        throw;
+    }
+}
+
+}  // namespace
+
+ParsedRequest parse_create_snapshot(const Call& call) {
+    const auto params = parse_body<SnapshotCreateParams>(call);
+    return {[params](Context& context) {
+        with_prefix(create_prefix, [&] { create(context, params); });
+        return no_content();
+    }};
+}
+
+ParsedRequest parse_load_snapshot(const Call& call) {
+    const auto params = parse_body<SnapshotLoadParams>(call);
+    check(params);
+    const bool is_deprecated = params.mem_file_path || params.enable_diff_snapshots;
+    return {[params](Context& context) {
+                with_prefix(load_prefix, [&] { load(context, params); });
+                return no_content();
+            },
+            is_deprecated ? Deprecation::deprecated : Deprecation::none};
+}
+
+}  // namespace shoal::api

@@ -1,0 +1,133 @@
+// /snapshot/create and /snapshot/load
+#pragma once
+
+#include <array>
+
+#include "vmm/api/action.h"
+
+namespace shoal::api {
+
+enum class SnapshotType { full, diff };
+
+template <>
+struct Names<SnapshotType> {
+    using Pair = std::pair<std::string_view, SnapshotType>;
+    static constexpr std::array values{Pair{"Full", SnapshotType::full},
+                                       Pair{"Diff", SnapshotType::diff}};
+};
+
+struct SnapshotCreateParams {
+    std::string snapshot_path;
+    std::string mem_file_path;
+    SnapshotType snapshot_type = SnapshotType::full;
+};
+
+template <>
+struct Description<SnapshotCreateParams> {
+    using Body = SnapshotCreateParams;
+    static constexpr std::string_view name = "SnapshotCreateParams";
+    static constexpr std::tuple fields{
+        required("snapshot_path", &Body::snapshot_path),
+        required("mem_file_path", &Body::mem_file_path),
+        optional("snapshot_type", &Body::snapshot_type),
+    };
+};
+
+enum class MemoryBackendType { file, uffd };
+
+template <>
+struct Names<MemoryBackendType> {
+    using Pair = std::pair<std::string_view, MemoryBackendType>;
+    static constexpr std::array values{Pair{"File", MemoryBackendType::file},
+                                       Pair{"Uffd", MemoryBackendType::uffd}};
+};
+
+struct MemoryBackend {
+    MemoryBackendType backend_type{};
+    std::string backend_path;
+};
+
+template <>
+struct Description<MemoryBackend> {
+    using Body = MemoryBackend;
+    static constexpr std::string_view name = "MemoryBackend";
+    static constexpr std::tuple fields{
+        required("backend_type", &Body::backend_type),
+        required("backend_path", &Body::backend_path),
+    };
+};
+
+struct NetworkOverride {
+    std::string iface_id;
+    std::string host_dev_name;
+};
+
+template <>
+struct Description<NetworkOverride> {
+    using Body = NetworkOverride;
+    static constexpr std::string_view name = "NetworkOverride";
+    static constexpr UnknownFields unknown_fields = UnknownFields::ignored;
+    static constexpr std::tuple fields{
+        required("iface_id", &Body::iface_id),
+        required("host_dev_name", &Body::host_dev_name),
+    };
+};
+
+struct VsockOverride {
+    std::string uds_path;
+};
+
+template <>
+struct Description<VsockOverride> {
+    using Body = VsockOverride;
+    static constexpr std::string_view name = "VsockOverride";
+    static constexpr UnknownFields unknown_fields = UnknownFields::ignored;
+    static constexpr std::tuple fields{required("uds_path", &Body::uds_path)};
+};
+
+// `snapshot`: those of the microVM that the snapshot is of.
+enum class LoadHugePages { snapshot, none, transparent, hugetlbfs_2m };
+
+template <>
+struct Names<LoadHugePages> {
+    using Pair = std::pair<std::string_view, LoadHugePages>;
+    static constexpr std::array values{
+        Pair{"Snapshot", LoadHugePages::snapshot}, Pair{"None", LoadHugePages::none},
+        Pair{"Transparent", LoadHugePages::transparent}, Pair{"2M", LoadHugePages::hugetlbfs_2m}};
+};
+
+struct SnapshotLoadParams {
+    std::string snapshot_path;
+    std::optional<MemoryBackend> mem_backend;
+    std::optional<std::string> mem_file_path;
+    bool track_dirty_pages = false;
+    bool enable_diff_snapshots = false;
+    bool resume_vm = false;
+    std::vector<NetworkOverride> network_overrides;
+    std::optional<VsockOverride> vsock_override;
+    bool clock_realtime = false;
+    LoadHugePages huge_pages = LoadHugePages::snapshot;
+};
+
+template <>
+struct Description<SnapshotLoadParams> {
+    using Body = SnapshotLoadParams;
+    static constexpr std::string_view name = "SnapshotLoadParams";
+    static constexpr std::tuple fields{
+        required("snapshot_path", &Body::snapshot_path),
+        optional("mem_backend", &Body::mem_backend),
+        optional("mem_file_path", &Body::mem_file_path),
+        optional("track_dirty_pages", &Body::track_dirty_pages),
+        optional("enable_diff_snapshots", &Body::enable_diff_snapshots),
+        optional("resume_vm", &Body::resume_vm),
+        optional("network_overrides", &Body::network_overrides),
+        optional("vsock_override", &Body::vsock_override),
+        optional("clock_realtime", &Body::clock_realtime),
+        optional("huge_pages", &Body::huge_pages),
+    };
+};
+
+[[nodiscard]] ParsedRequest parse_create_snapshot(const Call& call);
+[[nodiscard]] ParsedRequest parse_load_snapshot(const Call& call);
+
+}  // namespace shoal::api

@@ -1,0 +1,91 @@
+// A microVM's state: taken from it, and a microVM made from one.
+#include <chrono>
+#include <stdexcept>
+
+#include "vmm/kvm/cpu_features.h"
+#include "vmm/machine/kvm_microvm.h"
+
+namespace shoal::vmm {
+
+// Devices before transports, because some first put back what they hold of their queues.
+SavedMicrovm KvmMicrovm::save(const MicrovmConfig& config) {
+    if (!vhost_user_drives_.empty()) {
+        throw std::runtime_error("the drive " + vhost_user_drives_.begin()->first +
+                                 " is another process's, whose state cannot be saved");
+    }
+    SavedMicrovm saved;
+    saved.config = config;
+    for (const DriveConfig& drive : config.drives) {
+        saved.drives.push_back(drives_.at(drive.drive_id)->save());
+    }
+    for (const NetworkInterfaceConfig& interface : config.network_interfaces) {
+        saved.network_interfaces.push_back(network_interface_of(interface.iface_id).save());
+    }
+    if (vsock_) {
+        vsock_->reset_connections();
+        saved.vsock = vsock_->save();
+    }
+    if (entropy_) {
+        saved.entropy = entropy_->save();
+    }
+    if (balloon_) {
+        saved.balloon = balloon_->save();
+    }
+    saved.machine = machine_->save();
+    return saved;
+}
+
+// Their states go in before they are active.
+void KvmMicrovm::open_backends(const SavedMicrovm& saved) {
+    const MicrovmConfig& config = saved.config;
+    for (std::size_t idx = 0; idx < config.drives.size(); ++idx) {
+        set_drive(config.drives[idx]);
+        drives_.at(config.drives[idx].drive_id)->restore(saved.drives.at(idx));
+    }
+    for (std::size_t idx = 0; idx < config.network_interfaces.size(); ++idx) {
+        set_network_interface(config.network_interfaces[idx]);
+        network_interface_of(config.network_interfaces[idx].iface_id)
+            .restore(saved.network_interfaces.at(idx));
+    }
+    if (config.vsock) {
+        set_vsock(*config.vsock);
+    }
+}
+
+// These look at their queues.
+void KvmMicrovm::restore_active_devices(const SavedMicrovm& saved) {
+    if (vsock_) {
+        vsock_->restore(*saved.vsock);
+    }
+    if (entropy_ && !entropy_->restore(*saved.entropy)) {
+        throw std::runtime_error("the saved state of the entropy device does not fit its queue");
+    }
+    if (balloon_) {
+        balloon_->restore(*saved.balloon);
+    }
+}
+
+void KvmMicrovm::restore(const SavedMicrovm& saved, machine::GuestMemory memory) {
+    const std::string refusal =
+        kvm::cpu_refusal(saved.machine.vcpus.at(0).cpuid, kvm_.supported_cpuid());
+    if (!refusal.empty()) {
+        throw std::runtime_error(refusal);
+    }
+    open_backends(saved);
+    memory_.emplace(std::move(memory));
+    const std::vector<DeviceToAttach> devices = devices_of(saved.config);
+    machine_ = std::make_unique<Machine>(kvm_, loop_, *memory_, machine_config(saved.config),
+                                         devices, saved.machine);
+    restore_active_devices(saved);
+    machine_->start_paused();
+    state_ = MicrovmState::paused;
+}
+
+// Whoever answers the API writes the answer before the loop gets to this.
+void KvmMicrovm::give_up() {
+    loop_.after(std::chrono::nanoseconds{0}, [this] {
+        end({static_cast<int>(ExitCode::failure), {}});
+    });
+}
+
+}  // namespace shoal::vmm

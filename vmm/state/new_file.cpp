@@ -1,0 +1,90 @@
+// Write, fsync, rename, fsync the folder.
+#include "vmm/state/new_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "devices/host/os_error.h"
+#include "vmm/state/state_error.h"
+
+namespace shoal::state {
+namespace {
+
+host::UniqueFd create(const std::string& path, const std::string& temporary) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+        throw StateError(path + " is no regular file");
+    }
+    ::unlink(temporary.c_str());
+    host::UniqueFd fd{
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR)};
+    if (!fd) {
+        host::throw_os_error("cannot create " + temporary);
+    }
+    return fd;
+}
+
+}  // namespace
+
+NewFile::NewFile(std::string path)
+    : path_{std::move(path)}, temporary_{path_ + ".new"}, fd_{create(path_, temporary_)} {}
+
+NewFile::~NewFile() {
+    if (!is_published_) {
+        ::unlink(temporary_.c_str());
+    }
+}
+
+void NewFile::set_size(std::uint64_t size_bytes) {
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size_bytes)) < 0) {
+        host::throw_os_error("cannot make " + temporary_ + " large enough");
+    }
+}
+
+void NewFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t written =
+            ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written < 0) {
+            host::throw_os_error("cannot write " + temporary_);
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        offset += static_cast<std::uint64_t>(written);
+    }
+}
+
+void NewFile::sync() {
+    if (::fsync(fd_.get()) < 0) {
+        host::throw_os_error("cannot sync " + temporary_);
+    }
+}
+
+void NewFile::publish() {
+    if (::rename(temporary_.c_str(), path_.c_str()) < 0) {
+        host::throw_os_error("cannot rename " + temporary_);
+    }
+    is_published_ = true;
+    sync_folder_of(path_);
+}
+
+void sync_folder_of(const std::string& path) {
+    std::string folder = std::filesystem::path{path}.parent_path();
+    if (folder.empty()) {
+        folder = ".";
+    }
+    const host::UniqueFd fd{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!fd || ::fsync(fd.get()) < 0) {
+        host::throw_os_error("cannot sync the folder " + folder);
+    }
+}
+
+}  // namespace shoal::state
