@@ -53,30 +53,23 @@ void adapt_cpuid(kvm_cpuid_entry2& entry, std::uint32_t idx, std::uint32_t count
     }
 }
 
-std::vector<kvm_cpuid_entry2> cpuid_of(const Kvm& kvm, std::uint32_t idx, std::uint32_t count) {
-    std::vector<kvm_cpuid_entry2> entries = kvm.supported_cpuid();
-    for (kvm_cpuid_entry2& entry : entries) {
+void set_cpuid(int fd, const Kvm& kvm, std::uint32_t idx, std::uint32_t count) {
+    const auto& supported = kvm.supported_cpuid();
+    CpuidTable table{static_cast<std::uint32_t>(supported.size())};
+    std::ranges::copy(supported, table.entries().begin());
+    for (kvm_cpuid_entry2& entry : table.entries()) {
         adapt_cpuid(entry, idx, count);
     }
-    return entries;
-}
-
-void set_cpuid(int fd, std::span<const kvm_cpuid_entry2> entries) {
-    CpuidTable table{static_cast<std::uint32_t>(entries.size())};
-    std::ranges::copy(entries, table.entries().begin());
     call<set_cpuid2>(fd, "KVM_SET_CPUID2", table.head());
 }
 
 }  // namespace
 
 Vcpu::Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count)
-    : Vcpu{vm, idx, cpuid_of(vm.kvm(), idx, count)} {}
-
-Vcpu::Vcpu(const Vm& vm, std::uint32_t idx, std::span<const kvm_cpuid_entry2> cpuid)
     : vm_{&vm},
       fd_{SHOAL_KVM_CALL(vm.fd(), KVM_CREATE_VCPU, idx)},
       run_{vm.kvm().run_size_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get()} {
-    set_cpuid(fd_.get(), cpuid);
+    set_cpuid(fd_.get(), vm.kvm(), idx, count);
 }
 
 kvm_run& Vcpu::shared() const noexcept {

@@ -5,7 +5,6 @@
 #include <linux/kvm.h>
 
 #include <cstdint>
-#include <span>
 
 #include "devices/host/mapping.h"
 #include "devices/host/unique_fd.h"
@@ -19,8 +18,6 @@ class Vcpu {
 public:
     // `idx` is also the local APIC's id; `count` vCPUs in all.
     Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count);
-    // With a CPUID that was saved; restore() is next.
-    Vcpu(const Vm& vm, std::uint32_t idx, std::span<const kvm_cpuid_entry2> cpuid);
 
     // Runs the guest until it needs us. Throws std::system_error only for a broken KVM.
     // A PortAccess or MmioAccess borrows memory of this vCPU until the next run().

@@ -1,5 +1,5 @@
-// Saving and restoring a vCPU. The order of restoring is that of what depends on what: CPUID (with
-// which the vCPU was made) says which registers there are, CR4 and XCR0 what XSAVE holds, the local
+// Saving and restoring a vCPU. The order of restoring is that of what depends on what: CPUID
+// says which registers there are, CR4 and XCR0 what XSAVE holds, the local
 // APIC's mode what its timer's MSR means, and events come last because the registers before them
 // may cancel some.
 #include "vmm/kvm/vcpu_state.h"
@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "vmm/kvm/cpu_features.h"
 #include "vmm/kvm/cpuid_table.h"
 #include "vmm/kvm/ioctl.h"
 #include "vmm/kvm/msr_table.h"
@@ -35,6 +36,24 @@ std::vector<kvm_cpuid_entry2> read_cpuid(int fd) {
     call<get_cpuid2>(fd, "KVM_GET_CPUID2", table.head());
     const auto entries = table.entries();
     return {entries.begin(), entries.end()};
+}
+
+// What a vCPU has here is what KVM made of the CPUID it was given: a backend that lets the guest's
+// instruction run on the CPU shows more than KVM_GET_SUPPORTED_CPUID says.
+void adopt_cpuid(int fd, const std::vector<kvm_cpuid_entry2>& saved) {
+    const std::vector<kvm_cpuid_entry2> here = read_cpuid(fd);
+    const auto same = [](const kvm_cpuid_entry2& one, const kvm_cpuid_entry2& other) {
+        return std::memcmp(&one, &other, sizeof one) == 0;
+    };
+    if (std::ranges::equal(saved, here, same)) {
+        return;
+    }
+    if (const std::string refusal = cpu_refusal(saved, here); !refusal.empty()) {
+        throw std::runtime_error(refusal);
+    }
+    CpuidTable table{static_cast<std::uint32_t>(saved.size())};
+    std::ranges::copy(saved, table.entries().begin());
+    call<set_cpuid2>(fd, "KVM_SET_CPUID2", table.head());
 }
 
 // What `msrs` says of `index`.
@@ -119,6 +138,7 @@ void Vcpu::restore(const VcpuState& saved) {
                                  std::to_string(saved.xsave.size()) + " bytes, here they have " +
                                  std::to_string(xsave_here));
     }
+    adopt_cpuid(fd_.get(), saved.cpuid);
     VcpuState state = saved;  // the requests take pointers to what they only read
     const int fd = fd_.get();
     if (SHOAL_KVM_CALL(fd, KVM_GET_TSC_KHZ) != static_cast<int>(state.tsc_khz)) {

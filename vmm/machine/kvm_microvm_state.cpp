@@ -2,7 +2,6 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "vmm/kvm/cpu_features.h"
 #include "vmm/machine/kvm_microvm.h"
 
 namespace shoal::vmm {
@@ -66,11 +65,6 @@ void KvmMicrovm::restore_active_devices(const SavedMicrovm& saved) {
 }
 
 void KvmMicrovm::restore(const SavedMicrovm& saved, machine::GuestMemory memory) {
-    const std::string refusal =
-        kvm::cpu_refusal(saved.machine.vcpus.at(0).cpuid, kvm_.supported_cpuid());
-    if (!refusal.empty()) {
-        throw std::runtime_error(refusal);
-    }
     open_backends(saved);
     memory_.emplace(std::move(memory));
     const std::vector<DeviceToAttach> devices = devices_of(saved.config);

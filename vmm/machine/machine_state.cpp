@@ -19,7 +19,7 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
     virtio_.restore(state.transports);
     vm_.set_clock(state.clock);
     for (std::uint32_t idx = 0; idx < state.vcpus.size(); ++idx) {
-        kvm::Vcpu vcpu{vm_, idx, state.vcpus[idx].cpuid};
+        kvm::Vcpu vcpu{vm_, idx, config.vcpu_count};
         vcpu.restore(state.vcpus[idx]);
         add_vcpu(idx, std::move(vcpu));
     }

@@ -1,0 +1,145 @@
+"""Snapshots: a microVM goes on where it was, in another process, as often as one likes."""
+import os
+import pathlib
+import sys
+import time
+
+from api import ApiVmm
+from harness import PROGRAMS, ROOT, UNIKERNEL, expect, temporary_folder, test
+
+sys.path.append(str(ROOT / "scripts/nested"))
+
+import cpio
+
+NO_LOG = ("--log-path", "/dev/null")
+
+
+def write_counter(folder):
+    """An initramfs with the counting program; the path."""
+    archive = cpio.Archive()
+    archive.copy("init", PROGRAMS / "counter")
+    path = os.path.join(folder, "initramfs")
+    with open(path, "wb") as file:
+        file.write(archive.bytes())
+    return path
+
+
+def start_counter(vmm, folder):
+    vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=write_counter(folder),
+                boot_args="console=ttyS0 quiet panic=1 rdinit=/init")
+    vmm.start()
+    vmm.wait_for(b"count 0 0.5\n")
+
+
+def count(vmm, number):
+    """Lets the program count to `number`, which is the next."""
+    vmm.process.stdin.write(b"x")
+    vmm.process.stdin.flush()
+    vmm.wait_for(f"count {number} {0.5 * (number + 1):.1f}\n".encode())
+
+
+def names(folder, name=""):
+    return {"snapshot_path": os.path.join(folder, name + "state"), "mem_file_path": os.path.join(folder, name + "memory")}
+
+
+def load(vmm, folder, name="", **more):
+    paths = names(folder, name)
+    vmm.api.put("/snapshot/load", snapshot_path=paths["snapshot_path"],
+                mem_backend={"backend_type": "File", "backend_path": paths["mem_file_path"]}, **more)
+
+
+def make_snapshot(folder):
+    with ApiVmm(folder, *NO_LOG, socket_name="source.socket") as vmm:
+        start_counter(vmm, folder)
+        count(vmm, 1)
+        vmm.api.patch("/vm", state="Paused")
+        vmm.api.put("/snapshot/create", **names(folder))
+
+
+@test("snapshot: a program goes on where it was, its memory intact, in two processes at once")
+def _():
+    with temporary_folder() as folder:
+        make_snapshot(folder)
+        with ApiVmm(folder, *NO_LOG, socket_name="a") as one, ApiVmm(folder, *NO_LOG, socket_name="b") as two:
+            load(one, folder, resume_vm=True)
+            load(two, folder)
+            expect(two.api.get("/")["state"] == "Paused", "without resume_vm it is paused")
+            count(one, 2)
+            count(one, 3)
+            two.api.patch("/vm", state="Resumed")
+            count(two, 2)
+            count(one, 4)
+            for vmm in (one, two):
+                vmm.process.stdin.write(b"q")
+                vmm.process.stdin.flush()
+                expect(vmm.wait_end() == 7, "the program's exit code")
+
+
+@test("snapshot: a microVM goes on after its snapshot, and the snapshot of a restored one restores")
+def _():
+    with temporary_folder() as folder:
+        with ApiVmm(folder, *NO_LOG, socket_name="source.socket") as vmm:
+            start_counter(vmm, folder)
+            vmm.api.patch("/vm", state="Paused")
+            vmm.api.put("/snapshot/create", **names(folder))
+            vmm.api.patch("/vm", state="Resumed")
+            count(vmm, 1)
+        for round_number in range(3):
+            with ApiVmm(folder, *NO_LOG, socket_name=f"round{round_number}") as vmm:
+                load(vmm, folder, resume_vm=True)
+                count(vmm, round_number + 1)
+                vmm.api.patch("/vm", state="Paused")
+                vmm.api.put("/snapshot/create", **names(folder))
+        expect(sorted(os.listdir(folder)) == ["initramfs", "memory", "round0", "round1", "round2", "source.socket",
+                                              "state"], f"what is left: {os.listdir(folder)}")
+
+
+def expect_load_refused(folder, pieces, name="", state=None, **more):
+    """The load fails with the pieces in one sentence, and the process ends."""
+    paths = names(folder, name)
+    with ApiVmm(folder, *NO_LOG, socket_name="refused.socket") as vmm:
+        vmm.api.expect_fault_with(["Load snapshot error: ", *pieces], "PUT", "/snapshot/load", {
+            "snapshot_path": state or paths["snapshot_path"],
+            "mem_backend": {"backend_type": "File", "backend_path": paths["mem_file_path"]}, **more})
+        expect(vmm.wait_end() == 1, "the process ends")
+    os.unlink(os.path.join(folder, "refused.socket"))
+
+
+@test("snapshot: damaged, truncated and foreign files are refused, and the process ends")
+def _():
+    with temporary_folder() as folder:
+        make_snapshot(folder)
+        paths = names(folder)
+        good = pathlib.Path(paths["snapshot_path"]).read_bytes()
+        bad = os.path.join(folder, "bad")
+        for content, piece in ((good[:-1], "damaged"), (good[:20], "too early"), (b"", "too early"),
+                               (b"#!/bin/sh\n" * 9, "no state"), (good + b"x", "damaged"),
+                               (good[:3000] + bytes([good[3000] ^ 4]) + good[3001:], "damaged")):
+            pathlib.Path(bad).write_bytes(content)
+            expect_load_refused(folder, [bad, piece], state=bad)
+        expect_load_refused(folder, ["nowhere"], state=os.path.join(folder, "nowhere"))
+        expect_load_refused(folder, ["Unknown Network Device: n"],
+                            network_overrides=[{"iface_id": "n", "host_dev_name": "t"}])
+        with open(paths["mem_file_path"], "r+b") as file:
+            file.truncate(1 << 20)
+        expect_load_refused(folder, ["memory", "another snapshot"])
+
+
+@test("snapshot: what the API refuses leaves the process as it was")
+def _():
+    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG) as vmm:
+        api = vmm.api
+        both = {**names(folder), "mem_backend": {"backend_type": "File", "backend_path": "m"}}
+        api.expect_fault_with(["too many fields"], "PUT", "/snapshot/load", both)
+        api.expect_fault_with(["missing field: either"], "PUT", "/snapshot/load", {"snapshot_path": "s"})
+        api.put("/machine-config", vcpu_count=1, mem_size_mib=128)
+        api.expect_fault("Load snapshot error: Loading a microVM snapshot not allowed after configuring boot-specific "
+                         "resources.", "PUT", "/snapshot/load", names(folder))
+        start_counter(vmm, folder)
+        api.expect_fault("Create snapshot error: Cannot save the microVM state: Operation not allowed: save/restore "
+                         "unavailable while running", "PUT", "/snapshot/create", names(folder))
+        api.patch("/vm", state="Paused")
+        api.expect_fault_with(["Create snapshot error: ", "nowhere"], "PUT", "/snapshot/create",
+                              names(os.path.join(folder, "nowhere")))
+        api.patch("/vm", state="Resumed")
+        count(vmm, 1)
