@@ -33,6 +33,13 @@ struct ValueOf<std::optional<Value>> {
 };
 
 template <typename Value>
+struct ElementOf : std::false_type {};
+template <typename Value>
+struct ElementOf<std::vector<Value>> : std::true_type {
+    using Type = Value;
+};
+
+template <typename Value>
 void describe_type(FieldDescription& field) {
     if constexpr (std::same_as<Value, bool>) {
         field.type = "boolean";
@@ -47,6 +54,9 @@ void describe_type(FieldDescription& field) {
         }
     } else if constexpr (Described<Value>) {
         field.schema = Description<Value>::name;
+    } else if constexpr (ElementOf<Value>::value) {
+        field.type = "array";
+        field.schema = Description<typename ElementOf<Value>::Type>::name;
     } else {
         field.type = "object";
     }
@@ -70,7 +80,7 @@ FieldDescription describe(const Field<Body, Member>& field) {
     }
     const boost::json::value standard = encode(Body{}.*field.member);
     if (!result.is_required && !standard.is_null() && result.type != "object" &&
-        field.when_absent != WhenAbsent::zero_means_null) {
+        result.type != "array" && field.when_absent != WhenAbsent::zero_means_null) {
         result.default_json = boost::json::serialize(standard);
     }
     return result;

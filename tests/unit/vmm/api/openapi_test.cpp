@@ -22,6 +22,7 @@
 #include "vmm/api/metrics.h"
 #include "vmm/api/network_interface.h"
 #include "vmm/api/serial.h"
+#include "vmm/api/snapshot.h"
 #include "vmm/api/vm.h"
 #include "vmm/api/vsock.h"
 
@@ -75,7 +76,8 @@ std::optional<std::uint64_t> number_of(const json::object& object, json::string_
 
 void check_field(const FieldDescription& field, const json::object& property) {
     CAPTURE(field.name);
-    const std::string schema = text_of(property, "$ref");
+    const json::value* items = property.if_contains("items");
+    const std::string schema = text_of(items != nullptr ? items->as_object() : property, "$ref");
     CHECK(schema == (field.schema.empty() ? "" : "#/components/schemas/" + field.schema));
     CHECK(text_of(property, "type") == field.type);
     CHECK(number_of(property, "minimum") == field.minimum);
@@ -128,7 +130,9 @@ TEST_CASE("every body has the fields, types, defaults and limits that openapi.ya
                      vmm::DriveUpdate, vmm::NetworkInterfaceConfig, vmm::NetworkInterfaceUpdate,
                      vmm::VsockConfig, vmm::EntropyConfig, vmm::SerialConfig, vmm::BalloonConfig,
                      BalloonUpdate, BalloonStatsUpdate, vmm::BalloonStatistics, vmm::HintingStart,
-                     vmm::HintingStatus, LoggerConfig, MetricsConfig, InstanceAction, Vm>();
+                     vmm::HintingStatus, LoggerConfig, MetricsConfig, InstanceAction, Vm,
+                     SnapshotCreateParams, SnapshotLoadParams, MemoryBackend, NetworkOverride,
+                     VsockOverride>();
     // Not a struct of ours: written by hand, or still to come.
     checked.insert({"Error", "Anything", "FullVmConfiguration"});
     for (const auto& schema : schemas()) {
