@@ -59,11 +59,13 @@ std::vector<kvm_msr_entry> read_msrs(int vcpu_fd, std::span<const std::uint32_t>
     return result;
 }
 
-bool write_msr(int vcpu_fd, const kvm_msr_entry& msr) {
+std::size_t write_msrs(int vcpu_fd, std::span<const kvm_msr_entry> msrs) {
+    const auto piece = msrs.first(std::min(msrs.size(), most));
     MsrList list;
-    list.count = 1;
-    list.entries[0] = msr;
-    return host::check_os(::ioctl(vcpu_fd, set_msrs, &list), "KVM_SET_MSRS") == 1;
+    list.count = static_cast<std::uint32_t>(piece.size());
+    std::ranges::copy(piece, list.entries.begin());
+    return static_cast<std::size_t>(
+        host::check_os(::ioctl(vcpu_fd, set_msrs, &list), "KVM_SET_MSRS"));
 }
 
 }  // namespace shoal::kvm

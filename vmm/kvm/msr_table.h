@@ -3,6 +3,7 @@
 
 #include <linux/kvm.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,7 +17,7 @@ namespace shoal::kvm {
 [[nodiscard]] std::vector<kvm_msr_entry> read_msrs(int vcpu_fd,
                                                    std::span<const std::uint32_t> indices);
 
-// False: KVM does not take it.
-[[nodiscard]] bool write_msr(int vcpu_fd, const kvm_msr_entry& msr);
+// How many KVM took, in their order, before one that it does not take.
+[[nodiscard]] std::size_t write_msrs(int vcpu_fd, std::span<const kvm_msr_entry> msrs);
 
 }  // namespace shoal::kvm

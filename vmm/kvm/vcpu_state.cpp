@@ -93,18 +93,21 @@ void write_xsave(int fd, std::vector<std::byte> bytes) {
 
 // An MSR that cannot be written is one that the guest cannot have changed either, so long as it
 // reads here as it did there.
-void write_msrs(int fd, const std::vector<kvm_msr_entry>& msrs) {
-    for (const kvm_msr_entry& msr : msrs) {
-        if (write_msr(fd, msr)) {
-            continue;
+void write_all(int fd, std::span<const kvm_msr_entry> msrs) {
+    while (true) {
+        msrs = msrs.subspan(write_msrs(fd, msrs));
+        if (msrs.empty()) {
+            return;
         }
-        const auto here = read_msrs(fd, std::span{&msr.index, 1});
-        if (here.empty() || here.front().data != msr.data) {
+        const kvm_msr_entry& refused = msrs.front();
+        const auto here = read_msrs(fd, std::span{&refused.index, 1});
+        if (here.empty() || here.front().data != refused.data) {
             std::array<char, 32> name;
-            std::snprintf(name.data(), name.size(), "0x%x", msr.index);
+            std::snprintf(name.data(), name.size(), "0x%x", refused.index);
             throw std::runtime_error("this KVM does not take the saved value of MSR " +
                                      std::string{name.data()});
         }
+        msrs = msrs.subspan(1);
     }
 }
 
@@ -153,7 +156,7 @@ void Vcpu::restore(const VcpuState& saved) {
     kvm_lapic_state apic{};
     std::memcpy(apic.regs, state.local_apic.data(), sizeof apic.regs);
     SHOAL_KVM_CALL(fd, KVM_SET_LAPIC, &apic);
-    write_msrs(fd, state.msrs);
+    write_all(fd, state.msrs);
     SHOAL_KVM_CALL(fd, KVM_SET_VCPU_EVENTS, &state.events);
 }
 

@@ -61,7 +61,12 @@ host::UniqueFd open_file(const std::string& path) {
 
 std::vector<std::byte> read_all(const std::string& path) {
     const host::UniqueFd fd = open_file(path);
-    std::vector<std::byte> bytes(max_file_bytes + 1);
+    struct stat status {};
+    host::check_os(::fstat(fd.get(), &status), "fstat");
+    if (static_cast<std::uint64_t>(status.st_size) > max_file_bytes) {
+        throw StateError("it is larger than " + std::to_string(max_file_bytes >> 20) + " MiB");
+    }
+    std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
     std::size_t size = 0;
     while (size < bytes.size()) {
         const ssize_t count = ::read(fd.get(), bytes.data() + size, bytes.size() - size);
@@ -72,9 +77,6 @@ std::vector<std::byte> read_all(const std::string& path) {
             break;
         }
         size += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
-    }
-    if (size > max_file_bytes) {
-        throw StateError("it is larger than " + std::to_string(max_file_bytes >> 20) + " MiB");
     }
     bytes.resize(size);
     return bytes;
