@@ -1,11 +1,14 @@
 """Snapshots: a microVM goes on where it was, in another process, as often as one likes."""
+import contextlib
+import json
 import os
 import pathlib
+import select
 import sys
-import time
 
 from api import ApiVmm
 from harness import PROGRAMS, ROOT, UNIKERNEL, expect, temporary_folder, test
+from tiny_kernel import IDLE, write_kernel
 
 sys.path.append(str(ROOT / "scripts/nested"))
 
@@ -143,3 +146,55 @@ def _():
                               names(os.path.join(folder, "nowhere")))
         api.patch("/vm", state="Resumed")
         count(vmm, 1)
+
+
+def put_devices(api, folder):
+    """One of every device that a microVM without a TAP may have."""
+    with open(os.path.join(folder, "disk"), "wb") as file:
+        file.truncate(1 << 20)
+    api.put("/machine-config", vcpu_count=2, mem_size_mib=64)
+    api.put("/drives/d", drive_id="d", is_root_device=False, path_on_host=os.path.join(folder, "disk"),
+            rate_limiter={"ops": {"size": 9, "refill_time": 100}})
+    api.put("/vsock", guest_cid=3, uds_path=os.path.join(folder, "vsock"))
+    api.put("/entropy")
+    api.put("/balloon", amount_mib=0, deflate_on_oom=True, stats_polling_interval_s=1)
+
+
+@test("snapshot: the configuration with every device comes back, and the vsock's path may be another")
+def _():
+    with temporary_folder() as folder:
+        with ApiVmm(folder, *NO_LOG, socket_name="source.socket") as vmm:
+            put_devices(vmm.api, folder)
+            vmm.api.put("/boot-source", kernel_image_path=write_kernel(folder, IDLE))
+            vmm.start()
+            vmm.api.patch("/vm", state="Paused")
+            vmm.api.put("/snapshot/create", **names(folder))
+            before = vmm.api.get("/vm/config")
+        other = os.path.join(folder, "other")
+        with ApiVmm(folder, *NO_LOG, socket_name="restored.socket") as vmm:
+            load(vmm, folder, resume_vm=True, vsock_override={"uds_path": other})
+            after = vmm.api.get("/vm/config")
+            before["vsock"]["uds_path"] = other
+            expect(after == before, f"the configuration: {after}, not {before}")
+            expect(os.path.exists(other) and vmm.api.get("/")["state"] == "Running", "it runs, and listens")
+            vmm.api.patch("/drives/d", drive_id="d", path_on_host=os.path.join(folder, "disk"))
+            vmm.api.fault("PUT", "/snapshot/load", names(folder))
+
+
+@test("snapshot: killed while it writes one, a process leaves the old snapshot or the new one")
+def _():
+    with temporary_folder() as folder:
+        make_snapshot(folder)
+        for delay_ms in (0, 2, 5, 10, 20, 40, 80):
+            with ApiVmm(folder, *NO_LOG, socket_name="killed") as vmm:
+                load(vmm, folder)
+                with contextlib.closing(vmm.api.connect()) as connection:
+                    connection.request("PUT", "/snapshot/create", json.dumps(names(folder)))
+                    select.select([connection.sock], [], [], delay_ms / 1000)
+                    vmm.process.kill()
+                    vmm.process.wait()
+            os.unlink(os.path.join(folder, "killed"))
+            with ApiVmm(folder, *NO_LOG, socket_name="after") as vmm:
+                load(vmm, folder, resume_vm=True)
+                count(vmm, 2)
+            os.unlink(os.path.join(folder, "after"))
