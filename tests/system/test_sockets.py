@@ -238,7 +238,7 @@ def _(network, tap):
             result = inside(network, tap, NET, "keep-alive", tap.host_address, PORT)
         finally:
             done.set()
-    expect(result.out == b"recv -1 Connection timed out\n", str(result))
+    expect(result.out == b"recv -1 Operation timed out\n", str(result))
 
 
 @network_test("a reset by the peer is told, and a wait for nothing ends in time")

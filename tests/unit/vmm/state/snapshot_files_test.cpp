@@ -1,0 +1,110 @@
+#include "vmm/state/snapshot_files.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "tests/unit/vmm/state/sample_state.h"
+#include "vmm/state/state_error.h"
+
+namespace shoal::state {
+namespace {
+
+constexpr std::uint64_t memory_bytes = 64ULL << 20;  // what the sample's configuration says
+
+struct Folder {
+    Folder() {
+        std::string name = (std::filesystem::temp_directory_path() / "shoal-state-XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path = name;
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path); }
+
+    [[nodiscard]] SnapshotPaths paths() const { return {path / "state", path / "memory"}; }
+    [[nodiscard]] std::ptrdiff_t file_count() const {
+        return std::distance(std::filesystem::directory_iterator{path}, {});
+    }
+    std::filesystem::path path;
+};
+
+void set(const machine::GuestMemory& memory, std::uint64_t at, std::uint64_t value) {
+    REQUIRE(memory.write(machine::Gpa{at}, value));
+}
+
+std::uint64_t get(const machine::GuestMemory& memory, std::uint64_t at) {
+    return *memory.read<std::uint64_t>(machine::Gpa{at});
+}
+
+TEST_CASE("memory comes back from its file, whose pages of zeros are holes") {
+    const Folder folder;
+    const machine::GuestMemory memory{memory_bytes};
+    set(memory, 0, 1);
+    set(memory, 0x5000, 0);  // touched, but zero
+    set(memory, memory_bytes - 8, 2);
+    write_snapshot(folder.paths(), testing::sample_snapshot().microvm, memory);
+    CHECK(folder.file_count() == 2);
+    struct stat status {};
+    REQUIRE(::stat(folder.paths().memory.c_str(), &status) == 0);
+    CHECK(status.st_blocks * 512 < 64 * 1024);
+    CHECK((status.st_mode & 0777) == 0600);
+
+    const Snapshot snapshot = read_state(folder.paths().state);
+    const machine::GuestMemory copy = open_memory(folder.paths().memory, snapshot);
+    const machine::GuestMemory other = open_memory(folder.paths().memory, snapshot);
+    CHECK(get(copy, 0) == 1);
+    CHECK(get(copy, memory_bytes - 8) == 2);
+    SUBCASE("a write is the copy's alone") {
+        set(copy, 0, 3);
+        CHECK(get(other, 0) == 1);
+    }
+    SUBCASE("what is discarded reads as zeros, not as the file") {
+        REQUIRE(copy.discard(machine::Gpa{0}, 4096));
+        CHECK(get(copy, 0) == 0);
+        CHECK(get(other, 0) == 1);
+    }
+}
+
+TEST_CASE("a memory file belongs to one state") {
+    const Folder folder;
+    const machine::GuestMemory memory{memory_bytes};
+    set(memory, 0, 1);
+    write_snapshot(folder.paths(), testing::sample_snapshot().microvm, memory);
+    const Snapshot before = read_state(folder.paths().state);
+    const std::string old = folder.paths().memory + ".old";
+    std::filesystem::create_hard_link(folder.paths().memory, old);
+    set(memory, 0, 2);
+    write_snapshot({folder.path / "state2", folder.path / "memory2"},
+                   testing::sample_snapshot().microvm, memory);
+    std::filesystem::rename(folder.path / "memory2", folder.paths().memory);
+    SUBCASE("between the two renames the old one is under its second name") {
+        CHECK(get(open_memory(folder.paths().memory, before), 0) == 1);
+        const Snapshot after = read_state(folder.path / "state2");
+        CHECK(get(open_memory(folder.paths().memory, after), 0) == 2);
+    }
+    SUBCASE("without it the pair is refused") {
+        std::filesystem::remove(old);
+        CHECK_THROWS_AS(static_cast<void>(open_memory(folder.paths().memory, before)), StateError);
+    }
+}
+
+TEST_CASE("a snapshot that cannot be written leaves nothing") {
+    const Folder folder;
+    const machine::GuestMemory memory{memory_bytes};
+    const auto saved = testing::sample_snapshot().microvm;
+    SnapshotPaths paths = folder.paths();
+    SUBCASE("no folder") {
+        paths.state = folder.path / "nowhere" / "state";
+    }
+    SUBCASE("no regular file") {
+        paths.state = "/dev/null";
+    }
+    CHECK_THROWS(write_snapshot(paths, saved, memory));
+    CHECK(folder.file_count() == 0);
+}
+
+}  // namespace
+}  // namespace shoal::state
