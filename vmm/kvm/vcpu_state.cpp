@@ -67,8 +67,8 @@ kvm_msr_entry* find(std::vector<kvm_msr_entry>& msrs, std::uint32_t index) {
 // gives the interrupt again, and to a guest that did not wait for it one too many, which is
 // allowed.
 void order_deadline(std::vector<kvm_msr_entry>& msrs) {
-    std::ranges::stable_partition(
-        msrs, [](const kvm_msr_entry& msr) { return msr.index != msr_tsc_deadline; });
+    std::stable_partition(msrs.begin(), msrs.end(),
+                          [](const kvm_msr_entry& msr) { return msr.index != msr_tsc_deadline; });
     kvm_msr_entry* const deadline = find(msrs, msr_tsc_deadline);
     const kvm_msr_entry* const now = find(msrs, msr_tsc);
     if (deadline != nullptr && now != nullptr && deadline->data == 0) {

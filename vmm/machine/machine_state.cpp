@@ -13,16 +13,17 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
                  const MachineConfig& config, std::span<const DeviceToAttach> devices,
                  const MachineState& state)
     : Machine{kvm, loop, memory, config, devices, Unfinished{}} {
-    ioapic_.restore(state.ioapic);
-    serial_.restore(state.serial);
-    i8042_.restore(state.i8042);
-    virtio_.restore(state.transports);
     vm_.set_clock(state.clock);
     for (std::uint32_t idx = 0; idx < state.vcpus.size(); ++idx) {
         kvm::Vcpu vcpu{vm_, idx, config.vcpu_count};
         vcpu.restore(state.vcpus[idx]);
         add_vcpu(idx, std::move(vcpu));
     }
+    // Devices may interrupt as soon as they are restored: rather once too often than never.
+    ioapic_.restore(state.ioapic);
+    serial_.restore(state.serial);
+    i8042_.restore(state.i8042);
+    virtio_.restore(state.transports);
 }
 
 MachineState Machine::save() const {

@@ -1,6 +1,8 @@
 // Which section holds what.
 #include "vmm/state/microvm_file.h"
 
+#include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -61,6 +63,14 @@ void require(bool condition, const char* what) {
     }
 }
 
+// Two devices of one id would be one device with two drivers.
+template <typename T>
+bool are_unique(const std::vector<T>& configs, std::string T::*id) {
+    std::set<std::string> ids;
+    return std::ranges::all_of(configs,
+                               [&](const T& config) { return ids.insert(config.*id).second; });
+}
+
 // What the configuration says is what the other sections hold; and limits that the API would check.
 void check(const vmm::SavedMicrovm& state) {
     const vmm::MicrovmConfig& config = state.config;
@@ -72,6 +82,9 @@ void check(const vmm::SavedMicrovm& state) {
     require(config.drives.size() == state.drives.size(), "the number of drives");
     require(config.network_interfaces.size() == state.network_interfaces.size(),
             "the number of network interfaces");
+    require(are_unique(config.drives, &vmm::DriveConfig::drive_id) &&
+                are_unique(config.network_interfaces, &vmm::NetworkInterfaceConfig::iface_id),
+            "two devices of one id");
     require(config.vsock.has_value() == state.vsock.has_value(), "the vsock device");
     require(config.entropy.has_value() == state.entropy.has_value(), "the entropy device");
     require(config.balloon.has_value() == state.balloon.has_value(), "the balloon");

@@ -89,6 +89,10 @@ TEST_CASE("a state that contradicts itself is refused") {
     SUBCASE("a drive of another process") {
         snapshot.microvm.config.drives[0].socket = "s";
     }
+    SUBCASE("two drives of one id") {
+        snapshot.microvm.config.drives.push_back(snapshot.microvm.config.drives[0]);
+        snapshot.microvm.drives.push_back(snapshot.microvm.drives[0]);
+    }
     SUBCASE("no memory") {
         snapshot.microvm.config.machine.mem_size_mib = 0;
     }
