@@ -1,0 +1,61 @@
+#include "vmm/api/snapshot.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tests/unit/vmm/api/api_rig.h"
+
+namespace shoal::api {
+namespace {
+
+using testing::ApiRig;
+using testing::fault_of;
+
+bool has_given_up(const ApiRig& api) {
+    return std::ranges::count(api.microvm.calls, "give_up") > 0;
+}
+
+TEST_CASE("a snapshot is made of a paused microVM, into two new files") {
+    const testing::TemporaryFolder folder;
+    const std::string state = folder.path / "state";
+    const std::string memory = folder.path / "memory";
+    const std::string body = R"({"snapshot_path":")" + state + R"(","mem_file_path":")";
+    ApiRig api;
+    api.start();
+    CHECK(fault_of(api.put("/snapshot/create", body + memory + "\"}")) ==
+          "Create snapshot error: Cannot save the microVM state: Operation not allowed: "
+          "save/restore unavailable while running");
+    api.microvm.pause();
+    CHECK(fault_of(api.put("/snapshot/create", body + state + "\"}")) ==
+          "Create snapshot error: The state and the memory need a file each.");
+    CHECK(api.put("/snapshot/create", body + memory + "\"}").status == Status::no_content);
+    CHECK(std::filesystem::exists(state));
+    CHECK(std::filesystem::file_size(memory) > 1 << 20);
+}
+
+TEST_CASE("a load that is refused for its body or its time leaves the process alone") {
+    ApiRig api;
+    CHECK(fault_of(api.put("/snapshot/load", R"({"snapshot_path":"s"})")) ==
+          "missing field: either `mem_backend` or `mem_file_path` is required.");
+    CHECK(fault_of(api.put("/snapshot/load",
+                           R"({"snapshot_path":"s","mem_file_path":"m","mem_backend":)"
+                           R"({"backend_type":"File","backend_path":"m"}})")) ==
+          "too many fields: either `mem_backend` or `mem_file_path` exclusively is required.");
+    REQUIRE(api.put("/entropy", "{}").status == Status::no_content);
+    CHECK(fault_of(api.put("/snapshot/load", R"({"snapshot_path":"s","mem_file_path":"m"})")) ==
+          "Load snapshot error: Loading a microVM snapshot not allowed after configuring "
+          "boot-specific resources.");
+    CHECK_FALSE(has_given_up(api));
+}
+
+TEST_CASE("a load that fails is the end of the process") {
+    ApiRig api;
+    const Response response =
+        api.put("/snapshot/load", R"({"snapshot_path":"/nowhere/s","mem_file_path":"m"})");
+    CHECK(fault_of(response).starts_with("Load snapshot error: cannot open /nowhere/s"));
+    CHECK(has_given_up(api));
+}
+
+}  // namespace
+}  // namespace shoal::api
