@@ -60,8 +60,8 @@ public:
     // resource that was set, and a boot source. May be tried again after it threw.
     virtual void start(const MicrovmConfig& config) = 0;
 
-    // While paused: all that the microVM is besides its memory. `config` is that of start() with the
-    // changes since. Connections of the vsock device end. Throws when a device has a state that
+    // While paused: all that the microVM is besides its memory. `config` is that of start() with
+    // the changes since. Connections of the vsock device end. Throws when a device has a state that
     // nobody can save.
     [[nodiscard]] virtual SavedMicrovm save(const MicrovmConfig& config) = 0;
     // After start().
