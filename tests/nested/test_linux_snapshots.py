@@ -3,8 +3,8 @@ import os
 
 from api_guest import Guest, KERNEL
 from harness import expect, temporary_folder, test
+from snapshot_calls import load, names
 from test_linux_devices import checked, make_image, new_guest
-from test_snapshots import load, names
 
 VCPUS = 2
 

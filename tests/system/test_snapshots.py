@@ -8,6 +8,7 @@ import sys
 
 from api import ApiVmm
 from harness import PROGRAMS, ROOT, UNIKERNEL, expect, temporary_folder, test
+from snapshot_calls import load, names
 from tiny_kernel import IDLE, write_kernel
 
 sys.path.append(str(ROOT / "scripts/nested"))
@@ -39,16 +40,6 @@ def count(vmm, number):
     vmm.process.stdin.write(b"x")
     vmm.process.stdin.flush()
     vmm.wait_for(f"count {number} {0.5 * (number + 1):.1f}\n".encode())
-
-
-def names(folder, name=""):
-    return {"snapshot_path": os.path.join(folder, name + "state"), "mem_file_path": os.path.join(folder, name + "memory")}
-
-
-def load(vmm, folder, name="", **more):
-    paths = names(folder, name)
-    vmm.api.put("/snapshot/load", snapshot_path=paths["snapshot_path"],
-                mem_backend={"backend_type": "File", "backend_path": paths["mem_file_path"]}, **more)
 
 
 def make_snapshot(folder):
