@@ -103,7 +103,8 @@ void mark_start() {
     *timer = abi::boot_timer_magic;
 }
 
-// The path of a program; a name without a slash is looked up in the usual folders. Empty: not there.
+// The path of a program; a name without a slash is looked up in the usual folders. Empty: not
+// there.
 std::string_view find_program(const FileSystem& files, std::string_view name) {
     constexpr std::string_view folders[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/",
                                             "/usr/bin/",        "/sbin/",          "/bin/"};

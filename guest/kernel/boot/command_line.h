@@ -34,8 +34,8 @@ struct CommandLine {
     std::string_view root{};       // root=
     std::string_view root_type{};  // rootfstype=
     std::string_view console{};    // of the last console=, with its options
-    std::string_view ip{};       // ip=, for parse_ip_word()
-    std::string_view ip6{};      // shoal.ip6=, for parse_ip6_word()
+    std::string_view ip{};         // ip=, for parse_ip_word()
+    std::string_view ip6{};        // shoal.ip6=, for parse_ip6_word()
     Asked quiet = Asked::no;
     std::uint32_t tty_streams = 0;     // shoal.tty=012: bit n is descriptor n
     Asked trace_syscalls = Asked::no;  // shoal.trace_syscalls=1
