@@ -106,7 +106,10 @@ ci_suites := $(if $(CI),fuzz)
 ci_needs := $(if $(CI),$(fuzz_targets))
 
 # Hostile guests attack a monitor with sanitizers, too.
-system_needs := $(test_programs) $(test_guests) build/asan-ubsan/shoal-vmm
+system_needs := $(test_programs) $(test_guests) build/asan-ubsan/shoal-vmm build/tests/servers
+
+build/tests/servers: | setup
+	@scripts/fetch-servers
 
 test: all $(unit_variants) $(system_needs) $(ci_needs)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan system nested $(ci_suites)

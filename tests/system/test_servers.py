@@ -1,0 +1,169 @@
+"""Debian's redis-server, nginx and python3 run unmodified, and serve the host over a TAP."""
+import contextlib
+import hashlib
+import http.client
+import os
+import subprocess
+
+from harness import ENVIRONMENT, ROOT, SHOAL, TIME_SCALE, expect, expect_same_as_host, temporary_folder
+from test_dynamic import PYTHON, WITH_PYTHON
+from test_sockets import LIMIT_S, connect, network_test, options, wait_for_port
+from harness import test
+
+SERVERS = ROOT / "build/tests/servers"
+REDIS_SERVER = SERVERS / "usr/bin/redis-server"
+NGINX = SERVERS / "usr/sbin/nginx"
+LIBRARIES = f"LD_LIBRARY_PATH={SERVERS}/usr/lib/x86_64-linux-gnu"
+KEYS = int(100_000 / TIME_SCALE)
+REQUESTS = int(10_000 / TIME_SCALE)
+MIB = 1 << 20
+
+
+@contextlib.contextmanager
+def server(network, tap, port, options_of_run, *words):
+    """A program in a microVM on the TAP, once it listens at the port; ended at the end."""
+    command = network.command([SHOAL, "run", *options(tap), "--env", LIBRARIES, *options_of_run, "--",
+                               *map(str, words)])
+    with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for_port(network, tap.guest_address, port).close()
+            yield
+            expect(process.poll() is None, f"the server ended with {process.poll()}")
+        finally:
+            process.kill()
+
+
+def redis_cli(network, tap, *words, stdin=b""):
+    path, libraries = SERVERS / "usr/bin", LIBRARIES.split("=", 1)
+    result = network.run([path / words[0], "-h", tap.guest_address, *words[1:]], stdin=stdin,
+                         env={**ENVIRONMENT, libraries[0]: libraries[1]})
+    expect(result.code == 0, str(result))
+    return result.out
+
+
+def ask_redis(network, tap):
+    expect(redis_cli(network, tap, "redis-cli", "PING") == b"PONG\n", "the answer to PING")
+    commands = b"".join(b"SET key%d value%d\r\n" % (number, number) for number in range(KEYS))
+    done = redis_cli(network, tap, "redis-cli", "--pipe", stdin=commands)
+    expect(f"errors: 0, replies: {KEYS}".encode() in done, done.decode())
+    expect(redis_cli(network, tap, "redis-cli", "DBSIZE") == b"%d\n" % KEYS, "the number of keys")
+    commands = b"".join(b"GET key%d\n" % number for number in range(0, KEYS, 997))
+    values = redis_cli(network, tap, "redis-cli", stdin=commands).split()
+    expect(values == [b"value%d" % number for number in range(0, KEYS, 997)], "the values")
+    publish_and_subscribe(network, tap)
+    report = redis_cli(network, tap, "redis-benchmark", "-q", "-n", "1000", "-c", "20", "-t", "set,get,lpush,lrange_100")
+    expect(report.count(b"requests per second") >= 4, report.decode())
+
+
+def publish_and_subscribe(network, tap):
+    with connect(network, tap.guest_address, 6379) as subscriber, \
+            connect(network, tap.guest_address, 6379) as publisher:
+        subscriber.sendall(b"SUBSCRIBE news\r\n")
+        answers = subscriber.makefile("rb")
+        expect([answers.readline() for _ in range(6)][-1] == b":1\r\n", "the subscription")
+        publisher.sendall(b"PUBLISH news hello\r\n")
+        expect(publisher.makefile("rb").readline() == b":1\r\n", "the number of subscribers")
+        expect([answers.readline() for _ in range(7)][-1] == b"hello\r\n", "what was published")
+
+
+for vcpus in (1, 2):
+    def _(network, tap, vcpus=vcpus):
+        with server(network, tap, 6379, ["--vcpus", str(vcpus)], REDIS_SERVER, "--save", "", "--protected-mode", "no"):
+            ask_redis(network, tap)
+
+    network_test(f"redis-server: many keys, pipelining, pub/sub and its benchmark, {vcpus} vCPUs")(_)
+
+
+NGINX_CONFIG = """daemon off; master_process off; worker_processes 1; error_log stderr; pid /tmp/pid;
+events {{ worker_connections 2048; }}
+http {{
+    access_log off; sendfile on; keepalive_requests 100000; client_body_temp_path /tmp/1;
+    proxy_temp_path /tmp/2; fastcgi_temp_path /tmp/3; uwsgi_temp_path /tmp/4; scgi_temp_path /tmp/5;
+    server {{ listen 80 backlog=1024; root {root}; }}
+}}
+"""
+
+
+def get(client, path):
+    client.request("GET", path)
+    answer = client.getresponse()
+    body = answer.read()
+    expect(answer.status == 200, f"{path}: {answer.status}")
+    return body
+
+
+def client_of(network, tap):
+    client = http.client.HTTPConnection(tap.guest_address, 80, timeout=LIMIT_S)
+    client.sock = connect(network, tap.guest_address, 80)
+    return client
+
+
+def ask_nginx(network, tap, folder):
+    client = client_of(network, tap)
+    for _ in range(REQUESTS):
+        expect(get(client, "/small") == b"a small file\n", "the small file")
+    with open(os.path.join(folder, "large"), "rb") as file:
+        expect(hashlib.sha256(get(client, "/large")).digest() == hashlib.sha256(file.read()).digest(), "the large file")
+    clients = [client_of(network, tap) for _ in range(1000)]
+    for each in clients:
+        expect(get(each, "/small") == b"a small file\n", "the small file, of many connections")
+    for each in [*clients, client]:
+        each.close()
+
+
+for vcpus in (1, 2):
+    def _(network, tap, vcpus=vcpus):
+        with temporary_folder() as folder:
+            for name, content in (("small", b"a small file\n"), ("large", os.urandom(100 * MIB)),
+                                  ("nginx.conf", NGINX_CONFIG.format(root=folder).encode())):
+                with open(os.path.join(folder, name), "wb") as file:
+                    file.write(content)
+            with server(network, tap, 80, ["--with", folder, "--memory", "256", "--vcpus", str(vcpus)], NGINX,
+                        "-p", "/tmp", "-c", f"{folder}/nginx.conf"):
+                ask_nginx(network, tap, folder)
+
+    network_test(f"nginx: keep-alive, 100 MB with a checksum, 1,000 connections, {vcpus} vCPUs")(_)
+
+
+@test("python3: threads, json and sqlite3")
+def _():
+    expect_same_as_host(PYTHON, "-c", """
+import json, sqlite3, threading
+squares = {}
+threads = [threading.Thread(target=lambda n=n: squares.update({n: n * n})) for n in range(20)]
+for each in threads: each.start()
+for each in threads: each.join()
+database = sqlite3.connect(":memory:")
+database.execute("create table t(n, square)")
+database.executemany("insert into t values (?, ?)", squares.items())
+print(json.dumps(dict(database.execute("select n, square from t order by n"))))
+""", options=[*WITH_PYTHON, "--memory", "512"])
+
+
+ECHO = """
+import asyncio
+async def echo(reader, writer):
+    while line := await reader.readline():
+        writer.write(line.upper())
+        await writer.drain()
+    writer.close()
+async def main():
+    server = await asyncio.start_server(echo, "0.0.0.0", 7000)
+    async with server:
+        await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+@network_test("python3: http.server, and an echo server of asyncio")
+def _(network, tap):
+    options_of_run = [*WITH_PYTHON, "--memory", "512"]
+    with server(network, tap, 80, options_of_run, PYTHON, "-m", "http.server", "80"):
+        expect(b"Directory listing" in get(client_of(network, tap), "/"), "the listing")
+    with server(network, tap, 7000, options_of_run, PYTHON, "-c", ECHO):
+        connections = [connect(network, tap.guest_address, 7000) for _ in range(20)]
+        for number, each in enumerate(connections):
+            each.sendall(b"line %d\n" % number)
+        for number, each in enumerate(connections):
+            expect(each.makefile("rb").readline() == b"LINE %d\n" % number, "the echo")
+            each.close()
