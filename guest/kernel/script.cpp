@@ -8,14 +8,7 @@
 namespace shoal::guest {
 namespace {
 
-constexpr std::size_t line_size_max = 255;  // BINPRM_BUF_SIZE without a NUL
-constexpr unsigned depth_max = 5;
 constexpr std::string_view blanks = " \t";
-
-struct ScriptLine {
-    std::string_view interpreter;
-    std::string_view argument;  // the rest of the line, blanks and all; may be empty
-};
 
 std::string_view trimmed(std::string_view text) {
     const std::size_t first = text.find_first_not_of(blanks);
@@ -35,10 +28,18 @@ std::string_view keep(std::string_view text) {
     return {copy, text.size()};
 }
 
-// Empty when the file is no script.
-Result<ScriptLine> read_line(const Inode& file) {
-    std::array<char, line_size_max> bytes{};
-    const std::size_t size = file.read_at(0, std::as_writable_bytes(std::span{bytes}));
+Result<ScriptLine> kept(const Result<ScriptLine>& line) {
+    if (!line || line->interpreter.empty()) {
+        return line;
+    }
+    const ScriptLine copy{keep(line->interpreter), keep(line->argument)};
+    return copy.interpreter.empty() ? fail(Errno::nomem) : Result<ScriptLine>{copy};
+}
+
+}  // namespace
+
+Result<ScriptLine> read_script_line(const Inode& file, std::span<char, script_line_max> bytes) {
+    const std::size_t size = file.read_at(0, std::as_writable_bytes(bytes));
     std::string_view line{bytes.data(), size};
     if (!line.starts_with("#!")) {
         return ScriptLine{};
@@ -48,20 +49,18 @@ Result<ScriptLine> read_line(const Inode& file) {
     if (interpreter.empty()) {
         return fail(Errno::noexec);
     }
-    const ScriptLine kept{keep(interpreter), keep(trimmed(line.substr(interpreter.size())))};
-    return kept.interpreter.empty() ? fail(Errno::nomem) : Result<ScriptLine>{kept};
+    return ScriptLine{interpreter, trimmed(line.substr(interpreter.size()))};
 }
-
-}  // namespace
 
 Result<Invocation> resolve_script(const FileSystem& files, std::string_view path,
                                   std::vector<std::string_view> arguments) {
-    for (unsigned depth = 0; depth <= depth_max; ++depth) {
+    for (unsigned depth = 0; depth <= script_depth_max; ++depth) {
         const auto entry = files.find(path);
         if (!entry) {
             return fail(entry.error());
         }
-        const auto line = read_line((*entry)->inode());
+        std::array<char, script_line_max> bytes{};
+        const auto line = kept(read_script_line((*entry)->inode(), bytes));
         if (!line) {
             return fail(line.error());
         }

@@ -6,6 +6,7 @@
 #include "guest/kernel/process_table.h"
 #include "guest/kernel/program.h"
 #include "guest/kernel/sched/scheduler.h"
+#include "guest/kernel/script.h"
 #include "guest/kernel/syscalls/calls.h"
 #include "guest/kernel/syscalls/files_support.h"
 #include "guest/kernel/syscalls/futex.h"
@@ -14,8 +15,6 @@ namespace shoal::guest {
 namespace {
 
 constexpr std::size_t words_limit_bytes = 1U << 20;  // as make_initial_stack() has it
-constexpr unsigned script_depth_limit = 4;           // as on Linux
-constexpr std::size_t script_line_limit = 256;       // BINPRM_BUF_SIZE
 
 // What a program is started with. The words lie in `words`.
 struct Start {
@@ -86,36 +85,16 @@ Result<EntryRef> find_executable(const Process& process, std::string_view path) 
     return executable ? found : fail(Errno::acces);
 }
 
-std::string_view trim(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) {
-        return {};
-    }
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 // `#! interpreter argument`: that becomes the program, the script its argument. True if it is one.
 Result<bool> follow_script(const Process& process, Start& start) {
-    std::array<char, script_line_limit> bytes;
-    const std::size_t size =
-        start.file->inode().read_at(0, std::as_writable_bytes(std::span{bytes}));
-    std::string_view line{bytes.data(), size};
-    if (!line.starts_with("#!")) {
-        return false;
+    std::array<char, script_line_max> bytes;
+    const auto line = read_script_line(start.file->inode(), bytes);
+    if (!line || line->interpreter.empty()) {
+        return line ? Result<bool>{false} : fail(line.error());
     }
-    const std::size_t end = line.find('\n');
-    if (end == std::string_view::npos && size == bytes.size()) {
-        return fail(Errno::noexec);
-    }
-    line = trim(line.substr(2, end == std::string_view::npos ? end : end - 2));
-    const std::string_view interpreter = line.substr(0, line.find_first_of(" \t"));
-    const std::string_view argument = trim(line.substr(interpreter.size()));
-    if (interpreter.empty()) {
-        return fail(Errno::noexec);
-    }
-    std::vector<std::string_view> arguments{add_word(*start.words, interpreter)};
-    if (!argument.empty()) {
-        arguments.push_back(add_word(*start.words, argument));
+    std::vector<std::string_view> arguments{add_word(*start.words, line->interpreter)};
+    if (!line->argument.empty()) {
+        arguments.push_back(add_word(*start.words, line->argument));
     }
     arguments.push_back(start.path);
     if (!start.arguments.empty()) {
@@ -155,7 +134,7 @@ Result<Start> fetch_start(const Process& process, const Arguments& args) {
         if (!is_script || !*is_script) {
             return is_script ? Result<Start>{std::move(start)} : fail(is_script.error());
         }
-        if (depth == script_depth_limit) {
+        if (depth == script_depth_max) {
             return fail(Errno::loop);
         }
     }
