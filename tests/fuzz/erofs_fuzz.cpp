@@ -7,6 +7,7 @@
 
 #include "tests/unit/guest/kernel/fs/erofs_mount.h"
 #include "tests/unit/guest/kernel/fs/fake_kernel.cpp"
+#include "tests/unit/guest/kernel/sched/fake_scheduler.cpp"
 
 namespace {
 
