@@ -140,12 +140,13 @@ Registers load(const CommandLine& command_line) {
     if (path.empty()) {
         fail_boot("no such program: ", command_line.init, exit_not_found);
     }
-    auto invocation = resolve_script(self.files.file_system, path, self.arguments);
+    const auto& invocation = make_forever<Result<Invocation>>(
+        resolve_script(self.files.file_system, path, self.arguments));
     if (!invocation) {
         fail_load(invocation.error(), path);
     }
     self.executable = invocation->executable;
-    self.arguments = std::move(invocation->arguments);
+    self.arguments = invocation->arguments;
     const auto program = load_program(*self.memory, self.files.file_system, self.executable);
     if (!program) {
         fail_load(program.error(), path);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <new>
 
 namespace shoal::guest {
 namespace {
@@ -18,22 +17,9 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(blanks) + 1 - first);
 }
 
-// The words outlive the call: they become the program's arguments.
-std::string_view keep(std::string_view text) {
-    auto* copy = new (std::nothrow_t{}) char[text.size()];
-    if (copy == nullptr) {
-        return {};
-    }
-    std::ranges::copy(text, copy);
-    return {copy, text.size()};
-}
-
-Result<ScriptLine> kept(const Result<ScriptLine>& line) {
-    if (!line || line->interpreter.empty()) {
-        return line;
-    }
-    const ScriptLine copy{keep(line->interpreter), keep(line->argument)};
-    return copy.interpreter.empty() ? fail(Errno::nomem) : Result<ScriptLine>{copy};
+std::string_view keep(Invocation& invocation, std::string_view text) {
+    const auto& word = invocation.words.emplace_back(text.begin(), text.end());
+    return {word.data(), word.size()};
 }
 
 }  // namespace
@@ -54,29 +40,32 @@ Result<ScriptLine> read_script_line(const Inode& file, std::span<char, script_li
 
 Result<Invocation> resolve_script(const FileSystem& files, std::string_view path,
                                   std::vector<std::string_view> arguments) {
+    Invocation invocation{{}, std::move(arguments), {}};
     for (unsigned depth = 0; depth <= script_depth_max; ++depth) {
         const auto entry = files.find(path);
         if (!entry) {
             return fail(entry.error());
         }
         std::array<char, script_line_max> bytes{};
-        const auto line = kept(read_script_line((*entry)->inode(), bytes));
+        const auto line = read_script_line((*entry)->inode(), bytes);
         if (!line) {
             return fail(line.error());
         }
         if (line->interpreter.empty()) {
-            return Invocation{*entry, std::move(arguments)};
+            invocation.executable = *entry;
+            return invocation;
         }
-        std::vector<std::string_view> words{line->interpreter};
+        std::vector<std::string_view> words{keep(invocation, line->interpreter)};
         if (!line->argument.empty()) {
-            words.push_back(line->argument);
+            words.push_back(keep(invocation, line->argument));
         }
         words.push_back(path);
-        if (arguments.size() > 1) {
-            words.insert(words.end(), arguments.begin() + 1, arguments.end());
+        const auto& given = invocation.arguments;
+        if (given.size() > 1) {
+            words.insert(words.end(), given.begin() + 1, given.end());
         }
-        arguments = std::move(words);
-        path = line->interpreter;
+        path = words.front();
+        invocation.arguments = std::move(words);
     }
     return fail(Errno::loop);
 }

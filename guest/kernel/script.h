@@ -26,12 +26,13 @@ inline constexpr unsigned script_depth_max = 5;
 // The program to load and the words it gets.
 struct Invocation {
     EntryRef executable;
-    std::vector<std::string_view> arguments;
+    std::vector<std::string_view> arguments;  // some of them are views of `words`
+    std::vector<std::vector<char>> words;     // what scripts said
 };
 
 // Follows `#!` lines as Linux does, up to script_depth_max of them: the interpreter, its
-// one argument if there is one, `path`, and the arguments without the first. The words borrow from
-// `path`, `arguments` and from memory that is never freed. ENOENT, ELOOP, ENOEXEC.
+// one argument if there is one, `path`, and the arguments without the first, which are borrowed, as
+// is `path`. ENOENT, ELOOP, ENOEXEC.
 [[nodiscard]] Result<Invocation> resolve_script(const FileSystem& files, std::string_view path,
                                                 std::vector<std::string_view> arguments);
 
