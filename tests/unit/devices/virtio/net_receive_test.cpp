@@ -263,12 +263,20 @@ TEST_CASE("large packets are received in several passes, so that nobody else wai
     }
     REQUIRE(f.reactor.dispatch(0));
     f.irq.take();
-    for (unsigned count = 0; count < 4; ++count) {  // 256 KiB
-        CHECK(f.guest_receives().frame == make_frame(largest_frame, count));
+    unsigned received = 0;
+    const auto take_all = [&] {
+        while (f.guest_has_packets()) {
+            CHECK(f.guest_receives().frame == make_frame(largest_frame, received++));
+        }
+    };
+    take_all();
+    CHECK(received >= 1);
+    CHECK(received <= 4);  // 256 KiB; fewer where the time is over first
+    while (received < 5) {
+        f.serve();
+        REQUIRE(f.guest_has_packets());
+        take_all();
     }
-    CHECK_FALSE(f.guest_has_packets());
-    f.serve();
-    CHECK(f.guest_receives().frame == make_frame(largest_frame, 4));
 }
 
 }  // namespace
