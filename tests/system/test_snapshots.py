@@ -5,9 +5,10 @@ import os
 import pathlib
 import select
 import sys
+import time
 
 from api import ApiVmm
-from harness import PROGRAMS, ROOT, UNIKERNEL, expect, temporary_folder, test
+from harness import PROGRAMS, ROOT, TIME_SCALE, UNIKERNEL, expect, temporary_folder, test
 from snapshot_calls import load, names
 from tiny_kernel import IDLE, write_kernel
 
@@ -33,6 +34,21 @@ def start_counter(vmm, folder):
                 boot_args="console=ttyS0 quiet panic=1 rdinit=/init")
     vmm.start()
     vmm.wait_for(b"count 0 0.5\n")
+    wait_until_halted(vmm)
+
+
+def wait_until_halted(vmm):
+    """Until the vCPU has waited for input for a while. A guest that is snapshotted while it still sets
+    up its local APIC and I/O APIC for the first wait faulted in 1 of some 12 runs once restored: the
+    reason is not known yet, and vmm/state/README.md says so."""
+    (task,) = (path for path in pathlib.Path(f"/proc/{vmm.process.pid}/task").iterdir()
+               if (path / "comm").read_text() == "vcpu0\n")
+    deadline = time.monotonic() + 30 * TIME_SCALE
+    before = None
+    while (now := [int(word) for word in (task / "schedstat").read_text().split()]) != before:
+        expect(time.monotonic() < deadline, "the vCPU never halts")
+        before = now
+        time.sleep(0.05)  # how long it has to stand still
 
 
 def count(vmm, number):
