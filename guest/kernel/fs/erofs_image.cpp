@@ -32,22 +32,6 @@ bool has_right_checksum(const std::byte* block, std::uint32_t expected) {
     return crc32c(copy) == expected;
 }
 
-bool is_known_type(std::uint32_t mode) {
-    switch (static_cast<FileType>(mode & file_type_mask)) {
-        case FileType::fifo:
-        case FileType::character_device:
-        case FileType::directory:
-        case FileType::block_device:
-        case FileType::regular:
-        case FileType::symlink:
-        case FileType::socket:
-            return true;
-        case FileType::anonymous:
-            break;  // ours, and on no disk
-    }
-    return false;
-}
-
 template <class OnDisk>
 void take_common(ErofsInode& inode, const OnDisk& raw) {
     inode.layout = static_cast<Layout>((raw.format >> 1) & 7U);

@@ -128,22 +128,6 @@ InodeRef Unpacker::make_file(const CpioMember& member) {
     return {};
 }
 
-bool is_known_type(std::uint32_t mode) {
-    switch (static_cast<FileType>(mode & file_type_mask)) {
-        case FileType::fifo:
-        case FileType::character_device:
-        case FileType::directory:
-        case FileType::block_device:
-        case FileType::regular:
-        case FileType::symlink:
-        case FileType::socket:
-            return true;
-        case FileType::anonymous:
-            break;
-    }
-    return false;
-}
-
 bool has_dot_dot(std::string_view path) {
     while (!path.empty()) {
         const std::string_view name = path.substr(0, path.find('/'));

@@ -3,6 +3,22 @@
 
 namespace shoal::guest {
 
+bool is_known_type(std::uint32_t mode) noexcept {
+    switch (static_cast<FileType>(mode & file_type_mask)) {
+        case FileType::fifo:
+        case FileType::character_device:
+        case FileType::directory:
+        case FileType::block_device:
+        case FileType::regular:
+        case FileType::symlink:
+        case FileType::socket:
+            return true;
+        case FileType::anonymous:
+            break;  // ours alone
+    }
+    return false;
+}
+
 std::size_t Inode::read_at(std::uint64_t, std::span<std::byte>) const {
     return 0;
 }

@@ -38,6 +38,8 @@ enum class FileType : std::uint32_t {
 };
 
 inline constexpr std::uint32_t file_type_mask = 0170000;
+// Whether an archive or a disk may hold a file of this st_mode's type.
+[[nodiscard]] bool is_known_type(std::uint32_t mode) noexcept;
 inline constexpr std::uint32_t permission_mask = 07777;
 
 // Since 1970-01-01 UTC.
