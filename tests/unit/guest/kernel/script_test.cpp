@@ -71,5 +71,16 @@ TEST_CASE("a script without an interpreter cannot run") {
     CHECK(words_of(kernel.files, "/lost") == "errno 2");
 }
 
+TEST_CASE("five scripts may stand in front of a program, and no more") {
+    Kernel kernel;
+    put_file(kernel.files, "/0", "ELF");
+    for (char number = '1'; number <= '6'; ++number) {
+        put_file(kernel.files, std::string{"/"} + number,
+                 std::string{"#!/"} + static_cast<char>(number - 1));
+    }
+    CHECK(words_of(kernel.files, "/5") == "0|/0|/1|/2|/3|/4|/5|one|two words");
+    CHECK(words_of(kernel.files, "/6") == "errno 40");
+}
+
 }  // namespace
 }  // namespace shoal::guest
