@@ -16,6 +16,9 @@ ConsolePortState ConsolePort::save() const noexcept {
 }
 
 bool ConsolePort::restore(const ConsolePortState& state, Queue& transmit, Queue& receive) noexcept {
+    // Chains are views of the queue's buffers, which collect_again() fills anew even when the state
+    // is then refused.
+    reset();
     is_open_ = state.is_open;
     end_announced_ = state.end_announced;
     return (!state.sending || restore_sending(*state.sending, transmit)) &&
