@@ -1,0 +1,36 @@
+// A host as the cluster knows it. Written by its own shoald (capacity, what it is) and by whoever
+// cordons or drains it; its heartbeats are a small key of their own (heartbeat.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "controlplane/model/resources.h"
+
+namespace shoal::model {
+
+using Labels = std::map<std::string, std::string>;
+
+// Grows each time somebody takes the host over: whoever holds the newest one owns its microVMs.
+using Epoch = std::uint64_t;
+
+enum class Scheduling { enabled, cordoned, draining };
+
+struct Host {
+    std::string name;
+    std::string zone;
+    Labels labels;
+    std::string cpu_model;     // what a snapshot must have been taken on to be restored here
+    std::string peer_address;  // HOST:PORT of its shoald, for the others; empty: a single host
+    Resources allocatable;     // capacity times the overcommit ratio, less what is reserved
+    Scheduling scheduling = Scheduling::enabled;
+};
+
+// Compare-and-swapped every half second while the epoch is the host's own.
+struct Heartbeat {
+    Epoch epoch = 0;
+    std::uint64_t sequence = 0;
+};
+
+}  // namespace shoal::model

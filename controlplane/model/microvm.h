@@ -1,0 +1,56 @@
+// A microVM: what is wanted (MicroVmSpec, Placement) and what its host sees (MicroVmStatus).
+// Names are 1 to 63 of a-z, 0-9 and '-', and begin and end with a letter or digit.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/host.h"
+
+namespace shoal::model {
+
+enum class RestartPolicy { never, on_failure, always };
+
+// What becomes of it when its host is lost.
+enum class HostFailurePolicy { none, restart, restore };
+
+struct MicroVmSpec {
+    std::string name;
+    std::string project = "default";
+    std::string group;    // empty: it stands alone
+    std::string program;  // path on the host, or the name of an image
+    std::vector<std::string> arguments;
+    std::vector<std::string> environment;  // KEY=VALUE
+    std::uint64_t memory_mib = 128;
+    std::uint64_t vcpus = 1;
+    Labels labels;
+    std::int32_t priority = 0;  // higher ones may push lower ones out
+    RestartPolicy restart = RestartPolicy::never;
+    HostFailurePolicy on_host_failure = HostFailurePolicy::restart;
+    std::optional<std::uint64_t> time_limit_s;
+
+    [[nodiscard]] Resources resources() const noexcept { return {memory_mib, vcpus * 1000, 1}; }
+};
+
+// Decided by the scheduler: the host that shall run it, under that host's epoch.
+struct Placement {
+    std::string host;
+    Epoch epoch = 0;
+};
+
+enum class Phase { pending, starting, running, stopping, succeeded, failed };
+
+struct MicroVmStatus {
+    Phase phase = Phase::pending;
+    std::string host;
+    Epoch epoch = 0;
+    std::uint64_t restarts = 0;
+    std::optional<int> exit_code;  // of a program that ended
+    std::string reason;            // one sentence: why it is pending or failed
+    std::string started_at;        // RFC 3339
+    std::string ended_at;
+};
+
+}  // namespace shoal::model
