@@ -630,6 +630,14 @@ TEST_CASE("a console survives a saved state") {
         }
         CHECK_FALSE(device.restore(bad));
     }
+    SUBCASE("of which a refused one leaves nothing behind") {
+        transport.restore(f.transport.save());
+        REQUIRE(device.restore(state));
+        ConsoleState bad = state;
+        bad.ports[0].sending->offset = 90'001;
+        REQUIRE_FALSE(device.restore(bad));
+        CHECK_FALSE(device.save().ports[0].sending);
+    }
     SUBCASE("also without a driver") {
         CHECK(device.restore(state));
         CHECK_FALSE(device.client(0).wants_output());
