@@ -12,6 +12,7 @@
 
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/panic.h"
+#include "guest/net/parked_pages.h"
 #include "guest/net/tcp_checksum.h"
 
 namespace shoal::guest::net {
@@ -32,6 +33,18 @@ void free_page_packet(pbuf* packet) {
     // SAFETY: custom pbufs are made by wrap() alone, at the start of a page.
     auto* page = reinterpret_cast<std::byte*>(packet);
     reinterpret_cast<PagePacket*>(page)->device->give_back(page);
+}
+
+// A packet with the device and its generation, in the bits that alignment leaves free.
+void* token_of(pbuf* packet, ParkedPages::Generation generation) {
+    return reinterpret_cast<std::byte*>(packet) + generation;
+}
+
+void take_back(void* token) {
+    const auto generation = reinterpret_cast<std::uintptr_t>(token) % alignof(pbuf);
+    // SAFETY: token_of() made it.
+    pbuf_free(reinterpret_cast<pbuf*>(static_cast<std::byte*>(token) - generation));
+    parked_pages.packet_returns(generation);
 }
 
 pbuf* copy_of(std::span<const VirtioNet::Piece> pieces) {
@@ -120,7 +133,7 @@ void Interface::deliver(const VirtioNet::Packet& packet) {
 Interface::Traffic Interface::take_sent() {
     Traffic traffic = Traffic::none;
     while (void* token = device_.take_sent()) {
-        pbuf_free(static_cast<pbuf*>(token));
+        take_back(token);
         traffic = Traffic::some;
     }
     return traffic;
@@ -163,7 +176,9 @@ err_t Interface::send(netif* interface, pbuf* packet) {
         }
         pieces[count++] = {physical_address(part->payload), part->len};
     }
-    VirtioNet::Outgoing outgoing{.pieces = std::span{pieces}.first(count), .token = packet};
+    const auto generation = parked_pages.packet_leaves();
+    VirtioNet::Outgoing outgoing{.pieces = std::span{pieces}.first(count),
+                                 .token = token_of(packet, generation)};
     if (self.device_.completes_checksums()) {
         const TcpChecksum checksum = start_tcp_checksum(
             {static_cast<std::byte*>(packet->payload), packet->len}, packet->tot_len);
@@ -173,6 +188,7 @@ err_t Interface::send(netif* interface, pbuf* packet) {
     if (!self.device_.send(outgoing)) {
         self.take_sent();
         if (!self.device_.send(outgoing)) {
+            parked_pages.packet_returns(generation);
             return ERR_MEM;
         }
     }

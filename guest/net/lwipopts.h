@@ -16,6 +16,9 @@
 #define MEMP_MEM_MALLOC 1
 #define MEM_ALIGNMENT 16
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
+/* A packet that waits for its neighbour's address may outlive the pages of a send buffer: it is
+ * copied unless its bytes lie in the pbuf itself. */
+#define PBUF_NEEDS_COPY(p) (((p)->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) == 0)
 
 #define LWIP_IPV4 1
 #define LWIP_IPV6 1

@@ -7,19 +7,20 @@
 
 #include "guest/kernel/pages.h"
 #include "guest/net/memory_limit.h"
+#include "guest/net/parked_pages.h"
 
 namespace shoal::guest::net {
 
 struct SendBuffer::Page {
     static constexpr std::size_t capacity = page_size - sizeof(void*);
 
-    Page* next;
+    Page* next;  // first, as ParkedPages has it
     std::byte bytes[capacity];
 };
 
 SendBuffer::~SendBuffer() {
     while (first_ != nullptr) {
-        free_page(std::exchange(first_, first_->next));
+        parked_pages.park(std::exchange(first_, first_->next));
     }
 }
 
@@ -72,7 +73,7 @@ void SendBuffer::acknowledge(std::size_t count) noexcept {
     start_ += count;
     while (first_ != nullptr && (start_ >= Page::capacity || size_bytes_ == 0)) {
         start_ -= std::min(start_, Page::capacity);
-        free_page(std::exchange(first_, first_->next));
+        parked_pages.park(std::exchange(first_, first_->next));
     }
     if (first_ == nullptr) {
         last_ = unwritten_ = nullptr;

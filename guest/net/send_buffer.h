@@ -1,5 +1,6 @@
 // SendBuffer: bytes that a TCP connection has taken and its peer has not acknowledged, in pages of
-// their own. lwIP and the device read them there, so they are copied once.
+// their own. lwIP and the device read them there, so they are copied once; the device may do so
+// after they are acknowledged, so pages go by way of ParkedPages.
 #pragma once
 
 #include <lwip/tcp.h>
