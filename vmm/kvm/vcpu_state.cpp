@@ -4,6 +4,8 @@
 // may cancel some.
 #include "vmm/kvm/vcpu_state.h"
 
+#include <cpuid.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -74,6 +76,26 @@ void order_deadline(std::vector<kvm_msr_entry>& msrs) {
     if (deadline != nullptr && now != nullptr && deadline->data == 0) {
         deadline->data = now->data;
     }
+}
+
+// Whether this host's CPU is QEMU's emulator (TCG) and not one of silicon.
+bool is_emulated_cpu() {
+    constexpr std::uint32_t hypervisor_leaf = 0x4000'0000;
+    std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+    __cpuid(hypervisor_leaf, eax, ebx, ecx, edx);
+    constexpr std::uint32_t tcgt = 0x5447'4354;  // of "TCGTCGTCGTCG"
+    return ebx == tcgt;
+}
+
+// A loaded TSS is busy, and so KVM tells it. TCG keeps the type that the descriptor had before LTR,
+// and looks into the I/O permission bitmap only of a TSS that is available: with the busy one, each
+// port access of ring 3 is a general protection fault (QEMU, helper_check_io).
+kvm_sregs with_usable_task_register(kvm_sregs registers) {
+    constexpr std::uint8_t busy = 2;
+    if (is_emulated_cpu()) {
+        registers.tr.type &= static_cast<std::uint8_t>(~busy);
+    }
+    return registers;
 }
 
 std::size_t xsave_bytes(int vm_fd) {
@@ -149,7 +171,7 @@ void Vcpu::restore(const VcpuState& saved) {
     }
     SHOAL_KVM_CALL(fd, KVM_SET_MP_STATE, &state.mp_state);
     set_registers(state.registers);
-    set_special_registers(state.special_registers);
+    set_special_registers(with_usable_task_register(state.special_registers));
     SHOAL_KVM_CALL(fd, KVM_SET_XCRS, &state.extended_control);
     write_xsave(fd, state.xsave);
     SHOAL_KVM_CALL(fd, KVM_SET_DEBUGREGS, &state.debug_registers);
