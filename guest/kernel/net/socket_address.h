@@ -8,6 +8,8 @@
 #include <cstring>
 #include <span>
 
+#include "guest/kernel/fs/directory.h"
+
 namespace shoal::guest {
 
 // Families that have sockets here (<bits/socket.h>).
@@ -24,6 +26,7 @@ struct SocketAddress {
 
     std::array<std::byte, capacity> bytes{};
     std::size_t size = 0;  // 0: no address
+    EntryRef directory{};  // where a relative path starts; empty: at the root
 
     [[nodiscard]] std::uint16_t family() const noexcept {
         std::uint16_t value = 0;

@@ -59,6 +59,10 @@ void UnixSocket::join(UnixSocket& one, UnixSocket& other) noexcept {
     one.room_place_.join(other.room_waiters_, one.room_listener_);
 }
 
+Entry& UnixSocket::start_of(const SocketAddress& address) const noexcept {
+    return address.directory ? *address.directory : file_system_.root();
+}
+
 Result<void> UnixSocket::bind(const SocketAddress& address) {
     const auto parsed = UnixAddress::parse(address);
     if (!parsed || parsed->is_unnamed() || !address_.is_unnamed()) {
@@ -69,8 +73,7 @@ Result<void> UnixSocket::bind(const SocketAddress& address) {
             return fail(Errno::addrinuse);
         }
     } else {
-        const auto place =
-            file_system_.walk(file_system_.root(), parsed->name(), FollowLast::never);
+        const auto place = file_system_.walk(start_of(address), parsed->name(), FollowLast::never);
         if (!place || place->entry) {
             return fail(place ? Errno::addrinuse : place.error());
         }
@@ -105,7 +108,7 @@ Result<Ref<UnixSocket>> UnixSocket::find_bound(const SocketAddress& address) con
     }
     InodeRef node;
     if (!parsed->is_abstract()) {
-        const auto found = file_system_.find(file_system_.root(), parsed->name());
+        const auto found = file_system_.find(start_of(address), parsed->name());
         if (!found) {
             return fail(found.error());
         }

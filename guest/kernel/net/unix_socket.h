@@ -1,8 +1,7 @@
 // UnixSocket: unix(7), between sockets of this microVM. Stream, datagram and sequenced packets.
 //
-// A socket is bound by an abstract name or by a node in the file system; relative paths start at
-// the root directory. What is sent lies with the receiver, whose buffer is the limit. Everybody is
-// process 1 and root.
+// A socket is bound by an abstract name or by a node in the file system. What is sent lies with
+// the receiver, whose buffer is the limit. Everybody is process 1 and root.
 #pragma once
 
 #include "guest/kernel/fs/file_system.h"
@@ -69,6 +68,7 @@ private:
     [[nodiscard]] bool has_much_room() const noexcept {
         return packets_.charge() <= buffer_bytes / 4;
     }
+    [[nodiscard]] Entry& start_of(const SocketAddress& address) const noexcept;
     static void join(UnixSocket& one, UnixSocket& other) noexcept;
     [[nodiscard]] Result<Ref<UnixSocket>> find_bound(const SocketAddress& address) const;
     [[nodiscard]] Result<void> connect_to_listener(UnixSocket& listener);

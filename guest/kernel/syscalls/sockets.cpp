@@ -115,7 +115,7 @@ std::int64_t sys_socketpair(FileContext& context, const CallArguments& args) {
 
 std::int64_t sys_bind(FileContext& context, const CallArguments& args) {
     const auto open = find_socket(context, args[0]);
-    const auto address = fetch_address(args[1], args[2]);
+    const auto address = fetch_address(context, args[1], args[2]);
     if (!open || !address) {
         return negative(open ? address.error() : open.error());
     }
@@ -137,7 +137,7 @@ std::int64_t sys_accept4(FileContext& context, const CallArguments& args) {
 
 std::int64_t sys_connect(FileContext& context, const CallArguments& args) {
     const auto open = find_socket(context, args[0]);
-    const auto address = fetch_address(args[1], args[2]);
+    const auto address = fetch_address(context, args[1], args[2]);
     if (!open || !address) {
         return negative(open ? address.error() : open.error());
     }

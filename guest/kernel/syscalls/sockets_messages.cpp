@@ -79,7 +79,7 @@ Result<std::size_t> send_message(const FileContext& context, const OpenSocket& o
     }
     SocketAddress to;
     if (header.name != 0 && header.name_size != 0) {
-        const auto address = fetch_address(header.name, header.name_size);
+        const auto address = fetch_address(context, header.name, header.name_size);
         if (!address) {
             return fail(address.error());
         }
@@ -142,7 +142,7 @@ std::int64_t sys_sendto(FileContext& context, const CallArguments& args) {
     }
     SocketAddress to;
     if (args[4] != 0) {
-        const auto address = fetch_address(args[4], args[5]);
+        const auto address = fetch_address(context, args[4], args[5]);
         if (!address) {
             return negative(address.error());
         }

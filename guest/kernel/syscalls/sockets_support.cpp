@@ -36,7 +36,8 @@ Result<std::uint32_t> add_socket(FileContext& context, const SocketRef& socket,
     return context.table.add(*file, closes ? OnExec::close : OnExec::keep);
 }
 
-Result<SocketAddress> fetch_address(UserAddress address, std::uint64_t size) {
+Result<SocketAddress> fetch_address(const FileContext& context, UserAddress address,
+                                    std::uint64_t size) {
     SocketAddress fetched;
     fetched.size = low32(size);
     if (fetched.size > SocketAddress::capacity) {
@@ -45,6 +46,7 @@ Result<SocketAddress> fetch_address(UserAddress address, std::uint64_t size) {
     if (!copy_from_user(fetched.bytes.data(), address, fetched.size)) {
         return fail(Errno::fault);
     }
+    fetched.directory = context.working_directory;
     return fetched;
 }
 

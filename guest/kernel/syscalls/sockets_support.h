@@ -24,7 +24,8 @@ struct OpenSocket {
                                                std::uint32_t flags);
 
 // Errno::inval for a size that cannot be, Errno::fault.
-[[nodiscard]] Result<SocketAddress> fetch_address(UserAddress address, std::uint64_t size);
+[[nodiscard]] Result<SocketAddress> fetch_address(const FileContext& context, UserAddress address,
+                                                  std::uint64_t size);
 // Stores as much as the program has room for, and the whole size. Nothing when `to` is 0.
 [[nodiscard]] Result<void> store_address(const SocketAddress& address, UserAddress to,
                                          UserAddress size_at);

@@ -77,6 +77,22 @@ TEST_CASE("a full unix socket takes no more, and is writable when three quarters
     CHECK(pair.one.socket->readiness(*pair.one.file).writable == Readiness::Is::yes);
 }
 
+TEST_CASE("a relative path of a unix address starts at the working directory") {
+    FileSystem files{fake::now};
+    SocketAddress relative = address_of("socket");
+    relative.directory = *files.ensure_directory("/work");
+    const SocketKind kind{address_family::local, SocketType::stream, 0};
+    const Opened server{*UnixSocket::make(files, kind)};
+    REQUIRE(server.socket->bind(relative));
+    REQUIRE(server.socket->listen(1));
+    CHECK(files.find("/work/socket"));
+    CHECK_FALSE(files.find("/socket"));
+    const Opened client{*UnixSocket::make(files, kind)};
+    CHECK(client.socket->connect(address_of("socket")).error() == Errno::noent);
+    CHECK(client.socket->connect(relative));
+    CHECK(Opened{*UnixSocket::make(files, kind)}.socket->connect(address_of("/work/socket")));
+}
+
 TEST_CASE("a unix address is a path, an abstract name, or nothing") {
     CHECK(UnixAddress::parse(address_of("/a"))->name() == "/a");
     CHECK(UnixAddress::parse(address_of("/a"))->socket_address().size == 5);
