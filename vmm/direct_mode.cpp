@@ -17,6 +17,7 @@
 #include "devices/backend/tap.h"
 #include "devices/virtio/block.h"
 #include "devices/virtio/net.h"
+#include "devices/virtio/vsock.h"
 #include "vmm/boot/command_line.h"
 #include "vmm/boot/image_file.h"
 #include "vmm/boot/initrd_map.h"
@@ -96,6 +97,16 @@ std::optional<virtio::Net> open_network(const DirectOptions& options, EventLoop&
                                      backend::Tap::open(options.tap), loop.reactor()};
 }
 
+// The guest's cid is the smallest that there is.
+std::optional<virtio::Vsock> open_vsock(const DirectOptions& options, EventLoop& loop) {
+    return options.vsock.empty()
+               ? std::nullopt
+               : std::optional<virtio::Vsock>{
+                     std::in_place,
+                     virtio::VsockConfig{abi::virtio::vsock::min_guest_cid, options.vsock},
+                     loop.reactor()};
+}
+
 std::optional<boot::InitrdMap> open_initrd_map(const std::string& path) {
     return path.empty() ? std::nullopt : std::optional<boot::InitrdMap>{std::in_place, path};
 }
@@ -150,6 +161,10 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     auto devices = devices_of(disks);
     if (network) {
         devices.push_back({&*network});
+    }
+    auto vsock = open_vsock(options, loop);
+    if (vsock) {
+        devices.push_back({&*vsock});
     }
     Machine machine{kvm, loop, memory, config, devices};
     watch_ends(loop, machine, options.timeout_seconds);

@@ -72,6 +72,10 @@ void define_direct(CLI::App& app, DirectOptions& options) {
            "The network device's address (default: the guest makes one up)")
         ->needs("--tap")
         ->type_name("MAC");
+    app.add_option("--vsock", options.vsock,
+                   "Vsock device for guest CID 3: host programs connect to this unix socket and\n"
+                   "say \"CONNECT <port>\\n\"; the guest reaches who listens at UDS_PATH_<port>")
+        ->type_name("UDS_PATH");
     app.add_option("--timeout", options.timeout_seconds, "End the guest after so many seconds")
         ->check(CLI::PositiveNumber)
         ->type_name("SECONDS");
@@ -112,7 +116,7 @@ void define_api(CLI::App& app, RawOptions& raw) {
     app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
     for (const char* name :
          {"--initrd", "--initrd-map", "--cmdline", "--root", "--disk", "--memory", "--vcpus",
-          "--console", "--tap", "--mac", "--timeout", "--timing"}) {
+          "--console", "--tap", "--mac", "--vsock", "--timeout", "--timing"}) {
         app.get_option(name)->needs("--kernel");
     }
 }

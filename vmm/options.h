@@ -30,6 +30,7 @@ struct DirectOptions {
     Console console = Console::serial;
     std::string tap;  // empty: no network device
     std::optional<MacAddress> mac;
+    std::string vsock;  // the unix socket of the vsock device; empty: none
     double timeout_seconds = 0;
     bool timing = false;
     bool boot_timer = false;

@@ -70,6 +70,10 @@ void describe_run(CLI::App& run, RunOptions& options) {
            "Network over a TAP of the host; without ip= by DHCP. Also: gateway=ADDRESS,\n"
            "ip6=ADDRESS/BITS, gateway6=ADDRESS, mac=MAC")
         ->type_name("tap=NAME[,ip=ADDRESS/BITS][,...]");
+    run.add_option("--vsock", options.vsock,
+                   "Vsock device (guest CID 3): host programs connect to this unix socket and say\n"
+                   "\"CONNECT <port>\\n\"; the program reaches who listens at UDS_PATH_<port>")
+        ->type_name("UDS_PATH");
     run.add_option("--with", options.with,
                    "Add a file or folder of the host at the same path, with the libraries that\n"
                    "programs and libraries in it need; may be repeated")

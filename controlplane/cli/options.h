@@ -22,6 +22,7 @@ struct RunOptions {
     std::vector<std::string> with;         // files and folders of the host to add
     std::vector<std::string> disks;        // each PATH or PATH,ro
     std::optional<NetworkOption> network;  // none: the microVM has the loopback interface alone
+    std::string vsock;                     // the vsock device's unix socket; empty: no device
     std::string timeout_s;                 // empty: none
     bool timing = false;
     bool trace_syscalls = false;

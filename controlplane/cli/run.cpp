@@ -197,6 +197,9 @@ void run(const RunOptions& options, std::uint64_t started_us) {
             words.insert(words.end(), {"--mac", options.network->mac});
         }
     }
+    if (!options.vsock.empty()) {
+        words.insert(words.end(), {"--vsock", options.vsock});
+    }
     if (!options.timeout_s.empty()) {
         words.insert(words.end(), {"--timeout", options.timeout_s});
     }

@@ -47,6 +47,12 @@ TEST_CASE("with --kernel the options describe the microVM") {
     CHECK(std::get<DirectOptions>(parse({"--kernel=k"})).memory_mib == 128);
 }
 
+TEST_CASE("a vsock device is named by its unix socket") {
+    CHECK(std::get<DirectOptions>(parse({"--kernel", "k"})).vsock.empty());
+    CHECK(std::get<DirectOptions>(parse({"--kernel", "k", "--vsock", "v.sock"})).vsock == "v.sock");
+    CHECK(code_of({"--vsock", "v.sock"}) == ExitCode::bad_arguments);
+}
+
 TEST_CASE("disks are a root image and any number of others") {
     const auto options = std::get<DirectOptions>(
         parse({"--kernel", "k", "--root", "r", "--disk", "a", "--disk", "b,ro"}));

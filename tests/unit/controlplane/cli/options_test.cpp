@@ -39,13 +39,15 @@ TEST_CASE("run without options has 128 MiB, one vCPU and no surprises") {
 
 TEST_CASE("run takes every option before the program") {
     const RunOptions options = parse_run(
-        {"--memory", "64", "--vcpus=2", "--env", "A=B", "--env", "C=D=E", "--root", "/r", "--disk",
-         "d", "--disk", "e,ro", "--timeout", "1.5", "--timing", "--trace-syscalls", "prog"});
+        {"--memory", "64",       "--vcpus=2",        "--env",   "A=B",    "--env", "C=D=E",
+         "--root",   "/r",       "--disk",           "d",       "--disk", "e,ro",  "--timeout",
+         "1.5",      "--timing", "--trace-syscalls", "--vsock", "v.sock", "prog"});
     CHECK(options.memory_mib == 64);
     CHECK(options.vcpus == 2);
     CHECK(options.env == Words{"A=B", "C=D=E"});
     CHECK(options.root == "/r");
     CHECK(options.disks == Words{"d", "e,ro"});
+    CHECK(options.vsock == "v.sock");
     CHECK(options.timeout_s == "1.5");
     CHECK(options.timing);
     CHECK(options.trace_syscalls);
@@ -103,7 +105,7 @@ TEST_CASE("help and version are texts") {
     CHECK(std::get<ShowText>(parse({})).text.find("run") != std::string::npos);
     const std::string help = std::get<ShowText>(parse({"run", "--help"})).text;
     for (const char* option : {"--memory", "--vcpus", "--env", "--root", "--disk", "--timeout",
-                               "--timing", "--trace-syscalls", "PROGRAM"}) {
+                               "--timing", "--trace-syscalls", "--vsock", "PROGRAM"}) {
         CHECK(help.find(option) != std::string::npos);
     }
 }
