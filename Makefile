@@ -44,8 +44,8 @@ GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 	guest/kernel/sched/wait_queue.cpp guest/kernel/sched/futex_table.cpp guest/kernel/script.cpp \
 	guest/kernel/resource_limits.cpp \
 	guest/kernel/events/*.cpp guest/kernel/net/socket.cpp \
-	guest/kernel/net/unix*.cpp guest/kernel/syscalls/sockets*.cpp \
-	guest/drivers/chain_queue.cpp guest/net/tcp_checksum.cpp \
+	guest/kernel/net/unix*.cpp guest/kernel/net/vsock_buffer.cpp guest/kernel/syscalls/sockets*.cpp \
+	guest/drivers/chain_queue.cpp guest/drivers/vsock_packet.cpp guest/net/tcp_checksum.cpp \
 	guest/net/parked_pages.cpp)
 unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)

@@ -12,6 +12,7 @@
 #include "guest/kernel/fs/gzip.h"
 #include "guest/kernel/fs/initramfs.h"
 #include "guest/kernel/message.h"
+#include "guest/kernel/net/vsock_transport.h"
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/proc_source.h"
@@ -166,6 +167,7 @@ void start(std::uint64_t start_info) {
     const auto virtio_devices = find_virtio_mmio(command_line.virtio_mmio);
     ConsoleDevice& device = start_console(command_line, virtio_devices);
     net::configure(command_line);
+    configure_vsock(virtio_devices);
 
     auto& file_system = make_forever<FileSystem>(now);
     auto& table = make_forever<FileTable>();

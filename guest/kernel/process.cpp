@@ -9,6 +9,7 @@
 
 #include "guest/kernel/console.h"
 #include "guest/kernel/message.h"
+#include "guest/kernel/net/vsock_transport.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process_table.h"
 #include "guest/kernel/sched/scheduler.h"
@@ -56,6 +57,7 @@ std::string_view signal_name(unsigned number) {
 [[noreturn]] void end_machine(int code) {
     find_process(first_process_id)->files.table.close_all();
     net::drain();
+    drain_vsock();
     flush_console();
     power_off(static_cast<std::uint32_t>(code) & 0xFF);
 }
