@@ -88,6 +88,16 @@ def _():
            str(result))
 
 
+@test("vsock: a guest whose host program ends at once comes to the end, and not to a stop")
+def _():
+    def leave(connection):
+        connection.recv(1)  # and what is left unread makes it a reset
+
+    with temporary_folder() as folder, vsock.Listener(f"{folder}/v.sock", 54, leave):
+        result = shoal(VSOCK, "call", "54", str(8 << 20), options=["--vsock", f"{folder}/v.sock"])
+    expect(result.code in (0, 1) and result.out.startswith(b"from 3 to 2:54\n"), str(result))
+
+
 @test("vsock: connect() to a port of the host where nobody listens fails as on Linux")
 def _():
     with temporary_folder() as folder:

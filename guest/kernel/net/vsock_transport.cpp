@@ -146,13 +146,10 @@ void VsockTransport::deliver(const VsockPacket& packet) {
             socket->on_packet(packet);
             return;
         }
-        if (header.op == Operation::rst || deliver_to_lingering(header)) {
-            std::erase_if(lingering_, [&](const Lingering& old) {
-                return header.op == Operation::rst && old.port == header.dst_port &&
-                       old.peer_port == header.src_port;
-            });
+        if (is_for_lingering(header)) {
             return;
         }
+        forget_lingering(header);
         VsockSocket* owner = find_owner(header.dst_port);
         if (header.op == Operation::request && owner != nullptr && owner->on_request(header)) {
             return;
@@ -163,13 +160,20 @@ void VsockTransport::deliver(const VsockPacket& packet) {
     }
 }
 
-// The host's RST is what ends it; data that nobody will read ends it at once.
-bool VsockTransport::deliver_to_lingering(const Header& header) {
+// The host's RST ends it, and so does data that nobody will read.
+bool VsockTransport::is_for_lingering(const Header& header) const {
     const bool is_known =
         std::any_of(lingering_.begin(), lingering_.end(), [&](const Lingering& old) {
             return old.port == header.dst_port && old.peer_port == header.src_port;
         });
-    return is_known && header.op != Operation::rw && header.op != Operation::request;
+    return is_known && (header.op == Operation::credit_update ||
+                        header.op == Operation::credit_request || header.op == Operation::shutdown);
+}
+
+void VsockTransport::forget_lingering(const Header& header) {
+    std::erase_if(lingering_, [&](const Lingering& old) {
+        return old.port == header.dst_port && old.peer_port == header.src_port;
+    });
 }
 
 void VsockTransport::refuse(const Header& header) {

@@ -67,8 +67,9 @@ private:
     void deliver(const VsockPacket& packet);
     [[nodiscard]] VsockSocket* find_connection(std::uint32_t port, std::uint32_t peer_port) const;
     [[nodiscard]] VsockSocket* find_owner(std::uint32_t port) const;
-    // Whether it was one of theirs.
-    [[nodiscard]] bool deliver_to_lingering(const abi::virtio::vsock::Header& header);
+    // Whether it says nothing new about a connection that is closed already.
+    [[nodiscard]] bool is_for_lingering(const abi::virtio::vsock::Header& header) const;
+    void forget_lingering(const abi::virtio::vsock::Header& header);
     void refuse(const abi::virtio::vsock::Header& header);
     void end_lingering();
 
