@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/crc.hpp>
 #include <cstring>
 
 #include "devices/host/check.h"
+#include "vmm/state/crc32c.h"
 
 namespace shoal::state {
 namespace {
@@ -17,13 +17,6 @@ constexpr std::size_t header_bytes = 28;
 constexpr std::size_t name_bytes = 16;
 constexpr std::uint16_t section_version = 1;  // of every section, so far
 constexpr std::uint32_t max_sections = 1024;
-
-std::uint32_t crc32c(std::span<const std::byte> first, std::span<const std::byte> second = {}) {
-    boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
-    crc.process_bytes(first.data(), first.size());
-    crc.process_bytes(second.data(), second.size());
-    return crc.checksum();
-}
 
 std::string name_of(std::span<const std::byte> bytes) {
     std::string name(bytes.size(), '\0');

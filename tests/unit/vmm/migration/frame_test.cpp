@@ -1,0 +1,104 @@
+#include "vmm/migration/frame.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "vmm/migration/page_run.h"
+
+namespace shoal::migration {
+namespace {
+
+constexpr std::uint64_t memory_pages = 256;
+constexpr std::size_t kind_at = 2;
+constexpr std::size_t length_at = 4;
+
+std::vector<std::byte> pattern(std::size_t size_bytes) {
+    std::vector<std::byte> bytes(size_bytes);
+    std::ranges::generate(bytes, [next = 0]() mutable { return std::byte(next++ * 7 & 0xFF); });
+    return bytes;
+}
+
+FrameError error_of(std::span<const std::byte> bytes) {
+    FrameReader reader;
+    reader.add(bytes);
+    const auto frame = reader.take();
+    REQUIRE_FALSE(frame.has_value());
+    CHECK(reader.take().error() == frame.error());
+    return frame.error();
+}
+
+TEST_CASE("frames come back as they were from pieces of any size") {
+    std::vector<std::byte> stream = encode(pages_frame(3, pattern(2 * page_bytes)));
+    std::ranges::copy(encode({FrameKind::commit, {}}), std::back_inserter(stream));
+    for (const std::size_t piece_bytes : {1UZ, 11UZ, 4096UZ, stream.size()}) {
+        CAPTURE(piece_bytes);
+        FrameReader reader;
+        std::vector<Frame> frames;
+        for (std::size_t at = 0; at < stream.size(); at += piece_bytes) {
+            const std::span rest = std::span{stream}.subspan(at);
+            reader.add(rest.first(std::min(piece_bytes, rest.size())));
+            for (auto frame = reader.take(); frame.value(); frame = reader.take()) {
+                frames.push_back(**frame);
+            }
+        }
+        REQUIRE(frames.size() == 2);
+        CHECK(frames[1].kind == FrameKind::commit);
+        const auto run = read_page_run(frames[0], memory_pages);
+        REQUIRE(run.has_value());
+        CHECK(run->first_page == 3);
+        CHECK(run->page_count == 2);
+        CHECK(std::ranges::equal(run->bytes, pattern(2 * page_bytes)));
+    }
+}
+
+TEST_CASE("no bit of a frame can change unnoticed") {
+    const auto good = encode(zero_pages_frame(1, 2));
+    for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
+        CAPTURE(bit);
+        auto bytes = good;
+        bytes[bit / 8] ^= std::byte{1} << bit % 8;
+        FrameReader reader;
+        reader.add(bytes);
+        const auto frame = reader.take();
+        // A shorter or longer payload may leave the reader waiting, but never with a frame.
+        CHECK_FALSE((frame.has_value() && frame->has_value()));
+    }
+}
+
+TEST_CASE("a frame that is too long for its kind is refused by its head alone") {
+    auto bytes = encode({FrameKind::commit, {}});
+    bytes[length_at] = std::byte{1};
+    CHECK(error_of(bytes) == FrameError::too_long);
+}
+
+TEST_CASE("other versions and unknown kinds are refused") {
+    auto bytes = encode({FrameKind::commit, {}});
+    bytes[kind_at] = std::byte{99};
+    CHECK(error_of(bytes) == FrameError::unknown_kind);
+    bytes[0] = std::byte{2};
+    CHECK(error_of(bytes) == FrameError::unknown_version);
+}
+
+TEST_CASE("pages outside of the guest's memory are refused, also where numbers wrap") {
+    const auto one_page = pattern(page_bytes);
+    CHECK(read_page_run(pages_frame(memory_pages - 1, one_page), memory_pages).has_value());
+    CHECK(read_page_run(pages_frame(memory_pages, one_page), memory_pages).error() ==
+          FrameError::out_of_memory);
+    CHECK(read_page_run(zero_pages_frame(1, UINT64_MAX), memory_pages).error() ==
+          FrameError::out_of_memory);
+    CHECK(read_page_run(zero_pages_frame(UINT64_MAX, 1), memory_pages).error() ==
+          FrameError::out_of_memory);
+}
+
+TEST_CASE("a run of pages that are not whole is refused") {
+    Frame frame = pages_frame(0, pattern(page_bytes));
+    frame.payload.pop_back();
+    CHECK(read_page_run(frame, memory_pages).error() == FrameError::malformed);
+    frame.payload.resize(sizeof(std::uint64_t));
+    CHECK(read_page_run(frame, memory_pages).error() == FrameError::malformed);
+    CHECK(read_page_run({FrameKind::commit, {}}, memory_pages).error() == FrameError::malformed);
+}
+
+}  // namespace
+}  // namespace shoal::migration
