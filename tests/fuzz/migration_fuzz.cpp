@@ -31,11 +31,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     read_run({FrameKind::zero_pages, {rest.begin(), rest.end()}});
     FrameReader reader;
     reader.add(rest);
-    for (auto frame = reader.take(); frame && *frame; frame = reader.take()) {
-        const auto again = encode(**frame);
+    Frame frame;
+    for (auto taken = reader.take(frame); taken && *taken == Taken::frame;
+         taken = reader.take(frame)) {
+        const auto again = encode(frame);
         SHOAL_CHECK(std::ranges::equal(again, rest.first(again.size())));
         rest = rest.subspan(again.size());
-        read_run(**frame);
+        read_run(frame);
     }
     return 0;
 }

@@ -104,12 +104,12 @@ void FrameReader::add(std::span<const std::byte> bytes) {
     }
 }
 
-std::expected<std::optional<Frame>, FrameError> FrameReader::take() {
+std::expected<Taken, FrameError> FrameReader::take(Frame& frame) {
     if (error_) {
         return std::unexpected(*error_);
     }
     if (bytes_.size() < head_bytes) {
-        return std::nullopt;
+        return Taken::nothing_yet;
     }
     const Head head = read_head(bytes_);
     error_ = find_error(head);
@@ -117,7 +117,7 @@ std::expected<std::optional<Frame>, FrameError> FrameReader::take() {
         return std::unexpected(*error_);
     }
     if (head.payload_bytes > bytes_.size() - head_bytes) {
-        return std::nullopt;
+        return Taken::nothing_yet;
     }
     const std::span<const std::byte> all{bytes_};
     const auto payload = all.subspan(head_bytes, head.payload_bytes);
@@ -125,9 +125,10 @@ std::expected<std::optional<Frame>, FrameError> FrameReader::take() {
         error_ = FrameError::wrong_checksum;
         return std::unexpected(*error_);
     }
-    Frame frame{static_cast<FrameKind>(head.kind), {payload.begin(), payload.end()}};
+    frame.kind = static_cast<FrameKind>(head.kind);
+    frame.payload.assign(payload.begin(), payload.end());
     bytes_.erase(bytes_.begin(), bytes_.begin() + head_bytes + head.payload_bytes);
-    return frame;
+    return Taken::frame;
 }
 
 }  // namespace shoal::migration

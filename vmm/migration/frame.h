@@ -54,14 +54,19 @@ struct Frame {
 // The payload is within the limit of its kind.
 [[nodiscard]] std::vector<std::byte> encode(const Frame& frame);
 
+enum class Taken {
+    frame,
+    nothing_yet,  // the next frame is not complete
+};
+
 // Puts frames together from what the wire delivers, in pieces of any size.
 class FrameReader {
 public:
     // Call take() until it has nothing before adding more, so that no more than one frame and one
     // piece are kept.
     void add(std::span<const std::byte> bytes);
-    // Nothing: the next frame is not complete yet. After an error there are no more frames.
-    [[nodiscard]] std::expected<std::optional<Frame>, FrameError> take();
+    // The next frame into `frame`. After an error there are no more frames.
+    [[nodiscard]] std::expected<Taken, FrameError> take(Frame& frame);
 
 private:
     std::vector<std::byte> bytes_;

@@ -106,8 +106,8 @@ private:
         }
         if (to_source_.size() > 0) {
             source_reader_.add(to_source_.take_at_most(1 + random_() % 64));
-            while (const auto frame = source_reader_.take().value()) {
-                on_answer(frame->kind);
+            for (Frame frame; source_reader_.take(frame).value() == Taken::frame;) {
+                on_answer(frame.kind);
             }
             return true;
         }
@@ -122,8 +122,8 @@ private:
         }
         if (to_destination_.size() > 0) {
             destination_reader_.add(to_destination_.take_at_most(1 + random_() % 64));
-            while (const auto frame = destination_reader_.take().value()) {
-                on_message(frame->kind);
+            for (Frame frame; destination_reader_.take(frame).value() == Taken::frame;) {
+                on_message(frame.kind);
             }
             return true;
         }
