@@ -17,11 +17,12 @@ Vm::Vm(const Kvm& kvm) : kvm_{kvm}, fd_{SHOAL_KVM_CALL(kvm.fd(), KVM_CREATE_VM)}
     }
 }
 
-void Vm::set_memory(const machine::GuestMemory& memory) {
+void Vm::set_memory(const machine::GuestMemory& memory, DirtyLogging logging) {
     std::uint32_t slot = 0;
     for (const machine::RamRegion& region : memory.regions()) {
         kvm_userspace_memory_region wanted{};
         wanted.slot = slot++;
+        wanted.flags = logging == DirtyLogging::on ? KVM_MEM_LOG_DIRTY_PAGES : 0;
         wanted.guest_phys_addr = region.start.value();
         wanted.memory_size = region.bytes.size();
         // SAFETY: KVM takes the host address as a number.

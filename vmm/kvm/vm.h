@@ -17,12 +17,15 @@
 
 namespace shoal::kvm {
 
+enum class DirtyLogging { off, on };
+
 class Vm {
 public:
     explicit Vm(const Kvm& kvm);
 
-    // `memory` outlives the Vm.
-    void set_memory(const machine::GuestMemory& memory);
+    // `memory` outlives the Vm. A second time with the same memory only to change the logging,
+    // which may be while vCPUs run (dirty_log.h).
+    void set_memory(const machine::GuestMemory& memory, DirtyLogging logging = DirtyLogging::off);
     // A local APIC for each vCPU in the kernel; I/O APIC and PIC are ours (or absent).
     void create_local_apics();
     // Delivers a message-signalled interrupt. Any thread.
