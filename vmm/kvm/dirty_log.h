@@ -14,8 +14,8 @@ namespace shoal::kvm {
 
 class DirtyLog {
 public:
-    // Vm and memory outlive the log; `memory` is the Vm's. One log at a time. Costs an SRCU grace
-    // period, as does its end: 4 to 11 ms in which the guest runs.
+    // Vm and memory outlive the log; `memory` is the Vm's. One log at a time. vCPUs may run. The
+    // guest pays a fault for the first write to each page after each take().
     DirtyLog(Vm& vm, const machine::GuestMemory& memory);
     ~DirtyLog();
     DirtyLog(const DirtyLog&) = delete;
