@@ -1,0 +1,175 @@
+// The fields of hosts, microVMs and groups in JSON, each with its limit.
+#pragma once
+
+#include <array>
+#include <tuple>
+#include <utility>
+
+#include "controlplane/model/fields.h"
+#include "controlplane/model/group.h"
+#include "controlplane/model/host.h"
+#include "controlplane/model/microvm.h"
+
+namespace shoal::model {
+
+inline constexpr Limits a_name{0, 63};
+inline constexpr Limits a_path{0, 4095};  // PATH_MAX without its NUL
+inline constexpr Limits some_labels{0, 64};
+inline constexpr Limits some_words{0, 1024};
+inline constexpr Limits a_sentence{0, 1024};
+inline constexpr Limits a_time{0, 35};                  // RFC 3339
+inline constexpr Limits memory_of_microvm{1, 4 << 20};  // 4 TiB
+inline constexpr Limits vcpus_of_microvm{1, 64};
+inline constexpr Limits members_of_group{0, 100'000};
+inline constexpr Limits a_priority{-1'000'000, 1'000'000};
+inline constexpr Limits a_time_limit{1, 365LL * 24 * 60 * 60};  // a year
+inline constexpr Limits an_exit_code{0, 255};
+
+template <>
+struct Names<Scheduling> {
+    static constexpr std::array<std::pair<std::string_view, Scheduling>, 3> values{{
+        {"enabled", Scheduling::enabled},
+        {"cordoned", Scheduling::cordoned},
+        {"draining", Scheduling::draining},
+    }};
+};
+
+template <>
+struct Names<RestartPolicy> {
+    static constexpr std::array<std::pair<std::string_view, RestartPolicy>, 3> values{{
+        {"never", RestartPolicy::never},
+        {"on_failure", RestartPolicy::on_failure},
+        {"always", RestartPolicy::always},
+    }};
+};
+
+template <>
+struct Names<HostFailurePolicy> {
+    static constexpr std::array<std::pair<std::string_view, HostFailurePolicy>, 3> values{{
+        {"none", HostFailurePolicy::none},
+        {"restart", HostFailurePolicy::restart},
+        {"restore", HostFailurePolicy::restore},
+    }};
+};
+
+template <>
+struct Names<Phase> {
+    static constexpr std::array<std::pair<std::string_view, Phase>, 6> values{{
+        {"pending", Phase::pending},
+        {"starting", Phase::starting},
+        {"running", Phase::running},
+        {"stopping", Phase::stopping},
+        {"succeeded", Phase::succeeded},
+        {"failed", Phase::failed},
+    }};
+};
+
+template <>
+struct Names<Spreading> {
+    static constexpr std::array<std::pair<std::string_view, Spreading>, 2> values{{
+        {"bin_pack", Spreading::bin_pack},
+        {"spread", Spreading::spread},
+    }};
+};
+
+template <>
+struct Names<AntiAffinity> {
+    static constexpr std::array<std::pair<std::string_view, AntiAffinity>, 3> values{{
+        {"none", AntiAffinity::none},
+        {"host", AntiAffinity::host},
+        {"zone", AntiAffinity::zone},
+    }};
+};
+
+template <>
+struct Description<Resources> {
+    static constexpr std::string_view name = "resources";
+    static constexpr auto fields = std::tuple{
+        required("memory_mib", &Resources::memory_mib),
+        required("vcpu_millis", &Resources::vcpu_millis),
+        required("microvms", &Resources::microvms),
+    };
+};
+
+template <>
+struct Description<Host> {
+    static constexpr std::string_view name = "host";
+    static constexpr auto fields = std::tuple{
+        required("name", &Host::name, a_name, Form::name),
+        optional("zone", &Host::zone, a_name, Form::name),
+        optional("labels", &Host::labels, some_labels),
+        optional("cpu_model", &Host::cpu_model, a_sentence),
+        optional("peer_address", &Host::peer_address, {0, 261}),  // a host name, ':' and a port
+        required("allocatable", &Host::allocatable),
+        optional("scheduling", &Host::scheduling),
+    };
+};
+
+template <>
+struct Description<Heartbeat> {
+    static constexpr std::string_view name = "heartbeat";
+    static constexpr auto fields = std::tuple{
+        required("epoch", &Heartbeat::epoch),
+        required("sequence", &Heartbeat::sequence),
+    };
+};
+
+template <>
+struct Description<MicroVmSpec> {
+    static constexpr std::string_view name = "microvm";
+    static constexpr auto fields = std::tuple{
+        // Empty in a group's: whoever needs one says so.
+        optional("name", &MicroVmSpec::name, a_name, Form::name),
+        optional("project", &MicroVmSpec::project, {1, 63}, Form::name),
+        optional("group", &MicroVmSpec::group, a_name, Form::name),
+        required("program", &MicroVmSpec::program, {1, a_path.highest}),
+        optional("arguments", &MicroVmSpec::arguments, some_words),
+        optional("environment", &MicroVmSpec::environment, some_words, Form::assignment),
+        optional("memory_mib", &MicroVmSpec::memory_mib, memory_of_microvm),
+        optional("vcpus", &MicroVmSpec::vcpus, vcpus_of_microvm),
+        optional("labels", &MicroVmSpec::labels, some_labels),
+        optional("priority", &MicroVmSpec::priority, a_priority),
+        optional("restart", &MicroVmSpec::restart),
+        optional("on_host_failure", &MicroVmSpec::on_host_failure),
+        optional("time_limit_s", &MicroVmSpec::time_limit_s, a_time_limit),
+    };
+};
+
+template <>
+struct Description<Placement> {
+    static constexpr std::string_view name = "placement";
+    static constexpr auto fields = std::tuple{
+        required("host", &Placement::host, a_name, Form::name),
+        required("epoch", &Placement::epoch),
+    };
+};
+
+template <>
+struct Description<MicroVmStatus> {
+    static constexpr std::string_view name = "status";
+    static constexpr auto fields = std::tuple{
+        required("phase", &MicroVmStatus::phase),
+        optional("host", &MicroVmStatus::host, a_name, Form::name),
+        optional("epoch", &MicroVmStatus::epoch),
+        optional("restarts", &MicroVmStatus::restarts),
+        optional("exit_code", &MicroVmStatus::exit_code, an_exit_code),
+        optional("reason", &MicroVmStatus::reason, a_sentence),
+        optional("started_at", &MicroVmStatus::started_at, a_time),
+        optional("ended_at", &MicroVmStatus::ended_at, a_time),
+    };
+};
+
+template <>
+struct Description<Group> {
+    static constexpr std::string_view name = "group";
+    static constexpr auto fields = std::tuple{
+        required("name", &Group::name, a_name, Form::name),
+        required("count", &Group::count, members_of_group),
+        required("microvm", &Group::microvm),
+        optional("spreading", &Group::spreading),
+        optional("anti_affinity", &Group::anti_affinity),
+        optional("host_labels", &Group::host_labels, some_labels),
+    };
+};
+
+}  // namespace shoal::model

@@ -1,0 +1,220 @@
+#include "controlplane/model/json.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "controlplane/model/group.h"
+
+namespace shoal::model::test {
+
+namespace {
+
+// What is said of a microVM that is refused; empty: it is not.
+template <typename Body = MicroVmSpec>
+std::string refusal(std::string_view text) {
+    try {
+        static_cast<void>(from_json<Body>(text));
+        return "";
+    } catch (const JsonError& error) {
+        return error.what();
+    }
+}
+
+// A microVM with one more field.
+std::string with(const std::string& field) {
+    return R"({"program":"/bin/true",)" + field + "}";
+}
+
+MicroVmSpec make_microvm() {
+    MicroVmSpec spec;
+    spec.name = "a-1";
+    spec.project = "p";
+    spec.group = "a";
+    spec.program = "/bin/echo";
+    spec.arguments = {"", "\"x\"", "\xC3\xA9"};
+    spec.environment = {"A=", "B=c=d"};
+    spec.memory_mib = 64;
+    spec.vcpus = 2;
+    spec.labels = {{"tier", "web"}, {"x", ""}};
+    spec.priority = -5;
+    spec.restart = RestartPolicy::on_failure;
+    spec.on_host_failure = HostFailurePolicy::restore;
+    spec.time_limit_s = 7;
+    return spec;
+}
+
+}  // namespace
+
+TEST_CASE("a microVM's fields are written in the order of their table and read back") {
+    const std::string text = to_json(make_microvm());
+    CHECK(text ==
+          R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo",)"
+          R"("arguments":["","\"x\"","é"],"environment":["A=","B=c=d"],"memory_mib":64,"vcpus":2,)"
+          R"("labels":{"tier":"web","x":""},"priority":-5,"restart":"on_failure",)"
+          R"("on_host_failure":"restore","time_limit_s":7})");
+    CHECK(to_json(from_json<MicroVmSpec>(text)) == text);
+}
+
+TEST_CASE("what a microVM does not say is as its structure has it") {
+    MicroVmSpec expected;
+    expected.program = "/bin/true";
+    const auto read = from_json<MicroVmSpec>(R"({"program":"/bin/true","time_limit_s":null})");
+    CHECK(to_json(read) == to_json(expected));
+    CHECK(!read.time_limit_s);
+}
+
+TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they were written") {
+    const Host host{.name = "h1",
+                    .zone = "z",
+                    .labels = {{"disk", "ssd"}},
+                    .cpu_model = "A CPU",
+                    .peer_address = "h1:7000",
+                    .allocatable = {1024, 4000, 100},
+                    .scheduling = Scheduling::draining};
+    CHECK(to_json(from_json<Host>(to_json(host))) == to_json(host));
+    CHECK(from_json<Host>(to_json(host)).allocatable == host.allocatable);
+
+    const auto heartbeat = from_json<Heartbeat>(to_json(Heartbeat{3, 9}));
+    CHECK(heartbeat.epoch == 3);
+    CHECK(heartbeat.sequence == 9);
+
+    const auto placement = from_json<Placement>(to_json(Placement{"h1", 3}));
+    CHECK(placement.host == "h1");
+    CHECK(placement.epoch == 3);
+
+    MicroVmStatus status;
+    status.phase = Phase::failed;
+    status.host = "h1";
+    status.restarts = 2;
+    status.exit_code = 137;
+    status.reason = "out of time";
+    CHECK(to_json(from_json<MicroVmStatus>(to_json(status))) == to_json(status));
+
+    Group group;
+    group.name = "g";
+    group.count = 30;
+    group.microvm = make_microvm();
+    group.microvm.name.clear();
+    group.anti_affinity = AntiAffinity::zone;
+    CHECK(to_json(from_json<Group>(to_json(group))) == to_json(group));
+}
+
+TEST_CASE("a field that nobody knows is refused in a request and skipped in the store") {
+    const std::string text = with(R"("memory":5)");
+    CHECK(refusal(text) == "microvm has no field \"memory\"");
+    CHECK(from_json<MicroVmSpec>(text, UnknownFields::ignored).program == "/bin/true");
+
+    const std::string group = R"({"name":"g","count":1,"microvm":)" + text + "}";
+    CHECK(refusal<Group>(group) == "group.microvm has no field \"memory\"");
+    CHECK(from_json<Group>(group, UnknownFields::ignored).count == 1);
+}
+
+TEST_CASE("a number beyond its limit is refused with the limit") {
+    CHECK(refusal(with(R"("memory_mib":1)")).empty());
+    CHECK(refusal(with(R"("memory_mib":4194304)")).empty());
+    CHECK(refusal(with(R"("memory_mib":0)")) ==
+          "microvm.memory_mib is 0: 1 to 4194304 are allowed");
+    CHECK(refusal(with(R"("memory_mib":4194305)")) ==
+          "microvm.memory_mib is 4194305: 1 to 4194304 are allowed");
+    CHECK(refusal(with(R"("vcpus":-1)")) == "microvm.vcpus is -1: 1 to 64 are allowed");
+    CHECK(refusal(with(R"("priority":1000001)")) ==
+          "microvm.priority is 1000001: -1000000 to 1000000 are allowed");
+    CHECK(refusal(with(R"("time_limit_s":0)")) ==
+          "microvm.time_limit_s is 0: 1 to 31536000 are allowed");
+    CHECK(refusal(with(R"("vcpus":18446744073709551615)")) ==
+          "microvm.vcpus is too large a number");
+    CHECK(refusal(with(R"("vcpus":1.0)")) == "microvm.vcpus must be a whole number");
+    CHECK(refusal(with(R"("vcpus":99999999999999999999)")) ==
+          "microvm.vcpus must be a whole number");
+}
+
+TEST_CASE("a value of another type is refused with what it must be") {
+    CHECK(refusal(with(R"("vcpus":"1")")) == "microvm.vcpus must be a whole number");
+    CHECK(refusal(with(R"("vcpus":null)")) == "microvm.vcpus must be a whole number");
+    CHECK(refusal(with(R"("name":1)")) == "microvm.name must be a string");
+    CHECK(refusal(with(R"("arguments":"x")")) == "microvm.arguments must be an array");
+    CHECK(refusal(with(R"("arguments":["x",1])")) == "microvm.arguments[1] must be a string");
+    CHECK(refusal(with(R"("labels":[])")) == "microvm.labels must be an object");
+    CHECK(refusal(with(R"("labels":{"a":1})")) == "microvm.labels.a must be a string");
+    CHECK(refusal(with(R"("restart":"sometimes")")) ==
+          "microvm.restart must be one of never, on_failure, always");
+    CHECK(refusal("[]") == "microvm must be an object");
+    CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":7})") ==
+          "group.microvm must be an object");
+}
+
+TEST_CASE("a field that must be there is named when it is missing") {
+    CHECK(refusal("{}") == "microvm.program is missing");
+    CHECK(refusal(R"({"program":""})") == "microvm.program has 0 bytes: 1 to 4095 are allowed");
+    CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":{}})") ==
+          "group.microvm.program is missing");
+    CHECK(refusal<Placement>(R"({"host":"","epoch":1})").starts_with("placement.host is no name"));
+}
+
+TEST_CASE("texts and lists beyond their limits are refused") {
+    std::string words = R"("")";
+    for (int count = 1; count < 1024; ++count) {
+        words += R"(,"")";
+    }
+    CHECK(refusal(with(R"("arguments":[)" + words + "]")).empty());
+    CHECK(refusal(with(R"("arguments":[)" + words + R"(,""])")) ==
+          "microvm.arguments has 1025 elements: 0 to 1024 are allowed");
+    CHECK(refusal(with(R"("arguments":[")" + std::string(131'071, 'x') + R"("])")).empty());
+    CHECK(refusal(with(R"("arguments":[")" + std::string(131'072, 'x') + R"("])")) ==
+          "microvm.arguments[0] has 131072 bytes: 0 to 131071 are allowed");
+    CHECK(refusal(with(R"("labels":{"":"x"})")) ==
+          "a key of microvm.labels has 0 bytes: 1 to 63 are allowed");
+    CHECK(refusal(with(R"("labels":{"x":")" + std::string(256, 'x') + R"("})")) ==
+          "microvm.labels.x has 256 bytes: 0 to 255 are allowed");
+    CHECK(refusal(std::string(max_json_bytes, ' ') + " ") ==
+          "the JSON has 524289 bytes: up to 524288 are allowed");
+}
+
+TEST_CASE("a NUL byte is refused, since it would end a word of the program") {
+    CHECK(refusal(with(R"("arguments":["a\u0000b"])")) == "microvm.arguments[0] has a NUL byte");
+    CHECK(refusal(R"({"program":"/bin/\u0000"})") == "microvm.program has a NUL byte");
+    CHECK(refusal(with(R"("labels":{"a\u0000":"x"})")) == "a key of microvm.labels has a NUL byte");
+}
+
+TEST_CASE("an environment is words of KEY=VALUE") {
+    CHECK(refusal(with(R"("environment":["A=b"])")).empty());
+    for (const char* word : {"", "A", "=", "=b"}) {
+        CAPTURE(word);
+        CHECK(refusal(with(R"("environment":[")" + std::string{word} + R"("])")) ==
+              "microvm.environment[0] is not KEY=VALUE");
+    }
+}
+
+TEST_CASE("a name is 1 to 63 letters, digits and dashes, with a letter or digit at both ends") {
+    for (const std::string& name :
+         {std::string{"a"}, std::string{"0"}, std::string{"a-b--c-9"}, std::string(63, 'z')}) {
+        CAPTURE(name);
+        CHECK(is_name(name));
+        CHECK(refusal(with(R"("name":")" + name + '"')).empty());
+    }
+    for (const std::string& name :
+         {std::string{"-"}, std::string{"-a"}, std::string{"a-"}, std::string{"A"},
+          std::string{"a/b"}, std::string{".."}, std::string{"a b"}, std::string{"\xC3\xA9"},
+          std::string(64, 'z')}) {
+        CAPTURE(name);
+        CHECK(!is_name(name));
+        CHECK(refusal(with(R"("name":")" + name + '"')).starts_with("microvm.name "));
+    }
+    CHECK(!is_name(""));
+}
+
+TEST_CASE("a group's microVM has no name of its own") {
+    CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":)" + with(R"("name":"x")") + "}") ==
+          "group.microvm.name must be empty: members are called g-0, g-1 and so on");
+}
+
+TEST_CASE("what is no JSON is refused") {
+    for (const std::string& text : {std::string{}, std::string{"{"}, std::string{"{} {}"},
+                                    std::string{"{\"a\":\"\xFF\"}"}, std::string(10'000, '[')}) {
+        CAPTURE(text.size());
+        CHECK(refusal(text).starts_with("this is not JSON: "));
+    }
+}
+
+}  // namespace shoal::model::test
