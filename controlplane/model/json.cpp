@@ -137,7 +137,8 @@ void refuse_unknown(const json::object& object, const Place& place) {
             std::apply([&](const auto&... field) { return ((field.name == key) || ...); },
                        Description<Body>::fields);
         if (!is_known) {
-            place.refuse("has no field \"" + key.substr(0, 64) + "\"");
+            place.refuse(key.size() <= 64 ? "has no field \"" + key + "\""
+                                          : "has a field that nobody knows");
         }
     }
 }

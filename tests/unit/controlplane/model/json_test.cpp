@@ -105,6 +105,9 @@ TEST_CASE("a field that nobody knows is refused in a request and skipped in the 
     CHECK(refusal(text) == "microvm has no field \"memory\"");
     CHECK(from_json<MicroVmSpec>(text, UnknownFields::ignored).program == "/bin/true");
 
+    CHECK(refusal(with('"' + std::string(65, 'x') + R"(":1)")) ==
+          "microvm has a field that nobody knows");
+
     const std::string group = R"({"name":"g","count":1,"microvm":)" + text + "}";
     CHECK(refusal<Group>(group) == "group.microvm has no field \"memory\"");
     CHECK(from_json<Group>(group, UnknownFields::ignored).count == 1);
