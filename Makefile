@@ -35,6 +35,7 @@ VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
 cli_srcs := $(wildcard controlplane/cli/*.cpp)
 model_srcs := $(wildcard controlplane/model/*.cpp)
+node_srcs := $(wildcard controlplane/node/*.cpp)
 # Linked by no program yet: a library of which the unit tests are the first user.
 store_srcs := $(wildcard controlplane/store/*.cpp)
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
@@ -51,8 +52,10 @@ GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 
-library_srcs := $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs)) $(model_srcs) $(GUEST_HOST_SRCS)
-host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(model_srcs) $(store_srcs) $(GUEST_HOST_SRCS) $(unit_srcs))
+library_srcs := $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs)) $(model_srcs) $(node_srcs) \
+	$(GUEST_HOST_SRCS)
+host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(model_srcs) $(node_srcs) $(store_srcs) \
+	$(GUEST_HOST_SRCS) $(unit_srcs))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(1))
 
