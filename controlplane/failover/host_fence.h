@@ -1,0 +1,50 @@
+// The host's side of fencing: until when its microVMs may run. No clock and no I/O: time is a
+// parameter, counted from any fixed moment of the host's monotonic clock.
+//
+// Safe because a heartbeat is committed only after it was sent: the leader, which waits for longer
+// than the same deadline since it saw the last one, begins to count later than this host does.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+namespace shoal::failover {
+
+using Time = std::chrono::nanoseconds;
+
+inline constexpr Time default_deadline = std::chrono::seconds{4};
+
+class HostFence {
+public:
+    // `lost`: somebody took the epoch; the microVMs belong to others and are stopped for good.
+    enum class State { running, paused, lost };
+
+    explicit HostFence(Time deadline = default_deadline) noexcept : deadline_{deadline} {}
+
+    // The store committed, under this host's epoch, a heartbeat that was sent at `sent`. Answers
+    // may be late or out of order: an older one never shortens the time. A late one may end a
+    // pause: whoever takes the epoch compares the heartbeat's revision, and so has seen this one.
+    void on_acknowledged(Time sent) noexcept {
+        last_sent_ = last_sent_ ? std::max(*last_sent_, sent) : sent;
+    }
+
+    // A heartbeat was refused because the epoch is no longer this host's.
+    void on_epoch_lost() noexcept { lost_ = true; }
+
+    [[nodiscard]] State state(Time now) const noexcept {
+        if (lost_) {
+            return State::lost;
+        }
+        // A difference, not a sum: a time near the end of the range must not wrap.
+        const bool in_time = last_sent_ && now - *last_sent_ < deadline_;
+        return in_time ? State::running : State::paused;
+    }
+
+private:
+    Time deadline_;
+    std::optional<Time> last_sent_;
+    bool lost_ = false;
+};
+
+}  // namespace shoal::failover
