@@ -1,0 +1,42 @@
+#include "controlplane/failover/host_silence.h"
+
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using shoal::failover::HostSilence;
+using shoal::failover::Time;
+
+namespace {
+
+constexpr Time period = 500ms;
+
+// Looks every half second, the ends included; whether any of them found the host silent.
+bool any_silent(HostSilence& silence, std::int64_t revision, Time from, Time to) {
+    bool silent = false;
+    for (Time now = from; now <= to; now += period) {
+        silent = silence.look(revision, now) || silent;
+    }
+    return silent;
+}
+
+}  // namespace
+
+TEST_CASE("a host is silent only after its deadline and the margin") {
+    HostSilence silence{{.deadline = 4s, .margin = 500ms, .longest_gap = 1s}};
+    CHECK_FALSE(any_silent(silence, 7, 0s, 4500ms));
+    CHECK(silence.look(7, 4500ms + 1ns));
+}
+
+TEST_CASE("a heartbeat starts a host's silence anew") {
+    HostSilence silence;
+    CHECK_FALSE(any_silent(silence, 7, 0s, 4s));
+    CHECK_FALSE(any_silent(silence, 8, 4500ms, 8500ms));
+    CHECK(silence.look(8, 9s));
+}
+
+TEST_CASE("the first look after a gap decides nothing and starts the silence anew") {
+    HostSilence silence;
+    CHECK_FALSE(any_silent(silence, 7, 0s, 1s));
+    CHECK_FALSE(any_silent(silence, 7, 60s, 64s));
+    CHECK(silence.look(7, 64500ms));
+}
