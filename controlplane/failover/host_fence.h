@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
 
 namespace shoal::failover {
 
@@ -26,7 +25,8 @@ public:
     // may be late or out of order: an older one never shortens the time. A late one may end a
     // pause: whoever takes the epoch compares the heartbeat's revision, and so has seen this one.
     void on_acknowledged(Time sent) noexcept {
-        last_sent_ = last_sent_ ? std::max(*last_sent_, sent) : sent;
+        last_sent_ = acknowledged_ ? std::max(last_sent_, sent) : sent;
+        acknowledged_ = true;
     }
 
     // A heartbeat was refused because the epoch is no longer this host's.
@@ -37,13 +37,14 @@ public:
             return State::lost;
         }
         // A difference, not a sum: a time near the end of the range must not wrap.
-        const bool in_time = last_sent_ && now - *last_sent_ < deadline_;
+        const bool in_time = acknowledged_ && now - last_sent_ < deadline_;
         return in_time ? State::running : State::paused;
     }
 
 private:
     Time deadline_;
-    std::optional<Time> last_sent_;
+    Time last_sent_{};
+    bool acknowledged_ = false;
     bool lost_ = false;
 };
 
