@@ -26,6 +26,14 @@ LWIP_CFLAGS := -std=gnu11 -w -Iguest/net -I$(lwip)/src/include \
 GUEST_LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--gc-sections,--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-relax
 
+# What runs once, or once a second, is made small: page tables lie between the image and 2 MiB.
+cold_srcs := guest/kernel/boot/% guest/kernel/main.cpp guest/kernel/script.cpp \
+	guest/kernel/elf_image.cpp guest/kernel/syscalls/exec.cpp guest/kernel/fs/proc% \
+	guest/kernel/fs/device_files.cpp guest/kernel/fs/initramfs.cpp $(addprefix $(lwip)/src/core/, \
+	netif.c dns.c init.c timeouts.c ipv4/dhcp.c ipv4/etharp.c ipv4/igmp.c ipv4/ip4_frag.c \
+	ipv6/ip6_frag.c ipv6/mld6.c ipv6/nd6.c)
+optimisation = $(if $(filter $(cold_srcs),$<),-Os)
+
 lwip_tarballs := $(wildcard /var/cache/shoal/lwip_*.orig.tar.xz)
 $(lwip)/unpacked: $(lwip_tarballs) | setup
 	@mkdir -p $(lwip)
@@ -38,7 +46,7 @@ $(lwip_srcs): $(lwip)/unpacked
 build/guest/obj/lwip/%.c.o: $(lwip)/%.c guest/net/lwipopts.h guest/net/arch/cc.h
 	@mkdir -p $(@D)
 	@echo "  GUEST $<"
-	@$(CC) $(LWIP_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) $(LWIP_CFLAGS) $(optimisation) -MMD -MP -c -o $@ $<
 
 guest_flags_file := build/guest/flags
 $(guest_flags_file): force
@@ -48,7 +56,8 @@ $(guest_flags_file): force
 build/guest/obj/%.cpp.o: %.cpp $(guest_flags_file) | setup $(lwip)/unpacked
 	@mkdir -p $(@D)
 	@echo "  GUEST $<"
-	@$(CXX) $(GUEST_CXXFLAGS) $(if $(filter guest/net/%,$<),$(lwip_includes)) -MMD -MP -c -o $@ $<
+	@$(CXX) $(GUEST_CXXFLAGS) $(if $(filter guest/net/%,$<),$(lwip_includes)) \
+		$(optimisation) -MMD -MP -c -o $@ $<
 
 build/guest/obj/%.S.o: %.S $(guest_flags_file) | setup
 	@mkdir -p $(@D)
