@@ -2,7 +2,6 @@
 #include "guest/kernel/net/vsock_buffer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 namespace shoal::guest {
@@ -16,8 +15,8 @@ bool VsockBuffer::append(std::span<const std::byte> bytes) noexcept {
     }
     const std::size_t end = (start_ + size_) % capacity;
     const std::size_t first = std::min(bytes.size(), capacity - end);
-    std::memcpy(bytes_.get() + end, bytes.data(), first);
-    std::memcpy(bytes_.get(), bytes.data() + first, bytes.size() - first);
+    std::ranges::copy(bytes.first(first), bytes_.get() + end);
+    std::ranges::copy(bytes.subspan(first), bytes_.get());
     size_ += bytes.size();
     return true;
 }
