@@ -1,6 +1,8 @@
 // Frames to bytes and back.
 #include "vmm/migration/frame.h"
 
+#include <utility>
+
 #include "devices/host/check.h"
 #include "vmm/migration/page_run.h"
 #include "vmm/state/crc32c.h"
@@ -95,7 +97,7 @@ std::vector<std::byte> encode(const Frame& frame) {
     encoder.write(static_cast<std::uint32_t>(frame.payload.size()));
     encoder.write(state::crc32c(encoder.bytes(), frame.payload));
     encoder.write_bytes(frame.payload);
-    return {encoder.bytes().begin(), encoder.bytes().end()};
+    return std::move(encoder).take_bytes();
 }
 
 void FrameReader::add(std::span<const std::byte> bytes) {

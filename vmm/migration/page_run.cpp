@@ -1,16 +1,14 @@
 // Runs of pages to frames and back.
 #include "vmm/migration/page_run.h"
 
+#include <utility>
+
 #include "devices/host/check.h"
 #include "vmm/state/decode.h"
 #include "vmm/state/encode.h"
 
 namespace shoal::migration {
 namespace {
-
-Frame finish(FrameKind kind, const state::Encoder& payload) {
-    return {kind, {payload.bytes().begin(), payload.bytes().end()}};
-}
 
 // Before its place is checked.
 std::expected<PageRun, FrameError> read_unplaced(const Frame& frame) {
@@ -40,14 +38,14 @@ Frame pages_frame(std::uint64_t first_page, std::span<const std::byte> bytes) {
     state::Encoder payload;
     payload.write(first_page);
     payload.write_bytes(bytes);
-    return finish(FrameKind::pages, payload);
+    return {FrameKind::pages, std::move(payload).take_bytes()};
 }
 
 Frame zero_pages_frame(std::uint64_t first_page, std::uint64_t page_count) {
     state::Encoder payload;
     payload.write(first_page);
     payload.write(page_count);
-    return finish(FrameKind::zero_pages, payload);
+    return {FrameKind::zero_pages, std::move(payload).take_bytes()};
 }
 
 std::expected<PageRun, FrameError> read_page_run(const Frame& frame, std::uint64_t memory_pages) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "devices/machine/gpa.h"
@@ -19,6 +20,8 @@ namespace shoal::state {
 class Encoder {
 public:
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+    // At the end: without a copy.
+    [[nodiscard]] std::vector<std::byte> take_bytes() && noexcept { return std::move(bytes_); }
 
     void write_bytes(std::span<const std::byte> bytes) {
         bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "devices/host/check.h"
 #include "vmm/state/crc32c.h"
@@ -52,7 +53,7 @@ std::vector<std::byte> SectionWriter::finish() const {
     file.write(std::uint64_t{header_bytes + sections_.bytes().size()});
     file.write(crc32c(file.bytes()));
     file.write_bytes(sections_.bytes());
-    return {file.bytes().begin(), file.bytes().end()};
+    return std::move(file).take_bytes();
 }
 
 SectionReader::SectionReader(std::span<const std::byte> file) {
