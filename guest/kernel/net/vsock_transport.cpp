@@ -156,31 +156,27 @@ void VsockTransport::deliver(const VsockPacket& packet) {
         }
     }
     if (header.op != Operation::rst) {
-        refuse(header);
+        send_rst(header.dst_port, header.src_port);
     }
 }
 
 // The host's RST ends it, and so does data that nobody will read.
 bool VsockTransport::is_for_lingering(const Header& header) const {
-    const bool is_known =
-        std::any_of(lingering_.begin(), lingering_.end(), [&](const Lingering& old) {
-            return old.port == header.dst_port && old.peer_port == header.src_port;
-        });
+    const bool is_known = std::any_of(lingering_.begin(), lingering_.end(),
+                                      [&](const Lingering& old) { return old.is_of(header); });
     return is_known && (header.op == Operation::credit_update ||
                         header.op == Operation::credit_request || header.op == Operation::shutdown);
 }
 
 void VsockTransport::forget_lingering(const Header& header) {
-    std::erase_if(lingering_, [&](const Lingering& old) {
-        return old.port == header.dst_port && old.peer_port == header.src_port;
-    });
+    std::erase_if(lingering_, [&](const Lingering& old) { return old.is_of(header); });
 }
 
-void VsockTransport::refuse(const Header& header) {
+void VsockTransport::send_rst(std::uint32_t port, std::uint32_t peer_port) {
     Header rst{};
     rst.op = Operation::rst;
-    rst.src_port = header.dst_port;
-    rst.dst_port = header.src_port;
+    rst.src_port = port;
+    rst.dst_port = peer_port;
     device_->send_control(rst);
 }
 
@@ -190,10 +186,7 @@ void VsockTransport::end_lingering() {
         if (old.until_ns > now) {
             return false;
         }
-        Header rst{};
-        rst.src_port = old.peer_port;  // refuse() turns it round
-        rst.dst_port = old.port;
-        refuse(rst);
+        send_rst(old.port, old.peer_port);
         return true;
     });
 }

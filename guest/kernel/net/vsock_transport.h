@@ -61,6 +61,10 @@ private:
         std::uint32_t port;
         std::uint32_t peer_port;
         std::uint64_t until_ns;
+
+        [[nodiscard]] bool is_of(const abi::virtio::vsock::Header& header) const noexcept {
+            return port == header.dst_port && peer_port == header.src_port;
+        }
     };
 
     VsockTransport();
@@ -70,7 +74,7 @@ private:
     // Whether it says nothing new about a connection that is closed already.
     [[nodiscard]] bool is_for_lingering(const abi::virtio::vsock::Header& header) const;
     void forget_lingering(const abi::virtio::vsock::Header& header);
-    void refuse(const abi::virtio::vsock::Header& header);
+    void send_rst(std::uint32_t port, std::uint32_t peer_port);
     void end_lingering();
 
     VirtioVsock* device_ = nullptr;
