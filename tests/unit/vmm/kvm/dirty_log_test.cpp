@@ -24,9 +24,14 @@ void run_to_port(Vcpu& vcpu) {
     REQUIRE(std::holds_alternative<PortAccess>(exit));
 }
 
+// Of the tiny guest's memory.
+std::vector<std::uint64_t> empty_bitmap() {
+    return std::vector<std::uint64_t>((4 << 20) / abi::page_size / 64);
+}
+
 // Asks the log.
 bool is_dirty(DirtyLog& log, std::uint64_t address) {
-    std::vector<std::uint64_t> bitmap((4 << 20) / abi::page_size / 64);
+    auto bitmap = empty_bitmap();
     log.take(bitmap);
     const std::uint64_t page = address / abi::page_size;
     return (bitmap.at(page / 64) >> page % 64 & 1) != 0;
@@ -61,7 +66,7 @@ TEST_CASE("the dirty log adds to what the bitmap has") {
     Vcpu vcpu = guest.make_vcpu();
     DirtyLog log{guest.vm, guest.memory};
     run_to_port(vcpu);
-    std::vector<std::uint64_t> bitmap((4 << 20) / abi::page_size / 64);
+    auto bitmap = empty_bitmap();
     constexpr std::uint64_t page = target / abi::page_size;
     bitmap.at(page / 64) = std::uint64_t{1} << 63;
     log.take(bitmap);
