@@ -34,9 +34,8 @@ DEVICE_FOLDERS := devices/host devices/machine devices/backend devices/virtio de
 VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
 cli_srcs := $(wildcard controlplane/cli/*.cpp)
-model_srcs := $(wildcard controlplane/model/*.cpp)
-node_srcs := $(wildcard controlplane/node/*.cpp)
-# Linked by no program yet: a library of which the unit tests are the first user.
+# Linked by no program yet: the unit tests are their first user. The store needs libraries.
+unlinked_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp)
 store_srcs := $(wildcard controlplane/store/*.cpp)
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp
@@ -52,9 +51,9 @@ GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 
-library_srcs := $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs)) $(model_srcs) $(node_srcs) \
+library_srcs := $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs)) $(unlinked_srcs) \
 	$(GUEST_HOST_SRCS)
-host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(model_srcs) $(node_srcs) $(store_srcs) \
+host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(unlinked_srcs) $(store_srcs) \
 	$(GUEST_HOST_SRCS) $(unit_srcs))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(1))
