@@ -144,7 +144,9 @@ FaultResult AddressSpace::resolve_anonymous(const Area& area, std::uint64_t page
     const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
     const std::uint64_t block = large_page_of(page);
     const bool whole = area.start <= block && block + large_page_size <= area.end;
-    if ((whole || area.kind != AreaKind::mapping) && find_page(page).at == nullptr) {
+    // Who begins at the end has a thread's stack there, of which little is used as a rule.
+    const bool is_stack = area.kind == AreaKind::mapping && page >= area.end - window_size;
+    if ((whole || area.kind != AreaKind::mapping) && !is_stack && find_page(page).at == nullptr) {
         if (void* memory = physical_memory.allocate_large_page(); memory != nullptr) {
             if (map_large_page(block, physical_address(memory) | flags)) {
                 return FaultResult::resolved;
@@ -152,10 +154,23 @@ FaultResult AddressSpace::resolve_anonymous(const Area& area, std::uint64_t page
             physical_memory.free_large_page(memory);
         }
     }
-    const std::size_t wanted = count_absent(page, std::min(area.end, page + window_size));
+    // Stacks grow downwards, other memory is used upwards: the window holds both.
+    const std::uint64_t window = page & ~(window_size - 1);
+    std::uint64_t first = page;
+    while (first > std::max(window, area.start) && is_absent(first - page_size)) {
+        first -= page_size;
+    }
+    const std::size_t wanted = count_absent(first, std::min(area.end, window + window_size));
     std::size_t count = 0;
     void* memory = physical_memory.allocate_run(wanted, count);
-    if (memory == nullptr || !map_pages(page, physical_address(memory) | flags, count)) {
+    if (memory == nullptr) {
+        return FaultResult::out_of_memory;
+    }
+    if (page - first >= count * page_size) {  // less than was wanted
+        first = page - (count - 1) * page_size;
+    }
+    if (!map_pages(first, physical_address(memory) | flags, count)) {
+        release_run(static_cast<std::byte*>(memory), count);
         return FaultResult::out_of_memory;
     }
     return FaultResult::resolved;

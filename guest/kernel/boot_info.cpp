@@ -16,7 +16,8 @@ namespace {
 constexpr std::uint32_t max_memory_map_entries = 128;
 constexpr std::uint64_t kernel_reserve = 1ULL << 20;  // the console's buffers, small objects
 
-constexpr std::uint64_t table_reserve_threshold = 48ULL << 20;
+// From this size on, page tables keep RAM of their own: a leaf table maps 512 pages.
+constexpr std::uint64_t tables_kept_from = 48ULL << 20;
 
 constinit std::array<char, abi::command_line_max_bytes> command_line{};
 
@@ -36,8 +37,8 @@ std::span<char> copy_command_line(std::uint64_t address) {
 }
 
 // RAM without what the loader put there.
-void add_free_ram(PhysicalRange ram, PhysicalRange taken) {
-    ram.start = std::max<std::uint64_t>(ram.start, NUB_FREE_RAM);
+void add_free_ram(PhysicalRange ram, PhysicalRange taken, std::uint64_t tables_end) {
+    ram.start = std::max(ram.start, tables_end);
     if (ram.start >= ram.end) {
         return;
     }
@@ -47,6 +48,23 @@ void add_free_ram(PhysicalRange ram, PhysicalRange taken) {
     }
     physical_memory.add({ram.start, std::min(ram.end, taken.start)});
     physical_memory.add({std::max(ram.start, taken.end), ram.end});
+}
+
+// Where the RAM ends that is left to page tables at first: the nub's limit, or half of what there
+// is before anything else comes.
+std::uint64_t choose_tables_end(std::span<const abi::pvh::MemoryMapEntry> map,
+                                PhysicalRange taken) {
+    std::uint64_t end = NUB_TABLES_START;
+    for (const abi::pvh::MemoryMapEntry& entry : map) {
+        if (entry.type == abi::pvh::MemoryType::ram && entry.start <= NUB_TABLES_START) {
+            end = std::max(end, entry.start + entry.size_bytes);
+        }
+    }
+    if (taken.start < end && taken.end > NUB_TABLES_START) {
+        end = std::max<std::uint64_t>(taken.start, NUB_TABLES_START);
+    }
+    const std::uint64_t half = NUB_TABLES_START + (end - NUB_TABLES_START) / 2;
+    return std::min<std::uint64_t>(NUB_TABLES_END, half & ~(large_page_size - 1));
 }
 
 }  // namespace
@@ -67,21 +85,23 @@ BootInfo read_boot_info(std::uint64_t start_info) {
     }
     const auto* map =
         at_physical<abi::pvh::MemoryMapEntry>(info->memory_map, info->memory_map_count);
-    for (std::uint32_t i = 0; i < info->memory_map_count; ++i) {
-        if (map[i].type == abi::pvh::MemoryType::ram) {
-            add_free_ram({map[i].start, map[i].start + map[i].size_bytes}, initramfs);
+    const std::span entries{map, info->memory_map_count};
+    const std::uint64_t tables_end = choose_tables_end(entries, initramfs);
+    if (tables_end != NUB_TABLES_END && !release_table_memory(tables_end)) {
+        panic("the nub keeps RAM for itself up to", tables_end);
+    }
+    for (const abi::pvh::MemoryMapEntry& entry : entries) {
+        if (entry.type == abi::pvh::MemoryType::ram) {
+            add_free_ram({entry.start, entry.start + entry.size_bytes}, initramfs, tables_end);
         }
     }
-    // A leaf table maps 512 pages; the image's own tables serve the first 256 MiB. 2 MiB more are
-    // for the tables above the leaves, of which every process needs some.
-    const std::uint64_t total = physical_memory.total_bytes();
+    const std::uint64_t total = physical_memory.total_bytes() + (tables_end - NUB_TABLES_START);
     if (total < large_page_size) {
         panic("the microVM has too little memory: 16 MiB are needed; free bytes", total);
     }
-    if (total >= table_reserve_threshold) {
-        const std::uint64_t leaves = total > 256ULL << 20 ? total / 256 : 0;
-        physical_memory.reserve_tables((leaves + 2 * large_page_size - 1) & ~(large_page_size - 1));
-    }
+    const std::uint64_t kept =
+        total < tables_kept_from ? 0 : (total / 512 + large_page_size - 1) & ~(large_page_size - 1);
+    physical_memory.leave_to_tables(tables_end, std::min(NUB_TABLES_START + kept, tables_end));
     physical_memory.reserve_kernel(kernel_reserve);
     return result;
 }

@@ -17,20 +17,6 @@ const std::uint64_t* table_of(std::uint64_t entry) {
     return static_cast<const std::uint64_t*>(kernel_address(entry & address_mask));
 }
 
-// A nub call that may need more page tables first.
-std::uint64_t call_with_tables(std::uint64_t number, std::uint64_t a, std::uint64_t b = 0) {
-    while (true) {
-        const std::uint64_t result = shoal_nub_call(number, a, b);
-        if (result != NUB_ENOMEM) {
-            return result;
-        }
-        const std::uint64_t chunk = physical_memory.take_table_chunk();
-        if (chunk == 0 || shoal_nub_call(NUB_DONATE, chunk) != NUB_OK) {
-            return NUB_ENOMEM;
-        }
-    }
-}
-
 void set_leaves(const std::uint64_t* at, std::uint64_t entry, std::size_t count) {
     const auto address = reinterpret_cast<std::uint64_t>(at);
     if (shoal_nub_call(NUB_SET_LEAVES, address, entry, count) != NUB_OK) {
@@ -39,6 +25,10 @@ void set_leaves(const std::uint64_t* at, std::uint64_t entry, std::size_t count)
 }
 
 }  // namespace
+
+bool release_table_memory(std::uint64_t end) {
+    return shoal_nub_call(NUB_RELEASE_TABLES, end) == NUB_OK;
+}
 
 void select_space(unsigned number) {
     if (number == selected) {
@@ -56,7 +46,7 @@ unsigned selected_space() {
 
 bool make_space(unsigned number) {
     if (shoal_spaces[number] == 0) {
-        if (call_with_tables(NUB_SELECT_SPACE, number) != NUB_OK) {
+        if (shoal_nub_call(NUB_SELECT_SPACE, number) != NUB_OK) {
             return false;
         }
         shoal_nub_call(NUB_SELECT_SPACE, selected);
@@ -85,7 +75,7 @@ void* map_kernel_ram(std::uint64_t physical, std::uint64_t size_bytes) {
          at += large_page_size) {
         const std::uint64_t address = NUB_BASE + at;
         if (at >= always_mapped && find_page(address).kind == PageKind::absent &&
-            call_with_tables(NUB_LINK, address, at | kernel_ram) != NUB_OK) {
+            shoal_nub_call(NUB_LINK, address, at | kernel_ram) != NUB_OK) {
             return nullptr;
         }
     }
@@ -95,7 +85,7 @@ void* map_kernel_ram(std::uint64_t physical, std::uint64_t size_bytes) {
 bool map_pages(std::uint64_t address, std::uint64_t entry, std::size_t count) {
     PageEntry first = find_page(address);
     if (first.at == nullptr) {
-        if (call_with_tables(NUB_LINK, address & ~(large_page_size - 1), 0) != NUB_OK) {
+        if (shoal_nub_call(NUB_LINK, address & ~(large_page_size - 1), 0) != NUB_OK) {
             return false;
         }
         first = find_page(address);
@@ -105,7 +95,7 @@ bool map_pages(std::uint64_t address, std::uint64_t entry, std::size_t count) {
 }
 
 bool map_large_page(std::uint64_t address, std::uint64_t entry) {
-    return call_with_tables(NUB_LINK, address, entry | NUB_PTE_LARGE) == NUB_OK;
+    return shoal_nub_call(NUB_LINK, address, entry | NUB_PTE_LARGE) == NUB_OK;
 }
 
 bool split_large_page(std::uint64_t address) {

@@ -23,6 +23,10 @@ inline std::uint64_t physical_address(const void* kernel) {
 // first GiB always is. nullptr when there are no more page tables.
 void* map_kernel_ram(std::uint64_t physical, std::uint64_t size_bytes);
 
+// The RAM that the nub keeps for page tables and does not use yet ends at `end` from now on; what
+// lies behind can be written. False when it is in use.
+[[nodiscard]] bool release_table_memory(std::uint64_t end);
+
 // Lets the tables of this space, one of NUB_SPACES, be the ones that the CPU uses and that the
 // functions below are about. The first one is selected at the start; for the others make_space()
 // must have succeeded, which is false when there are no more page tables.

@@ -1,6 +1,7 @@
 // Free pages: a few untouched ranges, and lists of pages that came back.
 #include "guest/kernel/physical_memory.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "guest/kernel/page_table.h"
@@ -21,17 +22,42 @@ void PhysicalMemory::add(PhysicalRange range) {
     free_ += range.size();
 }
 
-void PhysicalMemory::reserve_tables(std::uint64_t bytes) {
-    for (std::size_t i = fresh_count_; bytes > 0 && i-- > 0;) {
-        PhysicalRange& range = fresh_[i];
-        const std::uint64_t end = range.end & ~(large_page_size - 1);
-        if (end >= range.start && end - range.start >= bytes) {
-            tables_ = {end - bytes, end};
-            free_ -= range.end - tables_.start;
-            range.end = tables_.start;
-            return;
-        }
+void PhysicalMemory::leave_to_tables(std::uint64_t end, std::uint64_t kept_end) {
+    tables_ = {kept_end, end};
+    total_ += end - NUB_TABLES_START;
+}
+
+// Where the part of the tables' RAM ends that is not to be taken.
+std::uint64_t PhysicalMemory::tables_used_end() const {
+    const std::uint64_t used = (shoal_tables_next + large_page_size - 1) & ~(large_page_size - 1);
+    return std::max(used, tables_.start);
+}
+
+std::uint64_t PhysicalMemory::free_bytes() const {
+    const std::uint64_t used = tables_used_end();
+    return free_ + (tables_.end > used ? tables_.end - used : 0);
+}
+
+// 2 MiB of what the tables do not need become a fresh range, or a part of one.
+bool PhysicalMemory::take_from_tables() {
+    if (tables_.end < tables_used_end() + large_page_size) {
+        return false;
     }
+    const std::uint64_t start = tables_.end - large_page_size;
+    const auto neighbour = std::ranges::find_if(fresh_, [this](const PhysicalRange& range) {
+        return range.size() != 0 && range.start == tables_.end;
+    });
+    const auto place = neighbour != fresh_.end()
+                           ? neighbour
+                           : std::ranges::find(fresh_, std::uint64_t{0}, &PhysicalRange::size);
+    if (place == fresh_.end() || !release_table_memory(start)) {
+        return false;
+    }
+    fresh_count_ = std::max(fresh_count_, static_cast<std::size_t>(place - fresh_.begin()) + 1);
+    *place = {start, place == neighbour ? place->end : tables_.end};
+    tables_.end = start;
+    free_ += large_page_size;
+    return true;
 }
 
 void PhysicalMemory::reserve_kernel(std::uint64_t bytes) {
@@ -87,7 +113,7 @@ void* PhysicalMemory::allocate_run(std::size_t wanted, std::size_t& count) {
         }
     }
     if (pages_ == nullptr) {
-        return nullptr;
+        return take_from_tables() ? allocate_run(wanted, count) : nullptr;
     }
     count = 1;
     return allocate_page();
@@ -95,6 +121,9 @@ void* PhysicalMemory::allocate_run(std::size_t wanted, std::size_t& count) {
 
 void* PhysicalMemory::allocate_contiguous(std::size_t pages) {
     std::uint64_t at = take_fresh(pages * page_size);
+    while (at == 0 && pages * page_size <= tables_.size() && take_from_tables()) {
+        at = take_fresh(pages * page_size);
+    }
     if (at == 0) {
         at = take(kernel_, pages * page_size);
     }
@@ -126,15 +155,7 @@ void* PhysicalMemory::allocate_large_page() {
         free_ -= large_page_size;
         return kernel_address(start);
     }
-    return nullptr;
-}
-
-std::uint64_t PhysicalMemory::take_table_chunk() {
-    if (tables_.size() == 0) {
-        return 0;
-    }
-    tables_.end -= large_page_size;
-    return tables_.end;
+    return take_from_tables() ? allocate_large_page() : nullptr;
 }
 
 void PhysicalMemory::free_page(void* page) {

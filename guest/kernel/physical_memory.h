@@ -23,8 +23,10 @@ class PhysicalMemory {
 public:
     // Gives the pages of `range` to the allocator. At boot only.
     void add(PhysicalRange range);
-    // Keeps `bytes` (a multiple of 2 MiB) of the last range for page tables. At boot only.
-    void reserve_tables(std::uint64_t bytes);
+    // RAM up to `end` (a multiple of 2 MiB, from NUB_TABLES_START on, no part of any range) is left
+    // to the nub's page tables. They keep what lies below `kept_end`; what lies above and is no
+    // table yet is taken when all else is in use. At boot only.
+    void leave_to_tables(std::uint64_t end, std::uint64_t kept_end);
     // Keeps `bytes` back for allocate_contiguous(), the kernel's own needs, so that a program that
     // took all memory can still be told so. At boot only, after the tables.
     void reserve_kernel(std::uint64_t bytes);
@@ -36,14 +38,11 @@ public:
     [[nodiscard]] void* allocate_contiguous(std::size_t pages);
     // 2 MiB, aligned. The kernel's mapping of it may not exist yet: see map_kernel_ram().
     [[nodiscard]] void* allocate_large_page();
-    // 2 MiB for page tables, each directly below the one taken before; 0 when they are in use.
-    [[nodiscard]] std::uint64_t take_table_chunk();
-
     void free_page(void* page);
     void free_large_page(void* page);
 
     [[nodiscard]] std::uint64_t total_bytes() const { return total_; }
-    [[nodiscard]] std::uint64_t free_bytes() const { return free_; }
+    [[nodiscard]] std::uint64_t free_bytes() const;
 
 private:
     struct FreePage {
@@ -51,13 +50,15 @@ private:
     };
 
     std::uint64_t take_fresh(std::uint64_t bytes);
+    bool take_from_tables();
+    [[nodiscard]] std::uint64_t tables_used_end() const;
     static std::uint64_t take(PhysicalRange& range, std::uint64_t bytes);
 
     std::array<PhysicalRange, 16> fresh_{};  // never handed out, in address order
     std::size_t fresh_count_ = 0;
     FreePage* pages_ = nullptr;
     FreePage* large_pages_ = nullptr;
-    PhysicalRange tables_{};
+    PhysicalRange tables_{};  // from where they are kept to where their RAM ends
     PhysicalRange kernel_{};
     std::uint64_t total_ = 0;
     std::uint64_t free_ = 0;

@@ -15,8 +15,7 @@
 #define RFLAGS_IF 0x200
 
 #define TABLE_ENTRY (NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_USER)
-#define READ_ONLY_LARGE \
-    (NUB_PTE_PRESENT | NUB_PTE_USER | NUB_PTE_LARGE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE)
+#define KERNEL_RAM (TABLE_ENTRY | NUB_PTE_LARGE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE)
 
     .intel_syntax noprefix
     .section .nub.text, "ax", @progbits
@@ -44,8 +43,8 @@ nub_breakpoint:
     je nub_write_msr
     cmp eax, NUB_WAIT
     je nub_wait
-    cmp eax, NUB_DONATE
-    je nub_donate
+    cmp eax, NUB_RELEASE_TABLES
+    je nub_release_tables
     cmp eax, NUB_WRITE_DEVICES
     je nub_write_devices
     cmp eax, NUB_SELECT_SPACE
@@ -68,27 +67,32 @@ nub_no_memory:
     iretq
 
 // Jumps to `refused` when the pages of entry rsi, r9 bytes from its address on, may not be mapped:
-// the nub's own, or writable and executable. Uses rax.
+// the nub's own, writable and executable, or so far up that the addresses behind would wrap. Uses
+// rax.
 .macro CHECK_PAGES refused
     bt rsi, 63
     jc 1f
     test sil, NUB_PTE_WRITE
     jnz \refused
-1:  movabs rax, offset 0x000FFFFFFFFFF000
+1:  bt rsi, 51
+    jc \refused
+    movabs rax, offset 0x000FFFFFFFFFF000
     and rax, rsi
     cmp rax, NUB_RESERVED_END
     jb \refused
-    cmp rax, nub_donated_end[rip]
+    cmp rax, shoal_tables_end[rip]
     jae 2f
     add rax, r9
-    cmp rax, nub_donated_start[rip]
+    cmp rax, NUB_TABLES_START
     ja \refused
 2:
 .endm
 
 // rdi address of the first entry (as the kernel sees it), rsi its value, rdx count.
 nub_set_leaves:
-    // The entries: within one page of leaf tables.
+    // The entries: whole ones, within one page of leaf tables.
+    test dil, 7
+    jnz nub_refuse
     mov eax, edi
     and eax, 4095
     lea eax, [rax + rdx * 8]
@@ -99,15 +103,12 @@ nub_set_leaves:
     movabs r11, offset NUB_BASE
     mov rax, rdi
     sub rax, r11
-    cmp rax, offset nub_leaves_start_physical
-    jb nub_refuse
-    cmp rax, NUB_RESERVED_END
-    jb 3f
-    cmp rax, nub_donated_start[rip]
-    jb nub_refuse
-    cmp rax, nub_leaves_end[rip]
+    cmp rax, NUB_TABLES_END
     jae nub_refuse
-3:  xor r10d, r10d
+    shr eax, NUB_GRANULE_SHIFT
+    bt nub_leaf_granules[rip], eax
+    jnc nub_refuse
+    xor r10d, r10d
     test sil, NUB_PTE_PRESENT
     jz 4f  // unmapping: every entry is the same
     mov r10d, 4096
@@ -135,24 +136,56 @@ nub_set_leaves:
     jnz 7b
     jmp nub_ok
 
-// rax: a table's virtual address, rdi: the address to look up. Steps to the next table, and takes
-// one from `next`..`end` if there is none. r11 holds NUB_BASE. Uses rcx, r8, r9.
-.macro NEXT_TABLE shift, next, end
+// r9: the physical address of a free table of the kind, `upper` or `leaf`. Uses rcx.
+.macro TAKE_TABLE kind
+    mov r9, nub_\kind\()_next[rip]
+    cmp r9, nub_\kind\()_end[rip]
+    jb 1f
+    call nub_take_\kind\()_granule
+1:  lea rcx, [r9 + 4096]
+    mov nub_\kind\()_next[rip], rcx
+.endm
+
+// r9: where the next granule of RAM for tables starts. Ends the nub call if there is none. Uses rcx.
+.macro TAKE_GRANULE
+    mov r9, shoal_tables_next[rip]
+    cmp r9, shoal_tables_end[rip]
+    jae 2f
+    lea rcx, [r9 + NUB_GRANULE]
+    cmp rcx, NUB_RESERVED_END
+    jne 1f
+    mov ecx, NUB_TABLES_START
+1:  mov shoal_tables_next[rip], rcx
+    lea rcx, [r9 + NUB_GRANULE]
+.endm
+nub_take_leaf_granule:
+    TAKE_GRANULE
+    mov nub_leaf_end[rip], rcx
+    mov ecx, r9d
+    shr ecx, NUB_GRANULE_SHIFT
+    bts nub_leaf_granules[rip], ecx
+    ret
+nub_take_upper_granule:
+    TAKE_GRANULE
+    mov nub_upper_end[rip], rcx
+    ret
+2:  add rsp, 8
+    jmp nub_no_memory
+
+// rax: a table's virtual address, rdi: the address to look up. Steps to the next table, which is
+// of the kind, and made if there is none. r11 holds NUB_BASE. Uses rcx, r8, r9.
+.macro NEXT_TABLE shift, kind
     mov rcx, rdi
     shr rcx, \shift
     and ecx, 511
     lea r8, [rax + rcx * 8]
     mov rax, [r8]
     test al, NUB_PTE_PRESENT
-    jnz 1f
-    mov r9, \next[rip]
-    cmp r9, \end[rip]
-    jae nub_no_memory
+    jnz 2f
+    TAKE_TABLE \kind
     lea rax, [r9 + TABLE_ENTRY]
     mov [r8], rax
-    add r9, 4096
-    mov \next[rip], r9
-1:  test al, NUB_PTE_LARGE
+2:  test al, NUB_PTE_LARGE
     jnz nub_refuse
     and rax, -4096
     add rax, r11
@@ -168,14 +201,14 @@ nub_link:
     mov rax, rdi
     shr rax, 47
     jnz nub_refuse
-    lea rax, [r11 + NUB_RESERVED_END]
+    lea rax, [r11 + NUB_TABLES_END]  // where the nub itself finds its tables
     cmp rdi, r11
     jb 3f
     cmp rdi, rax
     jb nub_refuse
 3:  mov rax, nub_root[rip]
-    NEXT_TABLE 39, nub_upper_next, nub_upper_end
-    NEXT_TABLE 30, nub_upper_next, nub_upper_end
+    NEXT_TABLE 39, upper
+    NEXT_TABLE 30, upper
     test rsi, rsi
     jz 5f
     mov rcx, rdi
@@ -199,7 +232,7 @@ nub_link:
     jz nub_refuse
     mov qword ptr [rdx], 0
     jmp nub_ok
-5:  NEXT_TABLE 21, nub_leaf_next, nub_leaf_end
+5:  NEXT_TABLE 21, leaf
     jmp nub_ok
 
 // rdi index, rsi value.
@@ -277,56 +310,43 @@ nub_select_space:
     lea rcx, shoal_spaces[rip]
     mov rax, [rcx + rdi * 8]
     test rax, rax
-    jnz 1f
-    mov rax, nub_upper_next[rip]
-    cmp rax, nub_upper_end[rip]
-    jae nub_no_memory
-    add qword ptr nub_upper_next[rip], 4096
+    jnz 2f
+    TAKE_TABLE upper
+    mov rax, r9
+    lea rcx, shoal_spaces[rip]
     mov [rcx + rdi * 8], rax
     mov rdx, shoal_page_tables[rip + 8 * (NUB_BASE >> 39)]
     mov [rax + r11 + 8 * (NUB_BASE >> 39)], rdx
-1:  mov cr3, rax
+2:  mov cr3, rax
     add rax, r11
     mov nub_root[rip], rax
     jmp nub_ok
 
-// rdi: physical address of 2 MiB.
-nub_donate:
+// rdi: where the RAM for tables ends from now on. What lies behind becomes writable where the kernel
+// sees it.
+nub_release_tables:
     test edi, 0x1FFFFF
     jnz nub_refuse
-    cmp rdi, NUB_RESERVED_END
+    cmp rdi, NUB_TABLES_START
     jb nub_refuse
-    lea rax, [rdi + 0x200000]
-    mov rcx, nub_donated_start[rip]
-    test rcx, rcx
-    jz 1f
-    cmp rax, rcx
-    jne nub_refuse
-    jmp 2f
-1:  mov nub_donated_end[rip], rax
-    mov nub_leaves_end[rip], rdi
-2:  mov nub_donated_start[rip], rdi
-    mov rdx, rdi
-    // Read-only from now on where the kernel sees it.
-    movabs r11, offset NUB_BASE
-    add rdi, r11
-    mov rax, nub_root[rip]
-    NEXT_TABLE 39, nub_upper_next, nub_upper_end
-    NEXT_TABLE 30, nub_upper_next, nub_upper_end
-    shr rdi, 21
-    and edi, 511
-    movabs rcx, offset READ_ONLY_LARGE
-    or rcx, rdx
-    mov [rax + rdi * 8], rcx
-    cmp rdx, nub_leaves_end[rip]
-    je 3f
-    mov nub_leaf_next[rip], rdx
-    add rdx, 0x200000
-    mov nub_leaf_end[rip], rdx
-    jmp nub_flush
-3:  mov nub_upper_next[rip], rdx
-    add rdx, 0x200000
-    mov nub_upper_end[rip], rdx
+    cmp rdi, shoal_tables_next[rip]
+    jb nub_refuse
+    mov rcx, shoal_tables_end[rip]
+    sub rcx, rdi
+    jbe nub_refuse
+    mov shoal_tables_end[rip], rdi
+    shr ecx, 21
+    mov eax, edi
+    shr eax, 21
+    lea rdx, nub_directory[rip]
+    lea rdx, [rdx + rax * 8]
+    movabs rax, offset KERNEL_RAM
+    add rax, rdi
+1:  mov [rdx], rax
+    add rdx, 8
+    add rax, 0x200000
+    dec ecx
+    jnz 1b
     jmp nub_flush
 
 // Exceptions. A stub a vector, 16 bytes apart; those without an error code push 0.

@@ -23,7 +23,6 @@
 #define NUB_DEVICES 0x7F80C0000000  // where RAM ends below 4 GiB, and devices begin (1 GiB)
 #define NUB_IMAGE 0x100000          // physical load address of the image
 #define NUB_RESERVED_END 0x200000   // image and first page tables lie below; never remapped
-#define NUB_UPPER_TABLES 16         // pages for tables above the leaves
 
 // Where the program's tables are linked from the start: the usual place of static executables, and
 // the places that the kernel chooses for position-independent ones, heap and stack. The first
@@ -34,7 +33,14 @@
 #define NUB_STACK_TOP 0x40000000
 #define NUB_HEAP_PAGE 0x200000
 #define NUB_STACK_PAGE 0x400000
-#define NUB_FREE_RAM 0x600000
+
+// RAM for page tables, which ring 3 can read but never could write: from the image's end to
+// NUB_RESERVED_END, and from NUB_TABLES_START on. NUB_RELEASE_TABLES moves the end down from
+// NUB_TABLES_END. The nub takes it in granules, for leaf tables or for those above them.
+#define NUB_TABLES_START 0x600000
+#define NUB_TABLES_END 0x2600000
+#define NUB_GRANULE 0x10000
+#define NUB_GRANULE_SHIFT 16
 
 // Selectors, where Linux has them: a KVM backend may run ring 3 on its own descriptor table.
 #define NUB_KERNEL_CS 0x10
@@ -64,10 +70,11 @@
 #define NUB_WRITE_MSR 2
 // wait(): halts until shoal_interrupt_pending is set. The kernel clears it.
 #define NUB_WAIT 3
-// donate(physical): gives the pool 2 MiB of zeroed RAM, aligned, which must directly precede the
-// chunk donated before. The kernel can read it, but no longer write. The first chunk is for tables
-// above the leaves, all others for leaves.
-#define NUB_DONATE 4
+// release_tables(end): RAM from `end` on, a multiple of 2 MiB, is not for page tables any more, and
+// the kernel can write it: shoal_tables_end is `end` from now on. Refused: what is in use as a
+// table, or was released. Nothing ever becomes table memory again, since ring 3 could have kept a
+// way to write it.
+#define NUB_RELEASE_TABLES 4
 // link(address, entry): the 2 MiB at `address` get a leaf table (entry 0), become one page (an
 // entry with NUB_PTE_LARGE) or cease to be one (entry 1). Refused besides as for set_leaves.
 #define NUB_LINK 5
@@ -84,7 +91,7 @@
 #define NUB_ENABLE_INTERRUPTS 8
 
 #define NUB_OK 0
-#define NUB_ENOMEM 1    // the pool is empty: donate and call again
+#define NUB_ENOMEM 1    // no more RAM for page tables
 #define NUB_EREFUSED 2  // against the rules above
 
 // Interrupt vectors.
@@ -123,5 +130,8 @@ extern volatile std::uint8_t shoal_interrupt_pending;
 
 // Physical addresses of the spaces' roots, or 0. Tables are readable at ring 3.
 extern const std::uint64_t shoal_spaces[NUB_SPACES];
+// Of the RAM for page tables, what comes next, and where it ends. The nub changes them.
+extern const volatile std::uint64_t shoal_tables_next;
+extern const volatile std::uint64_t shoal_tables_end;
 }
 #endif

@@ -5,25 +5,30 @@
 
 #define TABLE (NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_USER)
 #define KERNEL_RAM (TABLE | NUB_PTE_LARGE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE)
+#define TABLE_RAM (KERNEL_RAM - NUB_PTE_WRITE)
 #define PROGRAM_RAM KERNEL_RAM
 #define SLOT(address) (((address) >> 21) * 8)  // in a directory of the first GiB
 
     .section .nub.tables, "aw", @progbits
     .balign 4096
-    .globl shoal_page_tables
+    .globl shoal_page_tables, nub_directory
 shoal_page_tables:
     .quad pdpt - NUB_BASE + TABLE
     .fill 254, 8, 0
     .quad pdpt - NUB_BASE + TABLE
     .fill 256, 8, 0
 pdpt:
-    .quad directory - NUB_BASE + TABLE
+    .quad nub_directory - NUB_BASE + TABLE
     .fill 511, 8, 0
-directory:  // the first GiB; more RAM and devices are added at run time
+nub_directory:  // the first GiB; more RAM and devices are added at run time
     .quad nub_leaf_table - NUB_BASE + TABLE
     .set page, 1
     .rept 511
+    .if page * 0x200000 >= NUB_TABLES_START && page * 0x200000 < NUB_TABLES_END
+    .quad page * 0x200000 + TABLE_RAM
+    .else
     .quad page * 0x200000 + KERNEL_RAM
+    .endif
     .set page, page + 1
     .endr
 
@@ -43,10 +48,12 @@ program_directory:
     .quad NUB_STACK_PAGE + PROGRAM_RAM
     .balign 4096
 
-    .globl shoal_spaces
+    .globl shoal_spaces, shoal_tables_next, shoal_tables_end
 shoal_spaces:
     .quad shoal_page_tables - NUB_BASE
     .fill NUB_SPACES - 1, 8, 0
+shoal_tables_next: .quad nub_leaves_start_physical + NUB_GRANULE
+shoal_tables_end: .quad NUB_TABLES_END
     .balign 4096
 
     .section .nub.data, "aw", @progbits

@@ -85,17 +85,13 @@ nub_trap_frame:
 nub_syscall_frame:
     .quad shoal_syscall_entry, NUB_USER_CS, 2, 0, NUB_USER_SS
 
-    // Free page tables. Leaf tables have pages of their own, so that an entry's address tells its
-    // level.
-    .globl nub_upper_next, nub_upper_end, nub_leaf_next, nub_leaf_end
-    .globl nub_donated_start, nub_donated_end, nub_leaves_end, nub_root
+    // Free page tables. Leaf tables have granules of their own (nub_leaf_granules), so that an
+    // entry's address tells its level.
+    .globl nub_upper_next, nub_upper_end, nub_leaf_next, nub_leaf_end, nub_root
 nub_upper_next: .quad nub_upper_start_physical
 nub_upper_end: .quad nub_leaves_start_physical
 nub_leaf_next: .quad nub_free_leaves_physical
-nub_leaf_end: .quad NUB_RESERVED_END
-nub_donated_start: .quad 0
-nub_donated_end: .quad 0
-nub_leaves_end: .quad 0  // above the donated leaf tables
+nub_leaf_end: .quad nub_leaves_start_physical + NUB_GRANULE
 nub_root: .quad shoal_page_tables  // of the selected space
 
     .balign 16

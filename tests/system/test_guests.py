@@ -149,6 +149,12 @@ def _():
                f"{what}: {result}")
 
 
+@test("page tables cannot be made writable by forged calls of the nub")
+def _():
+    result = shoal(PROGRAMS / "nub_calls")
+    expect((result.code, result.out) == (0, b"writable: 0 0 0\nreleased: 1, kept: 0\n"), str(result))
+
+
 @test("stack, mappings and position-independent programs lie elsewhere in each run")
 def _():
     maps = [shoal("cat", "/proc/self/maps").out.decode().splitlines() for _ in range(3)]

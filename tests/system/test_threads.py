@@ -13,6 +13,12 @@ def _():
         expect_same_as_host(program)
 
 
+@test("threads: 1,000 of them at once, with stacks of 8 MiB")
+def _():
+    for program in both("many_threads"):
+        expect_same_as_host(program, "1000", options=["--memory", "192"])
+
+
 @test("threads: signals, what they interrupt, and timers")
 def _():
     for program in both("signals"):

@@ -1,0 +1,124 @@
+// Forges calls of the nub, as a program can that looks for the gate in the kernel's text: what would
+// make a page table or the nub's own memory writable must be refused. Only for the unikernel.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BASE 0x7F8000000000
+#define IMAGE (BASE + 0x100000)
+#define IMAGE_LIMIT (BASE + 0x200000)
+#define TABLES (BASE + 0x600000)  // more RAM for tables
+#define PAGE 4096UL
+#define PRESENT_WRITE_USER 7UL
+#define NO_EXECUTE (1UL << 63)
+#define LARGE 0x80UL
+
+enum { set_leaves, flush, write_msr, wait, release_tables, link };
+
+typedef uint64_t (*Gate)(uint64_t number, uint64_t a, uint64_t b, uint64_t c);
+
+static sigjmp_buf back;
+
+static void on_fault(int number) {
+    siglongjmp(back, number);
+}
+
+static int is_readable(const volatile char* page) {
+    if (sigsetjmp(back, 1) != 0) {
+        return 0;
+    }
+    (void)*page;
+    return 1;
+}
+
+static int is_writable(volatile char* byte) {
+    if (sigsetjmp(back, 1) != 0) {
+        return 0;
+    }
+    *byte = *byte;
+    return 1;
+}
+
+// mov rax,rdi; mov rdi,rsi; mov rsi,rdx; mov rdx,rcx; int3; ret
+static Gate find_gate(void) {
+    static const unsigned char code[] = {0x48, 0x89, 0xF8, 0x48, 0x89, 0xF7, 0x48,
+                                         0x89, 0xD6, 0x48, 0x89, 0xCA, 0xCC, 0xC3};
+    for (uintptr_t page = IMAGE; page < IMAGE_LIMIT; page += PAGE) {
+        if (!is_readable((const char*)page)) {
+            continue;
+        }
+        for (uintptr_t at = page; at + sizeof code <= page + PAGE; ++at) {
+            if (memcmp((const void*)at, code, sizeof code) == 0) {
+                return (Gate)at;
+            }
+        }
+    }
+    return NULL;
+}
+
+// The leaf table's entry of a page of our text.
+static uint64_t* find_entry(uintptr_t address) {
+    for (uintptr_t page = IMAGE_LIMIT - PAGE; page > IMAGE; page -= PAGE) {
+        uint64_t* entry = (uint64_t*)page + (address / PAGE) % 512;
+        if (is_readable((const char*)page) && (*entry & 5) == 5 && (*entry & NO_EXECUTE) == 0 &&
+            (*entry & ~0xFFFUL) >= 0x600000) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+static void expect(const char* what, uint64_t result, uint64_t wanted) {
+    if (result != wanted) {
+        printf("%s: %lu instead of %lu\n", what, (unsigned long)result, (unsigned long)wanted);
+    }
+}
+
+int main(void) {
+    signal(SIGSEGV, on_fault);
+    const Gate nub = find_gate();
+    if (nub == NULL) {
+        puts("no gate");
+        return 1;
+    }
+    uint64_t* const entry = find_entry((uintptr_t)&main);
+    if (entry == NULL) {
+        puts("no entry");
+        return 1;
+    }
+    enum { ok, no_memory, refused };
+    const uint64_t at = (uint64_t)entry;
+    const uint64_t ram = PRESENT_WRITE_USER | NO_EXECUTE;
+
+    // What is refused below is so for its arguments, not for the call.
+    expect("the entry as it is", nub(set_leaves, at, *entry, 1), ok);
+
+    expect("half entries", nub(set_leaves, at + 4, *entry, 1), refused);
+    expect("an entry too many", nub(set_leaves, at | 0xFF8, *entry, 2), refused);
+    expect("an upper table", nub(set_leaves, IMAGE + 0x4000, *entry, 1), refused);
+    expect("a table that nobody took", nub(set_leaves, TABLES, *entry, 1), refused);
+    expect("writable and executable", nub(set_leaves, at, *entry | 2, 1), refused);
+    expect("the nub's page", nub(set_leaves, at, 0x100000 | ram, 1), refused);
+    expect("a table's page", nub(set_leaves, at, ((at - BASE) & ~0xFFFUL) | ram, 1), refused);
+    expect("a page for tables", nub(set_leaves, at, 0x600000 | ram, 1), refused);
+    expect("pages up to one for tables", nub(set_leaves, at & ~0xFFFUL, 0x5FF000 | ram, 2), refused);
+    expect("addresses that wrap", nub(set_leaves, at & ~0xFFFUL, 0xFFFFFFFFFF000 | ram, 512), refused);
+    expect("2 MiB for tables", nub(link, 0x7000000000, 0x600000 | ram | LARGE, 0), refused);
+    expect("2 MiB with the nub", nub(link, 0x7000000000, ram | LARGE, 0), refused);
+    expect("where the nub reads tables", nub(link, TABLES, 0x4000000 | ram | LARGE, 0), refused);
+    expect("where the nub lies", nub(link, BASE, 0x4000000 | ram | LARGE, 0), refused);
+    expect("the first tables", nub(release_tables, 0x200000, 0, 0), refused);
+    expect("a table's part", nub(release_tables, 0x801000, 0, 0), refused);
+    expect("what is no table's", nub(release_tables, 0x40000000, 0, 0), refused);
+
+    printf("writable: %d %d %d\n", is_writable((volatile char*)entry), is_writable((volatile char*)TABLES),
+           is_writable((volatile char*)IMAGE_LIMIT - 1));
+    // The RAM behind is free to go, and is ordinary then.
+    expect("what is free", nub(release_tables, 0x1000000, 0, 0), ok);
+    expect("the same again", nub(release_tables, 0x1000000, 0, 0), refused);
+    printf("released: %d, kept: %d\n", is_writable((volatile char*)BASE + 0x1000000),
+           is_writable((volatile char*)BASE + 0x1000000 - 1));
+    return 0;
+}
