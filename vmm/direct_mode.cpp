@@ -15,6 +15,7 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/backend/tap.h"
+#include "devices/virtio/balloon.h"
 #include "devices/virtio/block.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/vsock.h"
@@ -107,6 +108,15 @@ std::optional<virtio::Vsock> open_vsock(const DirectOptions& options, EventLoop&
                      loop.reactor()};
 }
 
+std::optional<virtio::Balloon> make_balloon(const DirectOptions& options,
+                                            const machine::GuestMemory& memory, EventLoop& loop) {
+    virtio::BalloonConfig config;
+    config.free_page_reporting = true;
+    return options.balloon
+               ? std::optional<virtio::Balloon>{std::in_place, memory, loop.reactor(), config}
+               : std::nullopt;
+}
+
 std::optional<boot::InitrdMap> open_initrd_map(const std::string& path) {
     return path.empty() ? std::nullopt : std::optional<boot::InitrdMap>{std::in_place, path};
 }
@@ -165,6 +175,10 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     auto vsock = open_vsock(options, loop);
     if (vsock) {
         devices.push_back({&*vsock});
+    }
+    auto balloon = make_balloon(options, memory, loop);
+    if (balloon) {
+        devices.push_back({&*balloon});
     }
     Machine machine{kvm, loop, memory, config, devices};
     watch_ends(loop, machine, options.timeout_seconds);

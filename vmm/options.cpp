@@ -76,6 +76,8 @@ void define_direct(CLI::App& app, DirectOptions& options) {
                    "Vsock device for guest CID 3: host programs connect to this unix socket and\n"
                    "say \"CONNECT <port>\\n\"; the guest reaches who listens at UDS_PATH_<port>")
         ->type_name("UDS_PATH");
+    app.add_flag("--balloon", options.balloon,
+                 "Balloon device by which the guest gives free memory back (free page reporting)");
     app.add_option("--timeout", options.timeout_seconds, "End the guest after so many seconds")
         ->check(CLI::PositiveNumber)
         ->type_name("SECONDS");
@@ -116,7 +118,7 @@ void define_api(CLI::App& app, RawOptions& raw) {
     app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
     for (const char* name :
          {"--initrd", "--initrd-map", "--cmdline", "--root", "--disk", "--memory", "--vcpus",
-          "--console", "--tap", "--mac", "--vsock", "--timeout", "--timing"}) {
+          "--console", "--tap", "--mac", "--vsock", "--balloon", "--timeout", "--timing"}) {
         app.get_option(name)->needs("--kernel");
     }
 }

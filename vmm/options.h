@@ -31,6 +31,7 @@ struct DirectOptions {
     std::string tap;  // empty: no network device
     std::optional<MacAddress> mac;
     std::string vsock;  // the unix socket of the vsock device; empty: none
+    bool balloon = false;
     double timeout_seconds = 0;
     bool timing = false;
     bool boot_timer = false;

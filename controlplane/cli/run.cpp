@@ -200,6 +200,7 @@ void run(const RunOptions& options, std::uint64_t started_us) {
     if (!options.vsock.empty()) {
         words.insert(words.end(), {"--vsock", options.vsock});
     }
+    words.push_back("--balloon");
     if (!options.timeout_s.empty()) {
         words.insert(words.end(), {"--timeout", options.timeout_s});
     }

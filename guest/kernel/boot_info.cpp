@@ -103,6 +103,7 @@ BootInfo read_boot_info(std::uint64_t start_info) {
         total < tables_kept_from ? 0 : (total / 512 + large_page_size - 1) & ~(large_page_size - 1);
     physical_memory.leave_to_tables(tables_end, std::min(NUB_TABLES_START + kept, tables_end));
     physical_memory.reserve_kernel(kernel_reserve);
+    physical_memory.count_blocks();
     return result;
 }
 

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "devices/abi/address_map.h"
+#include "guest/drivers/virtio_balloon.h"
 #include "guest/drivers/virtio_entropy.h"
 #include "guest/kernel/boot_info.h"
 #include "guest/kernel/clock.h"
@@ -168,6 +169,7 @@ void start(std::uint64_t start_info) {
     ConsoleDevice& device = start_console(command_line, virtio_devices);
     net::configure(command_line);
     configure_vsock(virtio_devices);
+    start_balloon(virtio_devices);
 
     auto& file_system = make_forever<FileSystem>(now);
     auto& table = make_forever<FileTable>();

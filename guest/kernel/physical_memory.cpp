@@ -1,16 +1,12 @@
-// Free pages: a few untouched ranges, and lists of pages that came back.
+// Handing out: from a few untouched ranges, and from lists of pages that came back.
 #include "guest/kernel/physical_memory.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "guest/kernel/page_table.h"
-#include "guest/kernel/pages.h"
 
 namespace shoal::guest {
-
-constinit PhysicalMemory physical_memory;
-
 void PhysicalMemory::add(PhysicalRange range) {
     range.start = (range.start + page_size - 1) & ~(page_size - 1);
     range.end &= ~(page_size - 1);
@@ -86,9 +82,8 @@ std::uint64_t PhysicalMemory::take_fresh(std::uint64_t bytes) {
 }
 
 void* PhysicalMemory::allocate_page() {
-    if (pages_ != nullptr) {
-        FreePage* page = pages_;
-        pages_ = page->next;
+    if (FreePage* page = pages_; page != nullptr) {
+        unlink(page);
         free_ -= page_size;
         std::memset(static_cast<void*>(page), 0, page_size);
         return page;
@@ -103,20 +98,53 @@ void* PhysicalMemory::allocate_run(std::size_t wanted, std::size_t& count) {
             return map_kernel_ram(at, count * page_size);
         }
     }
-    if (pages_ == nullptr && large_pages_ != nullptr) {
-        auto* page = reinterpret_cast<std::byte*>(large_pages_);
-        large_pages_ = large_pages_->next;
-        for (std::uint64_t offset = 0; offset < large_page_size; offset += page_size) {
-            auto* piece = reinterpret_cast<FreePage*>(page + offset);
-            piece->next = pages_;
-            pages_ = piece;
+    while (true) {
+        if (void* pages = take_opened(wanted, count)) {
+            return pages;
+        }
+        count = 1;
+        if (pages_ != nullptr) {
+            return allocate_page();
+        }
+        if (!open_large_page()) {
+            if (take_from_tables()) {
+                return allocate_run(wanted, count);
+            }
+            if (!ask_holders()) {
+                return nullptr;
+            }
         }
     }
-    if (pages_ == nullptr) {
-        return take_from_tables() ? allocate_run(wanted, count) : nullptr;
+}
+
+// Pages of the large page that is open.
+void* PhysicalMemory::take_opened(std::size_t wanted, std::size_t& count) {
+    count = std::min(wanted, opened_.size() / page_size);
+    if (count == 0) {
+        return nullptr;
     }
-    count = 1;
-    return allocate_page();
+    const std::uint64_t start = opened_.start;
+    opened_.start += count * page_size;
+    free_ -= count * page_size;
+    void* pages = map_kernel_ram(start, count * page_size);
+    if (start < dirty_end_) {
+        std::memset(pages, 0, std::min(opened_.start, dirty_end_) - start);
+    }
+    return pages;
+}
+
+bool PhysicalMemory::open_large_page() {
+    FreePage*& list = large_pages_ != nullptr ? large_pages_ : empty_large_pages_;
+    FreePage* page = list;
+    if (page == nullptr) {
+        return false;
+    }
+    const bool is_empty = &list == &empty_large_pages_;
+    list = page->next;
+    const std::uint64_t start = physical_address(page);
+    opened_ = {start, start + large_page_size};
+    dirty_end_ = is_empty ? start + page_size : opened_.end;
+    return true;
 }
 
 void* PhysicalMemory::allocate_contiguous(std::size_t pages) {
@@ -131,11 +159,16 @@ void* PhysicalMemory::allocate_contiguous(std::size_t pages) {
 }
 
 void* PhysicalMemory::allocate_large_page() {
-    if (large_pages_ != nullptr) {
-        FreePage* page = large_pages_;
-        large_pages_ = page->next;
+    if (large_pages_ == nullptr && empty_large_pages_ == nullptr) {
+        merge_blocks();
+    }
+    FreePage*& list = large_pages_ != nullptr ? large_pages_ : empty_large_pages_;
+    if (FreePage* page = list; page != nullptr) {
+        const bool is_empty = &list == &empty_large_pages_;
+        list = page->next;
         free_ -= large_page_size;
-        std::memset(map_kernel_ram(physical_address(page), large_page_size), 0, large_page_size);
+        std::memset(map_kernel_ram(physical_address(page), large_page_size), 0,
+                    is_empty ? page_size : large_page_size);
         return page;
     }
     for (std::size_t i = 0; i < fresh_count_; ++i) {
@@ -156,28 +189,6 @@ void* PhysicalMemory::allocate_large_page() {
         return kernel_address(start);
     }
     return take_from_tables() ? allocate_large_page() : nullptr;
-}
-
-void PhysicalMemory::free_page(void* page) {
-    auto* entry = static_cast<FreePage*>(page);
-    entry->next = pages_;
-    pages_ = entry;
-    free_ += page_size;
-}
-
-void PhysicalMemory::free_large_page(void* page) {
-    auto* entry = static_cast<FreePage*>(map_kernel_ram(physical_address(page), page_size));
-    entry->next = large_pages_;
-    large_pages_ = entry;
-    free_ += large_page_size;
-}
-
-void* allocate_page() {
-    return physical_memory.allocate_page();
-}
-
-void free_page(void* page) {
-    physical_memory.free_page(page);
 }
 
 }  // namespace shoal::guest

@@ -1,7 +1,9 @@
 // PhysicalMemory: which pages of RAM are free. Hands them out by their kernel address.
 //
 // RAM that was never handed out is known to be zero and untouched; touching a page is what makes
-// the host back it, so nothing here touches one before it must. One vCPU: no locks.
+// the host back it, so nothing here touches one before it must. Small pages that came back and fill
+// 2 MiB become a large page again, and large pages can be lent to who gives them to the host
+// (drivers/virtio_balloon.h). One vCPU: no locks.
 #pragma once
 
 #include <array>
@@ -19,6 +21,18 @@ struct PhysicalRange {
     [[nodiscard]] std::uint64_t size() const { return end - start; }
 };
 
+// Somebody who holds memory that can be done without, and is asked for it when there is none left.
+class MemoryHolder {
+public:
+    virtual ~MemoryHolder() = default;
+    // Frees some pages; false when there are none. Called in the middle of an allocation.
+    virtual bool give_back() = 0;
+
+private:
+    friend class PhysicalMemory;
+    MemoryHolder* next_ = nullptr;
+};
+
 class PhysicalMemory {
 public:
     // Gives the pages of `range` to the allocator. At boot only.
@@ -30,6 +44,10 @@ public:
     // Keeps `bytes` back for allocate_contiguous(), the kernel's own needs, so that a program that
     // took all memory can still be told so. At boot only, after the tables.
     void reserve_kernel(std::uint64_t bytes);
+    // Allows small pages to become large ones again. At boot only, after all ranges.
+    void count_blocks();
+    // Lives for ever.
+    void add_holder(MemoryHolder& holder);
 
     // All return nullptr when memory is gone. Pages are zeroed.
     [[nodiscard]] void* allocate_page();
@@ -41,15 +59,31 @@ public:
     void free_page(void* page);
     void free_large_page(void* page);
 
+    // A free large page that the host still backs, for somebody who changes that; nullptr when
+    // there is none. Of what lies behind its first small page the content is given up.
+    [[nodiscard]] void* lend_large_page();
+    // Brings it back: what lies behind its first small page is zero and costs the host nothing.
+    void return_large_page(void* page);
+    [[nodiscard]] bool has_backed_large_page() const {
+        return large_pages_ != nullptr || whole_blocks_ != 0;
+    }
+
     [[nodiscard]] std::uint64_t total_bytes() const { return total_; }
     [[nodiscard]] std::uint64_t free_bytes() const;
 
 private:
     struct FreePage {
         FreePage* next;
+        FreePage* before;  // of small pages
     };
 
     std::uint64_t take_fresh(std::uint64_t bytes);
+    void* take_opened(std::size_t wanted, std::size_t& count);
+    bool open_large_page();
+    [[nodiscard]] std::uint16_t* block_of(const FreePage* page) const;
+    void unlink(FreePage* page);
+    void merge_blocks();
+    bool ask_holders();
     bool take_from_tables();
     [[nodiscard]] std::uint64_t tables_used_end() const;
     static std::uint64_t take(PhysicalRange& range, std::uint64_t bytes);
@@ -58,6 +92,17 @@ private:
     std::size_t fresh_count_ = 0;
     FreePage* pages_ = nullptr;
     FreePage* large_pages_ = nullptr;
+    FreePage* empty_large_pages_ = nullptr;  // zero behind their first small page
+    // The rest of a large page that is handed out as small ones; not zero up to dirty_end_.
+    PhysicalRange opened_{};
+    std::uint64_t dirty_end_ = 0;
+    // How many of the 512 pages of each 2 MiB of physical addresses are in pages_; nullptr: nobody
+    // counts. And how many of these are full.
+    std::uint16_t* blocks_ = nullptr;
+    std::size_t block_count_ = 0;
+    std::size_t whole_blocks_ = 0;
+    MemoryHolder* holders_ = nullptr;
+    bool is_asking_ = false;
     PhysicalRange tables_{};  // from where they are kept to where their RAM ends
     PhysicalRange kernel_{};
     std::uint64_t total_ = 0;

@@ -1,0 +1,19 @@
+// The kernel's memory: the one object that hands out RAM, and pages of it for the parts that do not
+// know it.
+#include "guest/kernel/pages.h"
+
+#include "guest/kernel/physical_memory.h"
+
+namespace shoal::guest {
+
+constinit PhysicalMemory physical_memory;
+
+void* allocate_page() {
+    return physical_memory.allocate_page();
+}
+
+void free_page(void* page) {
+    physical_memory.free_page(page);
+}
+
+}  // namespace shoal::guest
