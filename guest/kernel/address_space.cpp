@@ -32,10 +32,6 @@ bool is_user_range(std::uint64_t start, std::uint64_t size_bytes) {
            size_bytes <= user_end - start;
 }
 
-bool is_write_execute(unsigned protection) {
-    return (protection & prot_write) != 0 && (protection & prot_execute) != 0;
-}
-
 }  // namespace
 
 AddressSpace::AddressSpace()
@@ -139,9 +135,6 @@ Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
     if (size > user_end || size < request.size_bytes || areas_.size() >= max_areas) {
         return std::unexpected(Errno::nomem);
     }
-    if (is_write_execute(request.protection)) {
-        return std::unexpected(Errno::acces);
-    }
     if (!request.file && (request.protection & prot_write) != 0 &&
         size > physical_memory.total_bytes()) {
         return std::unexpected(Errno::nomem);
@@ -186,9 +179,6 @@ Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t size_byt
     const std::uint64_t size = page_up(size_bytes);
     if (!is_page_aligned(address) || (protection & ~7U) != 0) {
         return std::unexpected(Errno::inval);
-    }
-    if (is_write_execute(protection)) {
-        return std::unexpected(Errno::acces);
     }
     if (size == 0) {
         return {};

@@ -74,8 +74,8 @@ public:
     // Errno::nomem.
     [[nodiscard]] Result<void> copy_to(AddressSpace& child, std::uint64_t stack_pointer);
 
-    // Addresses and offsets are whole pages, or the call fails with EINVAL. Writable and
-    // executable at once is refused with EACCES.
+    // Addresses and offsets are whole pages, or the call fails with EINVAL. A page of an area that
+    // is writable and executable is one of both at a time.
     [[nodiscard]] Result<std::uint64_t> map(const MapRequest& request);
     [[nodiscard]] Result<void> unmap(std::uint64_t address, std::uint64_t size_bytes);
     [[nodiscard]] Result<void> protect(std::uint64_t address, std::uint64_t size_bytes,
@@ -126,6 +126,7 @@ private:
 
     FaultResult resolve_anonymous(const Area& area, std::uint64_t page);
     FaultResult resolve_file(const Area& area, std::uint64_t page);
+    FaultResult turn_page(const Area& area, std::uint64_t page, Access access);
     FaultResult borrow_pages(const Area& area, std::uint64_t page, std::uint64_t end);
     FaultResult make_own(const Area& area, std::uint64_t page);
     FaultResult copy_pages(const Area& area, std::uint64_t first, std::size_t wanted);

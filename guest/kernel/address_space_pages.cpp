@@ -95,7 +95,7 @@ std::uint64_t entry_flags(unsigned protection) {
     std::uint64_t flags = NUB_PTE_PRESENT | NUB_PTE_TOUCHED;
     flags |= protection == prot_none ? 0 : NUB_PTE_USER;
     flags |= (protection & prot_write) != 0 ? NUB_PTE_WRITE : 0;
-    flags |= (protection & prot_execute) != 0 ? 0 : NUB_PTE_NO_EXECUTE;
+    flags |= (protection & (prot_execute | prot_write)) == prot_execute ? 0 : NUB_PTE_NO_EXECUTE;
     return flags;
 }
 
@@ -106,6 +106,9 @@ FaultResult AddressSpace::resolve(std::uint64_t address, Access access) {
     }
     const std::uint64_t page = address & ~(page_size - 1);
     const PageEntry entry = find_page(page);
+    if (entry.kind != PageKind::absent && is_write_execute(area->protection)) {
+        return turn_page(*area, page, access);
+    }
     if (entry.kind != PageKind::absent) {
         const bool shared = access == Access::write && !entry.writable();
         if (shared && (entry.kind == PageKind::large || entry.owned())) {
@@ -138,6 +141,33 @@ bool AddressSpace::resolve_all(std::uint64_t address, std::uint64_t size_bytes, 
         at = (at & ~(step - 1)) + step;
     }
     return true;
+}
+
+// A page that is there, of an area that is writable and executable, gets what it lacks and loses
+// the other: it is one of both at a time.
+FaultResult AddressSpace::turn_page(const Area& area, std::uint64_t page, Access access) {
+    PageEntry entry = find_page(page);
+    const bool enough =
+        access == Access::execute ? entry.executable() : access == Access::read || entry.writable();
+    if (enough) {
+        return FaultResult::resolved;
+    }
+    if (!entry.owned() && access == Access::write) {
+        return make_own(area, page);
+    }
+    if (entry.kind == PageKind::large) {
+        if (!split_large_page(page)) {
+            return FaultResult::out_of_memory;
+        }
+        entry = find_page(page);
+    }
+    const unsigned one = access == Access::execute ? prot_execute : prot_write;
+    const std::uint64_t owner = entry.value & PageEntry::owned_bit;
+    if (!map_pages(page, entry.physical() | entry_flags(prot_read | one) | owner, 1)) {
+        return FaultResult::out_of_memory;
+    }
+    flush_pages();
+    return FaultResult::resolved;
 }
 
 FaultResult AddressSpace::resolve_anonymous(const Area& area, std::uint64_t page) {

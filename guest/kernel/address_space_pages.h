@@ -7,7 +7,13 @@
 
 namespace shoal::guest {
 
-// The rights of an area's pages. Pages that the area only borrows stay read-only.
+// Whether an area may be both. Its pages never are: each is what it was last used for.
+[[nodiscard]] constexpr bool is_write_execute(unsigned protection) {
+    return (protection & prot_write) != 0 && (protection & prot_execute) != 0;
+}
+
+// The rights of an area's pages; not executable where it is writable, too. Pages that the area only
+// borrows stay read-only.
 [[nodiscard]] std::uint64_t entry_flags(unsigned protection);
 
 // What becomes of a 2 MiB page that a range covers in part.

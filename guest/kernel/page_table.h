@@ -47,6 +47,7 @@ struct PageEntry {
     const std::uint64_t* at = nullptr;  // the leaf table's entry; nullptr without a leaf table
 
     [[nodiscard]] bool writable() const { return (value & NUB_PTE_WRITE) != 0; }
+    [[nodiscard]] bool executable() const { return (value & NUB_PTE_NO_EXECUTE) == 0; }
     [[nodiscard]] bool user() const { return (value & NUB_PTE_USER) != 0; }
     [[nodiscard]] bool owned() const { return (value & owned_bit) != 0; }
     [[nodiscard]] std::uint64_t physical() const { return value & 0x000F'FFFF'FFFF'F000; }

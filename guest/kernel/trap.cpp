@@ -53,6 +53,21 @@ void take_syscalls(Registers& registers) {
     registers.rip = entry;
 }
 
+// Where a page that is there was last written in vain, and the page.
+constinit std::uint64_t write_fault_rip = 0;
+constinit std::uint64_t write_fault_page = 0;
+
+// An instruction that writes to the page it lies in, of memory that is writable and executable:
+// once for each it would fault for ever.
+bool writes_to_itself(std::uint64_t rip, std::uint64_t address, Access access) {
+    const std::uint64_t page = address & ~(page_size - 1);
+    if (access == Access::write) {
+        write_fault_rip = rip;
+        write_fault_page = page;
+    }
+    return access == Access::execute && rip == write_fault_rip && page == write_fault_page;
+}
+
 void handle_page_fault(Registers& registers, std::uint64_t address, std::uint64_t error_code) {
     if (registers.rip == reinterpret_cast<std::uint64_t>(nub_syscall)) {
         take_syscalls(registers);
@@ -61,7 +76,12 @@ void handle_page_fault(Registers& registers, std::uint64_t address, std::uint64_
     if (registers.rip >= user_end) {
         panic("the kernel faulted at", registers.rip);
     }
-    switch (process().memory->resolve(address, access_of(error_code))) {
+    const Access access = access_of(error_code);
+    if ((error_code & fault_present) != 0 && writes_to_itself(registers.rip, address, access)) {
+        deliver_fault({SIGSEGV, SEGV_ACCERR, address});
+        return;
+    }
+    switch (process().memory->resolve(address, access)) {
         case FaultResult::resolved:
             return;
         case FaultResult::bad_address: {

@@ -128,8 +128,16 @@ def _():
     outside = run([PROGRAMS / "memory"])
     expect((inside.code, inside.out, inside.err) == (outside.code, outside.out, outside.err),
            f"inside: {inside}; on the host: {outside}")
-    refused = shoal(PROGRAMS / "memory", "writable-and-executable")
-    expect(refused.code == 0 and refused.out == b"refused: Permission denied\n", str(refused))
+
+
+@test("code that is made at run time: each page of writable and executable memory is one of both at a time")
+def _():
+    inside = shoal(PROGRAMS / "jit")
+    outside = run([PROGRAMS / "jit"])
+    expect((inside.code, inside.out, inside.err) == (outside.code, outside.out, outside.err),
+           f"inside: {inside}; on the host: {outside}")
+    refused = shoal(PROGRAMS / "jit", "own-page")
+    expect(refused.code == 139 and b"SIGSEGV" in refused.err, str(refused))
 
 
 @test("system calls that happen often are found, changed, and work as before")

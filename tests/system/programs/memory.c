@@ -1,7 +1,6 @@
 // Tries what memory allows. Without an argument: what Linux and Shoal do alike; with one, a single
 // thing that only Shoal refuses, or that must kill the program.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -136,9 +135,6 @@ int main(int argc, char** argv) {
         sigaction(SIGSEGV, &action, NULL);
         sigaction(SIGBUS, &action, NULL);
         common();
-    } else if (strcmp(what, "writable-and-executable") == 0) {
-        void* at = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        puts(at == MAP_FAILED ? "refused: Permission denied" + 0 * errno : "given");
     } else if (strcmp(what, "nub") == 0) {
         *(volatile char*)0x7F8000100000 = 1;
     } else if (strcmp(what, "page-tables") == 0) {
