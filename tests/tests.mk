@@ -109,7 +109,7 @@ ci_needs := $(if $(CI),$(fuzz_targets))
 # Hostile guests attack a monitor with sanitizers, too.
 system_needs := $(test_programs) $(test_guests) build/asan-ubsan/shoal-vmm build/tests/servers
 
-build/tests/servers: | setup
+build/tests/servers: scripts/fetch-servers | setup
 	@scripts/fetch-servers
 
 test: all $(unit_variants) $(system_needs) $(ci_needs)
