@@ -76,6 +76,17 @@ def _():
                  "select sum(i), max(i) from n; select * from t order by a desc;")
 
 
+@test("dynamic sqlite3 on a file: transactions, an index, a rollback, and the file is whole")
+def _():
+    for journal in ("delete", "truncate", "memory"):
+        same_on_data("sqlite3", "database", f"pragma journal_mode = {journal};"
+                     "create table t(a integer primary key, b text); begin;"
+                     "with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) "
+                     "insert into t select i, 'text ' || i * 7919 % 20000 from n; commit; create index i on t(b);"
+                     "begin; delete from t where a % 3 = 0; rollback; delete from t where a % 5 = 0; vacuum;"
+                     "select count(*), min(b), max(b) from t; pragma integrity_check; pragma page_count;")
+
+
 @test("python3 -c 'print(1)'")
 def _():
     expect_same_as_host(PYTHON, "-c", "print(1)", options=WITH_PYTHON)
