@@ -64,6 +64,21 @@ build/guest/obj/%.S.o: %.S $(guest_flags_file) | setup
 	@echo "  GUEST $<"
 	@$(CXX) -g1 -I. -DSHOAL_GUEST=1 -MMD -MP -c -o $@ $<
 
+# What the kernel maps into programs: a shared object, position-independent.
+VDSO_CXXFLAGS := $(filter-out -fpie -mcmodel=small,$(GUEST_CXXFLAGS)) -fPIC
+vdso_srcs := guest/vdso/vdso.cpp
+build/guest/obj/guest/vdso/vdso.cpp.o: guest/vdso/vdso.cpp $(guest_flags_file) | setup
+	@mkdir -p $(@D)
+	@echo "  GUEST $<"
+	@$(CXX) $(VDSO_CXXFLAGS) -MMD -MP -c -o $@ $<
+
+build/guest/vdso.so: build/guest/obj/guest/vdso/vdso.cpp.o guest/vdso/vdso.lds
+	@echo "  LINK  $@"
+	@$(CXX) -nostdlib -shared -s -Wl,-soname=linux-vdso.so.1,--hash-style=both,--build-id=none \
+		-Wl,-z,noexecstack,-z,norelro,-Bsymbolic,--no-undefined -Wl,-T,guest/vdso/vdso.lds -o $@ $<
+
+build/guest/obj/guest/kernel/vdso_image.S.o: build/guest/vdso.so
+
 build/guest/shoal.lds: guest/shoal.lds $(guest_flags_file) | setup
 	@mkdir -p $(@D)
 	@$(CXX) -E -P -x assembler-with-cpp -I. -MMD -MP -MT $@ -MF $@.d -o $@ $<
@@ -74,4 +89,4 @@ build/guest/shoal.elf: $(guest_objects) build/guest/shoal.lds
 
 all: build/guest/shoal.elf
 
--include $(wildcard build/guest/shoal.lds.d $(patsubst %,build/guest/obj/%.d,$(guest_srcs)))
+-include $(wildcard build/guest/shoal.lds.d $(patsubst %,build/guest/obj/%.d,$(guest_srcs) $(vdso_srcs)))

@@ -6,6 +6,7 @@
 #include "devices/abi/address_map.h"
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/page_table.h"
+#include "guest/kernel/vdso.h"
 #include "guest/nub/nub.h"
 
 namespace shoal::guest {
@@ -13,17 +14,7 @@ namespace {
 
 __extension__ using Wide = unsigned __int128;  // products of two 64-bit numbers
 
-// What KVM writes; `version` is odd while it does.
-struct alignas(32) SystemTime {
-    volatile std::uint32_t version;
-    std::uint32_t padding;
-    volatile std::uint64_t tsc_timestamp;
-    volatile std::uint64_t system_time_ns;
-    volatile std::uint32_t tsc_to_system_mul;
-    volatile std::int8_t tsc_shift;
-    volatile std::uint8_t flags;
-    std::uint8_t padding2[2];
-};
+// What KVM writes besides (kvm_clock.h).
 struct alignas(16) WallClock {
     volatile std::uint32_t version;
     volatile std::uint32_t seconds;
@@ -45,12 +36,10 @@ constexpr std::uint64_t lvt_tsc_deadline = 2U << 17;
 // Enabled, x2APIC mode, bootstrap processor, at its usual address.
 constexpr std::uint64_t apic_base_x2apic = abi::local_apic_start | 0xD00;
 
-constinit SystemTime system_time{};
 constinit WallClock wall_clock{};
 constinit bool has_kvm_clock = false;
 constinit bool clock_started = false;
 constinit bool apic_enabled = false;
-constinit std::uint64_t wall_clock_at_start_ns = 0;
 constinit std::uint64_t tsc_at_start = 0;
 constinit std::uint64_t tsc_khz = 1'000'000;
 // When the timer was set, and for when; 0 when it is not set. The TSC deadline timer may be early
@@ -60,30 +49,13 @@ constinit std::uint64_t timer_ns = 0;
 constexpr std::uint64_t timer_slack_ns = 1'000'000;
 constexpr std::uint64_t timer_slack_divisor = 1024;  // in relation to the time it was set for
 
-std::uint64_t scale(std::uint64_t ticks, std::uint32_t mul, std::int8_t shift) {
-    const std::uint64_t shifted = shift >= 0 ? ticks << shift : ticks >> -shift;
-    return static_cast<std::uint64_t>((static_cast<Wide>(shifted) * mul) >> 32);
-}
-
-std::uint64_t kvm_clock_ns() {
-    while (true) {
-        const std::uint32_t version = system_time.version;
-        const std::uint64_t ticks = read_tsc() - system_time.tsc_timestamp;
-        const std::uint64_t ns = system_time.system_time_ns +
-                                 scale(ticks, system_time.tsc_to_system_mul, system_time.tsc_shift);
-        if ((version & 1) == 0 && version == system_time.version) {
-            return ns;
-        }
-    }
-}
-
-// TSC ticks in so many nanoseconds; the inverse of scale().
+// TSC ticks in so many nanoseconds; the inverse of what read_kvm_clock() does.
 std::uint64_t ticks_in(std::uint64_t ns) {
     if (!has_kvm_clock) {
         return static_cast<std::uint64_t>(static_cast<Wide>(ns) * tsc_khz / 1'000'000);
     }
-    const auto ticks = (static_cast<Wide>(ns) << 32) / system_time.tsc_to_system_mul;
-    const std::int8_t shift = system_time.tsc_shift;
+    const auto ticks = (static_cast<Wide>(ns) << 32) / vdso_data.system_time.tsc_to_system_mul;
+    const std::int8_t shift = vdso_data.system_time.tsc_shift;
     return static_cast<std::uint64_t>(shift >= 0 ? ticks >> shift : ticks << -shift);
 }
 
@@ -102,6 +74,8 @@ void enable_apic() {
 
 }  // namespace
 
+constinit VdsoData vdso_data;
+
 void start_clock() {
     clock_started = true;
     const CpuidResult signature = cpuid(kvm_leaf);
@@ -115,8 +89,10 @@ void start_clock() {
         return;
     }
     shoal_nub_call(NUB_WRITE_MSR, msr_wall_clock, physical_address(&wall_clock));
-    shoal_nub_call(NUB_WRITE_MSR, msr_system_time, physical_address(&system_time) | 1);
-    wall_clock_at_start_ns = wall_clock.seconds * nanoseconds_per_second + wall_clock.nanoseconds;
+    shoal_nub_call(NUB_WRITE_MSR, msr_system_time, physical_address(&vdso_data.system_time) | 1);
+    vdso_data.wall_clock_at_start_ns =
+        wall_clock.seconds * nanoseconds_per_second + wall_clock.nanoseconds;
+    vdso_data.is_clock_ready = 1;
 }
 
 std::uint64_t monotonic_ns() {
@@ -124,7 +100,7 @@ std::uint64_t monotonic_ns() {
         start_clock();
     }
     if (has_kvm_clock) {
-        return kvm_clock_ns();
+        return read_kvm_clock(vdso_data.system_time);
     }
     return static_cast<std::uint64_t>(static_cast<Wide>(read_tsc() - tsc_at_start) * 1'000'000 /
                                       tsc_khz);
@@ -132,7 +108,7 @@ std::uint64_t monotonic_ns() {
 
 std::uint64_t realtime_ns() {
     const std::uint64_t now = monotonic_ns();
-    return wall_clock_at_start_ns + now;
+    return vdso_data.wall_clock_at_start_ns + now;
 }
 
 std::uint64_t tsc_frequency_khz() {

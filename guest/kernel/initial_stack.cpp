@@ -104,6 +104,7 @@ Result<Registers> make_initial_stack(AddressSpace& space, const LoadedProgram& p
         {AT_RANDOM, {random_at}},
         {AT_PLATFORM, {platform_at}},
         {AT_EXECFN, {path}},
+        {AT_SYSINFO_EHDR, {program.vdso}},
         {AT_NULL, {0}},
     };
     stack.align(environment.size() + 1 + arguments.size() + 1 + 1);

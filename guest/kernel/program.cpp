@@ -2,6 +2,7 @@
 #include "guest/kernel/program.h"
 
 #include "guest/kernel/elf_image.h"
+#include "guest/kernel/vdso.h"
 
 namespace shoal::guest {
 namespace {
@@ -25,8 +26,8 @@ Result<LoadedProgram> load_program(AddressSpace& space, const FileSystem& files,
     if (!image) {
         return fail(image.error());
     }
-    LoadedProgram program{image->entry, image->entry, 0, image->program_headers,
-                          image->program_header_count};
+    LoadedProgram program{
+        image->entry, image->entry, 0, image->program_headers, image->program_header_count, 0};
     if (!image->interpreter.empty()) {
         const auto interpreter =
             map_interpreter(space, files, {image->interpreter.data(), image->interpreter.size()});
@@ -36,6 +37,11 @@ Result<LoadedProgram> load_program(AddressSpace& space, const FileSystem& files,
         program.start = interpreter->entry;
         program.interpreter_base = interpreter->base;
     }
+    const auto vdso = map_vdso(space);
+    if (!vdso) {
+        return fail(vdso.error());
+    }
+    program.vdso = *vdso;
     return program;
 }
 

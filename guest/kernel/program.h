@@ -18,11 +18,12 @@ struct LoadedProgram {
     std::uint64_t interpreter_base = 0;  // AT_BASE
     std::uint64_t program_headers = 0;   // AT_PHDR
     std::uint64_t program_header_count = 0;
+    std::uint64_t vdso = 0;  // AT_SYSINFO_EHDR
 };
 
-// Maps the program and the interpreter that it asks for (PT_INTERP). ENOEXEC for what is no
-// executable, ENOENT when there is no such interpreter, ELIBBAD when that is none, ENOMEM or EEXIST
-// when segments lie where no program may.
+// Maps the program, the interpreter that it asks for (PT_INTERP) and the vDSO. ENOEXEC for what is
+// no executable, ENOENT when there is no such interpreter, ELIBBAD when that is none, ENOMEM or
+// EEXIST when segments lie where no program may.
 [[nodiscard]] Result<LoadedProgram> load_program(AddressSpace& space, const FileSystem& files,
                                                  const EntryRef& file);
 

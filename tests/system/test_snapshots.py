@@ -22,19 +22,19 @@ STARTS = 12
 START_S = 0.06  # until the program has started
 
 
-def write_counter(folder):
-    """An initramfs with the counting program; the path."""
+def write_program(folder, name):
+    """An initramfs with one of PROGRAMS; the path."""
     archive = cpio.Archive()
-    archive.copy("init", PROGRAMS / "counter")
+    archive.copy("init", PROGRAMS / name)
     path = os.path.join(folder, "initramfs")
     with open(path, "wb") as file:
         file.write(archive.bytes())
     return path
 
 
-def boot_counter(vmm, folder):
-    vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=write_counter(folder),
-                boot_args="console=ttyS0 quiet panic=1 rdinit=/init")
+def boot_counter(vmm, folder, name="counter", words=""):
+    vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=write_program(folder, name),
+                boot_args=f"console=ttyS0 quiet panic=1 rdinit=/init {words}")
     vmm.start()
 
 
@@ -89,6 +89,30 @@ def _():
                 vmm.process.stdin.write(b"q")
                 vmm.process.stdin.flush()
                 expect(vmm.wait_end() == 7, "the program's exit code")
+
+
+def watch_time(vmm):
+    """The program looks at the time once more: it goes on, and the vDSO agrees with the system calls."""
+    vmm.process.stdin.write(b"x")
+    vmm.process.stdin.flush()
+    vmm.wait_for(b"watch 1 1\n")
+
+
+@test("snapshot: the vDSO's time goes on, and agrees with the system calls")
+def _():
+    with temporary_folder() as folder:
+        with ApiVmm(folder, *NO_LOG, socket_name="source.socket") as vmm:
+            boot_counter(vmm, folder, "vdso", "-- watch")
+            vmm.wait_for(b"watch 1 1\n")
+            watch_time(vmm)
+            wait_until_halted(vmm)
+            vmm.api.patch("/vm", state="Paused")
+            vmm.api.put("/snapshot/create", **names(folder))
+        for name in ("a", "b"):
+            with ApiVmm(folder, *NO_LOG, socket_name=name) as vmm:
+                load(vmm, folder, resume_vm=True)
+                watch_time(vmm)
+                watch_time(vmm)
 
 
 @test("snapshot: a microVM goes on after its snapshot, and the snapshot of a restored one restores")

@@ -1,5 +1,5 @@
 """Threads, signals and processes: the same as on the host, with both C libraries."""
-from harness import BUSYBOX, PROGRAMS, expect_same_as_host, temporary_folder, test
+from harness import BUSYBOX, PROGRAMS, expect, expect_same_as_host, shoal, temporary_folder, test
 
 
 def both(name):
@@ -23,6 +23,15 @@ def _():
 def _():
     for program in both("signals"):
         expect_same_as_host(program)
+
+
+@test("vDSO: the time, as system calls tell it, to threads and processes, and without a system call")
+def _():
+    for program in both("vdso"):
+        expect_same_as_host(program)
+        counted = shoal(program, "count", 100_000, options=["--trace-syscalls"])
+        calls = counted.err.decode().splitlines()
+        expect(counted.out == b"counted\n" and 0 < len(calls) < 50, f"{len(calls)} system calls: {counted}")
 
 
 @test("processes: fork, vfork, posix_spawn with pipes, wait, deaths by signal")
