@@ -142,5 +142,5 @@ build/bench/guest/%: tests/bench/guest/%.c | setup
 	@echo "  CC    $@"
 	@gcc -static -O2 -Wall -Wextra -Werror -o $@ $< -luring
 
-bench: all $(bench_programs) $(test_programs)
+bench: all $(bench_programs) $(test_programs) build/tests/servers
 	@tests/bench/run
