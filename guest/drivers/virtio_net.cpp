@@ -21,17 +21,21 @@ namespace {
 constexpr std::uint64_t wanted_features =
     feature::version_1 | feature::event_idx | net::feature::mac | net::feature::mtu |
     net::feature::csum | net::feature::guest_csum | net::feature::guest_tso4 |
-    net::feature::guest_tso6 | net::feature::mrg_rxbuf;
+    net::feature::guest_tso6 | net::feature::host_tso4 | net::feature::host_tso6 |
+    net::feature::mrg_rxbuf;
 constexpr std::uint64_t needed_features = feature::version_1 | feature::event_idx;
 // Packets larger than a page come in several buffers, or not at all.
 constexpr std::uint64_t large_packets = net::feature::guest_tso4 | net::feature::guest_tso6;
 
+// Which need checksums that the device completes.
+constexpr std::uint64_t split_packets = net::feature::host_tso4 | net::feature::host_tso6;
+
+constexpr std::uint8_t gso_tcp4 = 1;  // VIRTIO_NET_HDR_GSO_... (5.1.6)
+constexpr std::uint8_t gso_tcp6 = 4;
 constexpr std::uint8_t mac_made_up = 0x02;     // locally administered, one machine
 constexpr std::uint8_t header_data_valid = 2;  // VIRTIO_NET_HDR_F_DATA_VALID (5.1.6.4)
 
 constexpr std::size_t ring_pages = 2 * ChainQueue::memory_bytes / page_size;
-constexpr std::size_t header_pages =
-    (ChainQueue::size * sizeof(net::Header) + page_size - 1) / page_size;
 constexpr std::uint32_t room_of_page =
     static_cast<std::uint32_t>(page_size - VirtioNet::page_header_bytes);
 constexpr std::uint64_t pages_out_share = 8;  // of memory, held by packets that nobody has read
@@ -76,7 +80,7 @@ VirtioNet::VirtioNet(const VirtioMmioWord& place, std::byte* rings)
       receive_{rings, physical_address(rings)},
       transmit_{rings + ChainQueue::memory_bytes,
                 physical_address(rings + ChainQueue::memory_bytes)},
-      headers_{reinterpret_cast<net::Header*>(rings + 2 * ChainQueue::memory_bytes)},
+      headers_{reinterpret_cast<HeaderPlace*>(rings + 2 * ChainQueue::memory_bytes)},
       pages_out_max_{physical_memory.total_bytes() / page_size / pages_out_share} {
     spare_.reserve(offered_pages);
 }
@@ -99,6 +103,9 @@ bool VirtioNet::negotiate() {
     features_ = offered & wanted_features;
     if ((features_ & net::feature::mrg_rxbuf) == 0 || (features_ & net::feature::guest_csum) == 0) {
         features_ &= ~large_packets;
+    }
+    if ((features_ & net::feature::csum) == 0) {
+        features_ &= ~split_packets;
     }
     batch.write(MmioRegister::driver_features, static_cast<std::uint32_t>(features_));
     batch.write(MmioRegister::driver_features_select, 1);
@@ -266,6 +273,12 @@ std::optional<VirtioNet::Packet> VirtioNet::receive() {
     return std::nullopt;
 }
 
+bool VirtioNet::splits(Split what) const {
+    const std::uint64_t feature =
+        what == Split::tcp4 ? net::feature::host_tso4 : net::feature::host_tso6;
+    return what != Split::none && (features_ & feature) != 0;
+}
+
 bool VirtioNet::send(const Outgoing& packet) {
     if (transmit_.free_descriptors() < packet.pieces.size() + 1) {
         wants_room_ = true;
@@ -274,14 +287,22 @@ bool VirtioNet::send(const Outgoing& packet) {
     std::array<ChainQueue::Piece, pieces_max + 1> chain;
     std::copy(packet.pieces.begin(), packet.pieces.end(), chain.begin() + 1);
     // A header for each descriptor that can be a chain's first: the next free one's is free.
-    net::Header& header = headers_[transmit_.next_chain()];
+    HeaderPlace& place = headers_[transmit_.next_chain()];
+    net::Header& header = place.header;
     header = {};
     if (packet.checksum_start != 0) {
         header.flags = net::header_needs_csum;
         header.csum_start = packet.checksum_start;
         header.csum_offset = packet.checksum_offset;
     }
-    chain[0] = {physical_address(&header), sizeof header};
+    if (packet.split != Split::none) {
+        header.gso_type = packet.split == Split::tcp4 ? gso_tcp4 : gso_tcp6;
+        header.gso_size = packet.segment_bytes;
+        header.hdr_len = static_cast<std::uint16_t>(packet.headers.size());
+    }
+    std::ranges::copy(packet.headers, place.packet.begin());
+    chain[0] = {physical_address(&place),
+                static_cast<std::uint32_t>(sizeof header + packet.headers.size())};
     const std::uint16_t name = transmit_.add(std::span{chain}.first(packet.pieces.size() + 1),
                                              ChainQueue::Direction::to_device);
     tokens_[name] = packet.token;

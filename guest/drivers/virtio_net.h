@@ -64,13 +64,23 @@ public:
     [[nodiscard]] std::optional<Packet> receive();
     void give_back(std::byte* page);
 
+    // What a device may split into packets of a network's size.
+    enum class Split { none, tcp4, tcp6 };
+    [[nodiscard]] bool splits(Split what) const;
+
+    static constexpr std::size_t headers_max = 116;
     struct Outgoing {
         std::span<const ChainQueue::Piece> pieces;  // at most pieces_max
+        std::span<const std::byte> headers{};       // before them; copied; at most headers_max
         std::uint16_t checksum_start = 0;           // 0: the checksum is complete
         std::uint16_t checksum_offset = 0;
+        std::uint16_t segment_bytes = 0;  // of data behind the headers, where it is to be split
+        Split split = Split::none;
         void* token = nullptr;  // not nullptr
     };
     static constexpr std::size_t pieces_max = 24;
+    // A packet takes one for each piece and one more.
+    [[nodiscard]] std::size_t free_pieces() const { return transmit_.free_descriptors(); }
     // False when the queue is full. Then an interrupt comes when something has been sent.
     [[nodiscard]] bool send(const Outgoing& packet);
     // The token of a packet that has been sent; nullptr when there is none.
@@ -99,6 +109,14 @@ private:
     void drop_pieces();
     [[nodiscard]] bool replace_pages();
 
+    // What a packet to the device begins with.
+    struct HeaderPlace {
+        abi::virtio::net::Header header;
+        std::array<std::byte, headers_max> packet;
+    };
+    static_assert(sizeof(HeaderPlace) == 128);
+
+    static constexpr std::size_t header_pages = ChainQueue::size * sizeof(HeaderPlace) / 4096;
     static constexpr std::size_t packet_pieces_max = 18;  // of a packet of 64 KiB, and one more
     static constexpr std::size_t offered_pages = ChainQueue::size;
 
@@ -111,7 +129,7 @@ private:
     ChainQueue transmit_;
     std::array<std::byte*, ChainQueue::size> offered_{};  // by chain
     std::array<void*, ChainQueue::size> tokens_{};        // by chain
-    abi::virtio::net::Header* headers_;                   // one for each chain to the device
+    HeaderPlace* headers_;                                // one for each chain to the device
     std::array<Piece, packet_pieces_max> pieces_{};       // the packet at hand, while it is ours
     std::size_t piece_count_ = 0;
     std::vector<std::byte*> spare_{};

@@ -10,11 +10,6 @@
 #include <cstring>
 #include <new>
 
-#include "guest/kernel/page_table.h"
-#include "guest/kernel/panic.h"
-#include "guest/net/parked_pages.h"
-#include "guest/net/tcp_checksum.h"
-
 namespace shoal::guest::net {
 namespace {
 
@@ -35,18 +30,6 @@ void free_page_packet(pbuf* packet) {
     reinterpret_cast<PagePacket*>(page)->device->give_back(page);
 }
 
-// A packet with the device and its generation, in the bits that alignment leaves free.
-void* token_of(pbuf* packet, ParkedPages::Generation generation) {
-    return reinterpret_cast<std::byte*>(packet) + generation;
-}
-
-void take_back(void* token) {
-    const auto generation = reinterpret_cast<std::uintptr_t>(token) % alignof(pbuf);
-    // SAFETY: token_of() made it.
-    pbuf_free(reinterpret_cast<pbuf*>(static_cast<std::byte*>(token) - generation));
-    parked_pages.packet_returns(generation);
-}
-
 pbuf* copy_of(std::span<const VirtioNet::Piece> pieces) {
     const auto size = static_cast<std::uint16_t>(pieces.front().size_bytes);
     pbuf* packet = pbuf_alloc(PBUF_RAW, size, PBUF_RAM);
@@ -58,7 +41,8 @@ pbuf* copy_of(std::span<const VirtioNet::Piece> pieces) {
 
 }  // namespace
 
-Interface::Interface(VirtioNet& device, const char* host_name) : device_{device} {
+Interface::Interface(VirtioNet& device, const char* host_name)
+    : device_{device}, transmitter_{device} {
     netif_add_noaddr(&netif_, this, &Interface::initialize, ethernet_input);
     netif_set_hostname(&netif_, host_name);
     netif_set_up(&netif_);
@@ -130,15 +114,6 @@ void Interface::deliver(const VirtioNet::Packet& packet) {
     }
 }
 
-Interface::Traffic Interface::take_sent() {
-    Traffic traffic = Traffic::none;
-    while (void* token = device_.take_sent()) {
-        take_back(token);
-        traffic = Traffic::some;
-    }
-    return traffic;
-}
-
 // Once there is room again. Not within lwIP's own output.
 void Interface::resume_output() {
     if (device_.take_wants_room()) {
@@ -150,7 +125,7 @@ void Interface::resume_output() {
 }
 
 Interface::Traffic Interface::poll() {
-    Traffic traffic = take_sent();
+    Traffic traffic = transmitter_.take_sent() ? Traffic::some : Traffic::none;
     if (traffic == Traffic::some) {
         resume_output();
     }
@@ -165,35 +140,8 @@ Interface::Traffic Interface::poll() {
     return traffic;
 }
 
-// lwIP leaves a packet alone while somebody else holds it, even to send it again.
 err_t Interface::send(netif* interface, pbuf* packet) {
-    auto& self = *static_cast<Interface*>(interface->state);
-    std::array<ChainQueue::Piece, VirtioNet::pieces_max> pieces;
-    std::size_t count = 0;
-    for (const pbuf* part = packet; count == 0 || part != nullptr; part = part->next) {
-        if (count == pieces.size()) {
-            return ERR_BUF;
-        }
-        pieces[count++] = {physical_address(part->payload), part->len};
-    }
-    const auto generation = parked_pages.packet_leaves();
-    VirtioNet::Outgoing outgoing{.pieces = std::span{pieces}.first(count),
-                                 .token = token_of(packet, generation)};
-    if (self.device_.completes_checksums()) {
-        const TcpChecksum checksum = start_tcp_checksum(
-            {static_cast<std::byte*>(packet->payload), packet->len}, packet->tot_len);
-        outgoing.checksum_start = checksum.start;
-        outgoing.checksum_offset = checksum.offset;
-    }
-    if (!self.device_.send(outgoing)) {
-        self.take_sent();
-        if (!self.device_.send(outgoing)) {
-            parked_pages.packet_returns(generation);
-            return ERR_MEM;
-        }
-    }
-    pbuf_ref(packet);
-    return ERR_OK;
+    return static_cast<Interface*>(interface->state)->transmitter_.send(packet);
 }
 
 }  // namespace shoal::guest::net

@@ -10,6 +10,7 @@
 #include <cstddef>
 
 #include "guest/drivers/virtio_net.h"
+#include "guest/net/transmitter.h"
 
 namespace shoal::guest::net {
 
@@ -26,7 +27,10 @@ public:
     // Hands over what has arrived, up to a queue of it, and frees what has been sent.
     Traffic poll();
     // Lets the device send what lwIP has put out since.
-    void flush() { device_.flush(); }
+    void flush() {
+        transmitter_.flush();
+        device_.flush();
+    }
     // Before a wait. False when something has arrived meanwhile.
     [[nodiscard]] bool arm_interrupts() { return device_.arm_interrupts(); }
 
@@ -36,10 +40,10 @@ private:
 
     void deliver(const VirtioNet::Packet& packet);
     [[nodiscard]] pbuf* wrap(const VirtioNet::Packet& packet);
-    Traffic take_sent();
     void resume_output();
 
     VirtioNet& device_;
+    Transmitter transmitter_;
     netif netif_{};
 };
 

@@ -137,6 +137,11 @@ def host_server(network, address, serve):
     expect(not errors, f"the host's side: {errors}")
 
 
+def packets_from(network, tap):
+    """How many the TAP has had from the microVM."""
+    return network.link(tap.name)["stats64"]["rx"]["packets"]
+
+
 def read_all(connection):
     pieces = []
     while piece := connection.recv(1 << 20):
@@ -173,9 +178,12 @@ def _(network, tap):
     size = 64 << 20
     for address, guest in ((tap.host_address, tap.guest_address), (host6(tap), guest6(tap))):
         got = []
+        before = packets_from(network, tap)
         with host_server(network, address, lambda connection: got.append(read_all(connection))):
             sent = inside(network, tap, NET, "send", address, PORT, size)
         expect(len(got[0]) == size, f"{len(got[0])} bytes came; {sent}")
+        packets = packets_from(network, tap) - before
+        expect(packets < size / (4 * tap.mtu), f"{packets} packets left the microVM: it does not batch segments")
         with server_inside(network, tap, NET, "serve-receive", guest, PORT) as server:
             with connect(network, guest) as client:
                 client.sendall(got[0])
