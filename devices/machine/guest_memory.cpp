@@ -51,6 +51,16 @@ bool replace_with_zeros(std::byte* at, std::uint64_t size_bytes) noexcept {
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
+// A hole in the file frees the page for every mapping of it: ours and the guest's.
+bool punch_hole(int memfd, std::uint64_t first, std::uint64_t size_bytes) noexcept {
+    int result = -1;
+    do {
+        result = ::fallocate(memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                             static_cast<off_t>(first), static_cast<off_t>(size_bytes));
+    } while (result < 0 && errno == EINTR);
+    return result == 0;
+}
+
 }  // namespace
 
 GuestMemory::GuestMemory(std::uint64_t size_bytes)
@@ -96,6 +106,7 @@ std::expected<void, MemoryError> GuestMemory::write_bytes(
         return std::unexpected(target.error());
     }
     std::ranges::copy(source, target->begin());
+    log_write(*target);
     return {};
 }
 
@@ -118,29 +129,32 @@ std::expected<void, MemoryError> GuestMemory::discard(Gpa at,
     return discard(*bytes);
 }
 
-// A hole in the file frees the page for every mapping of it: ours and the guest's.
 std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes) const noexcept {
-    const auto from = static_cast<std::uint64_t>(bytes.data() - mapping_.data());
-    SHOAL_CHECK(from <= size_bytes_ && bytes.size() <= size_bytes_ - from);
+    const std::uint64_t from = offset_of(bytes);
     const std::uint64_t first = (from + abi::page_size - 1) & ~(abi::page_size - 1);
     const std::uint64_t end = (from + bytes.size()) & ~(abi::page_size - 1);
     if (first >= end) {
         return {};
     }
-    if (!memfd_) {
-        return replace_with_zeros(mapping_.data() + first, end - first)
-                   ? std::expected<void, MemoryError>{}
-                   : std::unexpected(MemoryError::host_refused);
-    }
-    int result = -1;
-    do {
-        result = ::fallocate(memfd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                             static_cast<off_t>(first), static_cast<off_t>(end - first));
-    } while (result < 0 && errno == EINTR);
-    if (result < 0) {
+    const bool is_done = memfd_ ? punch_hole(memfd_.get(), first, end - first)
+                                : replace_with_zeros(mapping_.data() + first, end - first);
+    if (!is_done) {
         return std::unexpected(MemoryError::host_refused);
     }
+    log_write(bytes);
     return {};
+}
+
+void GuestMemory::log_write(std::span<const std::byte> bytes) const noexcept {
+    if (write_log_->is_on()) {
+        write_log_->add(offset_of(bytes), bytes.size());
+    }
+}
+
+std::uint64_t GuestMemory::offset_of(std::span<const std::byte> bytes) const noexcept {
+    const auto from = static_cast<std::uint64_t>(bytes.data() - mapping_.data());
+    SHOAL_CHECK(from <= size_bytes_ && bytes.size() <= size_bytes_ - from);
+    return from;
 }
 
 }  // namespace shoal::machine

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <expected>
+#include <memory>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "devices/host/mapping.h"
 #include "devices/host/unique_fd.h"
 #include "devices/machine/gpa.h"
+#include "devices/machine/write_log.h"
 
 namespace shoal::machine {
 
@@ -90,13 +92,20 @@ public:
     [[nodiscard]] std::expected<void, MemoryError> discard(
         std::span<std::byte> bytes) const noexcept;
 
+    // What this process writes to. write(), write_bytes() and discard() add to it by themselves;
+    // who writes to a slice tells afterwards. `bytes` is what slice() returned, or a part of it.
+    [[nodiscard]] WriteLog& write_log() const noexcept { return *write_log_; }
+    void log_write(std::span<const std::byte> bytes) const noexcept;
+
 private:
     void add_regions();
+    [[nodiscard]] std::uint64_t offset_of(std::span<const std::byte> bytes) const noexcept;
 
     std::uint64_t size_bytes_;
     host::UniqueFd memfd_;
     host::Mapping mapping_;
     std::vector<RamRegion> regions_;
+    std::unique_ptr<WriteLog> write_log_ = std::make_unique<WriteLog>(size_bytes_);
 };
 
 }  // namespace shoal::machine

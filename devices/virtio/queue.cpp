@@ -39,6 +39,7 @@ abi::virtio::Descriptor copy_descriptor(std::span<const std::byte> table,
 
 // A chain on its way: segments [0, readable) are readable, [readable, total) writable.
 struct Queue::Collected {
+    Segments& segments;
     std::size_t readable = 0;
     std::size_t total = 0;
     std::uint64_t size_bytes = 0;
@@ -119,7 +120,7 @@ std::expected<std::optional<Chain>, QueueError> Queue::pop_or_listen() noexcept 
 }
 
 std::expected<Chain, QueueError> Queue::collect_again(std::uint16_t head) noexcept {
-    Collected found;
+    Collected found{segments_};
     if (const auto collected = collect(head, found); !collected) {
         return std::unexpected(collected.error());
     }
@@ -127,7 +128,8 @@ std::expected<Chain, QueueError> Queue::collect_again(std::uint16_t head) noexce
     return Chain{head, segments.first(found.readable), segments.subspan(found.readable)};
 }
 
-std::expected<void, QueueError> Queue::collect(std::uint16_t head, Collected& so_far) noexcept {
+std::expected<void, QueueError> Queue::collect(std::uint16_t head,
+                                               Collected& so_far) const noexcept {
     std::uint16_t idx = head;
     for (std::uint16_t count = 0; count < size_; ++count) {
         if (idx >= size_) {
@@ -151,7 +153,7 @@ std::expected<void, QueueError> Queue::collect(std::uint16_t head, Collected& so
 // The table ends the chain (2.7.5.3); its own chain starts at entry 0. Its address need not be
 // aligned, and the write flag of the descriptor that names it means nothing.
 std::expected<void, QueueError> Queue::collect_indirect(const abi::virtio::Descriptor& table,
-                                                        Collected& so_far) noexcept {
+                                                        Collected& so_far) const noexcept {
     constexpr std::size_t entry_bytes = sizeof(abi::virtio::Descriptor);
     const std::size_t entry_count = table.size_bytes / entry_bytes;
     if (!has_feature(abi::virtio::feature::indirect_desc) || (table.flags & flag::next) != 0 ||
@@ -183,7 +185,7 @@ std::expected<void, QueueError> Queue::collect_indirect(const abi::virtio::Descr
 }
 
 std::expected<void, QueueError> Queue::add_segment(const abi::virtio::Descriptor& descriptor,
-                                                   Collected& so_far) noexcept {
+                                                   Collected& so_far) const noexcept {
     constexpr std::uint64_t max_chain_bytes = 0xFFFF'FFFF;  // the used element counts in 32 bits
     const bool writable = (descriptor.flags & flag::write) != 0;
     if (!writable && so_far.total != so_far.readable) {
@@ -200,7 +202,7 @@ std::expected<void, QueueError> Queue::add_segment(const abi::virtio::Descriptor
     if (!bytes) {
         return std::unexpected(QueueError::buffer_outside_memory);
     }
-    segments_[so_far.total++] = *bytes;
+    so_far.segments[so_far.total++] = *bytes;
     so_far.readable += writable ? 0 : 1;
     so_far.size_bytes += descriptor.size_bytes;
     return {};
@@ -230,6 +232,25 @@ void Queue::push_used(std::span<const abi::virtio::UsedElement> elements) noexce
     // Pairs with the driver's barrier between reading the index and the element (2.7.14): the
     // elements and the chains' bytes are written before the index.
     word(used_, abi::virtio::used_idx_offset).store(next_used_, std::memory_order_release);
+    if (memory_->write_log().is_on()) {
+        log_used(elements);
+    }
+}
+
+// All writable buffers, since a device may write anywhere in them. A driver that has changed its
+// descriptors meanwhile harms only itself.
+void Queue::log_used(std::span<const abi::virtio::UsedElement> elements) const noexcept {
+    memory_->log_write(used_);
+    Segments segments;
+    for (const abi::virtio::UsedElement& element : elements) {
+        Collected found{segments};
+        if (!collect(static_cast<std::uint16_t>(element.id), found)) {
+            continue;
+        }
+        for (std::size_t idx = found.readable; idx < found.total; ++idx) {
+            memory_->log_write(segments[idx]);
+        }
+    }
 }
 
 bool Queue::should_interrupt() noexcept {
@@ -253,6 +274,7 @@ void Queue::suppress_notifications() noexcept {
     // With event_idx an avail_event that was passed already suppresses by itself.
     if (is_ready() && !has_feature(abi::virtio::feature::event_idx)) {
         word(used_, 0).store(abi::virtio::used_no_notify, std::memory_order_relaxed);
+        memory_->log_write(used_);
     }
 }
 
@@ -269,6 +291,7 @@ bool Queue::enable_notifications() noexcept {
     } else {
         word(used_, 0).store(0, std::memory_order_seq_cst);
     }
+    memory_->log_write(used_);
     return word(avail_, abi::virtio::avail_idx_offset).load(std::memory_order_seq_cst) !=
            next_avail_;
 }

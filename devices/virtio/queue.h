@@ -4,6 +4,9 @@
 // and the length of chains, addresses. What is read is copied once and only the copy is used.
 // "Nothing there" and "malformed" are told apart; after an error the queue is of no more use until
 // reset(). No thread of its own: the caller locks (see virtio::Device).
+//
+// What the device wrote is told to the memory's write log when a chain is given back: until then
+// the driver does not look at it.
 #pragma once
 
 #include <array>
@@ -128,13 +131,15 @@ public:
 
 private:
     struct Collected;
+    using Segments = std::array<std::span<std::byte>, max_segments>;
 
     [[nodiscard]] std::expected<void, QueueError> collect(std::uint16_t head,
-                                                          Collected& so_far) noexcept;
+                                                          Collected& so_far) const noexcept;
     [[nodiscard]] std::expected<void, QueueError> collect_indirect(
-        const abi::virtio::Descriptor& table, Collected& so_far) noexcept;
+        const abi::virtio::Descriptor& table, Collected& so_far) const noexcept;
     [[nodiscard]] std::expected<void, QueueError> add_segment(
-        const abi::virtio::Descriptor& descriptor, Collected& so_far) noexcept;
+        const abi::virtio::Descriptor& descriptor, Collected& so_far) const noexcept;
+    void log_used(std::span<const abi::virtio::UsedElement> elements) const noexcept;
     [[nodiscard]] bool has_feature(std::uint64_t feature) const noexcept {
         return (features_ & feature) != 0;
     }
@@ -148,7 +153,7 @@ private:
     std::uint16_t next_avail_ = 0;  // free-running, reduced modulo the size where it indexes
     std::uint16_t next_used_ = 0;
     std::uint16_t signalled_used_ = 0;  // next_used_ at the last should_interrupt()
-    std::array<std::span<std::byte>, max_segments> segments_;
+    Segments segments_;
 };
 
 }  // namespace shoal::virtio

@@ -507,5 +507,66 @@ TEST_CASE("a popped chain can be collected again, and is checked again") {
     CHECK_FALSE(f.queue.collect_again(0));
 }
 
+// The pages that the memory's write log has, as bits of pages 0 to 255.
+bool is_logged(const std::array<std::uint64_t, 4>& bitmap, std::uint64_t address) {
+    const std::uint64_t page = address / abi::page_size;
+    return (bitmap[page / 64] >> page % 64 & 1) != 0;
+}
+
+TEST_CASE("the write log has a chain's writable buffers and the used ring once it is given back") {
+    constexpr std::uint64_t far = data_at + 7 * abi::page_size;
+    constexpr std::uint64_t used_ring = 0x11400;
+    IndirectFixture f;
+    std::array<std::uint64_t, 4> bitmap{};
+    SUBCASE("direct") {
+        f.ring.describe(0, {table_at, 16, flag::next, 1});
+        f.ring.describe(1, {data_at, 16, flag::write | flag::next, 2});
+        f.ring.describe(2, {far, 2 * abi::page_size, flag::write, 0});
+        f.ring.offer(0);
+    }
+    SUBCASE("indirect") {
+        f.entry(0, {data_at, 16, flag::write | flag::next, 1});
+        f.entry(1, {far, 2 * abi::page_size, flag::write, 0});
+        f.offer_table(32);
+    }
+    f.memory.write_log().start();
+    const Chain chain = f.popped();  // taken before, or long before, it is given back
+    f.memory.write_log().take(bitmap);
+    CHECK_FALSE(is_logged(bitmap, far));
+    f.queue.push_used(chain.head, 1);
+    CHECK(chain.writable.size() == 2);
+    f.memory.write_log().take(bitmap);
+    CHECK(is_logged(bitmap, used_ring));
+    CHECK(is_logged(bitmap, data_at));
+    CHECK(is_logged(bitmap, far));
+    CHECK(is_logged(bitmap, far + 2 * abi::page_size - 1));
+    CHECK_FALSE(is_logged(bitmap, table_at));
+    CHECK_FALSE(is_logged(bitmap, far + 2 * abi::page_size));
+}
+
+TEST_CASE("the write log has the used ring when the device changes what it wants to be told") {
+    Fixture f;
+    std::array<std::uint64_t, 4> bitmap{};
+    f.memory.write_log().start();
+    SUBCASE("no notifications") {
+        f.queue.suppress_notifications();
+    }
+    SUBCASE("notifications") {
+        static_cast<void>(f.queue.enable_notifications());
+    }
+    f.memory.write_log().take(bitmap);
+    CHECK(is_logged(bitmap, 0x11400));
+}
+
+TEST_CASE("descriptors that the driver changed before its chain came back are left alone") {
+    Fixture f;
+    f.ring.offer_buffer(0, data_at, 16, flag::write);
+    f.memory.write_log().start();
+    const Chain chain = f.popped();
+    f.ring.describe(0, {~0ULL, 16, flag::write | flag::next, 200});
+    f.queue.push_used(chain.head, 16);
+    CHECK(f.ring.used_idx() == 1);
+}
+
 }  // namespace
 }  // namespace shoal::virtio
