@@ -71,26 +71,17 @@ bool are_unique(const std::vector<T>& configs, std::string T::*id) {
                                [&](const T& config) { return ids.insert(config.*id).second; });
 }
 
-// What the configuration says is what the other sections hold; and limits that the API would check.
-void check(const vmm::SavedMicrovm& state) {
+// What the configuration says is what the other sections hold.
+void check_all(const vmm::SavedMicrovm& state) {
     const vmm::MicrovmConfig& config = state.config;
-    const std::uint64_t size_mib = config.machine.mem_size_mib;
-    require(size_mib > 0 && size_mib < 1ULL << 32, "the size of the memory");
-    require(config.machine.vcpu_count == state.machine.vcpus.size() &&
-                config.machine.vcpu_count >= 1 && config.machine.vcpu_count <= abi::max_vcpus,
-            "the number of vCPUs");
+    check(config);
+    require(config.machine.vcpu_count == state.machine.vcpus.size(), "the number of vCPUs");
     require(config.drives.size() == state.drives.size(), "the number of drives");
     require(config.network_interfaces.size() == state.network_interfaces.size(),
             "the number of network interfaces");
-    require(are_unique(config.drives, &vmm::DriveConfig::drive_id) &&
-                are_unique(config.network_interfaces, &vmm::NetworkInterfaceConfig::iface_id),
-            "two devices of one id");
     require(config.vsock.has_value() == state.vsock.has_value(), "the vsock device");
     require(config.entropy.has_value() == state.entropy.has_value(), "the entropy device");
     require(config.balloon.has_value() == state.balloon.has_value(), "the balloon");
-    for (const vmm::DriveConfig& drive : config.drives) {
-        require(drive.path_on_host.has_value() && !drive.socket, "a drive without a file");
-    }
     for (const kvm::VcpuState& vcpu : state.machine.vcpus) {
         require(vcpu.cpuid.size() <= 256 && vcpu.msrs.size() <= kvm::max_msrs,
                 "a vCPU with too many registers");
@@ -98,6 +89,19 @@ void check(const vmm::SavedMicrovm& state) {
 }
 
 }  // namespace
+
+void check(const vmm::MicrovmConfig& config) {
+    const std::uint64_t size_mib = config.machine.mem_size_mib;
+    require(size_mib > 0 && size_mib < 1ULL << 32, "the size of the memory");
+    require(config.machine.vcpu_count >= 1 && config.machine.vcpu_count <= abi::max_vcpus,
+            "the number of vCPUs");
+    require(are_unique(config.drives, &vmm::DriveConfig::drive_id) &&
+                are_unique(config.network_interfaces, &vmm::NetworkInterfaceConfig::iface_id),
+            "two devices of one id");
+    for (const vmm::DriveConfig& drive : config.drives) {
+        require(drive.path_on_host.has_value() && !drive.socket, "a drive without a file");
+    }
+}
 
 std::vector<std::byte> encode(const Snapshot& snapshot) {
     const vmm::SavedMicrovm& state = snapshot.microvm;
@@ -136,7 +140,7 @@ Snapshot decode(std::span<const std::byte> file) {
     state.entropy = take_if<virtio::EntropyState>(reader, entropy_section);
     state.balloon = take_if<virtio::BalloonState>(reader, balloon_section);
     reader.refuse_the_rest();
-    check(state);
+    check_all(state);
     return snapshot;
 }
 

@@ -23,4 +23,7 @@ struct Snapshot {
 // this host can run it is for others to say.
 [[nodiscard]] Snapshot decode(std::span<const std::byte> file);
 
+// A configuration that others sent: what the API would have checked. Throws StateError.
+void check(const vmm::MicrovmConfig& config);
+
 }  // namespace shoal::state
