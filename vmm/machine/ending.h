@@ -23,6 +23,7 @@ enum class ExitCode : int {
     triple_fault = 161,
     kvm_internal_error = 162,
     kvm_failure = 163,  // KVM_RUN failed, or an exit that it should not make
+    handed_over = 164,  // the guest runs in another process now
 };
 
 struct Ending {

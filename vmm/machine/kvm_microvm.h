@@ -43,6 +43,11 @@ public:
     [[nodiscard]] SavedMicrovm save(const MicrovmConfig& config) override;
     [[nodiscard]] const machine::GuestMemory& memory() const override { return *memory_; }
     void restore(const SavedMicrovm& saved, machine::GuestMemory memory) override;
+    void build(const MicrovmConfig& config) override;
+    void load(const SavedMicrovm& saved) override;
+    [[nodiscard]] std::unique_ptr<PageLog> log_pages() override { return machine_->log_pages(); }
+    void forget_guest() noexcept override { machine_->forget_output(); }
+    void end(Ending ending) noexcept override;
     void give_up() override;
     void pause() override;
     void resume() override;
@@ -70,7 +75,6 @@ private:
     void open_backends(const SavedMicrovm& saved);
     void restore_active_devices(const SavedMicrovm& saved);
     void allocate_memory(std::uint64_t size_mib);
-    void end(Ending ending) noexcept;
 
     const kvm::Kvm kvm_;
     EventLoop& loop_;

@@ -8,6 +8,9 @@ namespace shoal::vmm {
 
 // Devices before transports, because some first put back what they hold of their queues.
 SavedMicrovm KvmMicrovm::save(const MicrovmConfig& config) {
+    if (machine_->has_ended()) {
+        throw std::runtime_error("the guest has ended");
+    }
     if (!vhost_user_drives_.empty()) {
         throw std::runtime_error("the drive " + vhost_user_drives_.begin()->first +
                                  " is another process's, whose state cannot be saved");

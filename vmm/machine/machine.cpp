@@ -127,6 +127,7 @@ void Machine::start() {
 }
 
 void Machine::pause() {
+    is_running_ = false;
     for (const auto& vcpu : vcpus_) {
         vcpu->pause();
     }
@@ -134,6 +135,7 @@ void Machine::pause() {
 }
 
 void Machine::resume() {
+    is_running_ = true;
     loop_.resume_devices();
     virtio_.resume();
     for (const auto& vcpu : vcpus_) {
@@ -155,7 +157,9 @@ Ending Machine::finish() {
         vcpu->request_stop();
     }
     vcpus_.clear();
-    finish_output();
+    if (!output_is_elsewhere_) {
+        finish_output();
+    }
     return ending_.get().value_or(Ending{});
 }
 

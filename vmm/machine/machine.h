@@ -26,6 +26,7 @@
 #include "vmm/machine/event_loop.h"
 #include "vmm/machine/machine_state.h"
 #include "vmm/machine/metric_groups.h"
+#include "vmm/machine/page_log.h"
 #include "vmm/machine/vcpu_thread.h"
 #include "vmm/machine/virtio_devices.h"
 
@@ -75,6 +76,11 @@ public:
     Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
             const MachineConfig& config, std::span<const DeviceToAttach> devices,
             const MachineState& state);
+    // Everything built, the vCPUs too, for a state that comes later: restore(), after
+    // start_paused().
+    struct Blank {};
+    Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+            const MachineConfig& config, std::span<const DeviceToAttach> devices, Blank);
     ~Machine();
 
     // Once. The guest runs from here on, and the loop serves it; the machine outlives the loop's
@@ -88,6 +94,16 @@ public:
 
     // While paused, and after the devices that were attached have saved theirs.
     [[nodiscard]] MachineState save() const;
+    // As the constructor with a state does it. Throws with one sentence; a machine that did is not
+    // to be run.
+    void restore(const MachineState& state);
+    // May be while the guest runs, which then stands still for a moment.
+    [[nodiscard]] std::unique_ptr<PageLog> log_pages();
+    // While paused: the guest runs in another process now, which has what it had written too.
+    // finish() writes nothing out.
+    void forget_output() noexcept { output_is_elsewhere_ = true; }
+    // The guest has ended, or was ended.
+    [[nodiscard]] bool has_ended() const noexcept { return ending_.is_set(); }
 
     // False: the guest does not listen to its keyboard.
     [[nodiscard]] bool send_ctrl_alt_del() noexcept { return i8042_.send_ctrl_alt_del(); }
@@ -115,6 +131,8 @@ private:
     void finish_output() noexcept;
 
     Timing timing_;
+    bool is_running_ = false;
+    bool output_is_elsewhere_ = false;
     EventLoop& loop_;
     const machine::GuestMemory& memory_;
     kvm::Vm vm_;

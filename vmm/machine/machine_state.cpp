@@ -12,12 +12,27 @@ namespace shoal::vmm {
 Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices,
                  const MachineState& state)
+    : Machine{kvm, loop, memory, config, devices, Blank{}} {
+    restore(state);
+}
+
+Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+                 const MachineConfig& config, std::span<const DeviceToAttach> devices, Blank)
     : Machine{kvm, loop, memory, config, devices, Unfinished{}} {
+    for (std::uint32_t idx = 0; idx < config.vcpu_count; ++idx) {
+        add_vcpu(idx, kvm::Vcpu{vm_, idx, config.vcpu_count});
+    }
+}
+
+void Machine::restore(const MachineState& state) {
+    if (state.vcpus.size() != vcpus_.size()) {
+        throw std::invalid_argument("the saved state has " + std::to_string(state.vcpus.size()) +
+                                    " vCPUs, its configuration has " +
+                                    std::to_string(vcpus_.size()));
+    }
     vm_.set_clock(state.clock);
-    for (std::uint32_t idx = 0; idx < state.vcpus.size(); ++idx) {
-        kvm::Vcpu vcpu{vm_, idx, config.vcpu_count};
-        vcpu.restore(state.vcpus[idx]);
-        add_vcpu(idx, std::move(vcpu));
+    for (std::size_t idx = 0; idx < vcpus_.size(); ++idx) {
+        vcpus_[idx]->restore(state.vcpus[idx]);
     }
     // Devices may interrupt as soon as they are restored: rather once too often than never.
     ioapic_.restore(state.ioapic);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -14,6 +15,7 @@
 #include "vmm/machine/ending.h"
 #include "vmm/machine/machine_state.h"
 #include "vmm/machine/metric_groups.h"
+#include "vmm/machine/page_log.h"
 
 namespace shoal::vmm {
 
@@ -70,6 +72,18 @@ public:
     // configuration in `saved` names, and builds the machine. It is paused. What threw is not to be
     // tried again: the microVM is of no use any more.
     virtual void restore(const SavedMicrovm& saved, machine::GuestMemory memory) = 0;
+    // restore() in two steps, for a guest that comes over a wire: build() opens what `config` names
+    // and builds the machine, with memory of zeros, paused; load() makes it the saved one, once its
+    // memory has come. Before load() it must not be resumed. What threw is of no use any more.
+    virtual void build(const MicrovmConfig& config) = 0;
+    virtual void load(const SavedMicrovm& saved) = 0;
+    // After start(): see PageLog.
+    [[nodiscard]] virtual std::unique_ptr<PageLog> log_pages() = 0;
+    // While paused: the guest runs in another process now. It is never resumed here, and what it
+    // had written to its console is not written out here.
+    virtual void forget_guest() noexcept = 0;
+    // Ends the microVM and with it the process. The first ending counts.
+    virtual void end(Ending ending) noexcept = 0;
     // Ends the microVM and with it the process, but lets the API's last answer go out.
     virtual void give_up() = 0;
 

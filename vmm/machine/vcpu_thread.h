@@ -33,6 +33,8 @@ public:
     void pause() noexcept;
     // While paused. Throws std::system_error for a broken KVM.
     [[nodiscard]] kvm::VcpuState save() const { return vcpu_.save(); }
+    // Before the first resume(). Throws with one sentence.
+    void restore(const kvm::VcpuState& state) { vcpu_.restore(state); }
     // Asks the thread to end; does not wait.
     void request_stop() noexcept;
 

@@ -1,6 +1,9 @@
 // A microVM that only remembers what it was told.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -9,11 +12,22 @@
 
 namespace shoal::api::testing {
 
+// Of what devices, or a test in their place, write.
+struct FakePageLog final : vmm::PageLog {
+    explicit FakePageLog(const machine::GuestMemory& of) : memory{of} { of.write_log().start(); }
+    ~FakePageLog() override { memory.write_log().stop(); }
+    void take(std::span<std::uint64_t> bitmap) override { memory.write_log().take(bitmap); }
+    const machine::GuestMemory& memory;
+};
+
 struct FakeMicrovm final : vmm::Microvm {
     vmm::MicrovmState now = vmm::MicrovmState::not_started;
     std::string refusal;             // what the next call throws; then empty again
     std::vector<std::string> calls;  // names of functions
     vmm::MicrovmConfig started_with;
+    std::optional<vmm::SavedMicrovm> loaded;
+    std::optional<vmm::Ending> ended;
+    std::function<void()> on_save;  // within save()
     vmm::DriveUpdate drive_update;
     vmm::NetworkInterfaceUpdate network_update;
     vmm::HintingStart hinting;
@@ -45,8 +59,12 @@ struct FakeMicrovm final : vmm::Microvm {
     }
     [[nodiscard]] vmm::SavedMicrovm save(const vmm::MicrovmConfig& config) override {
         called("save");
+        if (on_save) {
+            on_save();
+        }
         vmm::SavedMicrovm saved;
         saved.config = config;
+        saved.machine.vcpus.resize(config.machine.vcpu_count);
         return saved;
     }
     [[nodiscard]] const machine::GuestMemory& memory() const override { return ram; }
@@ -55,6 +73,21 @@ struct FakeMicrovm final : vmm::Microvm {
         started_with = saved.config;
         now = vmm::MicrovmState::paused;
     }
+    void build(const vmm::MicrovmConfig& config) override {
+        called("build");
+        started_with = config;
+        now = vmm::MicrovmState::paused;
+    }
+    void load(const vmm::SavedMicrovm& saved) override {
+        called("load");
+        loaded = saved;
+    }
+    [[nodiscard]] std::unique_ptr<vmm::PageLog> log_pages() override {
+        called("log_pages");
+        return std::make_unique<FakePageLog>(ram);
+    }
+    void forget_guest() noexcept override { calls.emplace_back("forget_guest"); }
+    void end(vmm::Ending ending) noexcept override { ended = std::move(ending); }
     void give_up() override { calls.emplace_back("give_up"); }
     void pause() override {
         called("pause");

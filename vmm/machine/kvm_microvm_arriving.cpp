@@ -1,0 +1,37 @@
+// A microVM that comes over a wire: built from its configuration first, its state loaded later.
+#include "vmm/machine/kvm_microvm.h"
+
+namespace shoal::vmm {
+
+void KvmMicrovm::build(const MicrovmConfig& config) {
+    for (const DriveConfig& drive : config.drives) {
+        set_drive(drive);
+    }
+    for (const NetworkInterfaceConfig& interface : config.network_interfaces) {
+        set_network_interface(interface);
+    }
+    if (config.vsock) {
+        set_vsock(*config.vsock);
+    }
+    allocate_memory(config.machine.mem_size_mib);
+    const std::vector<DeviceToAttach> devices = devices_of(config);
+    machine_ = std::make_unique<Machine>(kvm_, loop_, *memory_, machine_config(config), devices,
+                                         Machine::Blank{});
+    machine_->start_paused();
+    state_ = MicrovmState::paused;
+}
+
+// The configuration in `saved` is that of build().
+void KvmMicrovm::load(const SavedMicrovm& saved) {
+    for (std::size_t idx = 0; idx < saved.config.drives.size(); ++idx) {
+        drives_.at(saved.config.drives[idx].drive_id)->restore(saved.drives.at(idx));
+    }
+    for (std::size_t idx = 0; idx < saved.config.network_interfaces.size(); ++idx) {
+        network_interface_of(saved.config.network_interfaces[idx].iface_id)
+            .restore(saved.network_interfaces.at(idx));
+    }
+    machine_->restore(saved.machine);
+    restore_active_devices(saved);
+}
+
+}  // namespace shoal::vmm
