@@ -15,6 +15,7 @@
 #include "vmm/api/vm_config.h"
 #include "vmm/machine/boot_time.h"
 #include "vmm/machine/microvm_factory.h"
+#include "vmm/migration/migration.h"
 
 namespace shoal::vmm {
 namespace {
@@ -42,7 +43,8 @@ public:
               make_microvm({loop_, options.boot_timer ? BootTimerLog::on : BootTimerLog::off})},
           metrics_{[this](api::MetricsDocument& document) { collect(document); },
                    options.instance_id},
-          context_{*microvm_, metrics_, options.instance_id},
+          migration_{*microvm_, loop_.context()},
+          context_{*microvm_, metrics_, migration_, options.instance_id},
           api_{context_} {}
 
     int run() {
@@ -57,6 +59,7 @@ public:
         }
         write_metrics_later();
         loop_.run();
+        migration_.stop();
         metrics_.write();
         return finish(microvm_->finish());
     }
@@ -126,6 +129,7 @@ private:
     EventLoop loop_;
     std::unique_ptr<Microvm> microvm_;
     api::MetricsFile metrics_;
+    migration::Migration migration_;
     api::Context context_;
     api::Api api_;
     boost::asio::steady_timer metrics_timer_{loop_.context()};

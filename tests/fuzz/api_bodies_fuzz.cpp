@@ -12,6 +12,7 @@
 #include "vmm/api/endpoints.h"
 #include "vmm/api/json_document.h"
 #include "vmm/api/vm_config.h"
+#include "vmm/migration/migration.h"
 
 namespace {
 
@@ -20,6 +21,18 @@ using namespace shoal;
 // What must not touch the host: the log and the metrics open the paths that they are given.
 bool opens_files(std::string_view path) {
     return path == "logger" || path == "metrics";
+}
+
+// Nor must a migration's connections: their bodies are only parsed.
+bool connects(std::string_view path) {
+    return path == "migration/send" || path == "migration/receive";
+}
+
+void parse(const api::Endpoint& endpoint, const std::string& body) {
+    try {
+        static_cast<void>(endpoint.parse({{}, body}));
+    } catch (const api::Fault&) {
+    }
 }
 
 void check(const api::Response& response) {
@@ -54,12 +67,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     microvm.now =
         (data[0] & 0x80) != 0 ? vmm::MicrovmState::running : vmm::MicrovmState::not_started;
     api::MetricsFile metrics{[](api::MetricsDocument&) {}, "fuzz"};
-    api::Context context{microvm, metrics, "fuzz"};
+    boost::asio::io_context loop{1};
+    migration::Migration migration{microvm, loop};
+    api::Context context{microvm, metrics, migration, "fuzz"};
     context.config.drives.push_back({.drive_id = "a", .path_on_host = "p"});
     context.config.network_interfaces.push_back({.iface_id = "a", .host_dev_name = "t"});
     context.config.balloon = vmm::BalloonConfig{.free_page_hinting = true};
     api::Api api{context};
-    if (!opens_files(endpoint.path)) {
+    if (connects(endpoint.path)) {
+        parse(endpoint, body);
+    } else if (!opens_files(endpoint.path)) {
         check(api.handle({endpoint.method, "/" + std::string{endpoint.path} + "/a", body}));
     } else if (body.find("\"log") == std::string::npos &&
                body.find("\"metrics") == std::string::npos) {

@@ -15,12 +15,17 @@
 #include "vmm/api/metrics_file.h"
 #include "vmm/machine/microvm.h"
 
+namespace shoal::migration {
+class Migration;
+}
+
 namespace shoal::api {
 
 // What actions work on. One per process; borrowed parts outlive it.
 struct Context {
     vmm::Microvm& microvm;
     MetricsFile& metrics;
+    migration::Migration& migration;
     std::string instance_id = "anonymous-instance";
     // What the API has been told so far; after the start also what it has changed since.
     vmm::MicrovmConfig config{};

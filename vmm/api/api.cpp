@@ -6,6 +6,7 @@
 #include "devices/host/log.h"
 #include "vmm/api/endpoints.h"
 #include "vmm/api/utf8.h"
+#include "vmm/migration/migration.h"
 
 namespace shoal::api {
 namespace {
@@ -116,6 +117,9 @@ Response Api::dispatch(const Request& request) {
             request.body ? std::string_view{*request.body} : std::string_view{}};
         const ParsedRequest parsed = match.endpoint->parse(call);
         deprecation = parsed.deprecation;
+        if (context_.migration.is_busy()) {
+            check_while_migrating(*match.endpoint);
+        }
         check_state(match.endpoint->allowed, context_.microvm.state());
         response = parsed.action(context_);
         log_success(response.status);

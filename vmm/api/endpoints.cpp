@@ -10,6 +10,7 @@
 #include "vmm/api/logger.h"
 #include "vmm/api/machine_config.h"
 #include "vmm/api/metrics.h"
+#include "vmm/api/migration.h"
 #include "vmm/api/network_interface.h"
 #include "vmm/api/serial.h"
 #include "vmm/api/snapshot.h"
@@ -60,6 +61,11 @@ constexpr Endpoint table[]{
     {put,    "snapshot",                always,        parse_other_snapshot, "snapshot"},
     {put,    "snapshot/create",         after_start,   parse_create_snapshot, "snapshot_create"},
     {put,    "snapshot/load",           before_start,  parse_load_snapshot, "snapshot_load"},
+    {get,    "migration",               always,        parse_get_migration, "migration", no_body},  // ours, as the next four
+    {put,    "migration/send",          after_start,   parse_send_migration, "migration"},
+    {put,    "migration/receive",       before_start,  parse_receive_migration, "migration"},
+    {put,    "migration/cancel",        always,        parse_cancel_migration, "migration"},
+    {put,    "migration/resolve",       always,        parse_resolve_migration, "migration"},
     // Still to come.
     {put,    "cpu-config",              before_start,  parse_cpu_config, "cpu_cfg"},
     {put,    "hotplug/memory",          before_start,  parse_memory_hotplug, "hotplug_memory"},
@@ -88,6 +94,16 @@ void check_state(Allowed allowed, vmm::MicrovmState state) {
     }
     if (allowed == Allowed::after_start && !is_started) {
         throw Fault{"The requested operation is not supported before starting the microVM."};
+    }
+}
+
+// Whoever asks may ask; who decides about the migration may decide. Nothing else may change a guest
+// whose configuration is elsewhere already, or run one that may run elsewhere.
+void check_while_migrating(const Endpoint& endpoint) {
+    const bool decides =
+        endpoint.path == "migration/cancel" || endpoint.path == "migration/resolve";
+    if (endpoint.method != Method::get && !decides) {
+        throw Fault{"The requested operation is not supported while a migration is going on."};
     }
 }
 

@@ -31,5 +31,7 @@ struct Endpoint {
 
 // Throws Fault when the microVM is not in a state for it.
 void check_state(Allowed allowed, vmm::MicrovmState state);
+// The same for a microVM that is on its way to another process or to this one.
+void check_while_migrating(const Endpoint& endpoint);
 
 }  // namespace shoal::api

@@ -50,12 +50,6 @@ void refuse_unsupported(const SnapshotLoadParams& params) {
     }
 }
 
-bool has_boot_resources(const Context& context) {
-    const vmm::MicrovmConfig& config = context.config;
-    return context.is_machine_configured || config.boot_source || !config.drives.empty() ||
-           !config.network_interfaces.empty() || config.vsock || config.entropy || config.balloon;
-}
-
 void override_devices(vmm::MicrovmConfig& config, const SnapshotLoadParams& params) {
     for (const NetworkOverride& change : params.network_overrides) {
         const auto interface = std::ranges::find(config.network_interfaces, change.iface_id,
@@ -104,6 +98,12 @@ void load(Context& context, const SnapshotLoadParams& params) {
 }
 
 }  // namespace
+
+bool has_boot_resources(const Context& context) {
+    const vmm::MicrovmConfig& config = context.config;
+    return context.is_machine_configured || config.boot_source || !config.drives.empty() ||
+           !config.network_interfaces.empty() || config.vsock || config.entropy || config.balloon;
+}
 
 ParsedRequest parse_create_snapshot(const Call& call) {
     const auto params = parse_body<SnapshotCreateParams>(call);

@@ -127,6 +127,9 @@ struct Description<SnapshotLoadParams> {
     };
 };
 
+// Whether anything but the serial port was set: then no other microVM can come in its place.
+[[nodiscard]] bool has_boot_resources(const Context& context);
+
 [[nodiscard]] ParsedRequest parse_create_snapshot(const Call& call);
 [[nodiscard]] ParsedRequest parse_load_snapshot(const Call& call);
 

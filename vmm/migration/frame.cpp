@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "devices/host/check.h"
+#include "vmm/migration/hello.h"
 #include "vmm/migration/page_run.h"
 #include "vmm/state/crc32c.h"
 #include "vmm/state/decode.h"
@@ -13,8 +14,7 @@
 namespace shoal::migration {
 namespace {
 
-constexpr std::size_t head_bytes = 12;
-constexpr std::size_t checked_head_bytes = head_bytes - sizeof(std::uint32_t);
+constexpr std::size_t checked_head_bytes = frame_head_bytes - sizeof(std::uint32_t);
 constexpr std::size_t max_sentence_bytes = 1024;
 
 struct Head {
@@ -26,7 +26,7 @@ struct Head {
 
 // `bytes` has at least a head.
 Head read_head(std::span<const std::byte> bytes) {
-    state::Decoder decoder{bytes.first(head_bytes), "a frame"};
+    state::Decoder decoder{bytes.first(frame_head_bytes), "a frame"};
     Head head;
     decoder.read(head.version);
     decoder.read(head.kind);
@@ -71,7 +71,7 @@ std::string_view describe(FrameError error) noexcept {
 std::size_t max_payload_bytes(FrameKind kind) noexcept {
     switch (kind) {
         case FrameKind::hello:
-            return sizeof(std::uint64_t);
+            return max_hello_bytes;
         case FrameKind::pages:
             return sizeof(std::uint64_t) + max_run_pages * page_bytes;
         case FrameKind::zero_pages:
@@ -102,6 +102,8 @@ std::vector<std::byte> encode(const Frame& frame) {
 
 void FrameReader::add(std::span<const std::byte> bytes) {
     if (!error_) {
+        bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(taken_bytes_));
+        taken_bytes_ = 0;
         bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
     }
 }
@@ -110,26 +112,26 @@ std::expected<Taken, FrameError> FrameReader::take(Frame& frame) {
     if (error_) {
         return std::unexpected(*error_);
     }
-    if (bytes_.size() < head_bytes) {
+    const auto all = std::span<const std::byte>{bytes_}.subspan(taken_bytes_);
+    if (all.size() < frame_head_bytes) {
         return Taken::nothing_yet;
     }
-    const Head head = read_head(bytes_);
+    const Head head = read_head(all);
     error_ = find_error(head);
     if (error_) {
         return std::unexpected(*error_);
     }
-    if (head.payload_bytes > bytes_.size() - head_bytes) {
+    if (head.payload_bytes > all.size() - frame_head_bytes) {
         return Taken::nothing_yet;
     }
-    const std::span<const std::byte> all{bytes_};
-    const auto payload = all.subspan(head_bytes, head.payload_bytes);
+    const auto payload = all.subspan(frame_head_bytes, head.payload_bytes);
     if (head.checksum != state::crc32c(all.first(checked_head_bytes), payload)) {
         error_ = FrameError::wrong_checksum;
         return std::unexpected(*error_);
     }
     frame.kind = static_cast<FrameKind>(head.kind);
     frame.payload.assign(payload.begin(), payload.end());
-    bytes_.erase(bytes_.begin(), bytes_.begin() + head_bytes + head.payload_bytes);
+    taken_bytes_ += frame_head_bytes + head.payload_bytes;
     return Taken::frame;
 }
 

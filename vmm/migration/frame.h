@@ -19,9 +19,10 @@
 namespace shoal::migration {
 
 inline constexpr std::uint16_t stream_version = 1;
+inline constexpr std::size_t frame_head_bytes = 12;
 
 enum class FrameKind : std::uint16_t {
-    hello,       // u64 bytes of the guest's memory
+    hello,       // the microVM's configuration (hello.h)
     pages,       // u64 number of the first page, then whole pages
     zero_pages,  // u64 number of the first page, u64 count: pages that are zeros again
     state,       // a state file (vmm/state/section.h)
@@ -70,6 +71,7 @@ public:
 
 private:
     std::vector<std::byte> bytes_;
+    std::size_t taken_bytes_ = 0;  // of them, from the start
     std::optional<FrameError> error_;
 };
 

@@ -15,6 +15,7 @@
 #include "tests/unit/vmm/api/fake_microvm.h"
 #include "vmm/api/api.h"
 #include "vmm/api/server.h"
+#include "vmm/migration/migration.h"
 
 namespace shoal::api::testing {
 
@@ -38,7 +39,9 @@ struct ApiRig {
                             microvm.report_metrics(document);
                         },
                         "vm-1"};
-    Context context{microvm, metrics, "vm-1"};
+    boost::asio::io_context migration_loop{1};
+    migration::Migration migration{microvm, migration_loop};
+    Context context{microvm, metrics, migration, "vm-1"};
     Api api{context};
 
     Response call(Method method, const std::string& path, std::optional<std::string> body = {}) {

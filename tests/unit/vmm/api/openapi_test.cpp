@@ -20,6 +20,7 @@
 #include "vmm/api/logger.h"
 #include "vmm/api/machine_config.h"
 #include "vmm/api/metrics.h"
+#include "vmm/api/migration.h"
 #include "vmm/api/network_interface.h"
 #include "vmm/api/serial.h"
 #include "vmm/api/snapshot.h"
@@ -132,7 +133,8 @@ TEST_CASE("every body has the fields, types, defaults and limits that openapi.ya
                      BalloonUpdate, BalloonStatsUpdate, vmm::BalloonStatistics, vmm::HintingStart,
                      vmm::HintingStatus, LoggerConfig, MetricsConfig, InstanceAction, Vm,
                      SnapshotCreateParams, SnapshotLoadParams, MemoryBackend, NetworkOverride,
-                     VsockOverride>();
+                     VsockOverride, MigrationSend, MigrationReceive, MigrationCancel,
+                     MigrationResolve, MigrationStatus>();
     // Not a struct of ours: written by hand, or still to come.
     checked.insert({"Error", "Anything", "FullVmConfiguration"});
     for (const auto& schema : schemas()) {

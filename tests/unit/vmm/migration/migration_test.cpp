@@ -1,0 +1,215 @@
+// Both sides of a migration in one process: fake microVMs, a real socket, one event loop.
+#include "vmm/migration/migration.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+
+#include "tests/unit/vmm/api/fake_microvm.h"
+
+namespace shoal::migration {
+namespace {
+
+using api::testing::FakeMicrovm;
+
+constexpr std::uint64_t page = 4096;
+
+// A microVM of 1 MiB that runs, one that waits, and the loop of both.
+struct Pair {
+    Pair() {
+        config.machine.mem_size_mib = 1;
+        source.now = vmm::MicrovmState::running;
+        path = std::filesystem::temp_directory_path() /
+               ("shoal-migration-" + std::to_string(::getpid()) + "-" + std::to_string(++count));
+    }
+    ~Pair() {
+        giver.stop();
+        taker.stop();
+        std::filesystem::remove(path);
+    }
+    void receive() {
+        taker.receive({{Address::Kind::unix_socket, path, 0},
+                       [](vmm::MicrovmConfig&) {},
+                       [this](const vmm::MicrovmConfig& there) { taken = there; }});
+    }
+    void send(SendOrder order = {}) {
+        order.to = {Address::Kind::unix_socket, path, 0};
+        order.max_rounds = std::max(order.max_rounds, 1U);
+        giver.send(config, order);
+    }
+    // Serves the loop until `is_done`, or fails.
+    template <typename Condition>
+    void run_until(Condition is_done) {
+        const auto deadline = Clock::now() + std::chrono::seconds{20};
+        while (!is_done()) {
+            REQUIRE(Clock::now() < deadline);
+            loop.restart();
+            loop.run_for(std::chrono::milliseconds{1});
+        }
+    }
+    void run_until(SourcePhase phase) {
+        run_until([&] { return giver.source()->phase() == phase; });
+    }
+
+    inline static int count = 0;
+    boost::asio::io_context loop{1};
+    std::string path;
+    vmm::MicrovmConfig config;
+    std::optional<vmm::MicrovmConfig> taken;
+    FakeMicrovm source;
+    FakeMicrovm destination;
+    Migration giver{source, loop};
+    Migration taker{destination, loop};
+};
+
+bool called(const FakeMicrovm& microvm, const char* name) {
+    return std::ranges::count(microvm.calls, name) > 0;
+}
+
+void write_text(const FakeMicrovm& microvm, std::uint64_t at, const char* text) {
+    REQUIRE(microvm.ram.write_bytes(machine::Gpa{at}, std::as_bytes(std::span{text, 5})));
+}
+
+std::string text_in(const FakeMicrovm& microvm, std::uint64_t at) {
+    const auto bytes = microvm.ram.slice(machine::Gpa{at}, 5).value();
+    std::string text(5, '\0');
+    std::memcpy(text.data(), bytes.data(), text.size());
+    return text;
+}
+
+TEST_CASE("a guest moves: memory first, then its state, and it runs there only") {
+    Pair pair;
+    write_text(pair.source, 0, "first");
+    write_text(pair.source, (1 << 20) - 5, "final");
+    pair.receive();
+    CHECK(pair.taker.is_busy());
+    pair.send();
+    pair.run_until(SourcePhase::handed_over);
+    pair.run_until([&] { return pair.source.ended.has_value(); });
+    CHECK(pair.source.ended->code == 164);
+    CHECK(pair.source.now == vmm::MicrovmState::paused);
+    CHECK(called(pair.source, "forget_guest"));
+    CHECK(pair.destination.now == vmm::MicrovmState::running);
+    CHECK(pair.destination.calls == std::vector<std::string>{"build", "load", "resume"});
+    CHECK(pair.taken->machine.mem_size_mib == 1);
+    CHECK(text_in(pair.destination, 0) == "first");
+    CHECK(text_in(pair.destination, (1 << 20) - 5) == "final");
+    CHECK(pair.giver.is_busy());
+    CHECK_FALSE(pair.taker.is_busy());
+    CHECK(pair.giver.source()->progress().pages == 2);
+    CHECK_FALSE(std::filesystem::exists(pair.path));
+}
+
+TEST_CASE("what is written after the first round, and by the pause itself, arrives too") {
+    Pair pair;
+    pair.source.on_save = [&] {
+        write_text(pair.source, 7 * page, "saved");
+        REQUIRE(pair.source.ram.discard(machine::Gpa{3 * page}, page));
+    };
+    write_text(pair.source, 3 * page, "gone.");
+    pair.receive();
+    pair.send();
+    pair.run_until(SourcePhase::handed_over);
+    CHECK(text_in(pair.destination, 7 * page) == "saved");
+    CHECK(text_in(pair.destination, 3 * page) == std::string(5, '\0'));
+}
+
+TEST_CASE("whatever the destination cannot do leaves the guest where it was") {
+    Pair pair;
+    SUBCASE("build") {
+        pair.destination.refusal = "no such file";
+    }
+    SUBCASE("load") {
+        pair.source.on_save = [&] { pair.destination.refusal = "no such file"; };
+    }
+    pair.receive();
+    pair.send();
+    pair.run_until(SourcePhase::resumed);
+    pair.run_until([&] { return pair.source.now == vmm::MicrovmState::running; });
+    CHECK(pair.giver.source()->progress().failure == "the destination refused: no such file");
+    pair.run_until([&] { return pair.destination.ended.has_value(); });
+    CHECK(pair.destination.ended->code == 1);
+    CHECK(pair.destination.ended->sentence == "migration: no such file");
+    CHECK_FALSE(called(pair.destination, "resume"));
+    CHECK_FALSE(pair.giver.is_busy());
+}
+
+TEST_CASE("a source whose guest cannot be saved goes on, and the destination ends") {
+    Pair pair;
+    pair.source.on_save = [] { throw std::runtime_error("the guest has ended"); };
+    pair.receive();
+    pair.send();
+    pair.run_until([&] { return pair.destination.ended.has_value(); });
+    pair.run_until([&] { return pair.source.now == vmm::MicrovmState::running; });
+    CHECK(pair.giver.source()->progress().failure == "the guest has ended");
+}
+
+TEST_CASE("a cancel before the commit wins") {
+    Pair pair;
+    pair.receive();
+    SUBCASE("by the source") {
+        pair.source.on_save = [&] { pair.giver.cancel(); };
+        pair.send();
+    }
+    SUBCASE("by the destination") {
+        pair.source.on_save = [&] { pair.taker.cancel(); };
+        pair.send();
+    }
+    pair.run_until(SourcePhase::resumed);
+    pair.run_until([&] { return pair.source.now == vmm::MicrovmState::running; });
+    pair.run_until([&] { return pair.destination.ended.has_value(); });
+    CHECK_FALSE(called(pair.destination, "resume"));
+    CHECK_THROWS_WITH(pair.giver.cancel(), "no migration is going on");
+}
+
+TEST_CASE("strangers at the destination's door are hung up on") {
+    Pair pair;
+    pair.receive();
+    for (int count = 0; count < 3; ++count) {
+        const auto stranger = start_connecting({Address::Kind::unix_socket, pair.path, 0});
+        REQUIRE(::send(stranger.get(), "GET / HTTP/1.1\r\n\r\n", 18, 0) == 18);
+    }
+    pair.send();
+    pair.run_until(SourcePhase::handed_over);
+}
+
+TEST_CASE("a bandwidth limit is kept while the guest runs") {
+    Pair pair;
+    const auto bytes = pair.source.ram.slice(machine::Gpa{0}, 1 << 20).value();
+    std::ranges::fill(bytes, std::byte{1});
+    pair.receive();
+    SendOrder order;
+    order.max_bytes_per_s = 4 << 20;  // a quarter of a second
+    const auto start = Clock::now();
+    pair.send(order);
+    pair.run_until(SourcePhase::handed_over);
+    CHECK(Clock::now() - start >= std::chrono::milliseconds{200});
+    CHECK(Clock::now() - start < std::chrono::seconds{5});
+}
+
+TEST_CASE("nothing is sent to nobody, nor a guest that does not run") {
+    Pair pair;
+    CHECK_THROWS_WITH_AS(pair.send(), doctest::Contains("cannot connect to unix:"),
+                         std::system_error);
+    pair.source.now = vmm::MicrovmState::paused;
+    CHECK_THROWS_WITH(pair.send(), "the microVM does not run");
+    CHECK_THROWS_WITH(pair.giver.resolve(SourceEvent::told_to_end), "the guest is not in doubt");
+}
+
+TEST_CASE("a process that ends while it waits does not wait for the other side") {
+    Pair pair;
+    pair.receive();
+    SUBCASE("alone") {}
+    SUBCASE("with a source whose calls nobody serves") {
+        pair.send();
+    }
+    pair.giver.stop();
+    pair.taker.stop();
+    CHECK_FALSE(called(pair.destination, "resume"));
+}
+
+}  // namespace
+}  // namespace shoal::migration

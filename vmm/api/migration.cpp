@@ -1,0 +1,171 @@
+// Migration: what the API refuses, and the way to vmm/migration.
+#include "vmm/api/migration.h"
+
+#include <algorithm>
+
+#include "vmm/migration/migration.h"
+
+namespace shoal::api {
+namespace {
+
+constexpr std::string_view prefix = "Migration error: ";
+
+// A unix socket's path says that it is meant to be plain.
+migration::Address address_of(const std::string& text, bool plain) {
+    const auto address = migration::parse_address(text);
+    if (!address) {
+        throw Fault{"\"" + text + "\" is neither unix:PATH nor tcp:HOST:PORT."};
+    }
+    if (address->kind == migration::Address::Kind::tcp && !plain) {
+        throw Fault{"A guest's memory does not cross a network in plain unless `plain` says so."};
+    }
+    return *address;
+}
+
+void override_devices(vmm::MicrovmConfig& config, const MigrationReceive& params) {
+    for (const NetworkOverride& change : params.network_overrides) {
+        const auto interface = std::ranges::find(config.network_interfaces, change.iface_id,
+                                                 &vmm::NetworkInterfaceConfig::iface_id);
+        if (interface == config.network_interfaces.end()) {
+            throw Fault{"Unknown Network Device: " + change.iface_id};
+        }
+        interface->host_dev_name = change.host_dev_name;
+    }
+    if (params.vsock_override) {
+        if (!config.vsock) {
+            throw Fault{"Unknown Vsock Device."};
+        }
+        config.vsock->uds_path = params.vsock_override->uds_path;
+    }
+}
+
+void receive(Context& context, const MigrationReceive& params) {
+    if (has_boot_resources(context)) {
+        throw Fault{"Not allowed after configuring boot-specific resources."};
+    }
+    context.migration.receive({
+        address_of(params.listen, params.plain),
+        [params, serial = context.config.serial](vmm::MicrovmConfig& config) {
+            override_devices(config, params);
+            config.serial = serial;
+        },
+        [&context](const vmm::MicrovmConfig& config) { context.config = config; },
+    });
+}
+
+void send(Context& context, const MigrationSend& params) {
+    migration::SendOrder order;
+    order.to = address_of(params.destination, params.plain);
+    order.max_downtime = std::chrono::milliseconds{params.max_downtime_ms};
+    order.max_bytes_per_s = params.max_bytes_per_s;
+    order.max_rounds = params.max_rounds;
+    order.after_hand_over = params.after_hand_over == AfterHandOver::exit
+                                ? migration::AfterHandOver::exit
+                                : migration::AfterHandOver::stay;
+    context.migration.send(context.config, order);
+}
+
+MigrationPhase phase_of(migration::SourcePhase phase) {
+    using enum migration::SourcePhase;
+    switch (phase) {
+        case greeting:
+            return MigrationPhase::greeting;
+        case copying:
+            return MigrationPhase::copying;
+        case stopped:
+            return MigrationPhase::stopped;
+        case committed:
+            return MigrationPhase::committed;
+        case in_doubt:
+            return MigrationPhase::in_doubt;
+        case resumed:
+            return MigrationPhase::resumed;
+        case handed_over:
+            return MigrationPhase::handed_over;
+    }
+    return MigrationPhase::none;
+}
+
+MigrationPhase phase_of(migration::DestinationPhase phase) {
+    using enum migration::DestinationPhase;
+    switch (phase) {
+        case waiting:
+            return MigrationPhase::waiting;
+        case receiving:
+            return MigrationPhase::receiving;
+        case ready:
+            return MigrationPhase::ready;
+        case running:
+            return MigrationPhase::running;
+        case discarded:
+            return MigrationPhase::discarded;
+    }
+    return MigrationPhase::none;
+}
+
+MigrationStatus status_of(MigrationPhase phase, const migration::Progress& progress) {
+    return {phase,
+            {},
+            progress.rounds,
+            progress.pages,
+            progress.zero_pages,
+            progress.remaining_pages,
+            progress.bytes,
+            progress.bytes_per_s,
+            progress.expected_downtime_us,
+            progress.downtime_us,
+            progress.total_us,
+            progress.failure};
+}
+
+// A process that took a guest and gave it away tells of the latter.
+MigrationStatus status(const Context& context) {
+    if (const migration::Source* source = context.migration.source()) {
+        return status_of(phase_of(source->phase()), source->progress());
+    }
+    if (const migration::Destination* destination = context.migration.destination()) {
+        MigrationStatus result = status_of(phase_of(destination->phase()), destination->progress());
+        result.address = to_text(destination->address());
+        return result;
+    }
+    return {};
+}
+
+template <typename Work>
+ParsedRequest action(Work work) {
+    return {[work](Context& context) {
+        with_prefix(prefix, [&] { work(context); });
+        return no_content();
+    }};
+}
+
+}  // namespace
+
+ParsedRequest parse_get_migration(const Call&) {
+    return {[](Context& context) { return ok(status(context)); }};
+}
+
+ParsedRequest parse_send_migration(const Call& call) {
+    const auto params = parse_body<MigrationSend>(call);
+    return action([params](Context& context) { send(context, params); });
+}
+
+ParsedRequest parse_receive_migration(const Call& call) {
+    const auto params = parse_body<MigrationReceive>(call);
+    return action([params](Context& context) { receive(context, params); });
+}
+
+ParsedRequest parse_cancel_migration(const Call& call) {
+    static_cast<void>(parse_body<MigrationCancel>(call));
+    return action([](Context& context) { context.migration.cancel(); });
+}
+
+ParsedRequest parse_resolve_migration(const Call& call) {
+    const GuestRuns runs = parse_body<MigrationResolve>(call).guest_runs;
+    return action([runs](Context& context) {
+        context.migration.resolve(runs == GuestRuns::here ? migration::SourceEvent::told_to_resume
+                                                          : migration::SourceEvent::told_to_end);
+    });
+}
+
+}  // namespace shoal::api

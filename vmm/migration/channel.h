@@ -1,0 +1,29 @@
+// Channel: messages over a wire.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vmm/migration/frame.h"
+#include "vmm/migration/wire.h"
+
+namespace shoal::migration {
+
+// For one thread. What goes wrong is one sentence; after it the channel is of no more use.
+class Channel {
+public:
+    explicit Channel(std::unique_ptr<Wire> wire);
+
+    [[nodiscard]] std::expected<void, std::string> send(const Frame& frame);
+    // The next one; waits for it.
+    [[nodiscard]] std::expected<void, std::string> receive(Frame& frame);
+
+private:
+    std::unique_ptr<Wire> wire_;
+    FrameReader reader_;
+    std::vector<std::byte> piece_;
+};
+
+}  // namespace shoal::migration

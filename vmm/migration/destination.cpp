@@ -1,0 +1,294 @@
+// The destination's way through the hand-over.
+#include "vmm/migration/destination.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "devices/host/check.h"
+#include "devices/host/log.h"
+#include "vmm/migration/hello.h"
+#include "vmm/state/microvm_file.h"
+
+namespace shoal::migration {
+namespace {
+
+constexpr std::size_t stack_bytes = 512 << 10;
+// Who connects and says no proper hello is hung up on; after so many it is no accident.
+constexpr int max_connections = 100;
+
+std::uint64_t us_since(Clock::time_point start) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
+}
+
+// The guest's clock goes on as if it had run meanwhile. Not back, when the hosts' clocks differ.
+void advance(kvm::ClockState& clock) {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    const std::uint64_t now_ns = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+                                 static_cast<std::uint64_t>(now.tv_nsec);
+    // A guest does not stand still for longer: a host whose clock is that wrong is not believed.
+    constexpr std::uint64_t longest_ns = 60'000'000'000;
+    if (clock.realtime_ns != 0 && now_ns > clock.realtime_ns) {
+        clock.guest_ns += std::min(now_ns - clock.realtime_ns, longest_ns);
+    }
+}
+
+std::vector<std::byte> sentence_bytes(const std::string& sentence) {
+    const auto bytes = std::as_bytes(std::span{sentence})
+                           .first(std::min(sentence.size(), max_payload_bytes(FrameKind::refused)));
+    return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+Destination::Destination(vmm::Microvm& microvm, const ReceiveOrder& order, LoopCalls& calls)
+    : microvm_{microvm},
+      order_{order},
+      calls_{calls},
+      listener_{listen_at(order.at)},
+      address_{bound_address(order.at, listener_.get())},
+      started_{Clock::now()},
+      thread_{"migration", stack_bytes, [this] { main(); }} {}
+
+Destination::~Destination() {
+    interrupt_.signal();
+}
+
+DestinationPhase Destination::phase() const {
+    const std::scoped_lock lock{mutex_};
+    return phase_;
+}
+
+Progress Destination::progress() const {
+    const std::scoped_lock lock{mutex_};
+    return progress_;
+}
+
+bool Destination::cancel() {
+    const std::scoped_lock lock{mutex_};
+    if (phase_ == DestinationPhase::running || phase_ == DestinationPhase::discarded) {
+        return false;
+    }
+    is_cancelled_ = true;
+    interrupt_.signal();
+    return true;
+}
+
+void Destination::main() noexcept {
+    Done done;
+    try {
+        done = take_guest();
+    } catch (const std::exception& error) {
+        done = std::unexpected(Trouble{DestinationEvent::cannot, error.what()});
+    }
+    if (!done) {
+        fail(done.error());
+    }
+    channel_.reset();
+    listener_ = {};
+    if (order_.at.kind == Address::Kind::unix_socket) {
+        ::unlink(order_.at.host.c_str());
+    }
+}
+
+Destination::Done Destination::take_guest() {
+    Frame hello;
+    if (Done waited = wait_for_hello(hello); !waited) {
+        return waited;
+    }
+    if (Done built = build(hello); !built) {
+        return built;
+    }
+    if (Done received = receive_guest(); !received) {
+        return received;
+    }
+    return run_guest();
+}
+
+Destination::Done Destination::wait_for_hello(Frame& hello) {
+    for (int count = 0; count < max_connections; ++count) {
+        if (Done accepted = accept_one(); !accepted) {
+            return accepted;
+        }
+        started_ = Clock::now();
+        if (channel_->receive(hello) && hello.kind == FrameKind::hello) {
+            return {};
+        }
+        channel_.reset();
+    }
+    return std::unexpected(Trouble{
+        DestinationEvent::cannot,
+        "nobody who connected, " + std::to_string(max_connections) + " times, began a migration"});
+}
+
+Destination::Done Destination::accept_one() {
+    while (true) {
+        const auto ready = wait_until_ready(listener_.get(), POLLIN, interrupt_);
+        if (!ready && ready.error() == WireError::interrupted) {
+            return std::unexpected(
+                Trouble{DestinationEvent::wire_lost, std::string{describe(ready.error())}});
+        }
+        host::UniqueFd socket{
+            ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+        if (socket) {
+            channel_.emplace(make_plain_wire(std::move(socket), interrupt_));
+            return {};
+        }
+    }
+}
+
+Destination::Done Destination::build(const Frame& hello) {
+    hello_ = hello.payload;
+    config_ = decode_hello(hello_);
+    if (Done built = on_loop([this] {
+            order_.adapt(config_);
+            microvm_.build(config_);
+        });
+        !built) {
+        return built;
+    }
+    store_.emplace(microvm_.memory());
+    return answer(DestinationEvent::hello);
+}
+
+Destination::Done Destination::receive_guest() {
+    Frame frame;
+    while (true) {
+        if (Done received = receive(frame); !received) {
+            return received;
+        }
+        if (frame.kind == FrameKind::state) {
+            return load(frame);
+        }
+        if (Done stored = store(frame); !stored) {
+            return stored;
+        }
+    }
+}
+
+Destination::Done Destination::store(const Frame& frame) {
+    if (frame.kind != FrameKind::pages && frame.kind != FrameKind::zero_pages) {
+        return std::unexpected(
+            Trouble{DestinationEvent::wire_lost, "the source sent a message out of turn"});
+    }
+    const auto run = read_page_run(frame, store_->page_count());
+    if (!run) {
+        return std::unexpected(
+            Trouble{DestinationEvent::wire_lost, std::string{describe(run.error())}});
+    }
+    if (!store_->put(*run)) {
+        return std::unexpected(
+            Trouble{DestinationEvent::cannot, "this host does not take pages of zeros back"});
+    }
+    const std::scoped_lock lock{mutex_};
+    (run->bytes.empty() ? progress_.zero_pages : progress_.pages) += run->page_count;
+    return {};
+}
+
+Destination::Done Destination::load(const Frame& frame) {
+    vmm::SavedMicrovm saved = state::decode(frame.payload).microvm;
+    if (encode_hello(saved.config) != hello_) {
+        return std::unexpected(Trouble{DestinationEvent::cannot,
+                                       "the state is not that of the configuration before it"});
+    }
+    saved.config = config_;
+    if (Done loaded = on_loop([&] {
+            advance(saved.machine.clock);
+            microvm_.load(saved);
+        });
+        !loaded) {
+        return loaded;
+    }
+    return answer(DestinationEvent::state);
+}
+
+// From the commit on the guest runs here, whatever becomes of the wire.
+Destination::Done Destination::run_guest() {
+    Frame frame;
+    if (Done received = receive(frame); !received) {
+        return received;
+    }
+    if (frame.kind != FrameKind::commit) {
+        return std::unexpected(
+            Trouble{DestinationEvent::wire_lost, "the source sent a message out of turn"});
+    }
+    {
+        const std::scoped_lock lock{mutex_};
+        if (is_cancelled_) {
+            return std::unexpected(Trouble{DestinationEvent::cannot, "it was cancelled"});
+        }
+        const auto step = next(phase_, DestinationEvent::commit);
+        SHOAL_CHECK(step);
+        phase_ = step->phase;
+        progress_.total_us = us_since(started_);
+    }
+    if (Done resumed = on_loop([this] {
+            order_.on_running(config_);
+            microvm_.resume();
+        });
+        !resumed) {
+        return resumed;
+    }
+    static_cast<void>(channel_->send({FrameKind::taken, {}}));
+    return {};
+}
+
+Destination::Done Destination::receive(Frame& frame) {
+    if (const auto received = channel_->receive(frame); !received) {
+        return std::unexpected(Trouble{DestinationEvent::wire_lost, received.error()});
+    }
+    const std::scoped_lock lock{mutex_};
+    progress_.bytes += frame.payload.size() + frame_head_bytes;
+    return {};
+}
+
+Destination::Done Destination::answer(DestinationEvent event) {
+    std::optional<Step<DestinationPhase>> step;
+    {
+        const std::scoped_lock lock{mutex_};
+        step = next(phase_, event);
+        SHOAL_CHECK(step && step->send);
+        phase_ = step->phase;
+    }
+    if (const auto sent = channel_->send({*step->send, {}}); !sent) {
+        return std::unexpected(Trouble{DestinationEvent::wire_lost, sent.error()});
+    }
+    return {};
+}
+
+Destination::Done Destination::on_loop(std::function<void()> work) {
+    if (auto done = calls_.run(std::move(work)); !done) {
+        return std::unexpected(Trouble{DestinationEvent::cannot, done.error()});
+    }
+    return {};
+}
+
+// A cancel of this side's is told to the source, which may wait for a word after its commit.
+void Destination::fail(const Trouble& trouble) noexcept {
+    const std::string why = "migration: " + trouble.sentence;
+    std::optional<Step<DestinationPhase>> step;
+    {
+        const std::scoped_lock lock{mutex_};
+        step = next(phase_, is_cancelled_ ? DestinationEvent::cannot : trouble.event);
+        if (!step) {
+            return;  // the guest runs here, and the process ends
+        }
+        phase_ = step->phase;
+        progress_.failure = trouble.sentence;
+    }
+    host::log(host::LogLevel::error, why);
+    if (step->send && channel_) {
+        static_cast<void>(channel_->send({*step->send, sentence_bytes(trouble.sentence)}));
+    }
+    static_cast<void>(calls_.run([this, &why] {
+        microvm_.end({static_cast<int>(vmm::ExitCode::failure), why});
+    }));
+}
+
+}  // namespace shoal::migration

@@ -1,0 +1,95 @@
+// Destination: the side that waits for a guest and takes it. One thread waits for the wire and
+// fills the memory; what touches the microVM it has the event loop do.
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "devices/host/event_fd.h"
+#include "vmm/machine/microvm.h"
+#include "vmm/machine/thread.h"
+#include "vmm/migration/channel.h"
+#include "vmm/migration/handover.h"
+#include "vmm/migration/loop_calls.h"
+#include "vmm/migration/pace.h"
+#include "vmm/migration/page_store.h"
+#include "vmm/migration/progress.h"
+
+namespace shoal::migration {
+
+struct ReceiveOrder {
+    Address at;
+    // On the loop's thread: what is different here (paths, names), before the machine is built.
+    // What it throws is told to the source.
+    std::function<void(vmm::MicrovmConfig&)> adapt;
+    // On the loop's thread, when the guest is about to run here.
+    std::function<void(const vmm::MicrovmConfig&)> on_running;
+};
+
+class Destination {
+public:
+    // On the loop's thread, as all but the thread's own functions. Nothing was set for the microVM
+    // but its serial port. Borrows both. Throws with one sentence when it cannot listen. When it
+    // cannot take the guest, the microVM is ended, and with it the process.
+    Destination(vmm::Microvm& microvm, const ReceiveOrder& order, LoopCalls& calls);
+    // After LoopCalls::abandon(), or once it is over.
+    ~Destination();
+    Destination(const Destination&) = delete;
+    Destination& operator=(const Destination&) = delete;
+
+    // Where it listens: with the port that the host chose.
+    [[nodiscard]] const Address& address() const noexcept { return address_; }
+    [[nodiscard]] DestinationPhase phase() const;
+    [[nodiscard]] Progress progress() const;
+    // False: the guest runs here already, or never will.
+    [[nodiscard]] bool cancel();
+
+private:
+    struct Trouble {
+        DestinationEvent event;
+        std::string sentence;
+    };
+    using Done = std::expected<void, Trouble>;
+
+    // On the thread.
+    void main() noexcept;
+    [[nodiscard]] Done take_guest();
+    [[nodiscard]] Done wait_for_hello(Frame& hello);
+    [[nodiscard]] Done accept_one();
+    [[nodiscard]] Done build(const Frame& hello);
+    [[nodiscard]] Done receive_guest();
+    [[nodiscard]] Done store(const Frame& frame);
+    [[nodiscard]] Done load(const Frame& frame);
+    [[nodiscard]] Done run_guest();
+    [[nodiscard]] Done receive(Frame& frame);
+    // Enters the phase, then sends.
+    [[nodiscard]] Done answer(DestinationEvent event);
+    [[nodiscard]] Done on_loop(std::function<void()> work);
+    void fail(const Trouble& trouble) noexcept;
+
+    vmm::Microvm& microvm_;
+    const ReceiveOrder order_;
+    LoopCalls& calls_;
+    host::EventFd interrupt_;
+    host::UniqueFd listener_;
+    Address address_;
+
+    mutable std::mutex mutex_;  // of the next three
+    DestinationPhase phase_ = DestinationPhase::waiting;
+    Progress progress_;
+    bool is_cancelled_ = false;
+
+    // The thread's own.
+    Clock::time_point started_;
+    std::optional<Channel> channel_;
+    std::vector<std::byte> hello_;
+    vmm::MicrovmConfig config_;  // as it is here
+    std::optional<PageStore> store_;
+
+    vmm::Thread thread_;  // last: joined before what it uses goes
+};
+
+}  // namespace shoal::migration

@@ -1,0 +1,254 @@
+// The source's way through the hand-over.
+#include "vmm/migration/source.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "devices/host/check.h"
+#include "devices/host/log.h"
+#include "vmm/migration/hello.h"
+#include "vmm/state/microvm_file.h"
+
+namespace shoal::migration {
+namespace {
+
+constexpr std::size_t stack_bytes = 512 << 10;
+
+std::uint64_t us_since(Clock::time_point start) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
+}
+
+std::uint64_t realtime_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+bool may_be_cancelled(SourcePhase phase) {
+    return phase == SourcePhase::greeting || phase == SourcePhase::copying ||
+           phase == SourcePhase::stopped;
+}
+
+// Whether the thread has nothing left to do.
+bool is_over(SourcePhase phase) {
+    return phase == SourcePhase::resumed || phase == SourcePhase::handed_over ||
+           phase == SourcePhase::in_doubt;
+}
+
+}  // namespace
+
+Source::Source(vmm::Microvm& microvm, const vmm::MicrovmConfig& config, const SendOrder& order,
+               LoopCalls& calls)
+    : microvm_{microvm},
+      config_{config},
+      order_{order},
+      calls_{calls},
+      socket_{start_connecting(order.to)},
+      pace_{order.max_bytes_per_s, started_},
+      thread_{"migration", stack_bytes, [this] { main(); }} {}
+
+Source::~Source() {
+    interrupt_.signal();
+}
+
+SourcePhase Source::phase() const {
+    const std::scoped_lock lock{mutex_};
+    return phase_;
+}
+
+Progress Source::progress() const {
+    const std::scoped_lock lock{mutex_};
+    Progress progress = progress_;
+    if (!is_over(phase_)) {
+        progress.total_us = us_since(started_);
+    }
+    return progress;
+}
+
+bool Source::cancel() {
+    const std::scoped_lock lock{mutex_};
+    if (!may_be_cancelled(phase_)) {
+        return false;
+    }
+    is_cancelled_ = true;
+    interrupt_.signal();
+    return true;
+}
+
+bool Source::resolve(SourceEvent event) {
+    const std::scoped_lock lock{mutex_};
+    const auto step = next(phase_, event);
+    if (phase_ != SourcePhase::in_doubt || !step) {
+        return false;
+    }
+    phase_ = step->phase;
+    step->action == GuestAction::resume ? microvm_.resume() : end_guest();
+    return true;
+}
+
+void Source::main() noexcept {
+    Done done;
+    try {
+        done = migrate();
+    } catch (const std::exception& error) {
+        done = std::unexpected(Trouble{SourceEvent::wire_lost, error.what()});
+    }
+    log_.reset();
+    if (!done) {
+        fail(done.error());
+    }
+    channel_.reset();
+}
+
+Source::Done Source::migrate() {
+    for (const auto part : {&Source::greet, &Source::copy, &Source::stop_guest, &Source::send_rest,
+                            &Source::commit}) {
+        if (Done done = (this->*part)(); !done) {
+            return done;
+        }
+    }
+    return {};
+}
+
+Source::Done Source::greet() {
+    const auto connected = wait_until_ready(socket_.get(), POLLOUT, interrupt_);
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (!connected || error != 0) {
+        return std::unexpected(Trouble{SourceEvent::wire_lost,
+                                       "cannot connect to " + to_text(order_.to) + ": " +
+                                           (connected ? std::string{std::strerror(error)}
+                                                      : std::string{describe(connected.error())})});
+    }
+    channel_.emplace(make_plain_wire(std::move(socket_), interrupt_));
+    if (Done sent = send({FrameKind::hello, encode_hello(config_)}); !sent) {
+        return sent;
+    }
+    return expect(FrameKind::accept);
+}
+
+Source::Done Source::stop_guest() {
+    if (Done entered = enter(SourceEvent::rest_is_small); !entered) {
+        return entered;
+    }
+    return on_loop([this] {
+        paused_at_ = Clock::now();
+        microvm_.pause();
+        state::Snapshot snapshot{{}, microvm_.save(config_)};
+        vmm::MachineState& machine = snapshot.microvm.machine;
+        if (machine.clock.realtime_ns == 0) {
+            machine.clock.realtime_ns = realtime_ns();
+        }
+        state_ = state::encode(snapshot);
+    });
+}
+
+// After save(), which itself may write to the guest's memory.
+Source::Done Source::send_rest() {
+    log_->take(pages_);
+    if (Done sent = send_pages(Zeros::are_to_be_sent); !sent) {
+        return sent;
+    }
+    if (Done sent = send({FrameKind::state, std::move(state_)}); !sent) {
+        return sent;
+    }
+    return expect(FrameKind::ready);
+}
+
+// `ready` made it committed, so a commit that cannot be written counts as one that arrived.
+Source::Done Source::commit() {
+    if (Done sent = send({FrameKind::commit, {}}); !sent) {
+        return sent;
+    }
+    if (Done taken = expect(FrameKind::taken); !taken) {
+        return taken;
+    }
+    {
+        const std::scoped_lock lock{mutex_};
+        progress_.downtime_us = us_since(paused_at_);
+        progress_.total_us = us_since(started_);
+    }
+    return on_loop([this] { end_guest(); });
+}
+
+Source::Done Source::expect(FrameKind kind) {
+    Frame frame;
+    if (const auto received = channel_->receive(frame); !received) {
+        return std::unexpected(Trouble{SourceEvent::wire_lost, received.error()});
+    }
+    if (frame.kind == FrameKind::refused) {
+        // SAFETY: bytes as characters.
+        const std::string_view why{reinterpret_cast<const char*>(frame.payload.data()),
+                                   frame.payload.size()};
+        return std::unexpected(
+            Trouble{SourceEvent::refused, "the destination refused: " + std::string{why}});
+    }
+    if (frame.kind != kind) {
+        return std::unexpected(
+            Trouble{SourceEvent::wire_lost, "the destination sent a message out of turn"});
+    }
+    switch (kind) {
+        case FrameKind::accept:
+            return enter(SourceEvent::accepted);
+        case FrameKind::ready:
+            return enter(SourceEvent::ready);
+        default:
+            return enter(SourceEvent::taken);
+    }
+}
+
+Source::Done Source::on_loop(std::function<void()> work) {
+    if (auto done = calls_.run(std::move(work)); !done) {
+        return std::unexpected(Trouble{SourceEvent::wire_lost, done.error()});
+    }
+    return {};
+}
+
+Source::Done Source::enter(SourceEvent event) {
+    const std::scoped_lock lock{mutex_};
+    if (is_cancelled_) {
+        return std::unexpected(Trouble{SourceEvent::cancelled, "it was cancelled"});
+    }
+    const auto step = next(phase_, event);
+    SHOAL_CHECK(step);
+    phase_ = step->phase;
+    return {};
+}
+
+// The destination's own troubles, and those after a cancel, are known by their event; all others
+// are a lost wire to the hand-over.
+void Source::fail(const Trouble& trouble) noexcept {
+    std::optional<Step<SourcePhase>> step;
+    {
+        const std::scoped_lock lock{mutex_};
+        step = next(phase_, is_cancelled_ ? SourceEvent::cancelled : trouble.event);
+        if (!step) {
+            return;  // it was handed over, and the process ends
+        }
+        phase_ = step->phase;
+        progress_.failure = is_cancelled_ ? "it was cancelled" : trouble.sentence;
+        progress_.total_us = us_since(started_);
+    }
+    host::log(host::LogLevel::error, "migration: " + trouble.sentence);
+    if (step->action == GuestAction::resume) {
+        static_cast<void>(calls_.run([this] { microvm_.resume(); }));
+    }
+}
+
+void Source::end_guest() {
+    microvm_.forget_guest();
+    if (order_.after_hand_over == AfterHandOver::exit) {
+        microvm_.end({static_cast<int>(vmm::ExitCode::handed_over),
+                      "the guest runs at " + to_text(order_.to) + " now"});
+    }
+}
+
+}  // namespace shoal::migration

@@ -1,0 +1,113 @@
+// Source: the side that has the guest and gives it away. One thread does it all and waits for the
+// wire; what touches the microVM it has the event loop do.
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "devices/host/event_fd.h"
+#include "vmm/machine/microvm.h"
+#include "vmm/machine/thread.h"
+#include "vmm/migration/channel.h"
+#include "vmm/migration/handover.h"
+#include "vmm/migration/loop_calls.h"
+#include "vmm/migration/pace.h"
+#include "vmm/migration/page_scan.h"
+#include "vmm/migration/page_set.h"
+#include "vmm/migration/progress.h"
+
+namespace shoal::migration {
+
+enum class AfterHandOver {
+    exit,  // the process ends
+    stay,  // it answers until somebody ends it
+};
+
+struct SendOrder {
+    Address to;
+    std::chrono::microseconds max_downtime{};
+    std::uint64_t max_bytes_per_s = 0;  // while the guest runs; 0: no limit
+    // After so many the guest is stopped, whatever is left.
+    std::uint32_t max_rounds = 0;
+    AfterHandOver after_hand_over = AfterHandOver::exit;
+};
+
+class Source {
+public:
+    // On the loop's thread, as all but the thread's own functions. The guest runs. Borrows the
+    // microVM and the calls. Throws with one sentence when nobody listens there.
+    Source(vmm::Microvm& microvm, const vmm::MicrovmConfig& config, const SendOrder& order,
+           LoopCalls& calls);
+    // After LoopCalls::abandon(), or once it is over.
+    ~Source();
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+
+    [[nodiscard]] SourcePhase phase() const;
+    [[nodiscard]] Progress progress() const;
+    // False: it is too late, or over. The guest runs on, or will in a moment.
+    [[nodiscard]] bool cancel();
+    // In doubt: the control plane's word, told_to_resume or told_to_end. False: it is not in doubt.
+    [[nodiscard]] bool resolve(SourceEvent event);
+
+private:
+    // What went wrong: what it is to the hand-over, and one sentence.
+    struct Trouble {
+        SourceEvent event;
+        std::string sentence;
+    };
+    using Done = std::expected<void, Trouble>;
+    enum class Zeros { are_there, are_to_be_sent };
+
+    // On the thread.
+    void main() noexcept;
+    [[nodiscard]] Done migrate();
+    [[nodiscard]] Done greet();
+    [[nodiscard]] Done copy();
+    [[nodiscard]] Done stop_guest();
+    [[nodiscard]] Done send_rest();
+    [[nodiscard]] Done commit();
+    [[nodiscard]] Done send_pages(Zeros zeros);
+    [[nodiscard]] Done send(const Frame& frame);
+    [[nodiscard]] Done wait_for_limit(std::uint64_t bytes, Clock::time_point now);
+    void note_run(const Frame& frame);
+    [[nodiscard]] Done expect(FrameKind kind);
+    [[nodiscard]] Done on_loop(std::function<void()> work);
+    // The step, if nobody has cancelled before.
+    [[nodiscard]] Done enter(SourceEvent event);
+    void fail(const Trouble& trouble) noexcept;
+    void note_rest();
+
+    // On the loop's thread.
+    void end_guest();
+
+    vmm::Microvm& microvm_;
+    const vmm::MicrovmConfig config_;
+    const SendOrder order_;
+    LoopCalls& calls_;
+    const Clock::time_point started_ = Clock::now();
+    host::EventFd interrupt_;
+    host::UniqueFd socket_;  // on its way to being connected
+
+    mutable std::mutex mutex_;  // of the next three
+    SourcePhase phase_ = SourcePhase::greeting;
+    Progress progress_;
+    bool is_cancelled_ = false;
+
+    // The thread's own.
+    std::optional<Channel> channel_;
+    Pace pace_;
+    std::unique_ptr<vmm::PageLog> log_;
+    PageSet pages_;  // still to be sent
+    Clock::time_point paused_at_;
+    std::vector<std::byte> state_;
+
+    vmm::Thread thread_;  // last: joined before what it uses goes
+};
+
+}  // namespace shoal::migration

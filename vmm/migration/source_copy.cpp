@@ -1,0 +1,106 @@
+// The source's rounds over the guest's memory while the guest runs.
+#include <algorithm>
+#include <utility>
+
+#include "devices/host/check.h"
+#include "devices/host/log.h"
+#include "vmm/migration/page_run.h"
+#include "vmm/migration/source.h"
+
+namespace shoal::migration {
+
+Source::Done Source::copy() {
+    // The log first: what is written to a page after it was found untouched is in the log.
+    if (Done logging = on_loop([this] { log_ = microvm_.log_pages(); }); !logging) {
+        return logging;
+    }
+    pages_ = touched_pages(microvm_.memory());
+    Zeros zeros = Zeros::are_there;  // the destination's memory is new
+    while (true) {
+        {
+            const std::scoped_lock lock{mutex_};
+            ++progress_.rounds;
+            progress_.remaining_pages = count_pages(pages_);
+        }
+        if (Done sent = send_pages(std::exchange(zeros, Zeros::are_to_be_sent)); !sent) {
+            return sent;
+        }
+        log_->take(pages_);
+        note_rest();
+        const Progress now = progress();
+        if (now.expected_downtime_us <= static_cast<std::uint64_t>(order_.max_downtime.count())) {
+            return {};
+        }
+        if (now.rounds >= order_.max_rounds) {
+            host::log(host::LogLevel::warn,
+                      "migration: " + std::to_string(now.remaining_pages) +
+                          " pages are left after " + std::to_string(now.rounds) +
+                          " rounds, the most that there are: the guest is stopped all the same");
+            return {};
+        }
+    }
+}
+
+void Source::note_rest() {
+    const std::uint64_t left = count_pages(pages_);
+    const std::scoped_lock lock{mutex_};
+    progress_.remaining_pages = left;
+    progress_.bytes_per_s = pace_.bytes_per_s();
+    progress_.expected_downtime_us =
+        static_cast<std::uint64_t>(pace_.expected_downtime(left * page_bytes).count());
+}
+
+// Empties the set.
+Source::Done Source::send_pages(Zeros zeros) {
+    PageScan scan{microvm_.memory().bytes(), pages_};
+    Clock::time_point before = Clock::now();
+    while (const auto frame = scan.next()) {
+        if (frame->kind == FrameKind::pages || zeros == Zeros::are_to_be_sent) {
+            if (Done sent = send(*frame); !sent) {
+                return sent;
+            }
+        }
+        const Clock::time_point now = Clock::now();
+        pace_.add(frame->payload.size(), now - before);
+        note_run(*frame);
+        if (Done waited = wait_for_limit(frame->payload.size(), now); !waited) {
+            return waited;
+        }
+        before = Clock::now();
+    }
+    return {};
+}
+
+void Source::note_run(const Frame& frame) {
+    const auto run = read_page_run(frame, microvm_.memory().size_bytes() / page_bytes);
+    SHOAL_CHECK(run);
+    const std::scoped_lock lock{mutex_};
+    (run->bytes.empty() ? progress_.zero_pages : progress_.pages) += run->page_count;
+    progress_.remaining_pages -= std::min(progress_.remaining_pages, run->page_count);
+    progress_.bytes_per_s = pace_.bytes_per_s();
+}
+
+// Once the guest stands still there is no limit. An interrupt is noticed here in any case.
+Source::Done Source::wait_for_limit(std::uint64_t bytes, Clock::time_point now) {
+    const Clock::duration wait =
+        phase() == SourcePhase::copying ? pace_.spend(bytes, now) : Clock::duration{};
+    constexpr int no_descriptor = -1;
+    const auto waited = wait_until_ready(
+        no_descriptor, 0, interrupt_, std::chrono::duration_cast<std::chrono::milliseconds>(wait));
+    if (!waited && waited.error() == WireError::interrupted) {
+        return std::unexpected(
+            Trouble{SourceEvent::wire_lost, std::string{describe(waited.error())}});
+    }
+    return {};
+}
+
+Source::Done Source::send(const Frame& frame) {
+    if (const auto sent = channel_->send(frame); !sent) {
+        return std::unexpected(Trouble{SourceEvent::wire_lost, sent.error()});
+    }
+    const std::scoped_lock lock{mutex_};
+    progress_.bytes += frame.payload.size() + frame_head_bytes;
+    return {};
+}
+
+}  // namespace shoal::migration
