@@ -1,0 +1,94 @@
+"""A wire between the two sides of a migration that does something at a message of one's choice."""
+import os
+import socket
+import struct
+import threading
+
+from api import connect
+
+KINDS = ("hello", "pages", "zero_pages", "state", "commit", "accept", "ready", "taken", "refused")
+HEAD_BYTES = 12
+
+
+class Wire:
+    """`with Wire(folder) as wire:` the source sends to wire.front, the destination listens at wire.back. At the
+    message number `count` of `kind` calls `act`, after the message has crossed or in its stead, and hangs up."""
+
+    def __init__(self, folder, kind, count, crosses, act=lambda: None):
+        self.front, self.back = (os.path.join(folder, name) for name in ("front", "back"))
+        self._point = kind, count
+        self._crosses, self._act = crosses, act
+        self._seen = dict.fromkeys(KINDS, 0)
+        self._lock = threading.Lock()
+        self._is_cut = False
+        self.reached = threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(self.front)
+        self._listener.listen(1)
+        self._ends = []
+        self._threads = [threading.Thread(target=self._serve, daemon=True)]
+
+    def __enter__(self):
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_):
+        self._cut()
+        for thread in self._threads:
+            thread.join(30)
+        for end in (self._listener, *self._ends):  # only now: a number would be another's
+            end.close()
+
+    def _serve(self):
+        try:
+            source, _ = self._listener.accept()
+        except OSError:
+            return
+        destination = connect(self.back)
+        self._ends = [source, destination]
+        back = threading.Thread(target=self._pump, args=(destination, source), daemon=True)
+        self._threads.append(back)
+        back.start()
+        self._pump(source, destination)
+
+    def _pump(self, one, other):
+        try:
+            while not self._is_cut:
+                head = receive(one, HEAD_BYTES)
+                _version, kind, size = struct.unpack("<HHI", head[:8])
+                self._pass_on(other, KINDS[kind], head + receive(one, size))
+        except OSError:
+            self._cut()
+
+    def _pass_on(self, other, kind, message):
+        with self._lock:
+            if self._is_cut:
+                return
+            is_the_one = (kind, self._seen[kind]) == self._point
+            self._seen[kind] += 1
+            if not is_the_one or self._crosses:
+                other.sendall(message)
+            if is_the_one:
+                self._act()
+                self._is_cut = True
+        if is_the_one:
+            self._cut()
+            self.reached.set()
+
+    def _cut(self):
+        self._is_cut = True
+        for end in (self._listener, *self._ends):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def receive(end, count):
+    data = b""
+    while len(data) < count:
+        piece = end.recv(count - len(data))
+        if not piece:
+            raise OSError("closed")
+        data += piece
+    return data

@@ -1,0 +1,111 @@
+/* generations MIB MB_PER_S: fills so much memory with a pattern of generation numbers, at that rate (0:
+   once), checks it for ever, and ticks aloud every 5 ms. "broken ..." and exit code 1 when a word is not
+   what was written. A line on stdin is answered with "gap N", the longest time in us between two looks at
+   the clock since the last answer, so that a standstill shows; q ends it. */
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { page_words = 512, tick_us = 5000 };
+
+static uint64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t pattern(uint64_t idx, uint64_t generation) {
+    return (idx + 1) * 0x9E3779B97F4A7C15ULL ^ generation;
+}
+
+/* Every word of a page has its generation; those of a page are equal. */
+static void write_page(volatile uint64_t* page, uint64_t first, uint64_t generation) {
+    for (uint64_t idx = 0; idx < page_words; ++idx) {
+        page[idx] = pattern(first + idx, generation);
+    }
+}
+
+static int is_intact(const volatile uint64_t* page, uint64_t first, uint64_t generation) {
+    for (uint64_t idx = 0; idx < page_words; ++idx) {
+        if (page[idx] != pattern(first + idx, generation)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static uint64_t longest_gap_us;
+static uint64_t last_look_us;
+
+static uint64_t look(void) {
+    const uint64_t now = now_us();
+    if (last_look_us != 0 && now - last_look_us > longest_gap_us) {
+        longest_gap_us = now - last_look_us;
+    }
+    return last_look_us = now;
+}
+
+static void answer(void) {
+    struct pollfd input = {0, POLLIN, 0};
+    char byte;
+    if (poll(&input, 1, 0) <= 0) {
+        return;
+    }
+    if (read(0, &byte, 1) != 1 || byte == 'q') {
+        exit(7);
+    }
+    if (byte == '\n') {
+        printf("gap %llu\n", (unsigned long long)longest_gap_us);
+        fflush(stdout);
+        longest_gap_us = 0;
+    }
+}
+
+int main(int argc, char** argv) {
+    if (argc != 3) {
+        return 2;
+    }
+    const uint64_t pages = strtoull(argv[1], NULL, 10) * 256;
+    const uint64_t bytes_per_us = strtoull(argv[2], NULL, 10); /* MB a second */
+    uint64_t* const memory = malloc(pages * 4096);
+    uint32_t* const generations = calloc(pages, sizeof *generations);
+    if (memory == NULL || generations == NULL) {
+        return 3;
+    }
+    for (uint64_t page = 0; page < pages; ++page) {
+        write_page(memory + page * page_words, page * page_words, 0);
+    }
+    uint64_t written = 0, checked = 0, ticks = 0;
+    const uint64_t start_us = look();
+    uint64_t next_tick_us = start_us;
+    for (;;) {
+        const uint64_t now = look();
+        if (now >= next_tick_us) {
+            printf("tick %llu\n", (unsigned long long)ticks++);
+            fflush(stdout);
+            next_tick_us = now + tick_us;
+            answer();
+        }
+        const uint64_t check = checked++ % pages;
+        if (!is_intact(memory + check * page_words, check * page_words, generations[check])) {
+            printf("broken at page %llu, generation %u\n", (unsigned long long)check, generations[check]);
+            return 1;
+        }
+        if (written * 4096 < (now - start_us) * bytes_per_us) {
+            /* Behind by a standstill: it does not make up for it. */
+            if ((now - start_us) * bytes_per_us - written * 4096 > bytes_per_us * 20000) {
+                written = (now - start_us) * bytes_per_us / 4096;
+            }
+            for (int count = 0; count < 16; ++count) {
+                const uint64_t page = written++ % pages;
+                write_page(memory + page * page_words, page * page_words, ++generations[page]);
+            }
+        } else {
+            const struct timespec nap = {0, 200000};
+            nanosleep(&nap, NULL);
+        }
+    }
+}
