@@ -1,0 +1,108 @@
+"""Live migration between two processes of one host: how long the guest stands still, by its own clock."""
+import pathlib
+import sys
+import tempfile
+import time
+
+from figures import ROOT, Target
+from processes import RUNS, say
+
+sys.path.insert(0, str(ROOT / "tests/system"))
+sys.path.insert(0, str(ROOT / "scripts/nested"))
+from api import ApiVmm  # noqa: E402
+from migration_calls import move  # noqa: E402
+from test_migration import start_generations, wait_for_ticks  # noqa: E402
+
+TITLE = "Live migration"
+CONDITIONS = "local, over a unix socket, 1 vCPU, the unikernel; `generations` checks its memory meanwhile, and a look at its " \
+    "clock follows each 64 KiB that it writes; maximum downtime 10 ms; `at rest`: its longest gap in as long a time " \
+    "without a migration"
+
+# Name, guest memory in MiB, of which the program fills so much, MB/s that it writes, moves for each of RUNS.
+GUESTS = (("64 MiB idle", 64, 32, 0, 1), ("64 MiB, 50 MB/s", 64, 32, 50, 7), ("64 MiB, 500 MB/s", 64, 32, 500, 1),
+          ("256 MiB idle", 256, 208, 0, 1), ("256 MiB, 50 MB/s", 256, 208, 50, 1), ("256 MiB, 500 MB/s", 256, 208, 500, 1))
+MOVES_IN_A_ROW = "moves in a row of one guest"
+
+
+def longest_gap_ms(vmm):
+    """Of the guest's looks at its clock, since this was last asked. Takes what was seen; it is given back."""
+    vmm.process.stdin.write(b"\n")
+    vmm.process.stdin.flush()
+    before = vmm.wait_for(b"gap ")
+    gap = vmm.wait_for(b"\n")
+    return int(gap) / 1000, before
+
+
+class Guest:
+    """One guest that moves from process to process."""
+
+    def __init__(self, folder, memory_mib, mib, mb_per_s):
+        self.folder, self.moves, self.said = folder, 0, b""
+        self.vmm = ApiVmm(folder, "--log-path", "/dev/null", socket_name="start")
+        start_generations(self.vmm, str(folder), mib, mb_per_s, memory_mib)
+        self.vmm.seen = b""
+        self.ask()
+
+    def ask(self):
+        gap, before = longest_gap_ms(self.vmm)
+        self.said += before
+        return gap
+
+    def move(self):
+        other = ApiVmm(self.folder, "--log-path", "/dev/null", socket_name=f"process{self.moves}")
+        try:
+            status = move(self.vmm, other, str(self.folder), max_downtime_ms=10)
+        except BaseException:
+            other.close()
+            raise
+        self.moves += 1
+        self.vmm.process.kill()
+        while self.vmm.read_more(30):
+            pass
+        self.said += self.vmm.seen
+        self.vmm.close()
+        self.vmm = other
+        wait_for_ticks(other, 2)
+        return status
+
+    def close(self):
+        self.vmm.close()
+
+
+def measure_guest(samples, name, memory_mib, mib, mb_per_s, turns):
+    with tempfile.TemporaryDirectory(prefix="shoal-bench-") as folder:
+        guest = Guest(pathlib.Path(folder), memory_mib, mib, mb_per_s)
+        try:
+            for _ in range(turns):
+                guest.ask()
+                started = time.monotonic()
+                status = guest.move()
+                took_s = time.monotonic() - started
+                samples.add(f"{name}: downtime by the guest", guest.ask(), "ms")
+                samples.add(f"{name}: downtime by the source", status["downtime_us"] / 1000, "ms")
+                samples.add(f"{name}: total time", status["total_us"] / 1000, "ms")
+                samples.add(f"{name}: sent", status["bytes"] / (1 << 20), "MiB")
+                samples.add(f"{name}: rounds", status["rounds"], "")
+                time.sleep(min(took_s, 1))
+                samples.add(f"{name}: at rest", guest.ask(), "ms")
+        finally:
+            guest.close()
+        if b"broken" in guest.said:
+            raise RuntimeError(f"the guest's memory is broken: {guest.said[-200:]!r}")
+        samples.add(MOVES_IN_A_ROW, guest.moves, "")
+
+
+def measure(samples):
+    for name, memory_mib, mib, mb_per_s, turns in GUESTS:
+        say(f"migration: {name}")
+        measure_guest(samples, name, memory_mib, mib, mb_per_s, turns * RUNS)
+
+
+def targets(samples):
+    rows = []
+    for name, _, _, mb_per_s, _ in GUESTS:
+        what = f"{name}: downtime by the guest"
+        rows.append(Target(f"{what}, p99 in ms", samples.percentile_99(what), "<=", 30 if mb_per_s else 10,
+                           samples.runs(what)))
+    rows.append(Target("migrations in a row, none failed", max(samples.values[MOVES_IN_A_ROW]), ">=", 200, 1))
+    return rows
