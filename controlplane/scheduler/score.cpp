@@ -1,0 +1,51 @@
+// In doubles, whose every operation here is exact to the standard: the same everywhere.
+#include "controlplane/scheduler/score.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace shoal::scheduler {
+
+namespace {
+
+constexpr double unit = 1e6;
+constexpr double has_image = 0.2;
+constexpr double imbalance = 0.5;  // how much of it is taken off
+constexpr double for_each_member = 1.0;
+
+// Which part is used once `wanted` is there too.
+double used(std::int64_t allocatable, std::int64_t free, std::int64_t wanted) {
+    if (allocatable <= 0) {
+        return 1.0;
+    }
+    return static_cast<double>(allocatable - free + wanted) / static_cast<double>(allocatable);
+}
+
+}  // namespace
+
+std::int64_t score(const Cluster& cluster, HostIdx host, const Workload& workload) {
+    const HostState& state = cluster.host(host);
+    const Room wanted{workload.resources};
+    const double memory =
+        used(state.allocatable.memory_mib, state.free.memory_mib, wanted.memory_mib);
+    const double vcpus =
+        used(state.allocatable.vcpu_millis, state.free.vcpu_millis, wanted.vcpu_millis);
+    double sum = 0;
+    switch (workload.spreading) {
+        case model::Spreading::bin_pack:
+            sum = (memory + vcpus) / 2 - imbalance * std::abs(memory - vcpus);
+            break;
+        case model::Spreading::spread:
+            sum = -std::max(memory, vcpus);
+            if (!workload.group.empty()) {
+                sum -= for_each_member * cluster.members_on(workload.group, host);
+            }
+            break;
+    }
+    if (!workload.image.empty() && state.images.contains(workload.image)) {
+        sum += has_image;
+    }
+    return static_cast<std::int64_t>(sum * unit);
+}
+
+}  // namespace shoal::scheduler
