@@ -130,7 +130,8 @@ fuzz: $(fuzz_targets)
 # ---- measurements -------------------------------------------------------------------------------
 
 bench_programs := $(patsubst tests/bench/%.c,build/bench/programs/%,$(wildcard tests/bench/*.c)) \
-	$(patsubst tests/bench/guest/%.c,build/bench/guest/%,$(wildcard tests/bench/guest/*.c))
+	$(patsubst tests/bench/guest/%.c,build/bench/guest/%,$(wildcard tests/bench/guest/*.c)) \
+	build/bench/programs/scheduler
 
 build/bench/programs/%: tests/bench/%.c | setup
 	@mkdir -p $(@D)
@@ -141,6 +142,12 @@ build/bench/guest/%: tests/bench/guest/%.c | setup
 	@mkdir -p $(@D)
 	@echo "  CC    $@"
 	@gcc -static -O2 -Wall -Wextra -Werror -o $@ $< -luring
+
+build/bench/programs/scheduler: build/obj/tests/bench/scheduler.cpp.o \
+	$(call objects,$(wildcard controlplane/scheduler/*.cpp))
+	$(call link)
+
+-include build/obj/tests/bench/scheduler.cpp.d
 
 bench: all $(bench_programs) $(test_programs) build/tests/servers
 	@tests/bench/run

@@ -104,4 +104,22 @@ std::optional<HostIdx> Candidates::best() {
     return best == nullptr ? std::nullopt : std::optional{best->host};
 }
 
+// From a random host on; neighbours by index are no likelier to be alike than others.
+std::optional<HostIdx> best_of_sample(const Cluster& cluster, const Workload& workload,
+                                      Sample sample) {
+    std::optional<std::pair<std::int64_t, HostIdx>> best;
+    const HostIdx count = cluster.host_count();
+    std::size_t found = 0;
+    HostIdx host = count == 0 ? 0 : tie_of(sample.seed, 0) % count;
+    for (HostIdx step = 0; step < count && found < sample.hosts; ++step) {
+        if (!misfit(cluster, host, workload)) {
+            ++found;
+            const std::pair its{score(cluster, host, workload), host};
+            best = best ? std::max(*best, its) : its;
+        }
+        host = host + 1 == count ? 0 : host + 1;
+    }
+    return best ? std::optional{best->second} : std::nullopt;
+}
+
 }  // namespace shoal::scheduler

@@ -46,4 +46,13 @@ private:
     std::size_t entry_count_ = 0;
 };
 
+struct Sample {
+    std::uint64_t seed = 0;
+    std::size_t hosts = 0;  // that fit
+};
+
+// The best of a random few that fit. Nothing, where none of all fits.
+[[nodiscard]] std::optional<HostIdx> best_of_sample(const Cluster& cluster,
+                                                    const Workload& workload, Sample sample);
+
 }  // namespace shoal::scheduler

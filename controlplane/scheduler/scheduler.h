@@ -49,6 +49,10 @@ struct SchedulerLimits {
     std::size_t evictions = 16;            // in one decision
     std::size_t holds_for_long_waits = 8;  // at one time
     std::size_t remembered_workloads = 64;
+    // A workload of which there are few, in a large cluster, gets the best of this many hosts that
+    // fit, not the best of all.
+    std::size_t sampled_hosts = 256;
+    std::size_t few = 4;
 };
 
 class Scheduler {
@@ -57,8 +61,9 @@ public:
     explicit Scheduler(Cluster& cluster, std::uint64_t seed = 0, SchedulerLimits limits = {})
         : cluster_{cluster}, seed_{seed}, limits_{limits} {}
 
-    // By priority, then the largest first. The cluster is left as the decision makes it: bindings
-    // are placed, victims leave, rooms are held. What cannot be carried out is put right there.
+    // By priority, then those that have waited for long. The cluster is left as the decision makes
+    // it: bindings are placed, victims leave, rooms are held. What cannot be carried out is put
+    // right there.
     [[nodiscard]] Decision decide(std::vector<Request> batch);
     // Gives up what is held for a microVM that is no longer wanted.
     void forget(const std::string& microvm);
@@ -71,6 +76,7 @@ private:
     };
 
     void decide_one(const Request& request, Decision& decision);
+    [[nodiscard]] bool try_sample(const Request& request, Decision& decision);
     // Whether it may move in where room is held for it.
     [[nodiscard]] bool try_held(const Request& request, Decision& decision);
     void bind(const Request& request, HostIdx host, Decision& decision);
@@ -83,6 +89,8 @@ private:
     std::uint64_t seed_;
     SchedulerLimits limits_;
     std::unordered_map<WorkloadRef, Known> known_;
+    std::unordered_map<const Workload*, std::size_t> batch_counts_;  // of this decision's batch
+    std::uint64_t sample_count_ = 0;
     std::unordered_map<std::string, Request::Wait> holds_;  // by microVM: what for
     std::size_t long_hold_count_ = 0;
 };

@@ -2,7 +2,6 @@
 #include "controlplane/scheduler/score.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace shoal::scheduler {
 
@@ -10,7 +9,6 @@ namespace {
 
 constexpr double unit = 1e6;
 constexpr double has_image = 0.2;
-constexpr double imbalance = 0.5;  // how much of it is taken off
 constexpr double for_each_member = 1.0;
 
 // Which part is used once `wanted` is there too.
@@ -33,7 +31,8 @@ std::int64_t score(const Cluster& cluster, HostIdx host, const Workload& workloa
     double sum = 0;
     switch (workload.spreading) {
         case model::Spreading::bin_pack:
-            sum = (memory + vcpus) / 2 - imbalance * std::abs(memory - vcpus);
+            // The lesser of both: fullness less half of the imbalance.
+            sum = std::min(memory, vcpus);
             break;
         case model::Spreading::spread:
             sum = -std::max(memory, vcpus);

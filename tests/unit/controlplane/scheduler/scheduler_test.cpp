@@ -94,16 +94,30 @@ TEST_CASE("members of a group are kept apart by hosts and by zones") {
     }
 }
 
-TEST_CASE("higher priorities are placed first, then the largest") {
+TEST_CASE("higher priorities are placed first, then those that have waited for long") {
     Cluster cluster;
     add_host(cluster, make_host("h", 1024));
     Scheduler scheduler{cluster};
-    const auto decision = scheduler.decide({{"small", with_priority(256, 0)},
-                                            {"large", with_priority(512, 0)},
-                                            {"urgent", with_priority(512, 1)}});
+    Request waited{"waited", with_priority(512, 0)};
+    waited.wait = Request::Wait::long_already;
+    const auto decision = scheduler.decide(
+        {{"ordinary", with_priority(512, 0)}, waited, {"urgent", with_priority(512, 1)}});
     CHECK(hosts_of(decision).size() == 2);
     REQUIRE(decision.unplaced.size() == 1);
-    CHECK(decision.unplaced[0].microvm == "small");
+    CHECK(decision.unplaced[0].microvm == "ordinary");
+}
+
+TEST_CASE("one of a kind in a large cluster is placed on a host that fits, wherever that is") {
+    Cluster cluster;
+    for (int i = 0; i < 2000; ++i) {
+        add_host(cluster, make_host("h" + std::to_string(i), 64));
+    }
+    const HostIdx only = add_host(cluster, make_host("large", 1024));
+    Scheduler scheduler{cluster};
+    const auto decision = scheduler.decide({{"vm", shared(make_workload(128))}});
+    CHECK(hosts_of(decision) == std::map<std::string, HostIdx>{{"vm", only}});
+    CHECK(scheduler.decide({{"other", shared(make_workload(1000))}}).unplaced[0].reason ==
+          "2001 hosts: 2001 too little memory");
 }
 
 TEST_CASE("one that pushes others out waits for its room, which nobody else gets") {
