@@ -39,7 +39,7 @@ unlinked_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp)
 store_srcs := $(wildcard controlplane/store/*.cpp)
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
 # Linked by no program yet either.
-unlinked_srcs += $(wildcard controlplane/scheduler/*.cpp)
+unlinked_srcs += $(wildcard controlplane/scheduler/*.cpp controlplane/failover/*.cpp)
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
 GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \

@@ -41,6 +41,9 @@ public:
         return in_time ? State::running : State::paused;
     }
 
+    // Of one that was acknowledged: the end of its time, to be told to each VMM.
+    [[nodiscard]] Time runs_until() const noexcept { return last_sent_ + deadline_; }
+
 private:
     Time deadline_;
     Time last_sent_{};

@@ -36,6 +36,11 @@ public:
         return now - silent_since_ > limits_.deadline + limits_.margin;
     }
 
+    // At the last look.
+    [[nodiscard]] Time silent_for() const noexcept {
+        return last_look_ ? *last_look_ - silent_since_ : Time{};
+    }
+
 private:
     SilenceLimits limits_;
     std::optional<Time> last_look_;

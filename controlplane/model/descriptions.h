@@ -82,6 +82,22 @@ struct Names<AntiAffinity> {
 };
 
 template <>
+struct Names<Assignment::Wanted> {
+    static constexpr std::array<std::pair<std::string_view, Assignment::Wanted>, 2> values{{
+        {"run", Assignment::Wanted::run},
+        {"stop", Assignment::Wanted::stop},
+    }};
+};
+
+template <>
+struct Names<OnSuspicion> {
+    static constexpr std::array<std::pair<std::string_view, OnSuspicion>, 2> values{{
+        {"wait", OnSuspicion::wait},
+        {"replace", OnSuspicion::replace},
+    }};
+};
+
+template <>
 struct Description<Resources> {
     static constexpr std::string_view name = "resources";
     static constexpr auto fields = std::tuple{
@@ -111,6 +127,15 @@ struct Description<Heartbeat> {
     static constexpr auto fields = std::tuple{
         required("epoch", &Heartbeat::epoch),
         required("sequence", &Heartbeat::sequence),
+    };
+};
+
+template <>
+struct Description<Assignment> {
+    static constexpr std::string_view name = "assignment";
+    static constexpr auto fields = std::tuple{
+        required("epoch", &Assignment::epoch),
+        required("wanted", &Assignment::wanted),
     };
 };
 
@@ -169,6 +194,7 @@ struct Description<Group> {
         optional("spreading", &Group::spreading),
         optional("anti_affinity", &Group::anti_affinity),
         optional("host_labels", &Group::host_labels, some_labels),
+        optional("on_suspicion", &Group::on_suspicion),
     };
 };
 

@@ -12,6 +12,10 @@ enum class Spreading { bin_pack, spread };
 // No two of the group on one host, or in one zone.
 enum class AntiAffinity { none, host, zone };
 
+// What happens when a host falls silent, before it is known to be lost: members that hold no state
+// may be replaced by others at once; for a short time there are too many, should the host come back.
+enum class OnSuspicion { wait, replace };
+
 struct Group {
     std::string name;
     std::uint64_t count = 0;
@@ -19,6 +23,7 @@ struct Group {
     Spreading spreading = Spreading::bin_pack;
     AntiAffinity anti_affinity = AntiAffinity::none;
     Labels host_labels;  // which a host must have
+    OnSuspicion on_suspicion = OnSuspicion::wait;
 };
 
 }  // namespace shoal::model

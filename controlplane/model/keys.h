@@ -10,12 +10,23 @@ inline constexpr std::string_view hosts = "/hosts/";            // NAME: Host
 inline constexpr std::string_view heartbeats = "/heartbeats/";  // NAME: Heartbeat
 inline constexpr std::string_view groups = "/groups/";          // NAME: Group
 inline constexpr std::string_view microvms = "/microvms/";      // NAME: MicroVmSpec
+inline constexpr std::string_view deletions = "/deletions/";    // NAME: Deletion
 inline constexpr std::string_view placements = "/placements/";  // NAME: Placement
 inline constexpr std::string_view statuses = "/statuses/";      // HOST/NAME: MicroVmStatus
+// HOST/NAME: Assignment. Made with the placement: so a host watches only what is its own.
+inline constexpr std::string_view assignments = "/assignments/";
 inline constexpr std::string_view leader = "/leader";           // with a lease: who schedules
+
+// Stands for HOST in the status of a microVM that has none. No host can be called so.
+inline constexpr std::string_view no_host = ".";
 
 [[nodiscard]] inline std::string of(std::string_view folder, std::string_view name) {
     return std::string{folder}.append(name);
+}
+
+[[nodiscard]] inline std::string of(std::string_view folder, std::string_view host,
+                                    std::string_view name) {
+    return std::string{folder}.append(host).append("/").append(name);
 }
 
 }  // namespace shoal::model::keys

@@ -40,6 +40,15 @@ struct Placement {
     Epoch epoch = 0;
 };
 
+// What a host shall do with a microVM that is placed on it. Its create_revision is the placement's
+// revision. The host deletes both, at once, when the microVM that shall stop is gone.
+struct Assignment {
+    enum class Wanted { run, stop };
+
+    Epoch epoch = 0;
+    Wanted wanted = Wanted::run;
+};
+
 enum class Phase { pending, starting, running, stopping, succeeded, failed };
 
 struct MicroVmStatus {

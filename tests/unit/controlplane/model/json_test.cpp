@@ -64,6 +64,17 @@ TEST_CASE("what a microVM does not say is as its structure has it") {
     CHECK(!read.time_limit_s);
 }
 
+TEST_CASE("assignments and what a group does on suspicion are read as they were written") {
+    const auto assignment = from_json<Assignment>(to_json(Assignment{3, Assignment::Wanted::stop}));
+    CHECK(assignment.epoch == 3);
+    CHECK(assignment.wanted == Assignment::Wanted::stop);
+    Group group;
+    group.name = "g";
+    group.microvm.program = "/bin/true";
+    group.on_suspicion = OnSuspicion::replace;
+    CHECK(from_json<Group>(to_json(group)).on_suspicion == OnSuspicion::replace);
+}
+
 TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they were written") {
     const Host host{.name = "h1",
                     .zone = "z",

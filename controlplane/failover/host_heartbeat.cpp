@@ -1,0 +1,141 @@
+// One request at a time; whatever is in doubt is read before it is written again.
+#include "controlplane/failover/host_heartbeat.h"
+
+#include <utility>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+
+namespace shoal::failover {
+
+HostHeartbeat::HostHeartbeat(store::EventLoop& loop, store::Store& store, const std::string& host,
+                             HeartbeatListener& listener, HeartbeatTimes times)
+    : loop_{loop},
+      store_{store},
+      key_{model::keys::of(model::keys::heartbeats, host)},
+      listener_{listener},
+      times_{times},
+      fence_{times.deadline} {}
+
+void HostHeartbeat::start(std::optional<model::Epoch> kept) {
+    kept_ = kept;
+    tick();
+}
+
+void HostHeartbeat::rejoin() {
+    is_lost_ = false;
+    kept_.reset();
+    fence_ = HostFence{times_.deadline};
+    is_in_doubt_ = true;
+}
+
+void HostHeartbeat::tick() {
+    if (!is_waiting_ && !is_lost_) {
+        is_in_doubt_ ? ask() : beat();
+    }
+    loop_.call_after(times_.period, [weak = std::weak_ptr{self_}] {
+        if (const auto self = weak.lock()) {
+            (*self)->tick();
+        }
+    });
+}
+
+void HostHeartbeat::ask() {
+    is_waiting_ = true;
+    store_.get(key_, [weak = std::weak_ptr{self_}](store::Result<store::Lookup> lookup) {
+        if (const auto self = weak.lock()) {
+            (*self)->is_waiting_ = false;
+            (*self)->on_answer(std::move(lookup));
+        }
+    });
+}
+
+void HostHeartbeat::on_answer(store::Result<store::Lookup> lookup) {
+    if (!lookup) {
+        return;  // The next tick asks again.
+    }
+    if (!lookup->entry) {
+        // Nobody deletes the heartbeat of a host that lives: others may own everything by now.
+        return epoch_ || kept_ ? lose() : claim(1, 0);
+    }
+    model::Heartbeat found;
+    try {
+        found =
+            model::from_json<model::Heartbeat>(lookup->entry->value, model::UnknownFields::ignored);
+    } catch (const model::JsonError&) {
+        return;  // Damaged. Without knowing whose the epoch is, time runs out.
+    }
+    if (!epoch_ && kept_ == found.epoch && found.sequence > 0) {
+        epoch_ = kept_;
+        listener_.on_joined(*epoch_);
+    } else if (!epoch_ && !kept_) {
+        return claim(found.epoch + 1, lookup->entry->mod_revision);
+    }
+    if (epoch_ != found.epoch || found.sequence == 0) {
+        return lose();
+    }
+    if (found.epoch == last_.epoch && found.sequence == last_.sequence) {
+        acknowledge(last_sent_);
+    }
+    revision_ = lookup->entry->mod_revision;
+    last_ = found;
+    is_in_doubt_ = false;
+    beat();
+}
+
+void HostHeartbeat::claim(model::Epoch epoch, store::Revision over) {
+    send({epoch, 1}, over);
+}
+
+void HostHeartbeat::beat() {
+    send({last_.epoch, last_.sequence + 1}, revision_);
+}
+
+void HostHeartbeat::send(model::Heartbeat heartbeat, store::Revision over) {
+    is_waiting_ = true;
+    last_ = heartbeat;
+    last_sent_ = loop_.now();
+    store::Transaction transaction;
+    transaction.conditions.push_back({key_, over});
+    transaction.operations.emplace_back(store::Put{key_, model::to_json(heartbeat)});
+    store_.commit(std::move(transaction),
+                  [weak = std::weak_ptr{self_}, heartbeat,
+                   sent = last_sent_](store::Result<store::Revision> result) {
+                      if (const auto self = weak.lock()) {
+                          (*self)->is_waiting_ = false;
+                          (*self)->on_committed(heartbeat, sent, std::move(result));
+                      }
+                  });
+}
+
+void HostHeartbeat::on_committed(model::Heartbeat heartbeat, Time sent,
+                                 store::Result<store::Revision> result) {
+    is_in_doubt_ = !result;
+    if (!result) {
+        if (result.error().failure == store::Failure::conflict) {
+            ask();
+        }
+        return;
+    }
+    revision_ = *result;
+    if (!epoch_) {
+        epoch_ = heartbeat.epoch;
+        listener_.on_joined(*epoch_);
+    }
+    acknowledge(sent);
+}
+
+void HostHeartbeat::acknowledge(Time sent) {
+    fence_.on_acknowledged(sent);
+    listener_.on_extended(fence_.runs_until());
+}
+
+void HostHeartbeat::lose() {
+    epoch_.reset();
+    kept_.reset();
+    fence_.on_epoch_lost();
+    is_lost_ = true;
+    listener_.on_lost();
+}
+
+}  // namespace shoal::failover

@@ -1,0 +1,123 @@
+#include "controlplane/failover/host_heartbeat.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/controlplane/failover/failover_fixture.h"
+
+using namespace shoal;
+using namespace shoal::failover;
+using namespace shoal::failover::test;
+using State = HostFence::State;
+
+namespace {
+
+struct Host final : HeartbeatListener {
+    std::vector<model::Epoch> joined;
+    Time runs_until{};
+    int lost = 0;
+
+    void on_joined(model::Epoch epoch) override { joined.push_back(epoch); }
+    void on_extended(Time until) override { runs_until = until; }
+    void on_lost() override { ++lost; }
+};
+
+struct Fixture : Bench {
+    LossyStore lossy{*this};
+    Host host;
+    HostHeartbeat heartbeats{loop, lossy, "h", host};
+
+    void take_epoch() {
+        const auto seen = heartbeat("h");
+        put("/heartbeats/h", model::to_json(model::Heartbeat{seen->epoch + 1, 0}));
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a new host claims the first epoch and beats twice a second") {
+    Fixture fixture;
+    fixture.heartbeats.start({});
+    fixture.run(10s);
+    CHECK(fixture.host.joined == std::vector<model::Epoch>{1});
+    CHECK(fixture.heartbeat("h")->sequence >= 20);
+    CHECK(fixture.host.runs_until == fixture.timeline.now() + 4s);
+}
+
+TEST_CASE("a host that starts without microVMs takes a new epoch, one with them keeps its own") {
+    Fixture fixture;
+    fixture.put("/heartbeats/h", R"({"epoch":7,"sequence":3})");
+    SUBCASE("without") {
+        fixture.heartbeats.start({});
+        fixture.run(1s);
+        CHECK(fixture.host.joined == std::vector<model::Epoch>{8});
+    }
+    SUBCASE("with them") {
+        fixture.heartbeats.start(7);
+        fixture.run(1s);
+        CHECK(fixture.host.joined == std::vector<model::Epoch>{7});
+        CHECK(fixture.heartbeat("h")->sequence > 3);
+    }
+    SUBCASE("with those of an epoch that others have taken") {
+        fixture.heartbeats.start(6);
+        fixture.run(1s);
+        CHECK(fixture.host.joined.empty());
+        CHECK(fixture.host.lost == 1);
+        CHECK(fixture.heartbeat("h")->epoch == 7);
+        fixture.heartbeats.rejoin();
+        fixture.run(1s);
+        CHECK(fixture.host.joined == std::vector<model::Epoch>{8});
+    }
+}
+
+TEST_CASE("a host whose epoch is taken is told once, and joins again when it is told to") {
+    Fixture fixture;
+    fixture.heartbeats.start({});
+    fixture.run(2s);
+    fixture.take_epoch();
+    fixture.run(2s);
+    CHECK(fixture.host.lost == 1);
+    CHECK(fixture.heartbeats.state(fixture.loop.now()) == State::lost);
+    CHECK(fixture.heartbeat("h")->sequence == 0);
+    fixture.heartbeats.rejoin();
+    CHECK(fixture.heartbeats.state(fixture.loop.now()) == State::paused);
+    fixture.run(1s);
+    CHECK(fixture.host.joined == std::vector<model::Epoch>{1, 3});
+}
+
+TEST_CASE("a host that the store does not answer runs on to its deadline and no further") {
+    Fixture fixture;
+    fixture.heartbeats.start({});
+    fixture.run(2s);
+    const Time until = fixture.host.runs_until;
+    fixture.lossy.loss = LossyStore::Loss::requests;
+    fixture.run(10s);
+    CHECK(fixture.host.runs_until == until);
+    CHECK(fixture.heartbeats.state(until - 1ns) == State::running);
+    CHECK(fixture.heartbeats.state(until) == State::paused);
+    fixture.lossy.loss = LossyStore::Loss::nothing;
+    fixture.run(1s);
+    CHECK(fixture.heartbeats.state(fixture.loop.now()) == State::running);
+    CHECK(fixture.host.joined.size() == 1);
+}
+
+TEST_CASE("an answer that is lost leaves nothing wrong behind") {
+    Fixture fixture;
+    fixture.heartbeats.start({});
+    fixture.run(2s);
+    fixture.lossy.loss = LossyStore::Loss::answers;
+    fixture.run(5s);
+    CHECK(fixture.heartbeats.state(fixture.loop.now()) == State::paused);
+    fixture.lossy.loss = LossyStore::Loss::nothing;
+    fixture.run(1s);
+    CHECK(fixture.heartbeats.state(fixture.loop.now()) == State::running);
+    CHECK(fixture.host.lost == 0);
+}
+
+TEST_CASE("a heartbeat that somebody deleted counts as lost") {
+    Fixture fixture;
+    fixture.heartbeats.start({});
+    fixture.run(2s);
+    fixture.remove("/heartbeats/h");
+    fixture.run(1s);
+    CHECK(fixture.host.lost == 1);
+}
