@@ -8,6 +8,7 @@
 #include <string>
 
 #include "devices/abi/address_map.h"
+#include "devices/abi/generation.h"
 #include "devices/host/check.h"
 #include "firmware/aml.h"
 
@@ -50,6 +51,21 @@ std::string make_table(std::string_view signature, std::uint8_t revision, const 
     return table;
 }
 
+// The VM Generation ID's device, and the one that turns its interrupt into a notification (5.6.9).
+std::string make_generation_devices() {
+    constexpr std::uint8_t id_has_changed = 0x80;
+    const std::string address[]{aml::integer(abi::generation_id), aml::integer(0)};
+    const std::string ids[]{aml::text("VM_Gen_Counter"), aml::text("VMGENCTR")};
+    return aml::device("VGEN", aml::name("_HID", aml::text("SHOL0001")) +
+                                   aml::name("_CID", aml::package(ids)) +
+                                   aml::name("_DDN", aml::text("VM_Gen_Counter")) +
+                                   aml::name("ADDR", aml::package(address))) +
+           aml::device("GED_",
+                       aml::name("_HID", aml::text("ACPI0013")) +
+                           aml::name("_CRS", aml::resources(aml::interrupt(abi::generation_gsi))) +
+                           aml::method("_EVT", 1, aml::notify("_SB_", "VGEN", id_has_changed)));
+}
+
 std::string make_dsdt(const MachineLayout& layout) {
     std::string devices = aml::device(
         "COM1", aml::name("_HID", aml::eisa_id("PNP0501")) + aml::name("_UID", aml::integer(0)) +
@@ -61,6 +77,7 @@ std::string make_dsdt(const MachineLayout& layout) {
                                aml::name("_CRS", aml::resources(aml::ports(abi::i8042_port, 1) +
                                                                 aml::ports(abi::i8042_port + 4, 1) +
                                                                 aml::interrupt(abi::i8042_gsi))));
+    devices += make_generation_devices();
     unsigned idx = 0;
     for (const VirtioMmioSlot& slot : layout.virtio) {
         char segment[8];
@@ -152,7 +169,7 @@ public:
 
     std::uint64_t write(const std::string& table) {
         const std::uint64_t start = at_;
-        SHOAL_CHECK(table.size() <= abi::acpi_tables_end - at_);
+        SHOAL_CHECK(table.size() <= abi::generation_area - at_);
         SHOAL_CHECK(memory_.write_bytes(machine::Gpa{at_}, std::as_bytes(std::span{table})));
         at_ = (at_ + table.size() + 15) & ~15ULL;
         return start;

@@ -17,8 +17,11 @@ constexpr char prefix_qword = 0x0E;
 constexpr char op_scope = 0x10;
 constexpr char op_buffer = 0x11;
 constexpr char op_package = 0x12;
+constexpr char op_method = 0x14;
+constexpr char prefix_dual_name = 0x2E;
 constexpr char prefix_extended = 0x5B;
 constexpr char op_device = '\x82';
+constexpr char op_notify = '\x86';
 
 std::string little_endian(std::uint64_t value, unsigned bytes) {
     std::string result;
@@ -57,6 +60,17 @@ std::string device(std::string_view name, const std::string& content) {
 
 std::string name(std::string_view name, const std::string& value) {
     return op_name + std::string{name} + value;
+}
+
+std::string method(std::string_view name, std::uint8_t argument_count, const std::string& content) {
+    constexpr std::uint8_t serialized = 1U << 3;
+    return op_method + with_length(std::string{name} +
+                                   static_cast<char>(argument_count | serialized) + content);
+}
+
+std::string notify(std::string_view scope_name, std::string_view name, std::uint64_t value) {
+    return op_notify + std::string{'\\', prefix_dual_name} + std::string{scope_name} +
+           std::string{name} + integer(value);
 }
 
 std::string integer(std::uint64_t value) {

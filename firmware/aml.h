@@ -16,6 +16,13 @@ namespace shoal::firmware::aml {
 [[nodiscard]] std::string device(std::string_view name, const std::string& content);
 [[nodiscard]] std::string name(std::string_view name, const std::string& value);
 
+// Of at most 7 arguments; one call at a time.
+[[nodiscard]] std::string method(std::string_view name, std::uint8_t argument_count,
+                                 const std::string& content);
+// Tells the device \scope_name.name, both of 4 characters.
+[[nodiscard]] std::string notify(std::string_view scope_name, std::string_view name,
+                                 std::uint64_t value);
+
 [[nodiscard]] std::string integer(std::uint64_t value);
 [[nodiscard]] std::string text(std::string_view value);
 // At most 255 elements, each encoded already.

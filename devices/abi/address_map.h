@@ -32,8 +32,9 @@ inline constexpr std::size_t command_line_max_bytes =
     2048;  // COMMAND_LINE_SIZE of Linux x86, with NUL
 inline constexpr std::uint64_t device_tree = 0x40000;
 inline constexpr std::size_t device_tree_max_bytes = 0x10000;
-inline constexpr std::uint64_t low_ram_end = 0x9FC00;  // below the extended BIOS data area
-inline constexpr std::uint64_t acpi_tables = 0xE0000;  // Linux looks for the RSDP from here
+inline constexpr std::uint64_t low_ram_end = 0x9FC00;      // below the extended BIOS data area
+inline constexpr std::uint64_t acpi_tables = 0xE0000;      // Linux looks for the RSDP from here
+inline constexpr std::uint64_t generation_area = 0xF0000;  // generation.h; behind the tables
 inline constexpr std::uint64_t acpi_tables_end = 0x100000;
 inline constexpr std::uint64_t kernel_start = 0x100000;
 
@@ -41,6 +42,7 @@ inline constexpr std::uint64_t kernel_start = 0x100000;
 inline constexpr std::uint64_t boot_timer_start = 0xC000'0000;  // fixed by Firecracker
 inline constexpr std::uint64_t virtio_mmio_start = 0xC000'1000;
 inline constexpr std::uint64_t virtio_mmio_size = 0x1000;
+inline constexpr std::uint64_t ready_start = 0xC010'0000;  // devices/legacy/ready.h
 inline constexpr std::uint64_t ioapic_start = 0xFEC0'0000;
 inline constexpr std::uint64_t local_apic_start = 0xFEE0'0000;
 inline constexpr std::uint64_t kvm_identity_map = 0xFFFB'C000;  // one page, Intel hosts only
@@ -55,6 +57,7 @@ inline constexpr std::uint8_t sleep_type_off = 5;    // what switches off there;
 
 // Interrupts (global system interrupts of the I/O APIC; below 16 also ISA lines)
 inline constexpr std::uint32_t i8042_gsi = 1;
+inline constexpr std::uint32_t generation_gsi = 3;
 inline constexpr std::uint32_t serial_gsi = 4;
 inline constexpr std::uint32_t virtio_first_gsi = 5;
 inline constexpr std::uint32_t ioapic_pins = 24;

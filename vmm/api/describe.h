@@ -56,7 +56,9 @@ void describe_type(FieldDescription& field) {
         field.schema = Description<Value>::name;
     } else if constexpr (ElementOf<Value>::value) {
         field.type = "array";
-        field.schema = Description<typename ElementOf<Value>::Type>::name;
+        if constexpr (Described<typename ElementOf<Value>::Type>) {
+            field.schema = Description<typename ElementOf<Value>::Type>::name;
+        }
     } else {
         field.type = "object";
     }

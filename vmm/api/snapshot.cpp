@@ -45,9 +45,6 @@ void refuse_unsupported(const SnapshotLoadParams& params) {
     if (params.huge_pages == LoadHugePages::hugetlbfs_2m) {
         throw Fault{"Memory of a file cannot have huge pages of hugetlbfs."};
     }
-    if (params.clock_realtime) {
-        throw Fault{"clock_realtime is not supported yet."};
-    }
 }
 
 void override_devices(vmm::MicrovmConfig& config, const SnapshotLoadParams& params) {
@@ -67,6 +64,15 @@ void override_devices(vmm::MicrovmConfig& config, const SnapshotLoadParams& para
     }
 }
 
+// The guest's clock goes on as if it had run meanwhile. Not back, when the host's clock was.
+void advance(kvm::ClockState& clock) {
+    if (clock.realtime_ns == 0) {
+        throw Fault{"clock_realtime: the snapshot does not say when it was made."};
+    }
+    const std::uint64_t now_ns = kvm::realtime_ns();
+    clock.guest_ns += now_ns - std::min(now_ns, clock.realtime_ns);
+}
+
 void restore(Context& context, const SnapshotLoadParams& params) {
     refuse_unsupported(params);
     state::Snapshot snapshot = state::read_state(params.snapshot_path);
@@ -74,9 +80,13 @@ void restore(Context& context, const SnapshotLoadParams& params) {
     override_devices(config, params);
     config.serial = context.config.serial;
     config.machine.track_dirty_pages = params.track_dirty_pages || params.enable_diff_snapshots;
+    if (params.clock_realtime) {
+        advance(snapshot.microvm.machine.clock);
+    }
     const std::string& memory_path =
         params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
     context.microvm.restore(snapshot.microvm, state::open_memory(memory_path, snapshot));
+    context.microvm.renew_generation(params.clone);
     context.config = config;
     if (params.resume_vm) {
         context.microvm.resume();

@@ -85,6 +85,17 @@ struct Description<VsockOverride> {
     static constexpr std::tuple fields{required("uds_path", &Body::uds_path)};
 };
 
+// Ours: what tells this copy from the others.
+template <>
+struct Description<vmm::CloneWords> {
+    using Body = vmm::CloneWords;
+    static constexpr std::string_view name = "CloneWords";
+    static constexpr std::tuple fields{
+        required("id", &Body::id),
+        optional("args", &Body::args),
+    };
+};
+
 // `snapshot`: those of the microVM that the snapshot is of.
 enum class LoadHugePages { snapshot, none, transparent, hugetlbfs_2m };
 
@@ -107,6 +118,7 @@ struct SnapshotLoadParams {
     std::optional<VsockOverride> vsock_override;
     bool clock_realtime = false;
     LoadHugePages huge_pages = LoadHugePages::snapshot;
+    std::optional<vmm::CloneWords> clone;
 };
 
 template <>
@@ -124,6 +136,7 @@ struct Description<SnapshotLoadParams> {
         optional("vsock_override", &Body::vsock_override),
         optional("clock_realtime", &Body::clock_realtime),
         optional("huge_pages", &Body::huge_pages),
+        optional("clone", &Body::clone),
     };
 };
 

@@ -28,10 +28,13 @@ struct VcpuState {
     std::uint32_t tsc_khz = 0;
 };
 
-// kvmclock: what the guest's time was, and the host's at that moment if KVM knows it.
+// kvmclock: what the guest's time was, and the host's at that moment.
 struct ClockState {
     std::uint64_t guest_ns = 0;
-    std::uint64_t realtime_ns = 0;  // 0: not known
+    std::uint64_t realtime_ns = 0;  // 0: not known (of some snapshots of old)
 };
+
+// The host's wall clock.
+[[nodiscard]] std::uint64_t realtime_ns() noexcept;
 
 }  // namespace shoal::kvm

@@ -1,6 +1,8 @@
 // From configuration to devices.
 #include "vmm/machine/kvm_microvm.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <limits>
 #include <stdexcept>
@@ -20,7 +22,9 @@ std::unique_ptr<Microvm> make_microvm(const MicrovmSurroundings& surroundings) {
 }
 
 KvmMicrovm::KvmMicrovm(const MicrovmSurroundings& surroundings)
-    : loop_{surroundings.loop}, boot_timer_{surroundings.boot_timer} {
+    : loop_{surroundings.loop},
+      boot_timer_{surroundings.boot_timer},
+      ready_fd_{surroundings.ready_fd} {
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP},
                      [this](int number) { end(ending_by_signal(number)); });
 }
@@ -116,6 +120,13 @@ MachineConfig KvmMicrovm::machine_config(const MicrovmConfig& config) const {
     if (boot_timer_ == BootTimerLog::on) {
         result.on_boot_timer = [started = ProcessTimes::now()] {
             host::log(host::LogLevel::info, boot_time_line(started, ProcessTimes::now()));
+        };
+    }
+    if (ready_fd_ >= 0) {
+        // Not waited for: who listens has one unread already when there is no room.
+        result.on_ready = [fd = ready_fd_] {
+            constexpr char byte = 1;
+            static_cast<void>(::write(fd, &byte, sizeof byte) == 0);
         };
     }
     if (kernel_) {

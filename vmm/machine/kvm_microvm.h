@@ -48,6 +48,7 @@ public:
     [[nodiscard]] std::unique_ptr<PageLog> log_pages() override { return machine_->log_pages(); }
     void forget_guest() noexcept override { machine_->forget_output(); }
     void end(Ending ending) noexcept override;
+    void renew_generation(const std::optional<CloneWords>& clone) override;
     void give_up() override;
     void pause() override;
     void resume() override;
@@ -79,6 +80,7 @@ private:
     const kvm::Kvm kvm_;
     EventLoop& loop_;
     const BootTimerLog boot_timer_;
+    const int ready_fd_;
     MicrovmState state_ = MicrovmState::not_started;
     std::optional<Ending> early_end_;  // before there was a machine
 

@@ -78,6 +78,11 @@ void KvmMicrovm::restore(const SavedMicrovm& saved, machine::GuestMemory memory)
     state_ = MicrovmState::paused;
 }
 
+void KvmMicrovm::renew_generation(const std::optional<CloneWords>& clone) {
+    vmm::renew_generation(*memory_, clone);
+    machine_->signal_generation();
+}
+
 // Whoever answers the API writes the answer before the loop gets to this.
 void KvmMicrovm::give_up() {
     loop_.after(std::chrono::nanoseconds{0}, [this] {

@@ -8,6 +8,7 @@
 
 #include "devices/abi/address_map.h"
 #include "vmm/machine/boot_registers.h"
+#include "vmm/machine/generation.h"
 
 namespace shoal::vmm {
 
@@ -33,6 +34,7 @@ std::uint64_t monotonic_us() noexcept {
 Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices)
     : Machine{kvm, loop, memory, config, devices, Unfinished{}} {
+    write_generation(memory_);
     make_vcpus(config, boot::load(memory_, config.boot, {config.vcpu_count, virtio_.slots()}));
 }
 
@@ -63,6 +65,7 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
               on_boot_timer();
           }
       }},
+      ready_{config.on_ready},
       virtio_{{memory_, ioapic_, mmio_, loop_, vm_}} {
     // The order is the fast one: see kvm::Vm.
     vm_.set_memory(memory_);
@@ -86,6 +89,7 @@ void Machine::add_legacy_devices() {
     ports_.add(abi::exit_port, legacy::ExitDevice::port_count, exit_device_);
     ports_.add(abi::power_port, legacy::Power::port_count, power_);
     mmio_.add(abi::boot_timer_start, abi::page_size, boot_timer_);
+    mmio_.add(abi::ready_start, abi::page_size, ready_);
     mmio_.add(abi::ioapic_start, abi::page_size, ioapic_);
 }
 

@@ -15,6 +15,7 @@
 #include "devices/legacy/i8042.h"
 #include "devices/legacy/ioapic.h"
 #include "devices/legacy/power.h"
+#include "devices/legacy/ready.h"
 #include "devices/legacy/serial.h"
 #include "devices/machine/guest_memory.h"
 #include "devices/virtio/console.h"
@@ -45,6 +46,7 @@ struct MachineConfig {
     int serial_output_fd = STDOUT_FILENO;  // for Console::serial; borrowed
     backend::TokenBucketConfig serial_rate_limit;
     std::function<void()> on_boot_timer;  // called on a vCPU's thread
+    std::function<void()> on_ready;       // the same; the guest waits to be copied
     boot::BootSource boot;
 };
 
@@ -107,6 +109,8 @@ public:
 
     // False: the guest does not listen to its keyboard.
     [[nodiscard]] bool send_ctrl_alt_del() noexcept { return i8042_.send_ctrl_alt_del(); }
+    // While paused: the guest is told that it was loaded (devices/abi/generation.h).
+    void signal_generation() noexcept { ioapic_.raise(abi::generation_gsi); }
     // The counters of the devices that every machine has.
     void report_metrics(MetricGroups& groups) const;
 
@@ -147,6 +151,7 @@ private:
     legacy::ExitDevice exit_device_;
     legacy::Power power_;
     legacy::BootTimer boot_timer_;
+    legacy::Ready ready_;
     std::unique_ptr<virtio::Console> console_;
     VirtioDevices virtio_;                            // after what it borrows
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // last: stopped before what they use goes

@@ -13,6 +13,7 @@
 
 #include "vmm/machine/config.h"
 #include "vmm/machine/ending.h"
+#include "vmm/machine/generation.h"
 #include "vmm/machine/machine_state.h"
 #include "vmm/machine/metric_groups.h"
 #include "vmm/machine/page_log.h"
@@ -84,6 +85,9 @@ public:
     virtual void forget_guest() noexcept = 0;
     // Ends the microVM and with it the process. The first ending counts.
     virtual void end(Ending ending) noexcept = 0;
+    // After restore() from a snapshot, before the first resume(): tells the guest that it is a
+    // copy, and which one. A guest that was moved is not told.
+    virtual void renew_generation(const std::optional<CloneWords>& clone) = 0;
     // Ends the microVM and with it the process, but lets the API's last answer go out.
     virtual void give_up() = 0;
 

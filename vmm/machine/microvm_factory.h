@@ -15,6 +15,8 @@ enum class BootTimerLog { off, on };
 struct MicrovmSurroundings {
     EventLoop& loop;  // the microVM's devices run on it; it is stopped when the microVM has ended
     BootTimerLog boot_timer = BootTimerLog::off;
+    // Gets a byte whenever the guest says that it waits to be copied; -1: nobody listens. Borrowed.
+    int ready_fd = -1;
 };
 
 // Nothing is opened yet, and no guest memory taken: the process waits to be told what to become.

@@ -112,6 +112,19 @@ TEST_CASE("the tables tell of the keyboard controller") {
     CHECK((fadt[109] & std::byte{2}) != std::byte{0});  // 8042 in IAPC_BOOT_ARCH
 }
 
+TEST_CASE("the DSDT tells where the VM Generation ID is, and how its change is notified") {
+    const Tables tables;
+    const std::string dsdt = testing::check_with("iasl -d table.bin", tables.find("DSDT"));
+    CHECK(dsdt.find("\"VM_Gen_Counter\"") != std::string::npos);
+    CHECK(dsdt.find("\"VMGENCTR\"") != std::string::npos);
+    CHECK(dsdt.find("Name (ADDR, Package (0x02)") != std::string::npos);
+    CHECK(dsdt.find("0x000F0010,") != std::string::npos);
+    CHECK(dsdt.find("\"ACPI0013\"") != std::string::npos);
+    CHECK(dsdt.find("Method (_EVT, 1, Serialized)") != std::string::npos);
+    CHECK(dsdt.find("Notify (\\_SB.VGEN, 0x80)") != std::string::npos);
+    CHECK(dsdt.find("0x00000003,") != std::string::npos);
+}
+
 TEST_CASE("the guest can switch the machine off, and iasl finds how") {
     const Tables tables;
     const std::string dsdt = testing::check_with("iasl -d table.bin", tables.find("DSDT"));

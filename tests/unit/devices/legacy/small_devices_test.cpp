@@ -1,4 +1,4 @@
-// The devices of a register or two: exit device, boot timer.
+// The devices of a register or two: exit device, boot timer, ready.
 #include <doctest/doctest.h>
 
 #include <array>
@@ -9,6 +9,7 @@
 #include "devices/legacy/boot_timer.h"
 #include "devices/legacy/exit_device.h"
 #include "devices/legacy/power.h"
+#include "devices/legacy/ready.h"
 
 namespace shoal::legacy {
 namespace {
@@ -38,6 +39,17 @@ TEST_CASE("the exit device takes a code of any width as it is") {
         device.write(3, bytes(7));
         CHECK(codes.size() == 4);
     }
+}
+
+TEST_CASE("a guest is ready as often as it says so, and nobody has to listen") {
+    int times = 0;
+    Ready device{[&times] { ++times; }};
+    check_reads_zero(device, 0);
+    device.write(0, bytes(1));
+    device.write(8, bytes(0, 0, 0, 0));
+    CHECK(times == 2);
+    Ready unheard{{}};
+    unheard.write(0, bytes(1));
 }
 
 TEST_CASE("the power device switches off for sleep type 5 with the enable bit only") {

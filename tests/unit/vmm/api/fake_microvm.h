@@ -34,6 +34,7 @@ struct FakeMicrovm final : vmm::Microvm {
     std::optional<std::uint32_t> hinting_guest_cmd;
     vmm::BalloonStatistics statistics;
     std::uint64_t read_bytes = 0;
+    std::optional<vmm::CloneWords> clone;
     machine::GuestMemory ram{1 << 20};
 
     void called(const char* name) {
@@ -88,6 +89,10 @@ struct FakeMicrovm final : vmm::Microvm {
     }
     void forget_guest() noexcept override { calls.emplace_back("forget_guest"); }
     void end(vmm::Ending ending) noexcept override { ended = std::move(ending); }
+    void renew_generation(const std::optional<vmm::CloneWords>& words) override {
+        called("renew_generation");
+        clone = words;
+    }
     void give_up() override { calls.emplace_back("give_up"); }
     void pause() override {
         called("pause");

@@ -1,0 +1,41 @@
+// The generation area: how a guest learns that its microVM was loaded from a snapshot, and which of
+// the copies it is. Host and guest share it.
+//
+// It lies in RAM that the memory map reserves, at abi::generation_area. The VMM writes it before
+// the first instruction, and again after every load of a snapshot, before the guest runs on; then
+// it raises the interrupt abi::generation_gsi. `id` alone is the VM Generation ID (Microsoft,
+// "Virtual Machine Generation ID", 2012), which the ACPI tables announce to Linux. A migration
+// changes nothing here.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "devices/abi/address_map.h"
+
+namespace shoal::abi {
+
+inline constexpr std::array<char, 8> generation_magic{'S', 'H', 'O', 'A', 'L', 'G', 'E', 'N'};
+inline constexpr std::uint32_t generation_version = 1;
+
+struct GenerationHeader {
+    std::array<char, 8> magic;
+    std::uint32_t version;
+    // Bytes of the words that follow the header: NUL-terminated strings, the clone's id first, then
+    // its arguments. 0: it is no clone that somebody gave words to.
+    std::uint32_t words_bytes;
+    std::array<std::uint8_t, 16> id;    // random, another one after every load
+    std::array<std::uint8_t, 32> seed;  // random; for the guest alone, which may erase it
+};
+static_assert(sizeof(GenerationHeader) == 64);
+
+inline constexpr std::uint64_t generation_id =
+    generation_area + offsetof(GenerationHeader, id);  // at a multiple of 8, as the ID must be
+static_assert(generation_id % 8 == 0);
+inline constexpr std::uint64_t generation_words = generation_area + sizeof(GenerationHeader);
+// Half of the area's room: what is longer goes over vsock.
+inline constexpr std::uint32_t generation_words_max_bytes = 32768;
+static_assert(generation_words + generation_words_max_bytes <= acpi_tables_end);
+
+}  // namespace shoal::abi

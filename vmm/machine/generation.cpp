@@ -1,0 +1,76 @@
+// The generation area's content.
+#include "vmm/machine/generation.h"
+
+#include <sys/random.h>
+
+#include <span>
+#include <stdexcept>
+
+#include "devices/abi/generation.h"
+#include "devices/host/check.h"
+#include "devices/host/os_error.h"
+
+namespace shoal::vmm {
+namespace {
+
+constexpr machine::Gpa header_at{abi::generation_area};
+constexpr machine::Gpa words_at{abi::generation_words};
+
+template <std::size_t Size>
+void fill_random(std::array<std::uint8_t, Size>& bytes) {
+    static_assert(Size <= 256);  // getrandom(2) gives as many whole
+    host::check_os(::getrandom(bytes.data(), bytes.size(), 0), "getrandom");
+}
+
+std::string to_area(const CloneWords& clone) {
+    std::string bytes;
+    const auto add = [&bytes](const std::string& word) {
+        if (word.find('\0') != std::string::npos) {
+            throw std::runtime_error("a clone's words cannot have a NUL in them");
+        }
+        bytes.append(word.c_str(), word.size() + 1);
+    };
+    add(clone.id);
+    for (const std::string& word : clone.args) {
+        add(word);
+    }
+    if (bytes.size() > abi::generation_words_max_bytes) {
+        throw std::runtime_error("the clone's words have " + std::to_string(bytes.size()) +
+                                 " bytes with their ends; the most is " +
+                                 std::to_string(abi::generation_words_max_bytes));
+    }
+    return bytes;
+}
+
+// RAM is there: 1 MiB is the least that a guest has.
+void write(const machine::GuestMemory& memory, const std::string& words) {
+    abi::GenerationHeader header{abi::generation_magic,
+                                 abi::generation_version,
+                                 static_cast<std::uint32_t>(words.size()),
+                                 {},
+                                 {}};
+    fill_random(header.id);
+    fill_random(header.seed);
+    SHOAL_CHECK(memory.write_bytes(words_at, std::as_bytes(std::span{words})));
+    SHOAL_CHECK(memory.write(header_at, header));
+}
+
+}  // namespace
+
+void write_generation(const machine::GuestMemory& memory) {
+    write(memory, {});
+}
+
+void renew_generation(const machine::GuestMemory& memory, const std::optional<CloneWords>& clone) {
+    const auto before = memory.read<abi::GenerationHeader>(header_at);
+    SHOAL_CHECK(before);
+    const bool is_there =
+        before->magic == abi::generation_magic && before->version == abi::generation_version;
+    if (is_there) {
+        write(memory, clone ? to_area(*clone) : std::string{});
+    } else if (clone) {
+        throw std::runtime_error("the guest has no generation area where a clone's words could go");
+    }
+}
+
+}  // namespace shoal::vmm
