@@ -39,8 +39,8 @@ public:
     ApiProcess(const ApiOptions& options, std::uint64_t now_us)
         : options_{options},
           started_us_{options.start_time_us != 0 ? options.start_time_us : now_us},
-          microvm_{
-              make_microvm({loop_, options.boot_timer ? BootTimerLog::on : BootTimerLog::off})},
+          microvm_{make_microvm({loop_, options.boot_timer ? BootTimerLog::on : BootTimerLog::off,
+                                 options.ready_fd})},
           metrics_{[this](api::MetricsDocument& document) { collect(document); },
                    options.instance_id},
           migration_{*microvm_, loop_.context()},
@@ -51,7 +51,7 @@ public:
         if (options_.metrics_path) {
             api::set_metrics(context_, {.metrics_path = *options_.metrics_path, .properties = {}});
         }
-        if (!options_.socket_path.empty()) {
+        if (!options_.socket_path.empty() || options_.connection >= 0) {
             listen();
         }
         if (options_.config_path) {
@@ -66,8 +66,15 @@ public:
 
 private:
     void listen() {
-        server_.emplace(loop_.context(), options_.socket_path, options_.max_body_bytes,
-                        [this](const api::Request& request) { return api_.handle(request); });
+        const api::Session::Handler handler = [this](const api::Request& request) {
+            return api_.handle(request);
+        };
+        if (options_.connection >= 0) {
+            server_.emplace(loop_.context(), options_.connection, options_.max_body_bytes, handler);
+        } else {
+            server_.emplace(loop_.context(), options_.socket_path, options_.max_body_bytes,
+                            handler);
+        }
         const ProcessTimes now = ProcessTimes::now();
         startup_us_ = now.monotonic_us - started_us_;
         startup_cpu_us_ = now.cpu_us - std::min(now.cpu_us, options_.start_time_cpu_us) +

@@ -89,11 +89,22 @@ void define_api(CLI::App& app, RawOptions& raw) {
     app.add_option("--api-sock", options.socket_path, "Unix socket of the API")
         ->capture_default_str()
         ->type_name("PATH");
+    app.add_option("--api-fd", options.connection,
+                   "Open connection (a stream socket) on which the API answers, instead of a path")
+        ->check(CLI::NonNegativeNumber)
+        ->excludes("--api-sock")
+        ->type_name("FD");
+    app.add_option("--ready-fd", options.ready_fd,
+                   "Pipe that gets a byte when the guest's program waits to be copied")
+        ->check(CLI::NonNegativeNumber)
+        ->type_name("FD");
     app.add_option("--id", options.instance_id, "The microVM's name: letters, digits, '-'")
         ->capture_default_str();
     app.add_option("--config-file", options.config_path, "Configures and starts the microVM")
         ->type_name("FILE");
-    app.add_flag("--no-api", raw.no_api, "Without a socket")->needs("--config-file");
+    app.add_flag("--no-api", raw.no_api, "Without a socket")
+        ->needs("--config-file")
+        ->excludes("--api-fd");
     app.add_option("--log-path", options.log.path, "File or named pipe of the log")
         ->type_name("PATH");
     app.add_option("--level", raw.log_level, "Error, Warning, Info, Debug, Trace or Off");
@@ -191,7 +202,7 @@ ApiOptions api_options(RawOptions& raw) {
     if (raw.show_origin) {
         options.log.show_origin = true;
     }
-    if (raw.no_api) {
+    if (raw.no_api || options.connection >= 0) {
         options.socket_path.clear();
     }
     options.boot_timer = raw.direct.boot_timer;

@@ -41,6 +41,8 @@ struct DirectOptions {
 struct ApiOptions {
     std::string socket_path = "/run/firecracker.socket";  // empty: no API
     std::string instance_id = "anonymous-instance";
+    int connection = -1;  // an open connection of the API instead of a socket's path; -1: none
+    int ready_fd = -1;    // gets a byte when the guest waits to be copied; -1: none
     std::optional<std::string> config_path;
     std::optional<std::string> metrics_path;
     host::LogUpdate log;

@@ -47,6 +47,25 @@ Server::Server(boost::asio::io_context& context, const std::string& path,
     accept();
 }
 
+Server::Server(boost::asio::io_context& context, int connection, std::size_t max_body_bytes,
+               Session::Handler handler)
+    : acceptor_{context},
+      retry_{context},
+      max_body_bytes_{max_body_bytes},
+      handler_{std::move(handler)} {
+    error_code error;
+    Session::Socket socket{context};
+    socket.assign(stream_protocol{}, connection, error);
+    if (!error) {
+        static_cast<void>(socket.remote_endpoint(error));
+    }
+    if (error) {
+        throw std::runtime_error("the API's connection, descriptor " + std::to_string(connection) +
+                                 ", is no open stream socket: " + error.message());
+    }
+    admit(std::move(socket));
+}
+
 Server::~Server() {
     error_code ignored;
     acceptor_.close(ignored);

@@ -1,4 +1,5 @@
-// Server: the API's unix socket, on the VMM's event loop.
+// Server: the API's unix socket, or one connection that somebody else made, on the VMM's event
+// loop.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -20,6 +21,9 @@ public:
     // Listens on `path`, which must not exist; as in Firecracker nobody removes it at the end.
     // Throws std::runtime_error with Firecracker's sentence.
     Server(boost::asio::io_context& context, const std::string& path, std::size_t max_body_bytes,
+           Session::Handler handler);
+    // Serves this open connection alone, and takes it. Throws std::runtime_error when it is none.
+    Server(boost::asio::io_context& context, int connection, std::size_t max_body_bytes,
            Session::Handler handler);
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

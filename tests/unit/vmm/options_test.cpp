@@ -113,6 +113,15 @@ TEST_CASE("without it they are Firecracker's") {
     CHECK(std::get<ApiOptions>(parse({"--config-file", "c", "--no-api"})).socket_path.empty());
 }
 
+TEST_CASE("the API may be on a connection that is open already, and then on no path") {
+    const auto options = std::get<ApiOptions>(parse({"--api-fd", "7", "--ready-fd", "8"}));
+    CHECK(options.connection == 7);
+    CHECK(options.ready_fd == 8);
+    CHECK(options.socket_path.empty());
+    CHECK_THROWS_AS(parse({"--api-fd", "7", "--api-sock", "p"}), OptionsError);
+    CHECK_THROWS_AS(parse({"--api-fd", "-1"}), OptionsError);
+}
+
 TEST_CASE("what cannot be is refused with Firecracker's exit code") {
     CHECK(code_of({"--no-such-option"}) == ExitCode::bad_arguments);
     CHECK(code_of({"word"}) == ExitCode::bad_arguments);
