@@ -16,6 +16,9 @@ using namespace abi::virtio::vsock;
 namespace {
 
 constexpr std::uint64_t send_limit_ns = 100'000'000;
+// A snapshot's save and its load say one each. Without room for both the second would come after
+// the first was taken, and end connections that are newer than the load.
+constexpr std::uint16_t event_count = 4;
 
 }  // namespace
 
@@ -53,7 +56,9 @@ void VirtioVsock::set_up() {
     for (std::uint16_t slot = 0; slot < queue_size; ++slot) {
         offer(slot);
     }
-    event_.put(0, physical_address(event_bytes_), sizeof(Event), Virtqueue::Direction::from_device);
+    for (std::uint16_t slot = 0; slot < event_count; ++slot) {
+        offer_event(slot);
+    }
     {
         RegisterBatch batch = device_.batch();
         VirtioMmio::start_queue(batch, receive_queue, receive_);
@@ -64,6 +69,12 @@ void VirtioVsock::set_up() {
     flush();
     device_.notify(event_queue, event_);
     device_.allow_interrupts();
+}
+
+// There is one kind of event, so nobody reads them.
+void VirtioVsock::offer_event(std::uint16_t slot) {
+    event_.put(slot, physical_address(event_bytes_) + slot * sizeof(Event), sizeof(Event),
+               Virtqueue::Direction::from_device);
 }
 
 void VirtioVsock::offer(std::uint16_t slot) {
@@ -162,11 +173,17 @@ bool VirtioVsock::is_idle() {
 }
 
 bool VirtioVsock::take_transport_reset() {
-    if (!event_.take_used()) {
+    bool is_reset = false;
+    while (const auto used = event_.take_used()) {
+        if (used->slot < event_count) {
+            offer_event(used->slot);
+        }
+        is_reset = true;
+    }
+    if (!is_reset) {
         return false;
     }
     has_used_any_ = true;
-    event_.put(0, physical_address(event_bytes_), sizeof(Event), Virtqueue::Direction::from_device);
     device_.notify(event_queue, event_);
     guest_cid_ = device_.config(offsetof(Config, guest_cid));
     return true;

@@ -56,6 +56,7 @@ private:
     VirtioVsock(const VirtioMmioPlace& place, std::byte* memory);
     void set_up();
     void offer(std::uint16_t slot);
+    void offer_event(std::uint16_t slot);
     void reclaim();
     void put(abi::virtio::vsock::Header header);
     [[nodiscard]] std::byte* page_to_send() const { return send_pages_ + next_send() * page_size; }
