@@ -12,6 +12,7 @@
 #include "guest/kernel/disks.h"
 #include "guest/kernel/fs/gzip.h"
 #include "guest/kernel/fs/initramfs.h"
+#include "guest/kernel/generation.h"
 #include "guest/kernel/message.h"
 #include "guest/kernel/net/vsock_transport.h"
 #include "guest/kernel/page_table.h"
@@ -171,9 +172,13 @@ void start(std::uint64_t start_info) {
     configure_vsock(virtio_devices);
     start_balloon(virtio_devices);
 
+    CloneSource* const clones = start_generation();
     auto& file_system = make_forever<FileSystem>(now);
     auto& table = make_forever<FileTable>();
     auto& devices = make_forever<Devices>(file_system, device, fill_random);
+    if (clones != nullptr) {
+        devices.set_clone_source(*clones);
+    }
     auto& proc = make_forever<KernelProcSource>(table);
     make_first_process({file_system, table, proc, EntryRef{}});
     Process& self = process();

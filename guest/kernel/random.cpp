@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "guest/kernel/cpu.h"
+#include "guest/kernel/generation.h"
 
 namespace shoal::guest {
 namespace {
@@ -94,6 +95,9 @@ void add_entropy(std::span<const std::byte> bytes) {
 void fill_random(std::span<std::byte> bytes) {
     if (!seeded) {
         seed();
+    }
+    if (was_loaded()) {
+        note_load();
     }
     std::uint32_t counter = 1;
     for (std::size_t at = 0; at < bytes.size();) {

@@ -1,4 +1,5 @@
-// Random bytes: ChaCha20 in fast key erasure mode, seeded once from the CPU and the clock.
+// Random bytes: ChaCha20 in fast key erasure mode, seeded from the CPU, the clock and the VMM, and
+// again by the VMM when the microVM was loaded from a snapshot.
 #pragma once
 
 #include <cstddef>

@@ -20,9 +20,10 @@
 // and the devices. It is the last PML4 slot of the lower canonical half, so that the same image
 // runs on KVM backends that keep the upper half for themselves.
 #define NUB_BASE 0x7F8000000000
-#define NUB_DEVICES 0x7F80C0000000  // where RAM ends below 4 GiB, and devices begin (1 GiB)
-#define NUB_IMAGE 0x100000          // physical load address of the image
-#define NUB_RESERVED_END 0x200000   // image and first page tables lie below; never remapped
+#define NUB_DEVICES 0x7F80C0000000   // where RAM ends below 4 GiB, and devices begin (1 GiB)
+#define NUB_GENERATION_PAGE 0xF0000  // the only page below the image that ring 3 may write
+#define NUB_IMAGE 0x100000           // physical load address of the image
+#define NUB_RESERVED_END 0x200000    // image and first page tables lie below; never remapped
 
 // Where the program's tables are linked from the start: the usual place of static executables, and
 // the places that the kernel chooses for position-independent ones, heap and stack. The first

@@ -18,6 +18,7 @@ constexpr DeviceNode device_nodes[] = {
     {"null", 1, 3},    {"zero", 1, 5}, {"full", 1, 7},    {"random", 1, 8},
     {"urandom", 1, 9}, {"tty", 5, 0},  {"console", 5, 1},
 };
+constexpr DeviceNode clone_node{"clone", 240, 0};
 
 struct DeviceLink {
     std::string_view name;
@@ -142,6 +143,11 @@ InodeRef Devices::make(FileType type, std::uint32_t permissions, std::uint32_t m
         case number_of(5, 1):
             made = console_node(permissions);
             break;
+        case number_of(clone_node.major, clone_node.minor):
+            made = clones_ != nullptr
+                       ? InodeRef{file_system_.make_inode<CloneFile>(permissions, *clones_)}
+                       : InodeRef{file_system_.make_inode<AbsentDeviceFile>(type, permissions)};
+            break;
         default:
             made = type == FileType::block_device ? make_disk(permissions, major, minor)
                    : is_known && number_of(major, minor) == number_of(5, 0) && has_tty()
@@ -169,11 +175,17 @@ Result<void> Devices::populate() {
         const auto added = file_system_.add(*place, make_file());
         return added ? Result<void>{} : fail(added.error());
     };
+    const auto add_node = [&](const DeviceNode& node) {
+        return add(node.name,
+                   [&] { return make(FileType::character_device, 0666, node.major, node.minor); });
+    };
     for (const DeviceNode& node : device_nodes) {
-        const auto added = add(node.name, [&] {
-            return make(FileType::character_device, 0666, node.major, node.minor);
-        });
-        if (!added) {
+        if (const auto added = add_node(node); !added) {
+            return added;
+        }
+    }
+    if (clones_ != nullptr) {
+        if (const auto added = add_node(clone_node); !added) {
             return added;
         }
     }

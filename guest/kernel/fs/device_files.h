@@ -1,8 +1,9 @@
-// Devices: /dev/null, zero, full, random, urandom, tty and console, disks, and the three standard
-// streams.
+// Devices: /dev/null, zero, full, random, urandom, tty and console, disks, clone, and the three
+// standard streams.
 #pragma once
 
 #include "guest/kernel/fs/block_device.h"
+#include "guest/kernel/fs/clone_file.h"
 #include "guest/kernel/fs/console_file.h"
 #include "guest/kernel/fs/file_system.h"
 #include "guest/kernel/fs/file_table.h"
@@ -23,6 +24,8 @@ public:
                                 std::uint32_t minor);
     // Before populate(): the disk is /dev/vda, vdb and so on (254:0, 254:16), in order.
     void add_disk(BlockDevice& disk) { disks_.push_back(&disk); }
+    // Before populate(): there is a /dev/clone (240:0, a number for local use).
+    void set_clone_source(CloneSource& source) { clones_ = &source; }
     // Makes /dev with its files; names that exist are left alone.
     [[nodiscard]] Result<void> populate();
     // Descriptors 0, 1 and 2 of an empty table: /dev/console for a stream that is a terminal, a
@@ -39,6 +42,7 @@ private:
     FileSystem& file_system_;
     ConsoleDevice& console_;
     RandomFunction random_;
+    CloneSource* clones_ = nullptr;
     std::vector<BlockDevice*> disks_{};
 };
 

@@ -50,7 +50,11 @@ public:
 
     std::uint32_t flags;
     std::uint64_t position = 0;
-    std::vector<char> content{};       // of a file of /proc, as it was when it was opened
+    std::vector<char> content{};  // of a file of /proc, as it was when it was opened
+    // Of /dev/clone: which load of the microVM the opener knew, and whether the next one's words
+    // are in `content`.
+    std::uint64_t generation = 0;
+    bool has_words = false;
     EpollItem* epoll_items = nullptr;  // who watches it: epoll.h
 
     void retain() noexcept { ++references_; }

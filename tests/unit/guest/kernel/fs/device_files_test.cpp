@@ -52,6 +52,54 @@ TEST_CASE("the memory devices give and take what they should") {
           "null zero full random urandom tty console fd stdin stdout stderr ");
 }
 
+struct FakeClones final : CloneSource {
+    std::uint64_t loads = 0;
+    std::string told;
+    int waits = 0;
+    WaitQueue queue;
+
+    std::uint64_t generation() override { return loads; }
+    [[nodiscard]] std::span<const char> words() const override { return told; }
+    WaitQueue& load_queue() noexcept override {
+        ++waits;
+        return queue;
+    }
+};
+
+TEST_CASE("/dev/clone waits for a load, then gives its words once to everybody who waited") {
+    fake::Console console;
+    FileSystem files{fake::now};
+    FakeClones clones;
+    Devices devices{files, console, fake::fill_random};
+    devices.set_clone_source(clones);
+    REQUIRE(devices.populate());
+    const OpenFileRef one = open_file(files, "/dev/clone", open_flags::read_only);
+    const OpenFileRef two = open_file(files, "/dev/clone", open_flags::read_only);
+    CHECK(one->inode().readiness(*one).readable == Readiness::Is::no);
+    CHECK(read_some(*one, 10) == "errno 11");
+    CHECK(one->inode().wait_queue(*one) == &clones.queue);
+    CHECK(clones.waits == 1);
+    clones.told = std::string{"7\0arg\0", 6};
+    ++clones.loads;
+    CHECK(one->inode().readiness(*one).readable == Readiness::Is::yes);
+    CHECK(read_some(*one, 3) == std::string{"7\0a", 3});
+    SUBCASE("also while it is loaded again") {
+        clones.told = "other";
+        ++clones.loads;
+    }
+    CHECK(read_some(*one, 100) == std::string{"rg\0", 3});
+    CHECK(read_some(*one, 100).empty());
+    CHECK(one->inode().readiness(*one).readable == Readiness::Is::yes);  // the end
+    CHECK(read_some(*two, 100) == clones.told);
+    const OpenFileRef later = open_file(files, "/dev/clone", open_flags::read_only);
+    CHECK(read_some(*later, 10) == "errno 11");
+    SUBCASE("and a load without words is the end at once") {
+        clones.told.clear();
+        ++clones.loads;
+        CHECK(read_some(*later, 10).empty());
+    }
+}
+
 TEST_CASE("names that the initramfs has in /dev and /proc are left alone") {
     fake::Console console;
     FileSystem files{fake::now};

@@ -1,0 +1,114 @@
+// Reading the generation area.
+#include "guest/kernel/generation.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "devices/abi/generation.h"
+#include "guest/kernel/clock.h"
+#include "guest/kernel/page_table.h"
+#include "guest/kernel/random.h"
+#include "guest/kernel/sched/scheduler.h"
+#include "guest/nub/nub.h"
+
+namespace shoal::guest {
+namespace {
+
+static_assert(abi::generation_area == NUB_GENERATION_PAGE);
+
+using Id = std::array<std::uint64_t, 2>;
+
+constinit abi::GenerationHeader* area = nullptr;
+constinit Id known_id{};
+
+// The VMM writes while no vCPU runs, so that what is read between two instructions is whole.
+Id current_id() {
+    Id id;
+    const auto* words = reinterpret_cast<const volatile std::uint64_t*>(area->id.data());
+    id[0] = words[0];
+    id[1] = words[1];
+    return id;
+}
+
+void take_seed() {
+    add_entropy(std::as_bytes(std::span{area->seed}));
+    area->seed.fill(0);  // who reads memory later cannot compute what was drawn before
+    // SAFETY: the compiler sees no reader of it.
+    asm volatile("" ::: "memory");
+}
+
+class Generation final : public CloneSource, public EventSource {
+public:
+    std::uint64_t generation() override {
+        if (was_loaded()) {
+            note_load();
+        }
+        return count_;
+    }
+
+    [[nodiscard]] std::span<const char> words() const override { return words_; }
+
+    WaitQueue& load_queue() noexcept override {
+        if (!expects_load_) {
+            expects_load_ = true;
+            add_event_source(*this);
+            enable_interrupt(abi::generation_gsi);
+        }
+        *static_cast<volatile std::uint32_t*>(map_kernel_ram(abi::ready_start, page_size)) = 1;
+        return queue_;
+    }
+
+    void take_events() override {
+        if (was_loaded()) {
+            note_load();
+        }
+    }
+
+    void load() {
+        ++count_;
+        const auto* text = reinterpret_cast<const char*>(area + 1);
+        const std::uint32_t size =
+            std::min<std::uint32_t>(area->words_bytes, abi::generation_words_max_bytes);
+        words_.assign(text, text + size);
+        queue_.wake_all();
+    }
+
+private:
+    std::uint64_t count_ = 0;
+    bool expects_load_ = false;
+    std::vector<char> words_{};
+    WaitQueue queue_{};
+};
+
+constinit Generation* generation = nullptr;
+
+}  // namespace
+
+CloneSource* start_generation() {
+    auto* const header = static_cast<abi::GenerationHeader*>(map_kernel_ram(
+        abi::generation_area, sizeof(abi::GenerationHeader) + abi::generation_words_max_bytes));
+    if (header == nullptr || header->magic != abi::generation_magic ||
+        header->version != abi::generation_version) {
+        return nullptr;
+    }
+    area = header;
+    generation = new Generation;
+    known_id = current_id();
+    take_seed();
+    return generation;
+}
+
+bool was_loaded() {
+    return area != nullptr && current_id() != known_id;
+}
+
+void note_load() {
+    known_id = current_id();
+    add_entropy(std::as_bytes(std::span{known_id}));
+    take_seed();
+    generation->load();
+}
+
+}  // namespace shoal::guest
