@@ -137,7 +137,8 @@ endef
 $(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
 	$(call link,$(PROGRAM_LDFLAGS),-lfdt -luring -pthread)
 
-$(BUILD)/shoal: $(call objects,$(cli_srcs))
+# With Boost.JSON, which is compiled once.
+$(BUILD)/shoal: $(call objects,$(cli_srcs) vmm/api/json_library.cpp)
 	$(call link,$(PROGRAM_LDFLAGS))
 
 $(BUILD)/libstore.a: $(call objects,$(store_srcs))

@@ -134,7 +134,8 @@ void Packer::add_file(const std::string& path, const RootTree::Item& item) {
     const std::string_view relative = std::string_view{path}.substr(1);
     const auto metadata = CpioMetadata::from(status);
     const auto size = static_cast<std::uint64_t>(status.st_size);
-    if (size < mapped_file_min || mapped_ == mapped_files_max) {
+    if (plan_.large_files == FileBytes::copied || size < mapped_file_min ||
+        mapped_ == mapped_files_max) {
         archive_.add_file(relative, metadata, file.get(), size);
         return;
     }

@@ -14,6 +14,10 @@ namespace shoal::cli {
 // What the archive's files are put on: an image's root directory keeps its attributes.
 enum class Below { nothing, image };
 
+// Whether the bytes of larger files of the host are in the archive, or are to be mapped into its
+// holes (shoal-vmm's --initrd-map).
+enum class FileBytes { mapped, copied };
+
 struct InitramfsPlan {
     std::string root;                   // a directory to copy, or empty
     const RootTree* tree = nullptr;     // the program, and what else joins the files of `root`
@@ -21,11 +25,13 @@ struct InitramfsPlan {
     std::span<const std::string> env;   // KEY=VALUE
     std::uint64_t limit_bytes = 0;      // a larger archive is refused
     Below below = Below::nothing;
+    FileBytes large_files = FileBytes::mapped;
 };
 
 struct Initramfs {
     host::UniqueFd archive;
-    // For shoal-vmm's --initrd-map: which files' pages belong in the holes of the archive.
+    // For shoal-vmm's --initrd-map, unless all bytes were copied: which files' pages belong in the
+    // holes of the archive.
     host::UniqueFd map;
 };
 

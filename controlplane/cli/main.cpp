@@ -5,8 +5,10 @@
 #include <span>
 
 #include "controlplane/cli/cli_error.h"
+#include "controlplane/cli/clone.h"
 #include "controlplane/cli/options.h"
 #include "controlplane/cli/run.h"
+#include "controlplane/cli/snapshot.h"
 
 namespace {
 
@@ -31,6 +33,13 @@ int main(int argc, char** argv) {
         const Command command = parse_command_line({argv, static_cast<std::size_t>(argc)});
         if (const auto* options = std::get_if<RunOptions>(&command)) {
             run(*options, started_us);
+        }
+        if (const auto* options = std::get_if<SnapshotOptions>(&command)) {
+            snapshot(*options);
+            return 0;
+        }
+        if (const auto* options = std::get_if<CloneOptions>(&command)) {
+            return clone(*options);
         }
         std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
         return std::fflush(stdout) == 0 ? 0 : fail("cannot write to stdout", ExitCode::failed);

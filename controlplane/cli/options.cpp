@@ -39,28 +39,94 @@ std::string check_seconds(const std::string& word) {
     return parse_number<double>(word).value_or(0) > 0 ? "" : word + " is not a number above 0";
 }
 
-class RunFormatter : public CLI::Formatter {
+class UsageFormatter : public CLI::Formatter {
 public:
+    explicit UsageFormatter(std::string usage) : usage_{std::move(usage)} {}
     std::string make_usage(const CLI::App*, std::string) const override {
-        return "Usage: shoal run [OPTIONS] [--] PROGRAM [ARGS...]\n";
+        return "Usage: shoal " + usage_ + "\n";
     }
+
+private:
+    std::string usage_;
 };
 
-void describe_run(CLI::App& run, RunOptions& options) {
-    run.formatter(std::make_shared<RunFormatter>());
-    run.add_option("--memory", options.memory_mib, "Memory of the microVM (default 128)")
+void describe_program(CLI::App& command, ProgramOptions& options) {
+    command.add_option("--memory", options.memory_mib, "Memory of the microVM (default 128)")
         ->type_name("MIB")
         ->check(check_memory);
-    run.add_option("--vcpus", options.vcpus, "Virtual CPUs, 1 to 32 (default 1)")
+    command.add_option("--vcpus", options.vcpus, "Virtual CPUs, 1 to 32 (default 1)")
         ->type_name("N")
         ->check(check_whole);
-    run.add_option("--env", options.env, "Set a variable for the program; may be repeated")
+    command.add_option("--env", options.env, "Set a variable for the program; may be repeated")
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false)
         ->check(check_env);
-    run.add_option("--root", options.root,
-                   "Directory whose files are the microVM's / (copied), or an EROFS image")
+    command
+        .add_option("--root", options.root,
+                    "Directory whose files are the microVM's / (copied), or an EROFS image")
         ->type_name("DIR|FILE");
+    command
+        .add_option("--with", options.with,
+                    "Add a file or folder of the host at the same path, with the libraries that\n"
+                    "programs and libraries in it need; may be repeated")
+        ->type_name("PATH")
+        ->allow_extra_args(false);
+    command.add_flag("--verbose", options.verbose,
+                     "Say which files of the host were taken, and why");
+}
+
+void describe_snapshot(CLI::App& snapshot, SnapshotOptions& options) {
+    snapshot.formatter(
+        std::make_shared<UsageFormatter>("snapshot --to FOLDER [OPTIONS] [--] PROGRAM [ARGS...]"));
+    describe_program(snapshot, options);
+    snapshot.add_option("--to", options.folder, "Folder for the template's two files")
+        ->type_name("FOLDER")
+        ->required();
+    snapshot
+        .add_option("--ready-line", options.ready_line,
+                    "The program is ready when it has printed this line\n"
+                    "(default: when it waits for the first bytes of /dev/clone)")
+        ->type_name("TEXT");
+    snapshot.add_flag("--vsock", options.vsock,
+                      "Vsock device (guest CID 3), whose path is said to clone");
+    snapshot
+        .add_option("--timeout", options.timeout_s,
+                    "How long the program may take to get ready (default 300)")
+        ->type_name("SECONDS")
+        ->check(check_seconds);
+    snapshot.footer(
+        "Runs PROGRAM, which is found as by shoal run, until it is ready, and saves its microVM "
+        "for\n"
+        "shoal clone. Its standard output and error are this command's standard output; its input\n"
+        "is empty. When a clone goes on, a read of /dev/clone gives its id and its arguments, "
+        "each\n"
+        "with a NUL behind it, and getrandom(2) and /dev/urandom give bytes of its own. A "
+        "generator\n"
+        "that the program has seeded before is the same in all clones: seed it again.");
+}
+
+void describe_clone(CLI::App& clone, CloneOptions& options) {
+    clone.formatter(
+        std::make_shared<UsageFormatter>("clone --from FOLDER [OPTIONS] N [--] [ARGS...]"));
+    clone.add_option("--from", options.folder, "Folder that shoal snapshot has filled")
+        ->type_name("FOLDER")
+        ->required();
+    clone
+        .add_option("--vsock", options.vsock,
+                    "Each clone's vsock device is at this path with the clone's id behind it")
+        ->type_name("PREFIX");
+    clone.footer(
+        "Runs N clones, whose ids are 0 to N - 1, until they have ended. They share all memory "
+        "that\n"
+        "they do not write to. In ARGS, {} stands for the clone's id. Of several clones each line\n"
+        "of output has the id before it. The exit code is that of the first clone that did not "
+        "end\n"
+        "with 0; 125: shoal itself failed.");
+}
+
+void describe_run(CLI::App& run, RunOptions& options) {
+    run.formatter(std::make_shared<UsageFormatter>("run [OPTIONS] [--] PROGRAM [ARGS...]"));
+    describe_program(run, options);
     run.add_option("--disk", options.disks, "Disk image for /dev/vda and on; may be repeated")
         ->type_name("PATH[,ro]")
         ->allow_extra_args(false);
@@ -74,18 +140,12 @@ void describe_run(CLI::App& run, RunOptions& options) {
                    "Vsock device (guest CID 3): host programs connect to this unix socket and say\n"
                    "\"CONNECT <port>\\n\"; the program reaches who listens at UDS_PATH_<port>")
         ->type_name("UDS_PATH");
-    run.add_option("--with", options.with,
-                   "Add a file or folder of the host at the same path, with the libraries that\n"
-                   "programs and libraries in it need; may be repeated")
-        ->type_name("PATH")
-        ->allow_extra_args(false);
     run.add_option("--timeout", options.timeout_s, "End the microVM after so many seconds")
         ->type_name("SECONDS")
         ->check(check_seconds);
     run.add_flag("--timing", options.timing, "Print when each step happened, in microseconds");
     run.add_flag("--trace-syscalls", options.trace_syscalls,
                  "Print the program's system calls, and those that are missing");
-    run.add_flag("--verbose", options.verbose, "Say which files of the host were taken, and why");
     run.footer(
         "PROGRAM is an x86-64 Linux program or a script. Its dynamic linker, libraries and\n"
         "interpreter come along by themselves. It runs with the standard input, output and error\n"
@@ -93,15 +153,15 @@ void describe_run(CLI::App& run, RunOptions& options) {
         "125: shoal itself failed; 126: PROGRAM cannot be run; 127: PROGRAM was not found.");
 }
 
-// Where the words of `run` stop being ours: at `--` or at the first one that is neither an option
-// nor an option's value.
-std::size_t count_own_words(const CLI::App& run, std::span<char* const> words) {
+// Where the words of a command stop being ours: at `--` or at the first one that is neither an
+// option nor an option's value.
+std::size_t count_own_words(const CLI::App& command, std::span<char* const> words) {
     for (std::size_t at = 0; at < words.size(); ++at) {
         const std::string word = words[at];
         if (word == "--" || word.size() < 2 || word.front() != '-') {
             return at;
         }
-        const CLI::Option* option = run.get_option_no_throw(word);
+        const CLI::Option* option = command.get_option_no_throw(word);
         if (option != nullptr && option->get_items_expected_max() > 0) {
             ++at;
         }
@@ -109,29 +169,52 @@ std::size_t count_own_words(const CLI::App& run, std::span<char* const> words) {
     return words.size();
 }
 
-void take_program(std::span<char* const> words, RunOptions& options) {
-    if (!words.empty() && std::string_view{words.front()} == "--") {
-        words = words.subspan(1);
-    }
+std::span<char* const> without_dashes(std::span<char* const> words) {
+    const bool has_dashes = !words.empty() && std::string_view{words.front()} == "--";
+    return has_dashes ? words.subspan(1) : words;
+}
+
+void take_program(std::span<char* const> words, const std::string& command,
+                  ProgramOptions& options) {
+    words = without_dashes(words);
     if (words.empty()) {
-        throw CliError("run needs a PROGRAM; see shoal run --help");
+        throw CliError(command + " needs a PROGRAM; see shoal " + command + " --help");
     }
     options.program = words.front();
     options.words.assign(words.begin() + 1, words.end());
+}
+
+void take_clones(std::span<char* const> words, CloneOptions& options) {
+    const auto count = words.empty() ? std::nullopt : parse_number<std::uint64_t>(words.front());
+    if (!count) {
+        throw CliError("clone needs N, a whole number; see shoal clone --help");
+    }
+    options.count = *count;
+    words = without_dashes(words.subspan(1));
+    options.words.assign(words.begin(), words.end());
 }
 
 }  // namespace
 
 Command parse_command_line(std::span<char* const> args) {
     CLI::App app{"Runs unmodified Linux programs in microVMs.", "shoal"};
-    RunOptions options;
+    RunOptions run_options;
+    SnapshotOptions snapshot_options;
+    CloneOptions clone_options;
     app.set_version_flag("--version", std::string{"shoal "} + host::version, "Print the version");
     CLI::App* run = app.add_subcommand("run", "Run a program in a new microVM");
-    describe_run(*run, options);
+    describe_run(*run, run_options);
+    CLI::App* snapshot =
+        app.add_subcommand("snapshot", "Prepare a program once, as a template for clones");
+    describe_snapshot(*snapshot, snapshot_options);
+    CLI::App* clone = app.add_subcommand("clone", "Run copies of a prepared program");
+    describe_clone(*clone, clone_options);
 
     std::size_t own = args.size();
-    if (args.size() > 1 && std::string_view{args[1]} == "run") {
-        own = 2 + count_own_words(*run, args.subspan(2));
+    for (const CLI::App* command : {run, snapshot, clone}) {
+        if (args.size() > 1 && command->get_name() == args[1]) {
+            own = 2 + count_own_words(*command, args.subspan(2));
+        }
     }
     try {
         app.parse(static_cast<int>(own), args.data());
@@ -142,11 +225,20 @@ Command parse_command_line(std::span<char* const> args) {
     } catch (const CLI::ParseError& error) {
         throw CliError(error.what());
     }
-    if (!run->parsed()) {
-        return ShowText{app.help()};
+    const std::span<char* const> rest = args.subspan(own);
+    if (run->parsed()) {
+        take_program(rest, "run", run_options);
+        return run_options;
     }
-    take_program(args.subspan(own), options);
-    return options;
+    if (snapshot->parsed()) {
+        take_program(rest, "snapshot", snapshot_options);
+        return snapshot_options;
+    }
+    if (clone->parsed()) {
+        take_clones(rest, clone_options);
+        return clone_options;
+    }
+    return ShowText{app.help()};
 }
 
 }  // namespace shoal::cli

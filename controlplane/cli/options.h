@@ -12,23 +12,43 @@
 
 namespace shoal::cli {
 
-// `shoal run`
-struct RunOptions {
+// A program and its microVM.
+struct ProgramOptions {
     std::uint64_t memory_mib = 128;
     std::uint64_t vcpus = 1;
     std::vector<std::string> env;  // each KEY=VALUE
     // A directory, or an EROFS image; empty: the file system holds the program alone.
     std::string root;
-    std::vector<std::string> with;         // files and folders of the host to add
+    std::vector<std::string> with;  // files and folders of the host to add
+    bool verbose = false;
+    std::string program;             // as typed
+    std::vector<std::string> words;  // the program's arguments, without argv[0]
+};
+
+// `shoal run`
+struct RunOptions : ProgramOptions {
     std::vector<std::string> disks;        // each PATH or PATH,ro
     std::optional<NetworkOption> network;  // none: the microVM has the loopback interface alone
     std::string vsock;                     // the vsock device's unix socket; empty: no device
     std::string timeout_s;                 // empty: none
     bool timing = false;
     bool trace_syscalls = false;
-    bool verbose = false;
-    std::string program;             // as typed
-    std::vector<std::string> words;  // the program's arguments, without argv[0]
+};
+
+// `shoal snapshot`
+struct SnapshotOptions : ProgramOptions {
+    std::string folder;                     // of the template's files
+    std::optional<std::string> ready_line;  // of stdout; none: the program waits at /dev/clone
+    bool vsock = false;
+    double timeout_s = 300;
+};
+
+// `shoal clone`
+struct CloneOptions {
+    std::string folder;  // of the template's files
+    std::uint64_t count = 0;
+    std::string vsock;               // before each clone's id; empty: as the template has it
+    std::vector<std::string> words;  // for each clone; "{}" stands for its id
 };
 
 // Text for stdout and nothing else to do: --help, --version.
@@ -36,7 +56,7 @@ struct ShowText {
     std::string text;
 };
 
-using Command = std::variant<RunOptions, ShowText>;
+using Command = std::variant<RunOptions, SnapshotOptions, CloneOptions, ShowText>;
 
 // `args` as main() has them, the program's own name first. Throws CliError.
 Command parse_command_line(std::span<char* const> args);

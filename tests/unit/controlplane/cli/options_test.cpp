@@ -70,6 +70,35 @@ TEST_CASE("two dashes end the options") {
     CHECK(parse_run({"--", "--"}).program == "--");
 }
 
+TEST_CASE("a template is made of a program with most of run's options") {
+    const auto options = std::get<SnapshotOptions>(
+        parse({"snapshot", "--to", "t", "--memory", "64", "--ready-line", "go now", "--vsock",
+               "--timeout", "1.5", "--", "prog", "--to", "x"}));
+    CHECK(options.folder == "t");
+    CHECK(options.memory_mib == 64);
+    CHECK(options.ready_line == "go now");
+    CHECK(options.vsock);
+    CHECK(options.timeout_s == 1.5);
+    CHECK(options.program == "prog");
+    CHECK(options.words == Words{"--to", "x"});
+    CHECK_THROWS_AS(parse({"snapshot", "prog"}), CliError);
+    CHECK_THROWS_AS(parse({"snapshot", "--to", "t"}), CliError);
+}
+
+TEST_CASE("clones are a number, and words for each of them") {
+    const auto options = std::get<CloneOptions>(
+        parse({"clone", "--from", "t", "--vsock", "v.", "20", "--", "--from", "{}"}));
+    CHECK(options.folder == "t");
+    CHECK(options.vsock == "v.");
+    CHECK(options.count == 20);
+    CHECK(options.words == Words{"--from", "{}"});
+    CHECK(std::get<CloneOptions>(parse({"clone", "--from", "t", "1"})).words.empty());
+    for (const char* count : {"-1", "x", "1x", "", "99999999999999999999"}) {
+        CHECK_THROWS_AS(parse({"clone", "--from", "t", count}), CliError);
+    }
+    CHECK_THROWS_AS(parse({"clone", "5"}), CliError);
+}
+
 TEST_CASE("words that make no sense are refused") {
     CHECK_THROWS_AS(parse_run({}), CliError);
     CHECK_THROWS_AS(parse_run({"--"}), CliError);

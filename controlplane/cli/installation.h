@@ -1,0 +1,13 @@
+// Where shoal's other parts are: beside it, installed, or where the environment says.
+#pragma once
+
+#include <string>
+
+namespace shoal::cli {
+
+// $SHOAL_VMM, or shoal-vmm beside this program. Throws CliError when it cannot be run.
+[[nodiscard]] std::string find_vmm();
+// $SHOAL_GUEST, or the unikernel that was built or installed with this program. Throws CliError.
+[[nodiscard]] std::string find_unikernel();
+
+}  // namespace shoal::cli
