@@ -22,6 +22,8 @@ void BlockMetrics::report(host::MetricSink& sink) const {
     sink.counter("io_engine_throttled_events", io_engine_throttled_events);
     sink.counter("update_count", update_count);
     sink.counter("update_fails", update_fails);
+    sink.latency("read_agg", read_agg);
+    sink.latency("write_agg", write_agg);
 }
 
 }  // namespace shoal::virtio

@@ -26,6 +26,9 @@ struct BlockMetrics {
     std::uint64_t io_engine_throttled_events = 0;  // as many in flight as there may be
     std::uint64_t update_count = 0;
     std::uint64_t update_fails = 0;
+    // From the moment a request is taken from the queue to its answer, when it went well.
+    host::Latency read_agg;
+    host::Latency write_agg;
 
     void report(host::MetricSink& sink) const;
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "devices/host/clock.h"
 #include "devices/virtio/block.h"
 
 namespace shoal::virtio {
@@ -106,6 +107,7 @@ std::expected<Block::Stop, QueueError> Block::start_one(BlockRequest& request,
     }
     allowance.spend(bytes);
     request.activation = activation_;
+    request.begun_ns = host::monotonic_ns();
     begin(request);
     return Stop::enough;
 }
@@ -244,10 +246,12 @@ void Block::count(const BlockRequest& request, RequestStatus status) noexcept {
         case RequestType::in:
             ++metrics_.read_count;
             metrics_.read_bytes += request.data_bytes;
+            metrics_.read_agg.record(host::monotonic_ns() - request.begun_ns);
             return;
         case RequestType::out:
             ++metrics_.write_count;
             metrics_.write_bytes += request.data_bytes;
+            metrics_.write_agg.record(host::monotonic_ns() - request.begun_ns);
             return;
         case RequestType::flush:
             ++metrics_.flush_count;

@@ -32,6 +32,7 @@ struct BlockRequest : backend::DiskRequest {
     std::uint32_t written_bytes;  // what the device writes in all, the status included
     std::uint64_t sector;
     std::uint64_t data_bytes;
+    std::uint64_t begun_ns;  // when it was taken from the queue
     std::byte* status;
     std::array<iovec, max_buffers> segments;
 

@@ -19,6 +19,7 @@ void NetMetrics::report(host::MetricSink& sink) const {
     sink.counter("tx_rate_limiter_throttled", tx_rate_limiter_throttled);
     sink.counter("tx_spoofed_mac_count", tx_spoofed_mac_count);
     sink.counter("tap_write_fails", tap_write_fails);
+    sink.latency("tap_write_agg", tap_write_agg);
 }
 
 }  // namespace shoal::virtio

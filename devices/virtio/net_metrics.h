@@ -24,6 +24,7 @@ struct NetMetrics {
     std::uint64_t tx_rate_limiter_throttled = 0;
     std::uint64_t tx_spoofed_mac_count = 0;  // sent, but from another address than the device's
     std::uint64_t tap_write_fails = 0;
+    host::Latency tap_write_agg;  // of all writes to the TAP
 
     void report(host::MetricSink& sink) const;
 };

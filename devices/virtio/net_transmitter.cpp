@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "devices/host/clock.h"
+
 namespace shoal::virtio {
 
 namespace net = abi::virtio::net;
@@ -62,7 +64,10 @@ NetTransmitter::Fate NetTransmitter::send(const Chain& chain) noexcept {
 
 NetTransmitter::Fate NetTransmitter::write(std::span<const iovec> packet,
                                            std::size_t frame_bytes) noexcept {
-    switch (tap_.write(packet).status) {
+    const std::uint64_t begun_ns = host::monotonic_ns();
+    const backend::Tap::Status status = tap_.write(packet).status;
+    metrics_.tap_write_agg.record(host::monotonic_ns() - begun_ns);
+    switch (status) {
         case backend::Tap::Status::done:
             allowance_.spend(frame_bytes);
             metrics_.tx_bytes_count += frame_bytes;

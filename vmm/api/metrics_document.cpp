@@ -6,6 +6,9 @@
 namespace shoal::api {
 namespace {
 
+constexpr const char* gauge = " gauge\n";
+constexpr const char* counter_type = " counter\n";
+
 // Prometheus names: letters, digits, underscores.
 std::string metric_name(const std::string& kind, const std::string& counter) {
     std::string name = "shoal_" + kind + "_" + counter;
@@ -30,17 +33,24 @@ std::string label_value(std::string_view text) {
     return value;
 }
 
+// Adds what a group has: to nothing for one device, to the others' for the sum.
+void add(MetricsDocument::Values& values, const MetricsDocument::Group& group) {
+    for (const auto& [name, value] : group.counters()) {
+        values.counters[name] += value;
+    }
+    for (const auto& [name, value] : group.latencies()) {
+        values.latencies[name].merge(value);
+    }
+}
+
 }  // namespace
 
-std::map<std::string, std::map<std::string, std::uint64_t>> MetricsDocument::by_key() const {
-    std::map<std::string, std::map<std::string, std::uint64_t>> keys;
+std::map<std::string, MetricsDocument::Values> MetricsDocument::by_key() const {
+    std::map<std::string, Values> keys;
     for (const Group& group : groups_) {
-        auto& sum = keys[group.kind()];
-        for (const auto& [name, value] : group.counters()) {
-            sum[name] += value;
-            if (!group.id().empty()) {
-                keys[group.kind() + "_" + group.id()][name] = value;
-            }
+        add(keys[group.kind()], group);
+        if (!group.id().empty()) {
+            add(keys[group.kind() + "_" + group.id()], group);
         }
     }
     return keys;
@@ -55,13 +65,22 @@ std::string MetricsDocument::prometheus_text(std::string_view instance_id) const
             labels += ",id=\"" + label_value(group.id()) + "\"";
         }
         labels += "} ";
-        for (const auto& [counter, value] : group.counters()) {
+        const auto add_sample = [&](const std::string& counter, const char* type,
+                                    std::uint64_t value) {
             const std::string name = metric_name(group.kind(), counter);
             std::string& text = metrics[name];
             if (text.empty()) {
-                text = "# TYPE " + name + (name.ends_with("_us") ? " gauge\n" : " counter\n");
+                text = "# TYPE " + name + type;
             }
             text += name + labels + std::to_string(value) + "\n";
+        };
+        for (const auto& [counter, value] : group.counters()) {
+            add_sample(counter, counter.ends_with("_us") ? gauge : counter_type, value);
+        }
+        for (const auto& [name, latency] : group.latencies()) {
+            add_sample(name + "_min_us", gauge, latency.min_us());
+            add_sample(name + "_max_us", gauge, latency.max_us());
+            add_sample(name + "_sum_us", counter_type, latency.sum_us());
         }
     }
     std::string result;

@@ -16,6 +16,12 @@ namespace shoal::api {
 class MetricsDocument final : public vmm::MetricGroups {
 public:
     using Counters = std::vector<std::pair<std::string, std::uint64_t>>;
+    using Latencies = std::vector<std::pair<std::string, host::Latency>>;
+    // Of one key of the metrics, by name.
+    struct Values {
+        std::map<std::string, std::uint64_t> counters;
+        std::map<std::string, host::Latency> latencies;
+    };
 
     // The counters of one device or one part of the program.
     class Group final : public host::MetricSink {
@@ -24,14 +30,19 @@ public:
         void counter(std::string_view name, std::uint64_t value) override {
             counters_.emplace_back(name, value);
         }
+        void latency(std::string_view name, const host::Latency& value) override {
+            latencies_.emplace_back(name, value);
+        }
         [[nodiscard]] const std::string& kind() const noexcept { return kind_; }
         [[nodiscard]] const std::string& id() const noexcept { return id_; }
         [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+        [[nodiscard]] const Latencies& latencies() const noexcept { return latencies_; }
 
     private:
         std::string kind_;
         std::string id_;
         Counters counters_;
+        Latencies latencies_;
     };
 
     [[nodiscard]] host::MetricSink& group(std::string_view kind, std::string_view id) override {
@@ -40,9 +51,9 @@ public:
 
     // By the key of Firecracker's metrics: "block_rootfs" for a device, and "block" for the sum
     // over all devices of the kind.
-    [[nodiscard]] std::map<std::string, std::map<std::string, std::uint64_t>> by_key() const;
+    [[nodiscard]] std::map<std::string, Values> by_key() const;
 
-    // Prometheus' text form: shoal_<kind>_<counter>{id="..."} value.
+    // Prometheus' text form: shoal_<kind>_<counter>{id="..."} value; a latency is three of them.
     [[nodiscard]] std::string prometheus_text(std::string_view instance_id) const;
 
 private:

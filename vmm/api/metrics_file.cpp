@@ -23,6 +23,33 @@ bool is_gauge(std::string_view counter) {
     return counter.ends_with("_us");
 }
 
+std::uint64_t difference(std::uint64_t value, std::uint64_t told) {
+    return value >= told ? value - told : value;
+}
+
+// The named value, or zero.
+template <typename T>
+T find(const std::map<std::string, T>& values, const std::string& name) {
+    const auto entry = values.find(name);
+    return entry == values.end() ? T{} : entry->second;
+}
+
+boost::json::object group_of(const MetricsDocument::Values& now,
+                             const MetricsDocument::Values& told) {
+    boost::json::object group;
+    for (const auto& [name, value] : now.counters) {
+        group[name] = is_gauge(name) ? value : difference(value, find(told.counters, name));
+    }
+    // Firecracker tells the extremes of all time, and the sum since the last line.
+    for (const auto& [name, latency] : now.latencies) {
+        const std::uint64_t told_us = find(told.latencies, name).sum_us();
+        group[name] = {{"min_us", latency.min_us()},
+                       {"max_us", latency.max_us()},
+                       {"sum_us", difference(latency.sum_us(), told_us)}};
+    }
+    return group;
+}
+
 }  // namespace
 
 void MetricsFile::open(const std::string& path, std::map<std::string, std::string> labels) {
@@ -36,18 +63,10 @@ std::string MetricsFile::line_of(const Values& values) const {
     for (const auto& [name, value] : labels_) {
         line[name] = value;
     }
-    for (const auto& [key, counters] : values) {
+    for (const auto& [key, group] : values) {
         const auto before = written_.find(key);
-        boost::json::object group;
-        for (const auto& [counter, value] : counters) {
-            std::uint64_t told = 0;
-            if (before != written_.end() && !is_gauge(counter)) {
-                const auto entry = before->second.find(counter);
-                told = entry == before->second.end() ? 0 : entry->second;
-            }
-            group[counter] = value >= told ? value - told : value;
-        }
-        line[key] = std::move(group);
+        line[key] =
+            group_of(group, before == written_.end() ? MetricsDocument::Values{} : before->second);
     }
     return boost::json::serialize(line) + "\n";
 }

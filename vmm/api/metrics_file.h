@@ -32,7 +32,7 @@ public:
     [[nodiscard]] std::uint64_t missed_lines() const noexcept { return missed_lines_; }
 
 private:
-    using Values = std::map<std::string, std::map<std::string, std::uint64_t>>;
+    using Values = std::map<std::string, MetricsDocument::Values>;
 
     [[nodiscard]] std::string line_of(const Values& values) const;
 

@@ -153,6 +153,11 @@ void Machine::report_metrics(MetricGroups& groups) const {
     ioapic_.metrics().report(groups.group("ioapic", ""));
     host::MetricSink& vcpu = groups.group("vcpu", "");
     vcpu.counter("failed_accesses", ports_.unanswered() + mmio_.unanswered());
+    VcpuTotals totals;
+    for (const auto& thread : vcpus_) {
+        totals.add(thread->metrics());
+    }
+    totals.report(vcpu);
 }
 
 Ending Machine::finish() {

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "devices/host/clock.h"
+
 namespace shoal::vmm {
 namespace {
 
@@ -150,27 +152,42 @@ void VcpuThread::run_until_wished_otherwise() {
     }
 }
 
+void VcpuThread::answer(const kvm::PortAccess& port) noexcept {
+    const bool reads = port.direction == kvm::PortAccess::Direction::in;
+    const std::uint64_t begun_ns = host::monotonic_ns();
+    // String instructions bring several accesses to the same port.
+    for (std::size_t at = 0; at < port.data.size(); at += port.width) {
+        const auto data = port.data.subspan(at, port.width);
+        if (reads) {
+            surroundings_.ports.read(port.port, data);
+        } else {
+            surroundings_.ports.write(port.port, data);
+        }
+    }
+    (reads ? metrics_.exit_io_in : metrics_.exit_io_out).record(host::monotonic_ns() - begun_ns);
+}
+
+void VcpuThread::answer(const kvm::MmioAccess& access) noexcept {
+    const bool reads = access.direction == kvm::MmioAccess::Direction::read;
+    const std::uint64_t begun_ns = host::monotonic_ns();
+    if (reads) {
+        surroundings_.mmio.read(access.address, access.data);
+    } else {
+        surroundings_.mmio.write(access.address, access.data);
+    }
+    (reads ? metrics_.exit_mmio_read : metrics_.exit_mmio_write)
+        .record(host::monotonic_ns() - begun_ns);
+}
+
 void VcpuThread::handle(const kvm::Exit& exit) {
     if (const auto* port = std::get_if<kvm::PortAccess>(&exit)) {
-        // String instructions bring several accesses to the same port.
-        for (std::size_t at = 0; at < port->data.size(); at += port->width) {
-            const auto data = port->data.subspan(at, port->width);
-            if (port->direction == kvm::PortAccess::Direction::in) {
-                surroundings_.ports.read(port->port, data);
-            } else {
-                surroundings_.ports.write(port->port, data);
-            }
-        }
+        answer(*port);
         // The guest may just have written to what ends it: it need not wait to be stopped.
         is_over_ = surroundings_.ending.is_set();
         return;
     }
     if (const auto* access = std::get_if<kvm::MmioAccess>(&exit)) {
-        if (access->direction == kvm::MmioAccess::Direction::read) {
-            surroundings_.mmio.read(access->address, access->data);
-        } else {
-            surroundings_.mmio.write(access->address, access->data);
-        }
+        answer(*access);
         return;
     }
     is_over_ = true;

@@ -9,6 +9,7 @@
 #include "vmm/machine/bus.h"
 #include "vmm/machine/ending.h"
 #include "vmm/machine/thread.h"
+#include "vmm/machine/vcpu_metrics.h"
 
 namespace shoal::vmm {
 
@@ -35,6 +36,8 @@ public:
     [[nodiscard]] kvm::VcpuState save() const { return vcpu_.save(); }
     // Before the first resume(). Throws with one sentence.
     void restore(const kvm::VcpuState& state) { vcpu_.restore(state); }
+    // At any time.
+    [[nodiscard]] const VcpuMetrics& metrics() const noexcept { return metrics_; }
     // Asks the thread to end; does not wait.
     void request_stop() noexcept;
 
@@ -44,6 +47,8 @@ private:
     void main() noexcept;
     void run_until_wished_otherwise();
     void handle(const kvm::Exit& exit);
+    void answer(const kvm::PortAccess& port) noexcept;
+    void answer(const kvm::MmioAccess& access) noexcept;
     void wish(Wish wanted) noexcept;
     [[nodiscard]] Wish wait_for_wish() noexcept;
     void report(const kvm::InternalError& error);
@@ -51,6 +56,7 @@ private:
     const std::uint32_t idx_;
     kvm::Vcpu vcpu_;
     VcpuSurroundings surroundings_;
+    VcpuMetrics metrics_;
     std::mutex mutex_;
     std::condition_variable changed_;
     Wish wish_ = Wish::pause;

@@ -6,12 +6,12 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 
+#include "tests/unit/devices/host/recording_sink.h"
 #include "tests/unit/devices/virtio/block_fixture.h"
 
 namespace shoal::virtio {
@@ -182,12 +182,6 @@ TEST_CASE("a state is refused by a disk that the driver has not seen") {
 }
 
 TEST_CASE("every counter is reported under a name of its own") {
-    struct Sink final : host::MetricSink {
-        void counter(std::string_view name, std::uint64_t value) override {
-            CHECK(values.emplace(name, value).second);
-        }
-        std::map<std::string, std::uint64_t, std::less<>> values;
-    };
     // All members are counters: give each a value of its own.
     constexpr std::size_t count = sizeof(BlockMetrics) / sizeof(std::uint64_t);
     std::array<std::uint64_t, count> numbers{};
@@ -195,7 +189,7 @@ TEST_CASE("every counter is reported under a name of its own") {
         numbers[idx] = idx + 1;
     }
     const auto metrics = std::bit_cast<BlockMetrics>(numbers);
-    Sink sink;
+    host::RecordingSink sink;
     metrics.report(sink);
     CHECK(sink.values.size() == count);
     std::uint64_t sum = 0;

@@ -54,6 +54,12 @@ TEST_CASE_TEMPLATE("sectors are written and read back", Io, SyncIo, AsyncIo) {
     const BlockMetrics metrics = f.device.metrics();
     CHECK(metrics.read_bytes == 8192);
     CHECK(metrics.execute_fails == 0);
+    for (const host::Latency& latency : {metrics.read_agg, metrics.write_agg}) {
+        CHECK(latency.min_ns > 0);
+        CHECK(latency.max_ns >= latency.min_ns);
+        CHECK(latency.sum_ns >= latency.max_ns);
+        CHECK(latency.sum_ns < 60'000'000'000);
+    }
 }
 
 TEST_CASE("the id is 20 bytes and what the driver offered beyond is cleared") {

@@ -3,10 +3,10 @@
 
 #include <doctest/doctest.h>
 
-#include <map>
 #include <string>
 
 #include "devices/virtio/net_features.h"
+#include "tests/unit/devices/host/recording_sink.h"
 #include "tests/unit/devices/virtio/net_fixture.h"
 
 namespace shoal::virtio {
@@ -281,17 +281,11 @@ TEST_CASE("saving delivers the packet that the rate limiter holds back") {
 }
 
 TEST_CASE("metrics have Firecracker's names") {
-    struct Sink final : host::MetricSink {
-        void counter(std::string_view name, std::uint64_t value) override {
-            CHECK(values.emplace(name, value).second);
-        }
-        std::map<std::string, std::uint64_t, std::less<>> values;
-    };
     NetFixture f;
     f.start();
     f.guest_sends(0, make_frame(60));
     f.guest_sends(1, "");
-    Sink sink;
+    host::RecordingSink sink;
     f.device.metrics().report(sink);
     CHECK(sink.values.size() == sizeof(NetMetrics) / sizeof(std::uint64_t));
     CHECK(sink.values.at("tx_bytes_count") == 60);

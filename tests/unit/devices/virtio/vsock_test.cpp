@@ -3,9 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include <map>
 #include <string>
 
+#include "tests/unit/devices/host/recording_sink.h"
 #include "tests/unit/devices/virtio/vsock_guest.h"
 
 namespace shoal::virtio {
@@ -259,14 +259,6 @@ TEST_CASE("there is a limit to connections, in both directions") {
     VsockPeer fourth = guest.accept_from_host(9, ports);
 }
 
-class NamedCounters final : public host::MetricSink {
-public:
-    void counter(std::string_view name, std::uint64_t value) override {
-        CHECK(values.emplace(name, value).second);
-    }
-    std::map<std::string, std::uint64_t, std::less<>> values;
-};
-
 TEST_CASE("packets, bytes and connections are counted") {
     VsockGuest guest;
     guest.start_and_listen();
@@ -276,7 +268,7 @@ TEST_CASE("packets, bytes and connections are counted") {
     guest.expect(Operation::rw);
     guest.send_bytes(ports, "123");
     guest.send(Operation::rst, ports);
-    NamedCounters counters;
+    host::RecordingSink counters;
     guest.device.report(counters);
     CHECK(counters.values["rx_bytes_count"] == 5);
     CHECK(counters.values["tx_bytes_count"] == 3);

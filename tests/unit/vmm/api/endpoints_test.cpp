@@ -182,11 +182,11 @@ TEST_CASE("requests are counted by method and resource") {
     MetricsDocument document;
     api.api.counters().report(document);
     auto keys = document.by_key();
-    CHECK(keys["put_api_requests"]["drive_count"] == 2);
-    CHECK(keys["put_api_requests"]["drive_fails"] == 2);
-    CHECK(keys["put_api_requests"]["vsock_fails"] == 0);
-    CHECK(keys["get_api_requests"]["instance_info_count"] == 1);
-    CHECK(keys["deprecated_api"]["deprecated_http_api_calls"] == 1);
+    CHECK(keys["put_api_requests"].counters["drive_count"] == 2);
+    CHECK(keys["put_api_requests"].counters["drive_fails"] == 2);
+    CHECK(keys["put_api_requests"].counters["vsock_fails"] == 0);
+    CHECK(keys["get_api_requests"].counters["instance_info_count"] == 1);
+    CHECK(keys["deprecated_api"].counters["deprecated_http_api_calls"] == 1);
 }
 
 }  // namespace

@@ -123,8 +123,12 @@ struct FakeMicrovm final : vmm::Microvm {
     [[nodiscard]] vmm::HintingStatus hinting_status() override { return {7, hinting_guest_cmd}; }
     void send_ctrl_alt_del() override { called("send_ctrl_alt_del"); }
     void report_metrics(vmm::MetricGroups& groups) const override {
-        groups.group("block", "rootfs").counter("read_bytes", read_bytes);
-        groups.group("block", "scratch").counter("read_bytes", 5);
+        host::MetricSink& rootfs = groups.group("block", "rootfs");
+        rootfs.counter("read_bytes", read_bytes);
+        rootfs.latency("read_agg", {3'000, 9'000, read_bytes * 1'000});
+        host::MetricSink& scratch = groups.group("block", "scratch");
+        scratch.counter("read_bytes", 5);
+        scratch.latency("read_agg", {2'000, 4'000, 6'000});
         groups.group("vcpu", {}).counter("exit_mmio_read", 3);
     }
 };

@@ -50,10 +50,15 @@ TEST_CASE("metrics are flushed as lines of JSON that hold the difference to the 
         CHECK(line.find(R"("id":"vm-1")") != std::string::npos);
         CHECK(line.find(R"("zone":"z")") != std::string::npos);
     }
-    CHECK(lines[0].find(R"("block":{"read_bytes":105})") != std::string::npos);
-    CHECK(lines[0].find(R"("block_rootfs":{"read_bytes":100})") != std::string::npos);
-    CHECK(lines[1].find(R"("block":{"read_bytes":30})") != std::string::npos);
-    CHECK(lines[1].find(R"("block_scratch":{"read_bytes":0})") != std::string::npos);
+    const auto has = [&lines](std::size_t line, const std::string& group) {
+        INFO(lines[line]);
+        CHECK(lines[line].find(group) != std::string::npos);
+    };
+    const std::string agg = R"(,"read_agg":{"min_us":)";
+    has(0, R"("block":{"read_bytes":105)" + agg + R"(2,"max_us":9,"sum_us":106}})");
+    has(0, R"("block_rootfs":{"read_bytes":100)" + agg + R"(3,"max_us":9,"sum_us":100}})");
+    has(1, R"("block":{"read_bytes":30)" + agg + R"(2,"max_us":9,"sum_us":30}})");
+    has(1, R"("block_scratch":{"read_bytes":0)" + agg + R"(2,"max_us":4,"sum_us":0}})");
 }
 
 TEST_CASE("a path that cannot be opened is refused with its name") {
@@ -100,6 +105,15 @@ TEST_CASE("Prometheus text has every counter with its type and labels") {
           std::string::npos);
     CHECK(response.body.find("# TYPE shoal_vcpu_exit_mmio_read counter\n"
                              "shoal_vcpu_exit_mmio_read{instance_id=\"vm-1\"} 3\n") !=
+          std::string::npos);
+    CHECK(
+        response.body.find("# TYPE shoal_block_read_agg_min_us gauge\n"
+                           "shoal_block_read_agg_min_us{instance_id=\"vm-1\",id=\"rootfs\"} 3\n") !=
+        std::string::npos);
+    CHECK(response.body.find(
+              "# TYPE shoal_block_read_agg_sum_us counter\n"
+              "shoal_block_read_agg_sum_us{instance_id=\"vm-1\",id=\"rootfs\"} 0\n"
+              "shoal_block_read_agg_sum_us{instance_id=\"vm-1\",id=\"scratch\"} 6\n") !=
           std::string::npos);
 }
 

@@ -63,6 +63,12 @@ TEST_CASE("a vCPU starts paused, runs when resumed, and stands still when paused
     rig.counter.wait_for_more();
     CHECK(rig.counter.count > paused_at);
     CHECK(!rig.ending.get());
+    rig.thread->pause();
+    const VcpuMetrics& metrics = rig.thread->metrics();
+    CHECK(metrics.exit_io_out.count() == rig.counter.count);
+    CHECK(metrics.exit_io_out.latency().min_ns > 0);
+    CHECK(metrics.exit_io_in.count() == 0);
+    CHECK(metrics.exit_mmio_write.latency() == host::Latency{});
 }
 
 TEST_CASE("pausing, resuming and stopping from many threads neither hangs nor races") {
