@@ -77,6 +77,13 @@ std::uint64_t address_of(const std::byte* pointer) {
 
 }  // namespace
 
+std::system_error vhost_user_error(std::error_code error, std::string doing) {
+    if (error == std::errc::timed_out) {
+        doing += " within " + std::to_string(VhostUserChannel::time_limit_ms) + " ms";
+    }
+    return {error, doing};
+}
+
 VhostUser::VhostUser(const std::string& socket_path)
     : VhostUser{VhostUserChannel{socket_path}, socket_path} {}
 
@@ -86,10 +93,11 @@ VhostUser::VhostUser(VhostUserChannel&& channel, const std::string& socket_path)
 }
 
 void VhostUser::negotiate(const std::string& socket_path) {
+    channel_.begin_conversation();
     const auto or_throw = [&socket_path](const auto& result) {
         if (!result) {
-            throw std::system_error(result.error(),
-                                    "talking to the vhost-user backend at " + socket_path);
+            throw vhost_user_error(result.error(),
+                                   "talking to the vhost-user backend at " + socket_path);
         }
         return result;
     };
@@ -151,6 +159,7 @@ VhostUser::Result<void> VhostUser::tell_ring_fd(std::uint32_t request, int fd) c
 
 VhostUser::Result<void> VhostUser::read_config(std::span<std::byte> into) noexcept {
     SHOAL_CHECK(into.size() <= max_config_bytes);
+    channel_.begin_conversation();
     Message message{request::get_config,
                     ConfigHeader{0, static_cast<std::uint32_t>(into.size()), 0}};
     message.header.size_bytes += static_cast<std::uint32_t>(into.size());
@@ -205,6 +214,7 @@ VhostUser::Result<void> VhostUser::set_up_ring(const VhostUserRing& ring) const 
 VhostUser::Result<void> VhostUser::start(std::uint64_t features,
                                          std::span<const VhostUserRegion> regions,
                                          const VhostUserRing& ring) noexcept {
+    channel_.begin_conversation();
     if (auto told = tell_number(request::set_features, features | feature_protocol); !told) {
         return told;
     }
@@ -218,6 +228,7 @@ VhostUser::Result<void> VhostUser::start(std::uint64_t features,
 }
 
 VhostUser::Result<void> VhostUser::stop() noexcept {
+    channel_.begin_conversation();
     Message message{request::get_vring_base, RingState{0, 0}};
     return channel_.ask(message);
 }

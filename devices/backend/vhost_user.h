@@ -1,15 +1,16 @@
 // VhostUser: a connection to a process that serves a virtio device's queues (QEMU's
 // docs/interop/vhost-user): this is the frontend, the process is the backend.
 //
-// Each message is answered before the next is sent; who does not answer within the time limit is
-// treated like one that hung up. After an error the connection is of no more use.
-// Not thread-safe: the owner holds its lock in every call.
+// Each message is answered before the next is sent. Each call here is a conversation that takes
+// VhostUserChannel::time_limit_ms at most; who is slower is treated like one that hung up. After an
+// error the connection is of no more use. Not thread-safe: one conversation at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <system_error>
 
 #include "devices/backend/vhost_user_channel.h"
 
@@ -32,6 +33,9 @@ struct VhostUserRing {
     int kick_fd = -1;  // an eventfd that tells the backend of available buffers
     int call_fd = -1;  // an eventfd that the backend signals when the driver wants an interrupt
 };
+
+// What was done, and how long there was for it where that was too long.
+[[nodiscard]] std::system_error vhost_user_error(std::error_code error, std::string doing);
 
 class VhostUser {
 public:

@@ -17,22 +17,12 @@
 namespace shoal::backend {
 namespace {
 
-// For a whole message. A backend may have to finish its I/O before it answers.
-constexpr std::uint64_t time_limit_ms = 10'000;
-
 std::unexpected<std::error_code> error(int number) {
     return std::unexpected(std::error_code{number, std::generic_category()});
 }
 
 std::uint64_t now_ms() noexcept {
     return host::monotonic_ns() / 1'000'000;
-}
-
-// False when the time is over first.
-bool wait_for_bytes(int fd, std::uint64_t deadline_ms) noexcept {
-    const std::uint64_t now = now_ms();
-    pollfd query{fd, POLLIN, 0};
-    return now < deadline_ms && ::poll(&query, 1, static_cast<int>(deadline_ms - now)) != 0;
 }
 
 host::UniqueFd connect_to(const std::string& path) {
@@ -45,13 +35,14 @@ host::UniqueFd connect_to(const std::string& path) {
     std::ranges::copy(path, address.sun_path);
     host::UniqueFd socket{
         host::check_os(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        host::throw_os_error("connecting to the vhost-user backend at " + path);
-    }
-    constexpr timeval time_limit{time_limit_ms / 1000, 0};
+    // Where the backend's backlog is full, connect() waits.
+    constexpr timeval time_limit{VhostUserChannel::time_limit_ms / 1000, 0};
     host::check_os(
         ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &time_limit, sizeof time_limit),
         "setsockopt");
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        host::throw_os_error("connecting to the vhost-user backend at " + path);
+    }
     return socket;
 }
 
@@ -59,6 +50,16 @@ host::UniqueFd connect_to(const std::string& path) {
 
 VhostUserChannel::VhostUserChannel(const std::string& socket_path)
     : socket_{connect_to(socket_path)} {}
+
+void VhostUserChannel::begin_conversation() noexcept {
+    deadline_ms_ = now_ms() + time_limit_ms;
+}
+
+bool VhostUserChannel::wait_for(short event) const noexcept {
+    const std::uint64_t now = now_ms();
+    pollfd query{socket_.get(), event, 0};
+    return now < deadline_ms_ && ::poll(&query, 1, static_cast<int>(deadline_ms_ - now)) != 0;
+}
 
 VhostUserResult<void> VhostUserChannel::send(const VhostUserMessage& message) const noexcept {
     iovec parts[2] = {
@@ -80,12 +81,15 @@ VhostUserResult<void> VhostUserChannel::send(const VhostUserMessage& message) co
         rights->cmsg_len = CMSG_LEN(fd_bytes);
         std::memcpy(CMSG_DATA(rights), message.fds.data(), fd_bytes);
     }
-    ssize_t sent = 0;
-    do {
-        sent = ::sendmsg(socket_.get(), &wrapped, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    if (sent < 0) {
-        return error(errno);
+    ssize_t sent = -1;
+    while (sent < 0) {
+        if (!wait_for(POLLOUT)) {
+            return error(ETIMEDOUT);
+        }
+        sent = ::sendmsg(socket_.get(), &wrapped, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno != EINTR && errno != EAGAIN) {
+            return error(errno);
+        }
     }
     // Far smaller than a socket's buffer: all or nothing.
     const std::size_t expected = sizeof(VhostUserMessage::Header) + message.header.size_bytes;
@@ -93,22 +97,21 @@ VhostUserResult<void> VhostUserChannel::send(const VhostUserMessage& message) co
 }
 
 VhostUserResult<void> VhostUserChannel::ask(VhostUserMessage& message) const noexcept {
-    if (auto sent = send(message); !sent) {
-        return sent;
+    auto answered = send(message);
+    if (answered) {
+        answered = receive(message);
     }
-    auto received = receive(message);
-    if (!received) {
+    if (!answered) {
         ::shutdown(socket_.get(), SHUT_RDWR);
     }
-    return received;
+    return answered;
 }
 
 VhostUserResult<void> VhostUserChannel::receive(VhostUserMessage& message) const noexcept {
-    const std::uint64_t deadline_ms = now_ms() + time_limit_ms;
     VhostUserMessage::Header header;
     // SAFETY: a header is any 12 bytes.
     const std::span bytes{reinterpret_cast<std::byte*>(&header), sizeof header};
-    if (auto read = receive_bytes(bytes, deadline_ms); !read) {
+    if (auto read = receive_bytes(bytes); !read) {
         return read;
     }
     if (header.request != message.header.request ||
@@ -117,13 +120,12 @@ VhostUserResult<void> VhostUserChannel::receive(VhostUserMessage& message) const
         return error(EPROTO);
     }
     message.header = header;
-    return receive_bytes(std::span{message.payload}.first(header.size_bytes), deadline_ms);
+    return receive_bytes(std::span{message.payload}.first(header.size_bytes));
 }
 
-VhostUserResult<void> VhostUserChannel::receive_bytes(std::span<std::byte> into,
-                                                      std::uint64_t deadline_ms) const noexcept {
+VhostUserResult<void> VhostUserChannel::receive_bytes(std::span<std::byte> into) const noexcept {
     while (!into.empty()) {
-        if (!wait_for_bytes(socket_.get(), deadline_ms)) {
+        if (!wait_for(POLLIN)) {
             return error(ETIMEDOUT);
         }
         const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);

@@ -61,11 +61,17 @@ struct VhostUserMessage {
 
 class VhostUserChannel {
 public:
+    // For a whole conversation: somebody waits for its end. A local process that answers from
+    // memory takes microseconds.
+    static constexpr std::uint64_t time_limit_ms = 1'000;
+
     // Throws std::system_error or std::invalid_argument, with the path.
     explicit VhostUserChannel(const std::string& socket_path);
     // Connected already.
     explicit VhostUserChannel(host::UniqueFd socket) noexcept : socket_{std::move(socket)} {}
 
+    // From here on there is time_limit_ms for everything that is sent and received.
+    void begin_conversation() noexcept;
     [[nodiscard]] VhostUserResult<void> send(const VhostUserMessage& message) const noexcept;
     // Sends; the answer, which is to the same request, replaces the message. Hangs up after a wrong
     // or a late one: what came after it would be taken for the next answer.
@@ -75,10 +81,12 @@ public:
 
 private:
     [[nodiscard]] VhostUserResult<void> receive(VhostUserMessage& message) const noexcept;
-    [[nodiscard]] VhostUserResult<void> receive_bytes(std::span<std::byte> into,
-                                                      std::uint64_t deadline_ms) const noexcept;
+    [[nodiscard]] VhostUserResult<void> receive_bytes(std::span<std::byte> into) const noexcept;
+    // For one of poll's events. False: the time is over first.
+    [[nodiscard]] bool wait_for(short event) const noexcept;
 
     host::UniqueFd socket_;
+    std::uint64_t deadline_ms_ = 0;
 };
 
 }  // namespace shoal::backend

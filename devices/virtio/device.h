@@ -27,7 +27,8 @@ public:
     virtual void fail(QueueError error) noexcept = 0;
 };
 
-// The transport holds mutex() in all its calls but drain(), on vCPU threads and on the event loop.
+// The transport holds mutex() in all its calls but drain() and complete_activation(), on vCPU
+// threads and on the event loop.
 // A device takes it by itself in functions that others call.
 class Device {
 public:
@@ -50,6 +51,10 @@ public:
     // Queues and transport stay valid until reset().
     virtual void activate(std::uint64_t features, std::span<Queue> queues,
                           Transport& transport) noexcept = 0;
+    // After activate() by a driver (not when a saved state is restored), without the mutex: what
+    // may take its time. The driver does not go on before that; others may, and may reset the
+    // device meanwhile.
+    virtual void complete_activation() noexcept {}
     // Back to before activate(), at any moment; chains that were popped are gone. Does not wait for
     // what the host still does for the old driver.
     virtual void reset() noexcept = 0;

@@ -46,25 +46,31 @@ void MmioTransport::read(std::uint64_t offset, std::span<std::byte> data) noexce
     }
 }
 
-// A driver that resets the device waits for what is in flight; the event loop does not.
+// The driver waits for what is in flight when it resets the device; the event loop does not.
 void MmioTransport::write(std::uint64_t offset, std::span<const std::byte> data) noexcept {
-    if (write_locked(offset, data)) {
-        device_.drain();
+    switch (write_locked(offset, data)) {
+        case Remainder::nothing:
+            return;
+        case Remainder::drain:
+            return device_.drain();
+        case Remainder::complete_activation:
+            return device_.complete_activation();
     }
 }
 
-bool MmioTransport::write_locked(std::uint64_t offset, std::span<const std::byte> data) noexcept {
+MmioTransport::Remainder MmioTransport::write_locked(std::uint64_t offset,
+                                                     std::span<const std::byte> data) noexcept {
     const std::scoped_lock lock{device_.mutex()};
     if (offset >= config_offset) {
         device_.write_config(offset - config_offset, data);
-        return false;
+        return Remainder::nothing;
     }
     if (data.size() == sizeof(std::uint32_t) && offset % sizeof(std::uint32_t) == 0) {
         std::uint32_t value = 0;
         std::memcpy(&value, data.data(), sizeof value);
         write_register(static_cast<MmioRegister>(offset), value);
     }
-    return std::exchange(drain_due_, false);
+    return std::exchange(remainder_, Remainder::nothing);
 }
 
 std::uint32_t MmioTransport::read_register(MmioRegister which) const noexcept {

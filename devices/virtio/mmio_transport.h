@@ -92,6 +92,8 @@ public:
 
 private:
     enum class Half : std::uint8_t { low, high };  // of an address
+    // What remains to be done without the mutex after an access of the driver's.
+    enum class Remainder : std::uint8_t { nothing, drain, complete_activation };
 
     void used_buffers(Queue& queue) noexcept override;
     void interrupt_used() noexcept override { interrupt(abi::virtio::interrupt::used_buffer); }
@@ -100,8 +102,8 @@ private:
     void fail(QueueError error) noexcept override;
 
     [[nodiscard]] std::uint32_t read_register(abi::virtio::MmioRegister which) const noexcept;
-    // True: the device is to be drained.
-    [[nodiscard]] bool write_locked(std::uint64_t offset, std::span<const std::byte> data) noexcept;
+    [[nodiscard]] Remainder write_locked(std::uint64_t offset,
+                                         std::span<const std::byte> data) noexcept;
     void write_register(abi::virtio::MmioRegister which, std::uint32_t value) noexcept;
     void write_status(std::uint32_t value) noexcept;
     void write_driver_features(std::uint32_t value) noexcept;
@@ -129,7 +131,7 @@ private:
     std::uint32_t driver_features_select_ = 0;
     std::uint64_t driver_features_ = 0;
     std::uint32_t queue_select_ = 0;
-    bool drain_due_ = false;  // the device was reset by the access at hand
+    Remainder remainder_ = Remainder::nothing;  // of the access at hand
     std::optional<QueueError> last_error_;
     MmioTransportMetrics metrics_;
 };

@@ -27,7 +27,7 @@ void MmioTransport::write_status(std::uint32_t value) noexcept {
     if ((value & failed) != 0 && (trouble_ & failed) == 0) {
         trouble_ |= failed;  // the driver gave up; only a reset follows
         device_.reset();
-        drain_due_ = true;
+        remainder_ = Remainder::drain;
         return;
     }
     // A driver writes back what it read: DEVICE_NEEDS_RESET is not its to change.
@@ -85,7 +85,7 @@ void MmioTransport::write_queue_ready(std::uint32_t value) noexcept {
 void MmioTransport::reset() noexcept {
     ++metrics_.reset_count;
     device_.reset();
-    drain_due_ = true;
+    remainder_ = Remainder::drain;
     for (Queue& queue : queues_) {
         queue.reset();
     }
@@ -105,6 +105,7 @@ void MmioTransport::activate() noexcept {
         queue.set_features(driver_features_);
     }
     device_.activate(driver_features_, queues_, *this);
+    remainder_ = Remainder::complete_activation;
     notify_.signal();  // for buffers that were there before
 }
 

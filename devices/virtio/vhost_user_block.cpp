@@ -8,8 +8,11 @@
 #include <mutex>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/host/clock.h"
+#include "devices/host/log.h"
 
 namespace shoal::virtio {
 
@@ -37,6 +40,9 @@ void VhostUserBlockMetrics::report(host::MetricSink& sink) const {
     sink.counter("cfg_fails", cfg_fails);
     sink.counter("event_fails", event_fails);
     sink.counter("update_count", update_count);
+    sink.counter("init_time_us", init_time_us);
+    sink.counter("activate_time_us", activate_time_us);
+    sink.counter("config_change_time_us", config_change_time_us);
 }
 
 VhostUserBlock::VhostUserBlock(const VhostUserBlockConfig& config,
@@ -49,9 +55,10 @@ VhostUserBlock::VhostUserBlock(const VhostUserBlockConfig& config,
     const std::uint64_t unwanted = config.cache == CacheType::unsafe ? block::feature_flush : 0;
     features_ = connection_.features() & passed_features & ~unwanted;
     if (const auto read = connection_.read_config(config_bytes_); !read) {
-        throw std::system_error(read.error(),
-                                "reading the disk's configuration from " + config.socket);
+        throw backend::vhost_user_error(read.error(),
+                                        "reading the disk's configuration from " + config.socket);
     }
+    metrics_.init_time_us = (host::monotonic_ns() - begun_ns_) / 1'000;
     reactor_.add(call_.fd(), EPOLLIN, call_watch_);
     reactor_.add(connection_.fd(), EPOLLRDHUP, hang_up_watch_);
 }
@@ -66,15 +73,22 @@ VhostUserBlock::~VhostUserBlock() {
 }
 
 void VhostUserBlock::update_config() {
-    const std::scoped_lock lock{mutex()};
+    const std::string doing = "reading the disk's configuration from " + config_.socket;
+    const std::unique_lock conversation{conversation_, std::try_to_lock};
+    if (!conversation.owns_lock()) {
+        throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy), doing);
+    }
+    const std::uint64_t begun_ns = host::monotonic_ns();
     ConfigBytes bytes{};
-    if (const auto read = connection_.read_config(bytes); !read) {
+    const auto read = connection_.read_config(bytes);
+    const std::scoped_lock lock{mutex()};
+    if (!read) {
         ++metrics_.cfg_fails;
-        throw std::system_error(read.error(),
-                                "reading the disk's configuration from " + config_.socket);
+        throw backend::vhost_user_error(read.error(), doing);
     }
     config_bytes_ = bytes;
     ++metrics_.update_count;
+    metrics_.config_change_time_us = (host::monotonic_ns() - begun_ns) / 1'000;
     if (transport_ != nullptr) {
         transport_->config_changed();
     }
@@ -100,19 +114,41 @@ void VhostUserBlock::read_config(std::uint64_t offset, std::span<std::byte> data
 void VhostUserBlock::activate(std::uint64_t features, std::span<Queue> queues,
                               Transport& transport) noexcept {
     transport_ = &transport;
-    if (!queues.front().is_ready()) {
+    driver_features_ = features;
+    if (queues.front().is_ready()) {
+        starting_ = queues.front();
+    }
+}
+
+void VhostUserBlock::complete_activation() noexcept {
+    const std::scoped_lock conversation{conversation_};
+    Lock lock{mutex()};
+    stop(lock);
+    if (!starting_) {
+        return;  // another vCPU reset the device, or did this already
+    }
+    const Queue queue = *std::exchange(starting_, std::nullopt);
+    const std::uint32_t activation = activation_;
+    const std::uint64_t features = driver_features_;
+    const std::uint64_t begun_ns = host::monotonic_ns();
+    lock.unlock();
+    const auto started = start(features, queue.rings());
+    lock.lock();
+    metrics_.activate_time_us = (host::monotonic_ns() - begun_ns) / 1'000;
+    const bool is_current = activation == activation_;
+    if (started) {
+        (is_current ? serving_ : stopping_) = queue;
         return;
     }
-    stop();
-    if (connected_ && start(features, queues.front().rings())) {
-        queue_ = &queues.front();
-    } else {
-        ++metrics_.activate_fails;
+    ++metrics_.activate_fails;
+    log_failure("starting the vhost-user backend at ", started.error());
+    if (is_current) {
         fail();
     }
 }
 
-bool VhostUserBlock::start(std::uint64_t features, const Queue::Rings& rings) noexcept {
+backend::VhostUserResult<void> VhostUserBlock::start(std::uint64_t features,
+                                                     const Queue::Rings& rings) noexcept {
     std::array<backend::VhostUserRegion, backend::VhostUser::max_regions> regions{};
     std::size_t count = 0;
     for (const machine::RamRegion& ram : memory_.regions()) {
@@ -121,23 +157,25 @@ bool VhostUserBlock::start(std::uint64_t features, const Queue::Rings& rings) no
     const backend::VhostUserRing ring{rings.size,         rings.descriptors.data(),
                                       rings.avail.data(), rings.used.data(),
                                       kick_.fd(),         call_.fd()};
-    return connection_.start(features, std::span{regions}.first(count), ring).has_value();
+    return connection_.start(features, std::span{regions}.first(count), ring);
 }
 
 void VhostUserBlock::reset() noexcept {
-    if (queue_ != nullptr) {
-        stopping_ = *queue_;
-    }
-    queue_ = nullptr;
+    ++activation_;
     transport_ = nullptr;
+    starting_.reset();
+    if (serving_) {
+        stopping_ = std::exchange(serving_, std::nullopt);
+    }
 }
 
 // QEMU's backends neither finish what they took before they answer, nor survive that it finishes
 // later: so all that the driver made available is waited for first. A driver that forges the rings'
 // indices waits in vain or loses its disk, by its own fault.
 void VhostUserBlock::drain() noexcept {
-    std::unique_lock lock{mutex()};
     kick_.signal();  // the driver's last notification may not have been passed on yet
+    const std::scoped_lock conversation{conversation_};
+    Lock lock{mutex()};
     const auto deadline = Clock::now() + stop_limit;
     while (has_unused_chains() && Clock::now() < deadline) {
         lock.unlock();
@@ -148,7 +186,7 @@ void VhostUserBlock::drain() noexcept {
             break;
         }
     }
-    stop();
+    stop(lock);
 }
 
 bool VhostUserBlock::has_unused_chains() const noexcept {
@@ -156,11 +194,20 @@ bool VhostUserBlock::has_unused_chains() const noexcept {
 }
 
 // Who hangs up now is done as well.
-void VhostUserBlock::stop() noexcept {
+void VhostUserBlock::stop(Lock& lock) noexcept {
     if (stopping_ && connected_) {
-        static_cast<void>(connection_.stop());
+        lock.unlock();
+        if (const auto stopped = connection_.stop(); !stopped) {
+            log_failure("stopping the vhost-user backend at ", stopped.error());
+        }
+        lock.lock();
     }
     stopping_.reset();
+}
+
+void VhostUserBlock::log_failure(const char* what, std::error_code error) const noexcept {
+    SHOAL_GUEST_LOG(host::LogLevel::error,
+                    backend::vhost_user_error(error, what + config_.socket).what());
 }
 
 void VhostUserBlock::fail() noexcept {

@@ -2,20 +2,23 @@
 // backend/vhost_user.h), such as qemu-storage-daemon.
 //
 // That process sees all of the guest's memory, and the operator trusts it like this one. Its
-// state cannot be saved. A reset waits for it, up to a limit. When it goes away the device fails,
-// as if the driver had broken a rule. Registers its descriptors with the reactor; served on the
-// event loop.
+// state cannot be saved. Whoever activates or resets the device waits for it, up to a limit, and
+// nobody else does. When it goes away or is too slow the device fails, as if the driver had broken
+// a rule. Registers its descriptors with the reactor; served on the event loop.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 
 #include "devices/abi/virtio_block.h"
 #include "devices/backend/vhost_user.h"
+#include "devices/host/clock.h"
 #include "devices/host/event_fd.h"
 #include "devices/host/metrics.h"
 #include "devices/host/reactor.h"
@@ -37,6 +40,10 @@ struct VhostUserBlockMetrics {
     std::uint64_t cfg_fails = 0;    // the configuration could not be read again
     std::uint64_t event_fails = 0;  // the backend went away
     std::uint64_t update_count = 0;
+    // Each as long as the last time took.
+    std::uint64_t init_time_us = 0;
+    std::uint64_t activate_time_us = 0;
+    std::uint64_t config_change_time_us = 0;
 
     void report(host::MetricSink& sink) const;
 };
@@ -49,7 +56,8 @@ public:
                    host::Reactor& reactor);
     ~VhostUserBlock() override;
 
-    // Reads the configuration again, for a disk that has grown. Throws std::system_error.
+    // Reads the configuration again, for a disk that has grown. Throws std::system_error; EBUSY
+    // while the backend is told of an activation or a reset.
     void update_config();
 
     [[nodiscard]] const VhostUserBlockConfig& config() const noexcept { return config_; }
@@ -63,6 +71,7 @@ public:
     void write_config(std::uint64_t, std::span<const std::byte>) noexcept override {}
     void activate(std::uint64_t features, std::span<Queue> queues,
                   Transport& transport) noexcept override;
+    void complete_activation() noexcept override;
     void reset() noexcept override;
     void drain() noexcept override;
     void process() noexcept override { kick_.signal(); }
@@ -80,9 +89,14 @@ private:
         void (VhostUserBlock::*call)() noexcept;
     };
 
-    [[nodiscard]] bool start(std::uint64_t features, const Queue::Rings& rings) noexcept;
+    using Lock = std::unique_lock<std::mutex>;
+
+    [[nodiscard]] backend::VhostUserResult<void> start(std::uint64_t features,
+                                                       const Queue::Rings& rings) noexcept;
     [[nodiscard]] bool has_unused_chains() const noexcept;
-    void stop() noexcept;
+    // With both mutexes; gives mutex() back while the backend is told.
+    void stop(Lock& lock) noexcept;
+    void log_failure(const char* what, std::error_code error) const noexcept;
     void on_call() noexcept;
     void on_hang_up() noexcept;
     void fail() noexcept;
@@ -90,6 +104,9 @@ private:
     const VhostUserBlockConfig config_;
     const machine::GuestMemory& memory_;
     host::Reactor& reactor_;
+    const std::uint64_t begun_ns_ = host::monotonic_ns();
+    // Held while somebody talks to the backend; taken before mutex(), which is not held meanwhile.
+    std::mutex conversation_;
     backend::VhostUser connection_;
     bool connected_ = true;
     std::uint64_t features_ = 0;
@@ -100,8 +117,13 @@ private:
     Watch call_watch_{*this, &VhostUserBlock::on_call};
     Watch hang_up_watch_{*this, &VhostUserBlock::on_hang_up};
     Transport* transport_ = nullptr;  // while the device is active
-    const Queue* queue_ = nullptr;    // while the backend serves it for the driver
-    std::optional<Queue> stopping_;   // while the backend serves it, and the driver is gone
+    std::uint64_t driver_features_ = 0;
+    std::uint32_t activation_ = 0;  // counts resets
+    // One queue on its way: the backend is to be told of it, serves it, still serves it although
+    // the driver is gone.
+    std::optional<Queue> starting_;
+    std::optional<Queue> serving_;
+    std::optional<Queue> stopping_;
 };
 
 }  // namespace shoal::virtio
