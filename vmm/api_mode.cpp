@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "devices/host/log.h"
+#include "devices/host/scheduling.h"
 #include "vmm/api/actions.h"
 #include "vmm/api/api.h"
 #include "vmm/api/instance_info.h"
@@ -155,6 +156,7 @@ int run_with_api(const ApiOptions& options, std::uint64_t now_us) {
               std::string{"Running Firecracker v"} + api::firecracker_version);
     ::signal(SIGPIPE, SIG_IGN);
     install_kick_signal();
+    host::prefer_short_slices();
     ApiProcess process{options, now_us};
     return process.run();
 }
