@@ -198,7 +198,7 @@ json::value write(const Body& body);
 
 template <typename Value>
 json::value write(const std::optional<Value>& value) {
-    return value ? write(*value) : json::value{nullptr};
+    return value ? write(*value) : json::value(nullptr);
 }
 
 template <Described Body>

@@ -62,6 +62,8 @@ TEST_CASE("what a microVM does not say is as its structure has it") {
     const auto read = from_json<MicroVmSpec>(R"({"program":"/bin/true","time_limit_s":null})");
     CHECK(to_json(read) == to_json(expected));
     CHECK(!read.time_limit_s);
+    CHECK(to_json(expected).ends_with(R"("time_limit_s":null})"));
+    CHECK(to_json(from_json<MicroVmSpec>(to_json(expected))) == to_json(expected));
 }
 
 TEST_CASE("assignments and what a group does on suspicion are read as they were written") {
