@@ -23,6 +23,7 @@ inline constexpr Limits vcpus_of_microvm{1, 64};
 inline constexpr Limits members_of_group{0, 100'000};
 inline constexpr Limits a_priority{-1'000'000, 1'000'000};
 inline constexpr Limits a_time_limit{1, 365LL * 24 * 60 * 60};  // a year
+inline constexpr Limits a_grace{0, 3600};
 inline constexpr Limits an_exit_code{0, 255};
 
 template <>
@@ -181,6 +182,14 @@ struct Description<MicroVmStatus> {
         optional("reason", &MicroVmStatus::reason, a_sentence),
         optional("started_at", &MicroVmStatus::started_at, a_time),
         optional("ended_at", &MicroVmStatus::ended_at, a_time),
+    };
+};
+
+template <>
+struct Description<Deletion> {
+    static constexpr std::string_view name = "deletion";
+    static constexpr auto fields = std::tuple{
+        optional("grace_s", &Deletion::grace_s, a_grace),
     };
 };
 

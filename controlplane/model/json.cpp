@@ -264,6 +264,7 @@ template Assignment from_json(std::string_view, UnknownFields);
 template MicroVmSpec from_json(std::string_view, UnknownFields);
 template Placement from_json(std::string_view, UnknownFields);
 template MicroVmStatus from_json(std::string_view, UnknownFields);
+template Deletion from_json(std::string_view, UnknownFields);
 template Group from_json(std::string_view, UnknownFields);
 
 template std::string to_json(const Resources&);
@@ -273,6 +274,7 @@ template std::string to_json(const Assignment&);
 template std::string to_json(const MicroVmSpec&);
 template std::string to_json(const Placement&);
 template std::string to_json(const MicroVmStatus&);
+template std::string to_json(const Deletion&);
 template std::string to_json(const Group&);
 
 }  // namespace shoal::model

@@ -62,4 +62,9 @@ struct MicroVmStatus {
     std::string ended_at;
 };
 
+// Somebody wants it gone. Its host stops it and then deletes all that the store has of it.
+struct Deletion {
+    std::uint64_t grace_s = 10;  // between SIGTERM and SIGKILL
+};
+
 }  // namespace shoal::model

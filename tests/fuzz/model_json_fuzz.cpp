@@ -33,7 +33,7 @@ constexpr std::array readers{
     read_and_write<model::Resources>, read_and_write<model::Host>,
     read_and_write<model::Heartbeat>, read_and_write<model::MicroVmSpec>,
     read_and_write<model::Placement>, read_and_write<model::MicroVmStatus>,
-    read_and_write<model::Group>,
+    read_and_write<model::Group>,     read_and_write<model::Deletion>,
 };
 
 }  // namespace
