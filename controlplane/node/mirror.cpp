@@ -1,0 +1,201 @@
+// A key's first segment says what its value is (model/keys.h).
+#include "controlplane/node/mirror.h"
+
+#include <chrono>
+#include <utility>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "devices/host/log.h"
+
+namespace shoal::node {
+namespace {
+
+namespace keys = model::keys;
+using store::Event;
+
+constexpr std::chrono::milliseconds retry_delay{100};
+
+// A newer shoald may have written it; one that is damaged is as good as absent.
+template <typename Body>
+std::optional<Body> decode(const Event& event) {
+    if (event.kind == Event::Kind::deleted) {
+        return std::nullopt;
+    }
+    try {
+        return model::from_json<Body>(event.entry.value, model::UnknownFields::ignored);
+    } catch (const model::JsonError& error) {
+        host::log(host::LogLevel::error, event.entry.key + " is ignored: " + error.what());
+        return std::nullopt;
+    }
+}
+
+std::string_view last_segment(std::string_view key) {
+    return key.substr(key.rfind('/') + 1);
+}
+
+}  // namespace
+
+void Mirror::start(Ready ready) {
+    ready_ = std::move(ready);
+    read_page({}, 0);
+}
+
+void Mirror::read_page(std::string after, Revision at) {
+    store_.list({"/", std::move(after), at, 0},
+                [weak = std::weak_ptr{self_}](store::Result<store::Page> page) {
+                    if (const auto self = weak.lock()) {
+                        (*self)->on_page(std::move(page));
+                    }
+                });
+}
+
+void Mirror::on_page(store::Result<store::Page> page) {
+    if (!page && ready_) {
+        return std::exchange(ready_, {})(std::unexpected{page.error()});
+    }
+    if (!page) {
+        read_ = {};
+        return loop_.call_after(retry_delay, [weak = std::weak_ptr{self_}] {
+            if (const auto self = weak.lock()) {
+                (*self)->read_page({}, 0);
+            }
+        });
+    }
+    for (store::Entry& entry : page->entries) {
+        read_.apply({Event::Kind::put, std::move(entry)});
+    }
+    if (page->has_more) {
+        return read_page(page->entries.back().key, page->revision);
+    }
+    adopt(page->revision);
+    watch();
+}
+
+void Mirror::adopt(Revision revision) {
+    const Contents before = std::exchange(contents_, std::exchange(read_, {}));
+    reached(revision);
+    for (const Contents* contents : {&before, &std::as_const(contents_)}) {
+        for (const auto& [name, microvm] : contents->microvms) {
+            tell(&MirrorListener::on_microvm_changed, name);
+        }
+        for (const auto& [name, group] : contents->groups) {
+            tell(&MirrorListener::on_group_changed, name);
+        }
+    }
+}
+
+// While they are told, listeners come and go.
+void Mirror::tell(void (MirrorListener::*what)(const std::string&), const std::string& name) {
+    for (MirrorListener* listener : std::set{listeners_}) {
+        if (listeners_.contains(listener)) {
+            (listener->*what)(name);
+        }
+    }
+}
+
+void Mirror::watch() {
+    auto watch = store_.watch("/", revision_ + 1, *this);
+    if (!watch) {
+        host::log(host::LogLevel::error, "cannot watch the store: " + watch.error().reason);
+        if (ready_) {
+            std::exchange(ready_, {})(std::unexpected{watch.error()});
+        }
+        return;
+    }
+    watch_ = std::move(*watch);
+    if (ready_) {
+        std::exchange(ready_, {})(revision_);
+    }
+}
+
+const MicroVm* Mirror::find(const std::string& name) const {
+    const auto found = contents_.microvms.find(name);
+    return found == contents_.microvms.end() || found->second.revision == 0 ? nullptr
+                                                                            : &found->second;
+}
+
+void Mirror::when(Revision revision, store::EventLoop::Task task) {
+    if (revision <= revision_) {
+        loop_.post(std::move(task));
+    } else {
+        waiting_.emplace(revision, std::move(task));
+    }
+}
+
+void Contents::apply(const Event& event) {
+    const std::string_view key = event.entry.key;
+    const std::string name{last_segment(key)};
+    if (key.starts_with(keys::groups)) {
+        apply_group(name, event);
+    } else if (key.starts_with(keys::microvms) || key.starts_with(keys::placements) ||
+               key.starts_with(keys::statuses) || key.starts_with(keys::deletions)) {
+        apply_microvm(name, event);
+    }
+}
+
+void Contents::apply_microvm(const std::string& name, const Event& event) {
+    const std::string_view key = event.entry.key;
+    MicroVm& microvm = microvms[name];
+    if (key.starts_with(keys::microvms)) {
+        auto spec = decode<model::MicroVmSpec>(event);
+        microvm.revision = spec ? event.entry.mod_revision : 0;
+        microvm.created = spec ? event.entry.create_revision : 0;
+        microvm.spec = std::move(spec).value_or(model::MicroVmSpec{});
+    } else if (key.starts_with(keys::placements)) {
+        microvm.placement = decode<model::Placement>(event);
+    } else if (key.starts_with(keys::deletions)) {
+        microvm.deletion = decode<model::Deletion>(event);
+    } else {
+        microvm.status = decode<model::MicroVmStatus>(event);
+        microvm.status_revision = event.kind == Event::Kind::deleted ? 0 : event.entry.mod_revision;
+    }
+    if (microvm.revision == 0 && !microvm.placement && !microvm.deletion &&
+        microvm.status_revision == 0) {
+        microvms.erase(name);
+    }
+}
+
+void Contents::apply_group(const std::string& name, const Event& event) {
+    if (auto group = decode<model::Group>(event)) {
+        groups[name] = {std::move(*group), event.entry.mod_revision};
+    } else {
+        groups.erase(name);
+    }
+}
+
+void Mirror::reached(Revision revision) {
+    revision_ = revision;
+    while (!waiting_.empty() && waiting_.begin()->first <= revision_) {
+        loop_.post(std::move(waiting_.begin()->second));
+        waiting_.erase(waiting_.begin());
+    }
+}
+
+void Mirror::on_changes(std::span<const Event> events) {
+    for (const Event& event : events) {
+        contents_.apply(event);
+    }
+    reached(events.back().entry.mod_revision);
+    for (const Event& event : events) {
+        const std::string name{last_segment(event.entry.key)};
+        if (event.entry.key.starts_with(keys::groups)) {
+            tell(&MirrorListener::on_group_changed, name);
+        } else {
+            tell(&MirrorListener::on_microvm_changed, name);
+        }
+    }
+}
+
+// Everything is read again; who listens hears of all that was or is there.
+void Mirror::on_compacted(Revision) {
+    watch_.reset();
+    read_ = {};
+    read_page({}, 0);
+}
+
+void Mirror::on_reconnected() {
+    on_compacted(revision_);
+}
+
+}  // namespace shoal::node

@@ -1,0 +1,108 @@
+// Mirror: all that the store has, decoded and in memory, kept up to date by one watch. What reads
+// and reconciles looks here; what changes something commits to the store and sees it come back.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+
+#include "controlplane/model/group.h"
+#include "controlplane/model/microvm.h"
+#include "controlplane/store/event_loop.h"
+#include "controlplane/store/store.h"
+
+namespace shoal::node {
+
+using store::Revision;
+
+struct MicroVm {
+    model::MicroVmSpec spec;
+    Revision created = 0;
+    Revision revision = 0;  // of the spec; 0: there is none, only what others left
+    std::optional<model::Placement> placement;
+    std::optional<model::MicroVmStatus> status;
+    Revision status_revision = 0;  // 0: there is none
+    std::optional<model::Deletion> deletion;
+};
+
+struct GroupEntry {
+    model::Group group;
+    Revision revision = 0;
+};
+
+// Told after the mirror has changed. On the loop's thread.
+class MirrorListener {
+public:
+    virtual ~MirrorListener() = default;
+    virtual void on_microvm_changed(const std::string& name) = 0;
+    virtual void on_group_changed(const std::string&) {}
+};
+
+// What the store has, by names.
+struct Contents {
+    std::map<std::string, MicroVm> microvms;
+    std::map<std::string, GroupEntry> groups;
+
+    void apply(const store::Event& event);
+
+private:
+    void apply_microvm(const std::string& name, const store::Event& event);
+    void apply_group(const std::string& name, const store::Event& event);
+};
+
+class Mirror final : private store::Watcher {
+public:
+    using Ready = std::move_only_function<void(store::Result<Revision>)>;
+
+    // Borrows both.
+    Mirror(store::EventLoop& loop, store::Store& store) : loop_{loop}, store_{store} {}
+
+    // Reads everything, then calls `ready` once. The listeners hear of what comes after that.
+    void start(Ready ready);
+    // Borrowed until it is removed, which it may be at any time.
+    void add_listener(MirrorListener& listener) { listeners_.insert(&listener); }
+    void remove_listener(MirrorListener& listener) { listeners_.erase(&listener); }
+
+    // Of one that was asked for; else null.
+    [[nodiscard]] const MicroVm* find(const std::string& name) const;
+    [[nodiscard]] const std::map<std::string, MicroVm>& microvms() const {
+        return contents_.microvms;
+    }
+    [[nodiscard]] const std::map<std::string, GroupEntry>& groups() const {
+        return contents_.groups;
+    }
+    [[nodiscard]] Revision revision() const noexcept { return revision_; }
+
+    // Runs `task` once the mirror shows what was committed at `revision`.
+    void when(Revision revision, store::EventLoop::Task task);
+
+private:
+    void read_page(std::string after, Revision at);
+    void on_page(store::Result<store::Page> page);
+    void watch();
+    void adopt(Revision revision);
+    void tell(void (MirrorListener::*what)(const std::string&), const std::string& name);
+    void reached(Revision revision);
+
+    void on_changes(std::span<const store::Event> events) override;
+    void on_compacted(Revision compacted) override;
+    void on_reconnected() override;
+
+    store::EventLoop& loop_;
+    store::Store& store_;
+    std::set<MirrorListener*> listeners_;
+    Ready ready_;
+    std::unique_ptr<store::Watch> watch_;
+    Contents contents_;
+    Contents read_;  // so far; the old contents stay until all is there
+    Revision revision_ = 0;
+    std::multimap<Revision, store::EventLoop::Task> waiting_;
+    // What waits in the loop finds the mirror gone.
+    std::shared_ptr<Mirror*> self_ = std::make_shared<Mirror*>(this);
+};
+
+}  // namespace shoal::node

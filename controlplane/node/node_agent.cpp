@@ -1,0 +1,293 @@
+// One look at one microVM does at most one thing, and what it does brings the next look.
+#include "controlplane/node/node_agent.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "controlplane/node/launch.h"
+#include "controlplane/node/rfc3339.h"
+#include "devices/host/log.h"
+
+namespace shoal::node {
+namespace {
+
+namespace keys = model::keys;
+using model::Phase;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds commit_retry{100};
+// Between starts of a program that ends at once: 1 s, 2 s, 4 s, ...
+constexpr seconds longest_back_off{60};
+// Whoever ran for so long has not failed at its start.
+constexpr std::int64_t long_run_ms = 60'000;
+
+bool is_final(const std::optional<model::MicroVmStatus>& status) {
+    return status && (status->phase == Phase::succeeded || status->phase == Phase::failed);
+}
+
+bool has_processes(const Observation& seen) {
+    return seen.state == AttemptState::starting || seen.state == AttemptState::running;
+}
+
+bool starts_again(const model::MicroVmSpec& spec, const Exit& exit) {
+    return spec.restart == model::RestartPolicy::always ||
+           (spec.restart == model::RestartPolicy::on_failure && exit.code != 0);
+}
+
+std::string describe(const Exit& exit) {
+    std::string text = exit.reason;
+    if (text.empty()) {
+        text =
+            exit.code == 0 ? "" : "the program ended with exit code " + std::to_string(exit.code);
+    }
+    return text;
+}
+
+}  // namespace
+
+NodeAgent::NodeAgent(store::EventLoop& loop, store::Store& store, Mirror& mirror, Runner& runner,
+                     NodeSettings settings)
+    : loop_{loop},
+      store_{store},
+      mirror_{mirror},
+      runner_{runner},
+      settings_{std::move(settings)} {}
+
+void NodeAgent::start() {
+    is_started_ = true;
+    for (const std::string& name : runner_.names()) {
+        look_at(name);
+    }
+    for (const auto& [name, microvm] : mirror_.microvms()) {
+        look_at(name);
+    }
+}
+
+std::string NodeAgent::log_of(const std::string& name) const {
+    return settings_.log_folder + "/" + name + ".log";
+}
+
+void NodeAgent::look_at(const std::string& name) {
+    if (!is_started_) {
+        return;  // Nobody seems to want anything before the mirror has read the store.
+    }
+    to_look_at_.insert(name);
+    if (to_look_at_.size() == 1) {
+        look_later({}, {});
+    }
+}
+
+// Of no name: at all that wait.
+void NodeAgent::look_later(const std::string& name, store::EventLoop::Duration delay) {
+    auto task = [weak = std::weak_ptr{self_}, name] {
+        if (const auto self = weak.lock()) {
+            name.empty() ? (*self)->look() : (*self)->look_at(name);
+        }
+    };
+    if (delay == store::EventLoop::Duration::zero()) {
+        loop_.post(std::move(task));
+    } else {
+        loop_.call_after(delay, std::move(task));
+    }
+}
+
+void NodeAgent::look() {
+    for (const std::string& name : std::exchange(to_look_at_, {})) {
+        if (!committing_.contains(name)) {
+            reconcile(name);
+        }
+    }
+}
+
+void NodeAgent::reconcile(const std::string& name) {
+    const MicroVm* microvm = mirror_.find(name);
+    const bool is_here =
+        microvm != nullptr && microvm->placement && microvm->placement->host == settings_.host;
+    if (!is_here) {
+        static_cast<void>(end_all_but(nullptr, name));
+        return;
+    }
+    const Attempt attempt{name, microvm->created, microvm->status ? microvm->status->restarts : 0};
+    if (!end_all_but(&attempt, name)) {
+        return;
+    }
+    if (microvm->deletion) {
+        remove(*microvm, attempt);
+    } else {
+        run(*microvm, attempt);
+    }
+}
+
+// True when there are no others any more. Of those there is nothing to be learnt.
+bool NodeAgent::end_all_but(const Attempt* kept, const std::string& name) {
+    bool all_gone = true;
+    for (const Attempt& attempt : runner_.attempts(name)) {
+        if (kept != nullptr && attempt == *kept) {
+            continue;
+        }
+        if (has_processes(runner_.observe(attempt))) {
+            runner_.stop(attempt, milliseconds{0});
+            all_gone = false;
+        } else {
+            runner_.discard(attempt);
+        }
+    }
+    return all_gone;
+}
+
+void NodeAgent::remove(const MicroVm& microvm, const Attempt& attempt) {
+    const Observation seen = runner_.observe(attempt);
+    if (has_processes(seen)) {
+        runner_.stop(attempt, seconds{microvm.deletion->grace_s});
+        if (microvm.status && microvm.status->phase == Phase::running) {
+            model::MicroVmStatus status = *microvm.status;
+            status.phase = Phase::stopping;
+            commit_status(microvm, std::move(status));
+        }
+        return;
+    }
+    runner_.discard(attempt);
+    std::error_code ignored;
+    std::filesystem::remove(log_of(attempt.name), ignored);
+    back_off_.erase(attempt.name);
+    store::Transaction transaction;
+    transaction.conditions.push_back({keys::of(keys::microvms, attempt.name), microvm.revision});
+    for (const std::string_view folder : {keys::microvms, keys::placements, keys::deletions}) {
+        transaction.operations.emplace_back(store::Delete{keys::of(folder, attempt.name)});
+    }
+    if (microvm.status_revision != 0) {
+        transaction.operations.emplace_back(
+            store::Delete{keys::of(keys::statuses, settings_.host + "/" + attempt.name)});
+    }
+    commit(attempt.name, std::move(transaction));
+}
+
+void NodeAgent::run(const MicroVm& microvm, const Attempt& attempt) {
+    const Observation seen = runner_.observe(attempt);
+    if (is_final(microvm.status)) {
+        if (seen.state == AttemptState::ended) {
+            runner_.discard(attempt);
+        }
+        return;
+    }
+    const bool ran = microvm.status && microvm.status->phase != Phase::pending;
+    switch (seen.state) {
+        case AttemptState::absent:
+            // Run folders do not outlive a restart of the host.
+            return ran ? record_end(microvm, {128 + 9, wall_clock_ms(), "its host was restarted"},
+                                    seen)
+                       : start_attempt(microvm, attempt);
+        case AttemptState::starting:
+            return;
+        case AttemptState::running:
+            if (!microvm.status || microvm.status->phase != Phase::running) {
+                model::MicroVmStatus status = microvm.status.value_or(model::MicroVmStatus{});
+                status.phase = Phase::running;
+                status.reason = {};
+                status.ended_at = {};
+                status.exit_code = {};
+                status.started_at = to_rfc3339(seen.started_ms.value_or(0));
+                commit_status(microvm, std::move(status));
+            }
+            return;
+        case AttemptState::ended:
+            if (seen.exit) {
+                return record_end(microvm, *seen.exit, seen);
+            }
+            // A supervisor that was killed before it did anything.
+            return runner_.discard(attempt), look_at(attempt.name);
+    }
+}
+
+void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
+    BackOff& back_off = back_off_[attempt.name];
+    if (loop_.now() < back_off.until) {
+        return look_later(attempt.name, back_off.until - loop_.now());
+    }
+    try {
+        runner_.start(
+            make_launch(microvm.spec, attempt, settings_.run_command, log_of(attempt.name)));
+    } catch (const std::system_error& error) {
+        // The host's trouble, not the program's: tried again for as long as it is wanted.
+        host::log(host::LogLevel::error, attempt.name + " cannot be started: " + error.what());
+        back_off.until = loop_.now() + seconds{1};
+        look_later(attempt.name, seconds{1});
+        const std::string reason = std::string{"it cannot be started yet: "} + error.what();
+        if (!microvm.status || microvm.status->reason != reason) {
+            model::MicroVmStatus status = microvm.status.value_or(model::MicroVmStatus{});
+            status.reason = reason;
+            commit_status(microvm, std::move(status));
+        }
+    }
+}
+
+void NodeAgent::record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen) {
+    model::MicroVmStatus status = microvm.status.value_or(model::MicroVmStatus{});
+    status.exit_code = exit.code;
+    status.reason = describe(exit);
+    if (seen.started_ms) {
+        status.started_at = to_rfc3339(*seen.started_ms);
+    }
+    status.ended_at = to_rfc3339(exit.ended_ms);
+    if (starts_again(microvm.spec, exit)) {
+        BackOff& back_off = back_off_[microvm.spec.name];
+        const bool was_long = seen.started_ms && exit.ended_ms - *seen.started_ms >= long_run_ms;
+        back_off.failures = was_long ? 0 : back_off.failures + 1;
+        const unsigned doublings = std::min(back_off.failures, 7U);
+        const auto delay = std::min(seconds{(1U << doublings) / 2}, longest_back_off);
+        back_off.until = loop_.now() + delay;
+        status.phase = Phase::pending;
+        ++status.restarts;
+    } else {
+        status.phase = exit.code == 0 ? Phase::succeeded : Phase::failed;
+    }
+    commit_status(microvm, std::move(status));
+}
+
+void NodeAgent::commit_status(const MicroVm& microvm, model::MicroVmStatus status) {
+    status.host = settings_.host;
+    status.epoch = microvm.placement->epoch;
+    const std::string& name = microvm.spec.name;
+    const std::string key = keys::of(keys::statuses, settings_.host + "/" + name);
+    store::Transaction transaction;
+    // That it is the same microVM still, and that nobody else has written meanwhile.
+    transaction.conditions = {{keys::of(keys::microvms, name), microvm.revision},
+                              {key, microvm.status_revision}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(status)});
+    commit(name, std::move(transaction));
+}
+
+void NodeAgent::commit(const std::string& name, store::Transaction transaction) {
+    committing_.insert(name);
+    store_.commit(std::move(transaction),
+                  [weak = std::weak_ptr{self_}, name](store::Result<Revision> result) {
+                      if (const auto self = weak.lock()) {
+                          (*self)->committed(name, std::move(result));
+                      }
+                  });
+}
+
+void NodeAgent::committed(const std::string& name, store::Result<Revision> result) {
+    const auto go_on = [weak = std::weak_ptr{self_}, name] {
+        if (const auto self = weak.lock()) {
+            (*self)->committing_.erase(name);
+            (*self)->look_at(name);
+        }
+    };
+    if (result) {
+        return mirror_.when(*result, go_on);
+    }
+    if (result.error().failure != store::Failure::conflict) {
+        host::log(host::LogLevel::error,
+                  "the state of " + name + " cannot be stored: " + result.error().reason);
+    }
+    loop_.call_after(commit_retry, go_on);  // By then the mirror shows what was in the way.
+}
+
+}  // namespace shoal::node

@@ -1,0 +1,73 @@
+// NodeAgent: makes this host's processes what the store says, again and again: level-triggered.
+// Nothing but the store and the run folders is remembered, so that it may be killed at any moment.
+//
+// A microVM with a placement here runs as Attempt{name, created, restarts}. How an attempt ended is
+// committed to the store first, its folder is deleted then; processes of any other attempt are
+// ended.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "controlplane/node/mirror.h"
+#include "controlplane/node/runner.h"
+
+namespace shoal::node {
+
+struct NodeSettings {
+    std::string host;         // this host's name
+    std::string log_folder;   // of the microVMs' output; must exist
+    std::string run_command;  // path of `shoal`
+};
+
+class NodeAgent final : public MirrorListener, public RunnerListener {
+public:
+    // Borrows all.
+    NodeAgent(store::EventLoop& loop, store::Store& store, Mirror& mirror, Runner& runner,
+              NodeSettings settings);
+    NodeAgent(const NodeAgent&) = delete;
+    NodeAgent& operator=(const NodeAgent&) = delete;
+    ~NodeAgent() override = default;
+
+    // Once the mirror is ready, and nothing is done before: looks at all that is wanted and all
+    // that is there.
+    void start();
+
+    [[nodiscard]] std::string log_of(const std::string& name) const;
+
+private:
+    void on_microvm_changed(const std::string& name) override { look_at(name); }
+    void on_attempt_changed(const std::string& name) override { look_at(name); }
+
+    void look_at(const std::string& name);
+    void look_later(const std::string& name, store::EventLoop::Duration delay);
+    void look();
+    void reconcile(const std::string& name);
+    [[nodiscard]] bool end_all_but(const Attempt* kept, const std::string& name);
+    void remove(const MicroVm& microvm, const Attempt& attempt);
+    void run(const MicroVm& microvm, const Attempt& attempt);
+    void start_attempt(const MicroVm& microvm, const Attempt& attempt);
+    void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
+    void commit_status(const MicroVm& microvm, model::MicroVmStatus status);
+    void commit(const std::string& name, store::Transaction transaction);
+    void committed(const std::string& name, store::Result<Revision> result);
+
+    store::EventLoop& loop_;
+    store::Store& store_;
+    Mirror& mirror_;
+    Runner& runner_;
+    NodeSettings settings_;
+    bool is_started_ = false;
+    std::set<std::string> to_look_at_;
+    std::set<std::string> committing_;  // nothing is decided before the answer is seen
+    struct BackOff {
+        unsigned failures = 0;
+        store::EventLoop::Duration until{};
+    };
+    std::map<std::string, BackOff> back_off_;
+    std::shared_ptr<NodeAgent*> self_ = std::make_shared<NodeAgent*>(this);
+};
+
+}  // namespace shoal::node

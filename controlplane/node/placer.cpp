@@ -1,0 +1,166 @@
+// Looks at everything whenever something has changed.
+#include "controlplane/node/placer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "devices/host/log.h"
+
+namespace shoal::node {
+namespace {
+
+namespace keys = model::keys;
+using model::Phase;
+using model::Resources;
+
+constexpr std::chrono::milliseconds retry_delay{100};
+
+bool has_ended(const MicroVm& microvm) {
+    return microvm.status &&
+           (microvm.status->phase == Phase::succeeded || microvm.status->phase == Phase::failed);
+}
+
+std::uint64_t less(std::uint64_t from, std::uint64_t what) {
+    return from - std::min(from, what);
+}
+
+std::string say(const Resources& needs, const Resources& free) {
+    if (needs.memory_mib > free.memory_mib) {
+        return "it needs " + std::to_string(needs.memory_mib) + " MiB, and " +
+               std::to_string(free.memory_mib) + " MiB are free";
+    }
+    if (needs.vcpu_millis > free.vcpu_millis) {
+        return "it needs " + std::to_string(needs.vcpu_millis) + " thousandths of a CPU, and " +
+               std::to_string(free.vcpu_millis) + " are free";
+    }
+    return "the host has as many microVMs as it may have";
+}
+
+}  // namespace
+
+Placer::Placer(store::EventLoop& loop, store::Store& store, Mirror& mirror, PlacerSettings settings)
+    : loop_{loop}, store_{store}, mirror_{mirror}, settings_{std::move(settings)} {}
+
+Resources Placer::used() const {
+    Resources used;
+    for (const auto& [name, microvm] : mirror_.microvms()) {
+        const bool is_placed = microvm.revision != 0 && microvm.placement && !has_ended(microvm);
+        if (is_placed && !committing_.contains(name)) {
+            used += microvm.spec.resources();
+        }
+    }
+    for (const auto& [name, resources] : committing_) {
+        used += resources;
+    }
+    return used;
+}
+
+void Placer::look_soon() {
+    if (!std::exchange(will_look_, true)) {
+        loop_.post([weak = std::weak_ptr{self_}] {
+            if (const auto self = weak.lock()) {
+                (*self)->look();
+            }
+        });
+    }
+}
+
+void Placer::look() {
+    will_look_ = false;
+    std::vector<const MicroVm*> waiting;
+    for (const auto& [name, microvm] : mirror_.microvms()) {
+        if (microvm.revision != 0 && !microvm.placement && !committing_.contains(name)) {
+            waiting.push_back(&microvm);
+        }
+    }
+    if (waiting.empty()) {
+        return;
+    }
+    std::ranges::sort(waiting, {}, [](const MicroVm* microvm) {
+        return std::tuple{-std::int64_t{microvm->spec.priority}, microvm->created};
+    });
+    const Resources in_use = used();
+    Resources free{less(settings_.allocatable.memory_mib, in_use.memory_mib),
+                   less(settings_.allocatable.vcpu_millis, in_use.vcpu_millis),
+                   less(settings_.allocatable.microvms, in_use.microvms)};
+    for (const MicroVm* microvm : waiting) {
+        const Resources needs = microvm->spec.resources();
+        if (microvm->deletion) {
+            forget(*microvm);
+        } else if (needs.fits(free)) {
+            free -= needs;
+            place(*microvm);
+        } else {
+            explain(*microvm, free);
+        }
+    }
+}
+
+void Placer::place(const MicroVm& microvm) {
+    const std::string key = keys::of(keys::placements, microvm.spec.name);
+    store::Transaction transaction;
+    transaction.conditions = {{keys::of(keys::microvms, microvm.spec.name), microvm.revision},
+                              {key, 0}};
+    transaction.operations.emplace_back(
+        store::Put{key, model::to_json(model::Placement{settings_.host, 0})});
+    committing_[microvm.spec.name] = microvm.spec.resources();
+    commit(microvm, std::move(transaction));
+}
+
+// Once: how much is free changes all the time.
+void Placer::explain(const MicroVm& microvm, const Resources& free) {
+    if (microvm.status && !microvm.status->reason.empty()) {
+        return;
+    }
+    model::MicroVmStatus status;
+    status.host = settings_.host;
+    status.reason = "there is no room yet: " + say(microvm.spec.resources(), free);
+    const std::string key = keys::of(keys::statuses, settings_.host + "/" + microvm.spec.name);
+    store::Transaction transaction;
+    transaction.conditions = {{keys::of(keys::microvms, microvm.spec.name), microvm.revision},
+                              {key, microvm.status_revision}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(status)});
+    committing_[microvm.spec.name] = {};
+    commit(microvm, std::move(transaction));
+}
+
+// It never ran.
+void Placer::forget(const MicroVm& microvm) {
+    store::Transaction transaction;
+    transaction.conditions = {{keys::of(keys::microvms, microvm.spec.name), microvm.revision},
+                              {keys::of(keys::placements, microvm.spec.name), 0}};
+    for (const std::string_view folder : {keys::microvms, keys::deletions}) {
+        transaction.operations.emplace_back(store::Delete{keys::of(folder, microvm.spec.name)});
+    }
+    transaction.operations.emplace_back(
+        store::Delete{keys::of(keys::statuses, settings_.host + "/" + microvm.spec.name)});
+    committing_[microvm.spec.name] = {};
+    commit(microvm, std::move(transaction));
+}
+
+void Placer::commit(const MicroVm& microvm, store::Transaction transaction) {
+    store_.commit(std::move(transaction), [weak = std::weak_ptr{self_}, name = microvm.spec.name](
+                                              store::Result<Revision> result) {
+        const auto go_on = [weak, name] {
+            if (const auto self = weak.lock()) {
+                (*self)->committing_.erase(name);
+                (*self)->look_soon();
+            }
+        };
+        const auto self = weak.lock();
+        if (!self) {
+            return;
+        }
+        if (result) {
+            return (*self)->mirror_.when(*result, go_on);
+        }
+        (*self)->loop_.call_after(retry_delay, go_on);
+    });
+}
+
+}  // namespace shoal::node

@@ -1,0 +1,53 @@
+// Placer: admission on a single host, where no scheduler decides. Places what fits into what the
+// host has to give, higher priorities first, then the older; what does not fit says why.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "controlplane/model/resources.h"
+#include "controlplane/node/mirror.h"
+
+namespace shoal::node {
+
+struct PlacerSettings {
+    std::string host;  // this host's name
+    model::Resources allocatable;
+};
+
+class Placer final : public MirrorListener {
+public:
+    // Borrows all.
+    Placer(store::EventLoop& loop, store::Store& store, Mirror& mirror, PlacerSettings settings);
+    Placer(const Placer&) = delete;
+    Placer& operator=(const Placer&) = delete;
+    ~Placer() override = default;
+
+    // Once the mirror is ready.
+    void start() { look_soon(); }
+
+    [[nodiscard]] const model::Resources& allocatable() const { return settings_.allocatable; }
+    // What is placed and has not ended.
+    [[nodiscard]] model::Resources used() const;
+
+private:
+    void on_microvm_changed(const std::string&) override { look_soon(); }
+
+    void look_soon();
+    void look();
+    void place(const MicroVm& microvm);
+    void explain(const MicroVm& microvm, const model::Resources& free);
+    void forget(const MicroVm& microvm);
+    void commit(const MicroVm& microvm, store::Transaction transaction);
+
+    store::EventLoop& loop_;
+    store::Store& store_;
+    Mirror& mirror_;
+    PlacerSettings settings_;
+    bool will_look_ = false;
+    std::map<std::string, model::Resources> committing_;  // what they will use
+    std::shared_ptr<Placer*> self_ = std::make_shared<Placer*>(this);
+};
+
+}  // namespace shoal::node

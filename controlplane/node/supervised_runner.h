@@ -1,0 +1,49 @@
+// SupervisedRunner: microVMs in processes of their own that outlive shoald, each under a
+// shoal-supervisor. What is known about them is in their run folders (run_folder.h).
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <memory>
+
+#include "controlplane/node/runner.h"
+#include "controlplane/node/supervised_process.h"
+
+namespace shoal::node {
+
+struct RunnerSettings {
+    std::string folder;      // of run folders; created when it is missing
+    std::string supervisor;  // path of shoal-supervisor
+    std::uint64_t log_limit_bytes = 0;
+};
+
+class SupervisedRunner final : public Runner {
+public:
+    // Borrows the context. Finds what an earlier shoald has started. Throws std::system_error.
+    SupervisedRunner(boost::asio::io_context& context, RunnerSettings settings);
+    SupervisedRunner(const SupervisedRunner&) = delete;
+    SupervisedRunner& operator=(const SupervisedRunner&) = delete;
+    ~SupervisedRunner() override;
+
+    // Borrowed; before the loop runs.
+    void set_listener(RunnerListener& listener) { listener_ = &listener; }
+
+    [[nodiscard]] std::vector<Attempt> attempts(const std::string& name) const override;
+    [[nodiscard]] std::vector<std::string> names() const override;
+    [[nodiscard]] Observation observe(const Attempt& attempt) const override;
+    void start(const Launch& launch) override;
+    void stop(const Attempt& attempt, std::chrono::milliseconds grace) override;
+    void discard(const Attempt& attempt) override;
+
+private:
+    void adopt();
+    [[nodiscard]] std::shared_ptr<SupervisedProcess> open(const Attempt& attempt);
+    [[nodiscard]] std::string path_of(const Attempt& attempt) const;
+
+    boost::asio::io_context& context_;
+    RunnerSettings settings_;
+    RunnerListener* listener_ = nullptr;
+    std::map<Attempt, std::shared_ptr<SupervisedProcess>> processes_;
+};
+
+}  // namespace shoal::node

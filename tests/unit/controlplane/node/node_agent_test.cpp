@@ -1,0 +1,267 @@
+#include "controlplane/node/node_agent.h"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <optional>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "controlplane/node/placer.h"
+#include "controlplane/store/memory_store.h"
+#include "tests/unit/controlplane/node/fake_runner.h"
+#include "tests/unit/controlplane/node/manual_loop.h"
+
+namespace shoal::node::test {
+
+namespace {
+
+namespace keys = model::keys;
+using model::Phase;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A shoald's inside, which can be killed and started again; the store and the processes stay.
+class Host {
+public:
+    Host() { restart(); }
+
+    void restart(model::Resources allocatable = {1000, 10'000, 10}) {
+        placer_.reset();
+        agent_.reset();
+        mirror_ = std::make_unique<Mirror>(loop, store);
+        agent_ = std::make_unique<NodeAgent>(loop, store, *mirror_, runner,
+                                             NodeSettings{"here", "/nowhere", "/bin/shoal"});
+        placer_ =
+            std::make_unique<Placer>(loop, store, *mirror_, PlacerSettings{"here", allocatable});
+        runner.listener = agent_.get();
+        mirror_->start([this](const store::Result<Revision>& ready) {
+            REQUIRE(ready);
+            mirror_->add_listener(*agent_);
+            mirror_->add_listener(*placer_);
+            agent_->start();
+            placer_->start();
+        });
+        loop.settle();
+    }
+
+    void commit(store::Transaction transaction) {
+        std::optional<bool> done;
+        store.commit(std::move(transaction),
+                     [&done](const store::Result<Revision>& result) { done = result.has_value(); });
+        loop.settle();
+        REQUIRE(done == true);
+    }
+    Attempt create(const std::string& name, model::RestartPolicy restart = {}) {
+        model::MicroVmSpec spec;
+        spec.name = name;
+        spec.program = "/bin/true";
+        spec.restart = restart;
+        commit({{}, {store::Put{keys::of(keys::microvms, name), model::to_json(spec)}}});
+        return {name, find(name)->created, 0};
+    }
+    void remove(const std::string& name, std::uint64_t grace_s) {
+        commit({{},
+                {store::Put{keys::of(keys::deletions, name),
+                            model::to_json(model::Deletion{grace_s})}}});
+    }
+    const MicroVm* find(const std::string& name) { return mirror_->find(name); }
+    Phase phase(const std::string& name) {
+        REQUIRE(find(name) != nullptr);
+        return find(name)->status.value_or(model::MicroVmStatus{}).phase;
+    }
+
+    ManualLoop loop;
+    store::MemoryStore store{loop};
+    FakeRunner runner;
+
+private:
+    std::unique_ptr<Mirror> mirror_;
+    std::unique_ptr<NodeAgent> agent_;
+    std::unique_ptr<Placer> placer_;
+};
+
+Attempt next(Attempt attempt) {
+    ++attempt.restarts;
+    return attempt;
+}
+
+}  // namespace
+
+TEST_CASE("a microVM that is wanted is started once, and seen to run and to end") {
+    Host host;
+    const Attempt attempt = host.create("a");
+    REQUIRE(host.runner.launches.size() == 1);
+    CHECK(host.runner.launches[0].attempt == attempt);
+    CHECK(host.runner.launches[0].words == std::vector<std::string>{"/bin/shoal", "run", "--memory",
+                                                                    "128", "--vcpus", "1", "--",
+                                                                    "/bin/true"});
+    CHECK(host.phase("a") == Phase::pending);
+    host.runner.runs(attempt);
+    host.loop.settle();
+    CHECK(host.phase("a") == Phase::running);
+    CHECK(host.find("a")->status->started_at == "1970-01-01T00:00:01.000Z");
+    host.runner.ends(attempt, 0);
+    host.loop.settle();
+    CHECK(host.phase("a") == Phase::succeeded);
+    CHECK(host.find("a")->status->ended_at == "1970-01-01T00:00:02.000Z");
+    CHECK(host.runner.names().empty());
+    host.loop.advance(seconds{1000});
+    CHECK(host.runner.launches.size() == 1);
+}
+
+TEST_CASE("a restart of shoald starts nothing twice, whatever it finds") {
+    Host host;
+    const Attempt attempt = host.create("a");
+    SUBCASE("starting") {}
+    SUBCASE("running") {
+        host.runner.runs(attempt);
+        host.loop.settle();
+    }
+    SUBCASE("ended while nobody looked") {
+        host.runner.listener = nullptr;
+        host.runner.ends(attempt, 7);
+    }
+    host.restart();
+    host.loop.advance(seconds{100});
+    CHECK(host.runner.launches.size() == 1);
+    host.runner.ends(attempt, 7);
+    host.loop.advance(seconds{100});
+    CHECK(host.phase("a") == Phase::failed);
+    CHECK(host.find("a")->status->exit_code == 7);
+    CHECK(host.runner.launches.size() == 1);
+    CHECK(host.runner.names().empty());
+}
+
+TEST_CASE("what is heard of processes before the store has been read ends none of them") {
+    Host host;
+    const Attempt attempt = host.create("a");
+    Mirror unread{host.loop, host.store};
+    NodeAgent agent{host.loop, host.store, unread, host.runner, {"here", "/nowhere", "/bin/shoal"}};
+    host.runner.listener = &agent;
+    host.runner.runs(attempt);
+    host.loop.settle();
+    CHECK(host.runner.stops.empty());
+}
+
+TEST_CASE("what ended is started again as its policy says, ever more slowly") {
+    Host host;
+    SUBCASE("never") {
+        host.runner.ends(host.create("a", model::RestartPolicy::never), 1);
+        host.loop.advance(seconds{100});
+        CHECK(host.runner.launches.size() == 1);
+    }
+    SUBCASE("on_failure, with success") {
+        host.runner.ends(host.create("a", model::RestartPolicy::on_failure), 0);
+        host.loop.advance(seconds{100});
+        CHECK(host.runner.launches.size() == 1);
+        CHECK(host.phase("a") == Phase::succeeded);
+    }
+    SUBCASE("on_failure, and always") {
+        auto policy = model::RestartPolicy::always;
+        SUBCASE("on_failure") {
+            policy = model::RestartPolicy::on_failure;
+        }
+        SUBCASE("always") {}
+        Attempt attempt = host.create("a", policy);
+        for (const int delay_s : {1, 2, 4, 8, 16, 32, 60, 60}) {
+            const std::size_t before = host.runner.launches.size();
+            host.runner.ends(attempt, 1);
+            host.loop.advance(seconds{delay_s} - milliseconds{10});
+            CHECK(host.runner.launches.size() == before);
+            CHECK(host.phase("a") == Phase::pending);
+            host.loop.advance(milliseconds{20});
+            CHECK(host.runner.launches.size() == before + 1);
+            attempt = next(attempt);
+            CHECK(host.runner.launches.back().attempt == attempt);
+        }
+        CHECK(host.find("a")->status->restarts == 8);
+    }
+}
+
+TEST_CASE("a microVM whose host was restarted has failed, or starts again") {
+    Host host;
+    const Attempt attempt = host.create("a", model::RestartPolicy::on_failure);
+    host.runner.runs(attempt);
+    host.loop.settle();
+    host.runner.listener = nullptr;
+    host.runner.vanishes(attempt);
+    host.restart();
+    host.loop.advance(seconds{10});
+    REQUIRE(host.runner.launches.size() == 2);
+    CHECK(host.runner.launches[1].attempt == next(attempt));
+}
+
+TEST_CASE("a deletion stops what runs and then forgets everything") {
+    Host host;
+    const Attempt attempt = host.create("a");
+    host.runner.runs(attempt);
+    host.loop.settle();
+    host.remove("a", 7);
+    REQUIRE_FALSE(host.runner.stops.empty());
+    CHECK(host.runner.stops.back() == std::pair{attempt, milliseconds{7000}});
+    CHECK(host.phase("a") == Phase::stopping);
+    SUBCASE("at once") {}
+    SUBCASE("after a restart of shoald") {
+        host.restart();
+    }
+    host.runner.ends(attempt, 143);
+    host.loop.settle();
+    CHECK(host.find("a") == nullptr);
+    CHECK(host.runner.names().empty());
+    const Attempt other = host.create("a");
+    CHECK(other != attempt);
+    CHECK(host.runner.launches.back().attempt == other);
+}
+
+TEST_CASE("processes that nobody wants, or of another attempt, are ended before all else") {
+    Host host;
+    const Attempt nobody{"b", 1, 0};
+    const Attempt attempt = host.create("a");
+    host.runner.runs(next(attempt));
+    host.runner.runs(nobody);
+    host.loop.settle();
+    CHECK(host.runner.stops ==
+          std::vector{std::pair{next(attempt), milliseconds{0}}, {nobody, milliseconds{0}}});
+    host.runner.ends(nobody, 137);
+    host.runner.ends(next(attempt), 137);
+    host.loop.settle();
+    CHECK(host.runner.names() == std::vector<std::string>{"a"});
+    CHECK(host.phase("a") == Phase::pending);
+}
+
+TEST_CASE("what cannot be started says why, and is tried again") {
+    Host host;
+    host.runner.is_broken = true;
+    const Attempt attempt = host.create("a");
+    CHECK(host.find("a")->status->reason.find("fork") != std::string::npos);
+    host.loop.advance(seconds{5});
+    host.runner.is_broken = false;
+    host.loop.advance(seconds{2});
+    CHECK(host.runner.launches.size() == 1);
+    host.runner.runs(attempt);
+    host.loop.settle();
+    CHECK(host.find("a")->status->reason.empty());
+}
+
+TEST_CASE("what does not fit waits and says why, until there is room") {
+    Host host;
+    host.restart({300, 10'000, 10});
+    const Attempt first = host.create("a");
+    host.create("b");
+    host.create("c");
+    CHECK(host.runner.launches.size() == 2);
+    CHECK(host.find("c")->status->reason ==
+          "there is no room yet: it needs 128 MiB, and 44 MiB are free");
+    SUBCASE("the one that waits is deleted") {
+        host.remove("c", 0);
+        CHECK(host.find("c") == nullptr);
+    }
+    SUBCASE("another ends") {
+        host.runner.ends(first, 0);
+        host.loop.settle();
+        CHECK(host.runner.launches.size() == 3);
+    }
+}
+
+}  // namespace shoal::node::test
