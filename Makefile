@@ -34,13 +34,18 @@ DEVICE_FOLDERS := devices/host devices/machine devices/backend devices/virtio de
 VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
 cli_srcs := $(wildcard controlplane/cli/*.cpp)
-# Linked by no program yet: the unit tests are their first user. The store needs libraries.
-unlinked_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp)
+shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
+	controlplane/shoald/*.cpp)
+# Boost.JSON itself, compiled once for everybody.
+boost_json := vmm/api/json_library.cpp
+supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/run_folder.cpp \
+	controlplane/node/process_identity.cpp
 store_srcs := $(wildcard controlplane/store/*.cpp)
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
-# Linked by no program yet either.
-unlinked_srcs += $(wildcard controlplane/scheduler/*.cpp controlplane/failover/*.cpp)
-main_srcs := vmm/main.cpp controlplane/cli/main.cpp
+# Linked by no program yet: the unit tests are their first user.
+unlinked_srcs := $(wildcard controlplane/scheduler/*.cpp controlplane/failover/*.cpp)
+main_srcs := vmm/main.cpp controlplane/cli/main.cpp controlplane/shoald/main.cpp \
+	controlplane/supervisor/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
 GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 	guest/kernel/syscalls/files*.cpp guest/kernel/patch/syscall_site.cpp \
@@ -54,9 +59,10 @@ GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 
-library_srcs := $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs)) $(unlinked_srcs) \
-	$(GUEST_HOST_SRCS)
-host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(unlinked_srcs) $(store_srcs) \
+library_srcs := $(sort $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs) $(shoald_srcs) \
+	$(supervisor_srcs) $(unlinked_srcs))) $(GUEST_HOST_SRCS)
+host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(shoald_srcs) \
+	$(supervisor_srcs) $(unlinked_srcs) $(store_srcs) \
 	$(GUEST_HOST_SRCS) $(unit_srcs))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(1))
@@ -87,7 +93,7 @@ PROGRAM_LDFLAGS :=
 endif
 CLANG_CXXFLAGS := -std=c++2b -include scripts/clang_prelude.h -Wno-builtin-macro-redefined -I.
 
-programs := $(BUILD)/shoal-vmm $(BUILD)/shoal
+programs := $(BUILD)/shoal-vmm $(BUILD)/shoal $(BUILD)/shoald $(BUILD)/shoal-supervisor
 unit := $(BUILD)/tests/unit
 
 # ---- what people type ---------------------------------------------------------------------------
@@ -137,8 +143,15 @@ endef
 $(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
 	$(call link,$(PROGRAM_LDFLAGS),-lfdt -luring -pthread)
 
-# With Boost.JSON, which is compiled once.
-$(BUILD)/shoal: $(call objects,$(cli_srcs) vmm/api/json_library.cpp)
+$(BUILD)/shoal: $(call objects,$(cli_srcs) $(boost_json))
+	$(call link,$(PROGRAM_LDFLAGS))
+
+shoald_objects := $(call objects,$(shoald_srcs) $(boost_json) devices/host/log.cpp \
+	devices/host/nonblocking_file.cpp)
+$(BUILD)/shoald: $(shoald_objects) $(BUILD)/libstore.a
+	$(call link,,$(BUILD)/libstore.a $(STORE_LIBS) -pthread)
+
+$(BUILD)/shoal-supervisor: $(call objects,$(supervisor_srcs))
 	$(call link,$(PROGRAM_LDFLAGS))
 
 $(BUILD)/libstore.a: $(call objects,$(store_srcs))
@@ -166,6 +179,8 @@ run: all
 install: all
 	install -D -m 755 build/shoal $(DESTDIR)$(PREFIX)/bin/shoal
 	install -D -m 755 build/shoal-vmm $(DESTDIR)$(PREFIX)/bin/shoal-vmm
+	install -D -m 755 build/shoald $(DESTDIR)$(PREFIX)/bin/shoald
+	install -D -m 755 build/shoal-supervisor $(DESTDIR)$(PREFIX)/lib/shoal/shoal-supervisor
 	install -D -m 644 build/guest/shoal.elf $(DESTDIR)$(PREFIX)/lib/shoal/shoal.elf
 
 clean:

@@ -78,7 +78,7 @@ build/tests/guests/hostile.elf: tests/system/guests/hostile/guest.lds $(hostile_
 fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
 	vmm/boot/*.cpp vmm/api/*.cpp vmm/state/*.cpp vmm/migration/*.cpp) $(GUEST_HOST_SRCS) \
 	controlplane/cli/elf_file.cpp controlplane/cli/library_cache.cpp \
-	controlplane/model/json.cpp \
+	controlplane/model/json.cpp controlplane/api/target.cpp \
 	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp
 fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
 fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))

@@ -1,0 +1,55 @@
+// A dozen routes are looked at one after the other.
+#include "controlplane/api/api.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "controlplane/api/problem.h"
+#include "controlplane/api/target.h"
+
+namespace shoal::rest {
+namespace {
+
+bool matches(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
+    return std::ranges::equal(pattern, path,
+                              [](const std::string& expected, const std::string& segment) {
+                                  return expected == "*" ? !segment.empty() : expected == segment;
+                              });
+}
+
+}  // namespace
+
+void Api::add(std::string method, std::string_view pattern, Action action) {
+    Request parsed;
+    parse_target(pattern, parsed);
+    routes_.push_back({std::move(method), std::move(parsed.path), std::move(action)});
+}
+
+void Api::handle(const Request& request, Respond respond) const {
+    std::string allowed;
+    for (const Route& route : routes_) {
+        if (!matches(route.path, request.path)) {
+            continue;
+        }
+        if (route.method != request.method) {
+            allowed += (allowed.empty() ? "" : ", ") + route.method;
+            continue;
+        }
+        // Kept here too, for what the action refuses before it has promised an answer.
+        const auto shared = std::make_shared<Respond>(std::move(respond));
+        try {
+            return route.action(request,
+                                [shared](Response response) { (*shared)(std::move(response)); });
+        } catch (const Problem& problem) {
+            return (*shared)(to_response(problem));
+        }
+    }
+    if (allowed.empty()) {
+        return respond(to_response(Problem{404, "there is nothing at this path"}));
+    }
+    Response response = to_response(Problem{405, "this path takes " + allowed});
+    response.headers["Allow"] = allowed;
+    respond(std::move(response));
+}
+
+}  // namespace shoal::rest

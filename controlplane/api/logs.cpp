@@ -1,0 +1,33 @@
+// Offsets are those of the file, of which the oldest part may be gone.
+#include "controlplane/api/logs.h"
+
+#include <limits>
+
+#include "controlplane/api/log_source.h"
+#include "controlplane/api/microvms.h"
+#include "controlplane/api/target.h"
+
+namespace shoal::rest {
+
+void add_logs(Api& api, LogService& logs) {
+    api.add("GET", "/v1/microvms/*/logs", [&logs](const Request& request, Respond respond) {
+        expect_parameters(request, {"follow", "offset"});
+        LogRequest wanted;
+        wanted.name = find_microvm(logs.service, request.path[2]).spec.name;
+        wanted.path = logs.folder + "/" + wanted.name + ".log";
+        wanted.offset = number_of(request, "offset", 0, std::numeric_limits<off_t>::max());
+        if (const auto follow = request.query.find("follow"); follow != request.query.end()) {
+            if (follow->second != "true" && follow->second != "false") {
+                throw Problem{400, "the parameter follow must be true or false"};
+            }
+            wanted.end = follow->second == "true" ? LogRequest::End::with_microvm
+                                                  : LogRequest::End::at_end_of_file;
+        }
+        Response response;
+        response.content_type = "text/plain; charset=utf-8";
+        response.source = std::make_unique<LogSource>(logs.context, logs.service.mirror, wanted);
+        respond(std::move(response));
+    });
+}
+
+}  // namespace shoal::rest

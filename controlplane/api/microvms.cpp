@@ -1,0 +1,243 @@
+// Writes what is wanted into the store; the node agent does the rest.
+#include "controlplane/api/microvms.h"
+
+#include <sys/random.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "controlplane/api/target.h"
+#include "controlplane/model/keys.h"
+#include "devices/host/os_error.h"
+
+namespace shoal::rest {
+namespace {
+
+namespace keys = model::keys;
+
+// The object as it is once `revision` is there, which others may have changed or deleted since.
+Response show(const Service& service, unsigned status, const std::string& name) {
+    const node::MicroVm* microvm = service.mirror.find(name);
+    if (microvm == nullptr) {
+        return to_response(Problem{404, "microVM " + name + " was deleted meanwhile"});
+    }
+    return json_response(status, to_json(*microvm), microvm->revision);
+}
+
+void check_new(const model::MicroVmSpec& spec) {
+    if (!spec.group.empty()) {
+        throw Problem{422, "microvm.group is set by groups alone"};
+    }
+    if (model::to_json(spec).size() > max_body_bytes) {
+        throw Problem{
+            413, "the microVM has more than " + std::to_string(max_body_bytes) + " bytes of JSON"};
+    }
+}
+
+void put(Service& service, model::MicroVmSpec spec, store::Revision expected, unsigned status,
+         Respond respond) {
+    store::Transaction transaction;
+    const std::string key = keys::of(keys::microvms, spec.name);
+    transaction.conditions = {{key, expected}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(spec)});
+    commit(service, std::move(transaction), std::move(respond),
+           [&service, status, name = spec.name](store::Revision) {
+               Response response = show(service, status, name);
+               if (status == 201) {
+                   response.headers["Location"] = "/v1/microvms/" + name;
+               }
+               return response;
+           });
+}
+
+void create(Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {});
+    auto spec = body_of<model::MicroVmSpec>(request);
+    check_new(spec);
+    if (spec.name.empty()) {
+        spec.name = make_name();
+    }
+    if (const auto* found = service.mirror.find(spec.name)) {
+        throw Problem{409, "there is a microVM " + spec.name + " already" +
+                               (found->deletion ? "; it is being deleted" : "")};
+    }
+    put(service, std::move(spec), 0, 201, std::move(respond));
+}
+
+// What may change while it runs.
+model::MicroVmSpec with_changes(const model::MicroVmSpec& from, const model::MicroVmSpec& to) {
+    model::MicroVmSpec changed = from;
+    changed.labels = to.labels;
+    changed.priority = to.priority;
+    changed.restart = to.restart;
+    changed.on_host_failure = to.on_host_failure;
+    return changed;
+}
+
+void apply(Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {});
+    auto spec = body_of<model::MicroVmSpec>(request);
+    const std::string& name = request.path[2];
+    if (spec.name.empty()) {
+        spec.name = name;
+    }
+    if (spec.name != name || !model::is_name(name)) {
+        throw Problem{400, "microvm.name and the path do not name the same microVM"};
+    }
+    const node::MicroVm* found = service.mirror.find(name);
+    if (found == nullptr) {
+        if (if_match(request) != 0) {
+            throw Problem{412, "there is no microVM " + name};
+        }
+        check_new(spec);
+        return put(service, std::move(spec), 0, 201, std::move(respond));
+    }
+    expect_match(request, found->revision);
+    if (found->deletion) {
+        throw Problem{409, "microVM " + name + " is being deleted"};
+    }
+    if (model::to_json(found->spec) == model::to_json(spec)) {
+        return respond(show(service, 200, name));
+    }
+    if (model::to_json(with_changes(found->spec, spec)) != model::to_json(spec)) {
+        throw Problem{422, "of microVM " + name +
+                               " only labels, priority, restart and on_host_failure can be "
+                               "changed: delete it, and create another"};
+    }
+    put(service, std::move(spec), found->revision, 200, std::move(respond));
+}
+
+void get(const Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {});
+    const node::MicroVm& microvm = find_microvm(service, request.path[2]);
+    respond(json_response(200, to_json(microvm), microvm.revision));
+}
+
+// "key=value", or nothing.
+std::optional<std::pair<std::string, std::string>> label_of(const Request& request) {
+    const auto found = request.query.find("label");
+    if (found == request.query.end()) {
+        return std::nullopt;
+    }
+    const std::size_t equals = found->second.find('=');
+    if (equals == std::string::npos) {
+        throw Problem{400, "the parameter label must be KEY=VALUE"};
+    }
+    return std::pair{found->second.substr(0, equals), found->second.substr(equals + 1)};
+}
+
+void list(const Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {"limit", "after", "label", "group"});
+    const PageRequest page = page_of(request);
+    const auto label = label_of(request);
+    const auto group = request.query.find("group");
+    const auto is_asked_for = [&](const node::MicroVm& microvm) {
+        const auto& labels = microvm.spec.labels;
+        const auto found = label ? labels.find(label->first) : labels.end();
+        return microvm.revision != 0 &&
+               (!label || (found != labels.end() && found->second == label->second)) &&
+               (group == request.query.end() || microvm.spec.group == group->second);
+    };
+    std::string items;
+    std::string last;
+    std::string next = "null";
+    std::size_t count = 0;
+    const auto& microvms = service.mirror.microvms();
+    for (auto at = microvms.upper_bound(page.after); at != microvms.end(); ++at) {
+        if (!is_asked_for(at->second)) {
+            continue;
+        }
+        if (count++ == page.limit) {
+            next = quote(last);
+            break;
+        }
+        items += (items.empty() ? "" : ",") + to_json(at->second);
+        last = at->first;
+    }
+    Response response;
+    response.body = R"({"resource_version":)" + std::to_string(service.mirror.revision()) +
+                    R"(,"next":)" + next + R"(,"items":[)" + items + "]}";
+    respond(std::move(response));
+}
+
+void remove(Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {"grace_s"});
+    const std::string& name = request.path[2];
+    const node::MicroVm& microvm = find_microvm(service, name);
+    expect_match(request, microvm.revision);
+    constexpr std::uint64_t longest_grace_s = 3600;
+    model::Deletion deletion;
+    deletion.grace_s = number_of(request, "grace_s", deletion.grace_s, longest_grace_s);
+    if (microvm.deletion && microvm.deletion->grace_s <= deletion.grace_s) {
+        return respond(show(service, 202, name));
+    }
+    store::Transaction transaction;
+    transaction.conditions = {{keys::of(keys::microvms, name), microvm.revision}};
+    transaction.operations.emplace_back(
+        store::Put{keys::of(keys::deletions, name), model::to_json(deletion)});
+    commit(service, std::move(transaction), std::move(respond), [&service, name](store::Revision) {
+        Response response = show(service, 202, name);
+        if (response.status == 404) {  // it is gone already
+            response = {};
+            response.status = 204;
+        }
+        return response;
+    });
+}
+
+template <typename Body>
+std::string json_or_null(const std::optional<Body>& body) {
+    return body ? model::to_json(*body) : "null";
+}
+
+}  // namespace
+
+std::string to_json(const node::MicroVm& microvm) {
+    return R"({"name":)" + quote(microvm.spec.name) + R"(,"resource_version":)" +
+           std::to_string(microvm.revision) + R"(,"created":)" + std::to_string(microvm.created) +
+           R"(,"spec":)" + model::to_json(microvm.spec) + R"(,"placement":)" +
+           json_or_null(microvm.placement) + R"(,"status":)" +
+           model::to_json(microvm.status.value_or(model::MicroVmStatus{})) + R"(,"deletion":)" +
+           json_or_null(microvm.deletion) + "}";
+}
+
+std::string make_name() {
+    constexpr std::string_view letters = "abcdefghijkmnpqrstuvwxyz23456789";
+    std::array<unsigned char, 10> bytes{};
+    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+        host::throw_os_error("getrandom");
+    }
+    std::string name = "vm-";
+    for (const unsigned char byte : bytes) {
+        name += letters[byte % letters.size()];
+    }
+    return name;
+}
+
+const node::MicroVm& find_microvm(const Service& service, const std::string& name) {
+    if (const node::MicroVm* microvm = service.mirror.find(name)) {
+        return *microvm;
+    }
+    throw Problem{404, "there is no microVM " + (model::is_name(name) ? name : "of that name")};
+}
+
+void add_microvms(Api& api, Service& service) {
+    api.add("POST", "/v1/microvms", [&service](const Request& request, Respond respond) {
+        create(service, request, std::move(respond));
+    });
+    api.add("GET", "/v1/microvms", [&service](const Request& request, Respond respond) {
+        list(service, request, std::move(respond));
+    });
+    api.add("GET", "/v1/microvms/*", [&service](const Request& request, Respond respond) {
+        get(service, request, std::move(respond));
+    });
+    api.add("PUT", "/v1/microvms/*", [&service](const Request& request, Respond respond) {
+        apply(service, request, std::move(respond));
+    });
+    api.add("DELETE", "/v1/microvms/*", [&service](const Request& request, Respond respond) {
+        remove(service, request, std::move(respond));
+    });
+}
+
+}  // namespace shoal::rest

@@ -1,0 +1,24 @@
+// /v1/microvms: create, apply, get, list, delete.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "controlplane/api/api.h"
+#include "controlplane/api/service.h"
+
+namespace shoal::rest {
+
+// Adds the routes. Borrows the service.
+void add_microvms(Api& api, Service& service);
+
+// As the API shows it.
+[[nodiscard]] std::string to_json(const node::MicroVm& microvm);
+
+// As microvm.h says, random; "vm-" and 10 characters.
+[[nodiscard]] std::string make_name();
+
+// Throws Problem 404. The name may be anything.
+[[nodiscard]] const node::MicroVm& find_microvm(const Service& service, const std::string& name);
+
+}  // namespace shoal::rest

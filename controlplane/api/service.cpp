@@ -1,0 +1,69 @@
+// Preconditions, pages and commits.
+#include "controlplane/api/service.h"
+
+#include <charconv>
+#include <utility>
+
+#include "controlplane/api/target.h"
+
+namespace shoal::rest {
+
+void commit(Service& service, store::Transaction transaction, Respond respond,
+            std::move_only_function<Response(store::Revision)> make) {
+    service.store.commit(
+        std::move(transaction), [&service, respond = std::move(respond), make = std::move(make)](
+                                    store::Result<store::Revision> result) mutable {
+            if (!result) {
+                return respond(to_response(to_problem(result.error())));
+            }
+            service.mirror.when(*result,
+                                [revision = *result, respond = std::move(respond),
+                                 make = std::move(make)]() mutable { respond(make(revision)); });
+        });
+}
+
+store::Revision if_match(const Request& request) {
+    const auto found = request.headers.find("if-match");
+    if (found == request.headers.end()) {
+        return 0;
+    }
+    std::string_view text = found->second;
+    if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
+        text = text.substr(1, text.size() - 2);
+    }
+    store::Revision revision = 0;
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), revision);
+    if (error != std::errc{} || rest != text.data() + text.size() || revision <= 0) {
+        throw Problem{400, "If-Match is not the resource_version of an answer"};
+    }
+    return revision;
+}
+
+void expect_match(const Request& request, store::Revision revision) {
+    const store::Revision expected = if_match(request);
+    if (expected != 0 && expected != revision) {
+        throw Problem{412, "its resource_version is " + std::to_string(revision) + ", not " +
+                               std::to_string(expected)};
+    }
+}
+
+PageRequest page_of(const Request& request) {
+    PageRequest page;
+    page.limit = number_of(request, "limit", max_page_items, max_page_items);
+    if (page.limit == 0) {
+        throw Problem{400, "the parameter limit must be 1 to " + std::to_string(max_page_items)};
+    }
+    const auto after = request.query.find("after");
+    page.after = after == request.query.end() ? "" : after->second;
+    return page;
+}
+
+Response json_response(unsigned status, std::string body, store::Revision revision) {
+    Response response;
+    response.status = status;
+    response.body = std::move(body);
+    response.headers["ETag"] = "\"" + std::to_string(revision) + "\"";
+    return response;
+}
+
+}  // namespace shoal::rest

@@ -1,0 +1,52 @@
+// What all resources of the API are built from. References are to what lives as long as the daemon.
+#pragma once
+
+#include <string>
+
+#include "controlplane/api/exchange.h"
+#include "controlplane/api/problem.h"
+#include "controlplane/model/json.h"
+#include "controlplane/node/mirror.h"
+#include "controlplane/store/store.h"
+
+namespace shoal::rest {
+
+struct Service {
+    store::EventLoop& loop;
+    store::Store& store;
+    node::Mirror& mirror;
+};
+
+// Commits, waits until the mirror shows it, and then answers with what `make` makes of the
+// revision. Failures are answered as problems.
+void commit(Service& service, store::Transaction transaction, Respond respond,
+            std::move_only_function<Response(store::Revision)> make);
+
+// A body of the model's; throws Problem 400 with the sentence that says what is wrong with it.
+template <typename Body>
+[[nodiscard]] Body body_of(const Request& request) {
+    try {
+        return model::from_json<Body>(request.body);
+    } catch (const model::JsonError& error) {
+        throw Problem{400, error.what()};
+    }
+}
+
+// The revision in If-Match, which as an ETag is in quotes; 0: none. Throws Problem.
+[[nodiscard]] store::Revision if_match(const Request& request);
+
+// Throws Problem 412 if there is an If-Match, and it is not this revision.
+void expect_match(const Request& request, store::Revision revision);
+
+// A page of a list, by names.
+struct PageRequest {
+    std::size_t limit = 0;
+    std::string after;
+};
+inline constexpr std::size_t max_page_items = 1000;
+[[nodiscard]] PageRequest page_of(const Request& request);
+
+// An object with its ETag.
+[[nodiscard]] Response json_response(unsigned status, std::string body, store::Revision revision);
+
+}  // namespace shoal::rest

@@ -1,0 +1,33 @@
+// The command line of `shoald`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+namespace shoal::daemon {
+
+class OptionsError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+struct Options {
+    std::string socket = "/run/shoal/shoald.socket";
+    std::string run_dir = "/run/shoal";  // what a restart of the host deletes
+    std::string state_dir = "/var/lib/shoal";
+    std::string host;  // this host's name
+    double memory_overcommit = 4;
+    double cpu_overcommit = 1000;      // most sleep, most of the time
+    std::uint64_t reserved_mib = 512;  // of the host's memory, for everything else
+    std::uint64_t max_microvms = 10'000;
+    std::uint64_t log_limit_bytes = std::uint64_t{1} << 20;  // for each microVM
+    std::string text;                                        // to print, and nothing else to do
+};
+
+// `args` as main() has them. Throws OptionsError.
+[[nodiscard]] Options parse_options(std::span<char* const> args);
+
+}  // namespace shoal::daemon
