@@ -21,7 +21,9 @@ using model::Phase;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds commit_retry{100};
+constexpr milliseconds conflict_retry{100};
+// A store that is full or away is not asked all the time.
+constexpr seconds trouble_retry{1};
 // Between starts of a program that ends at once: 1 s, 2 s, 4 s, ...
 constexpr seconds longest_back_off{60};
 // Whoever ran for so long has not failed at its start.
@@ -283,11 +285,13 @@ void NodeAgent::committed(const std::string& name, store::Result<Revision> resul
     if (result) {
         return mirror_.when(*result, go_on);
     }
-    if (result.error().failure != store::Failure::conflict) {
-        host::log(host::LogLevel::error,
-                  "the state of " + name + " cannot be stored: " + result.error().reason);
+    if (result.error().failure == store::Failure::conflict) {
+        // By then the mirror shows what was in the way.
+        return loop_.call_after(conflict_retry, go_on);
     }
-    loop_.call_after(commit_retry, go_on);  // By then the mirror shows what was in the way.
+    host::log(host::LogLevel::error,
+              "the state of " + name + " cannot be stored: " + result.error().reason);
+    loop_.call_after(trouble_retry, go_on);
 }
 
 }  // namespace shoal::node

@@ -1,4 +1,6 @@
 // shoald: the daemon of one host.
+#include <sys/resource.h>
+
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -8,6 +10,15 @@
 #include "devices/host/log.h"
 
 namespace {
+
+// Each microVM takes two descriptors; the usual soft limit of 1024 is meant for select(2).
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+    }
+}
 
 int fail(const char* sentence, int code) {
     std::fprintf(stderr, "shoald: %s\n", sentence);
@@ -25,6 +36,7 @@ int main(int argc, char** argv) {
             return std::fflush(stdout) == 0 ? 0 : fail("cannot write to stdout", 1);
         }
         std::signal(SIGPIPE, SIG_IGN);
+        raise_descriptor_limit();
         host::configure_log({"shoald", {}, host::LogLevel::info, true, false, {}});
         daemon::run(options);
         return 0;
