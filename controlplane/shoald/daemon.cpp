@@ -15,11 +15,13 @@
 #include <thread>
 
 #include "controlplane/api/api.h"
+#include "controlplane/api/groups.h"
 #include "controlplane/api/host.h"
 #include "controlplane/api/logs.h"
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/server.h"
 #include "controlplane/api/service.h"
+#include "controlplane/node/group_controller.h"
 #include "controlplane/node/mirror.h"
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/placer.h"
@@ -103,6 +105,7 @@ private:
     node::SupervisedRunner runner_;
     node::NodeAgent agent_;
     node::Placer placer_;
+    node::GroupController groups_{loop_, store_, mirror_};
     rest::Service service_{loop_, store_, mirror_};
     rest::LogService logs_;
     rest::Api api_;
@@ -125,6 +128,7 @@ Daemon::Daemon(const Options& options)
       logs_{context_, service_, options.state_dir + "/logs"} {
     rest::add_host(api_, options.host, placer_);
     rest::add_microvms(api_, service_);
+    rest::add_groups(api_, service_);
     rest::add_logs(api_, logs_);
     runner_.set_listener(agent_);
 }
@@ -145,8 +149,10 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     }
     mirror_.add_listener(agent_);
     mirror_.add_listener(placer_);
+    mirror_.add_listener(groups_);
     agent_.start();
     placer_.start();
+    groups_.start();
     server_.emplace(context_, options_.socket,
                     [this](const rest::Request& request, rest::Respond respond) {
                         api_.handle(request, std::move(respond));

@@ -1,0 +1,179 @@
+// A group is deleted at once; the controller then deletes its members.
+#include "controlplane/api/groups.h"
+
+#include <utility>
+
+#include "controlplane/api/target.h"
+#include "controlplane/model/keys.h"
+
+namespace shoal::rest {
+namespace {
+
+namespace keys = model::keys;
+using model::Phase;
+
+// How its members are, by numbers.
+std::string members_json(const Service& service, const std::string& group) {
+    std::size_t running = 0;
+    std::size_t pending = 0;
+    std::size_t ended = 0;
+    std::size_t deleting = 0;
+    const std::string prefix = group + "-";
+    const auto& microvms = service.mirror.microvms();
+    for (auto at = microvms.lower_bound(prefix);
+         at != microvms.end() && at->first.starts_with(prefix); ++at) {
+        const node::MicroVm& microvm = at->second;
+        if (microvm.revision == 0 || microvm.spec.group != group) {
+            continue;
+        }
+        const Phase phase = microvm.status.value_or(model::MicroVmStatus{}).phase;
+        if (microvm.deletion) {
+            ++deleting;
+        } else if (phase == Phase::running) {
+            ++running;
+        } else if (phase == Phase::succeeded || phase == Phase::failed) {
+            ++ended;
+        } else {
+            ++pending;
+        }
+    }
+    return R"({"running":)" + std::to_string(running) + R"(,"pending":)" + std::to_string(pending) +
+           R"(,"ended":)" + std::to_string(ended) + R"(,"deleting":)" + std::to_string(deleting) +
+           "}";
+}
+
+std::string to_json(const Service& service, const node::GroupEntry& entry) {
+    return R"({"name":)" + quote(entry.group.name) + R"(,"resource_version":)" +
+           std::to_string(entry.revision) + R"(,"spec":)" + model::to_json(entry.group) +
+           R"(,"members":)" + members_json(service, entry.group.name) + "}";
+}
+
+const node::GroupEntry* find(const Service& service, const std::string& name) {
+    const auto found = service.mirror.groups().find(name);
+    return found == service.mirror.groups().end() ? nullptr : &found->second;
+}
+
+const node::GroupEntry& get(const Service& service, const std::string& name) {
+    if (const node::GroupEntry* entry = find(service, name)) {
+        return *entry;
+    }
+    throw Problem{404, "there is no group " + (model::is_name(name) ? name : "of that name")};
+}
+
+Response show(const Service& service, unsigned status, const std::string& name) {
+    const node::GroupEntry* entry = find(service, name);
+    if (entry == nullptr) {
+        return to_response(Problem{404, "group " + name + " was deleted meanwhile"});
+    }
+    return json_response(status, to_json(service, *entry), entry->revision);
+}
+
+void check(const model::Group& group) {
+    const std::string last = std::to_string(group.count == 0 ? 0 : group.count - 1);
+    if (!model::is_name(group.name + "-" + last)) {
+        throw Problem{400, "group.name is too long for its members: " + group.name + "-" + last};
+    }
+    if (!group.microvm.group.empty()) {
+        throw Problem{422, "group.microvm.group must be empty"};
+    }
+}
+
+void put(Service& service, const model::Group& group, store::Revision expected, unsigned status,
+         Respond respond) {
+    const std::string key = keys::of(keys::groups, group.name);
+    store::Transaction transaction;
+    transaction.conditions = {{key, expected}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(group)});
+    commit(service, std::move(transaction), std::move(respond),
+           [&service, status, name = group.name](store::Revision) {
+               return show(service, status, name);
+           });
+}
+
+void create(Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {});
+    const auto group = body_of<model::Group>(request);
+    check(group);
+    if (find(service, group.name) != nullptr) {
+        throw Problem{409, "there is a group " + group.name + " already"};
+    }
+    put(service, group, 0, 201, std::move(respond));
+}
+
+void apply(Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {});
+    const auto group = body_of<model::Group>(request);
+    check(group);
+    if (group.name != request.path[2]) {
+        throw Problem{400, "group.name and the path do not name the same group"};
+    }
+    const node::GroupEntry* found = find(service, group.name);
+    if (found == nullptr && if_match(request) != 0) {
+        throw Problem{412, "there is no group " + group.name};
+    }
+    if (found == nullptr) {
+        return put(service, group, 0, 201, std::move(respond));
+    }
+    expect_match(request, found->revision);
+    put(service, group, found->revision, 200, std::move(respond));
+}
+
+void list(const Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {"limit", "after"});
+    const PageRequest page = page_of(request);
+    std::string items;
+    std::string last;
+    std::string next = "null";
+    std::size_t count = 0;
+    const auto& groups = service.mirror.groups();
+    for (auto at = groups.upper_bound(page.after); at != groups.end(); ++at) {
+        if (count++ == page.limit) {
+            next = quote(last);
+            break;
+        }
+        items += (items.empty() ? "" : ",") + to_json(service, at->second);
+        last = at->first;
+    }
+    Response response;
+    response.body = R"({"resource_version":)" + std::to_string(service.mirror.revision()) +
+                    R"(,"next":)" + next + R"(,"items":[)" + items + "]}";
+    respond(std::move(response));
+}
+
+void remove(Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {});
+    const node::GroupEntry& entry = get(service, request.path[2]);
+    expect_match(request, entry.revision);
+    const std::string key = keys::of(keys::groups, entry.group.name);
+    store::Transaction transaction;
+    transaction.conditions = {{key, entry.revision}};
+    transaction.operations.emplace_back(store::Delete{key});
+    commit(service, std::move(transaction), std::move(respond), [](store::Revision) {
+        Response response;
+        response.status = 204;
+        return response;
+    });
+}
+
+}  // namespace
+
+void add_groups(Api& api, Service& service) {
+    api.add("POST", "/v1/groups", [&service](const Request& request, Respond respond) {
+        create(service, request, std::move(respond));
+    });
+    api.add("GET", "/v1/groups", [&service](const Request& request, Respond respond) {
+        list(service, request, std::move(respond));
+    });
+    api.add("GET", "/v1/groups/*", [&service](const Request& request, Respond respond) {
+        expect_parameters(request, {});
+        respond(show(service, 200, get(service, request.path[2]).group.name));
+    });
+    api.add("PUT", "/v1/groups/*", [&service](const Request& request, Respond respond) {
+        apply(service, request, std::move(respond));
+    });
+    api.add("DELETE", "/v1/groups/*", [&service](const Request& request, Respond respond) {
+        remove(service, request, std::move(respond));
+    });
+}
+
+}  // namespace shoal::rest
