@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "controlplane/api/idempotency.h"
 #include "controlplane/api/target.h"
 #include "controlplane/model/keys.h"
 #include "devices/host/os_error.h"
@@ -55,10 +56,14 @@ void create(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
     auto spec = body_of<model::MicroVmSpec>(request);
     check_new(spec);
+    const auto key = idempotency_key(request);
     if (spec.name.empty()) {
-        spec.name = make_name();
+        spec.name = key ? name_of_key(*key) : make_name();
     }
     if (const auto* found = service.mirror.find(spec.name)) {
+        if (key && !found->deletion && model::to_json(found->spec) == model::to_json(spec)) {
+            return respond(show(service, 201, spec.name));
+        }
         throw Problem{409, "there is a microVM " + spec.name + " already" +
                                (found->deletion ? "; it is being deleted" : "")};
     }

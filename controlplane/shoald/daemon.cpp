@@ -15,6 +15,8 @@
 #include <thread>
 
 #include "controlplane/api/api.h"
+#include "controlplane/api/backup.h"
+#include "controlplane/api/events.h"
 #include "controlplane/api/groups.h"
 #include "controlplane/api/host.h"
 #include "controlplane/api/logs.h"
@@ -130,6 +132,8 @@ Daemon::Daemon(const Options& options)
     rest::add_microvms(api_, service_);
     rest::add_groups(api_, service_);
     rest::add_logs(api_, logs_);
+    rest::add_events(api_, service_);
+    rest::add_backup(api_, store_);
     runner_.set_listener(agent_);
 }
 
