@@ -8,6 +8,7 @@ namespace shoal::cli {
 
 // As env(1), nohup(1) and container runtimes use them; below 125 the code is the program's own.
 enum class ExitCode {
+    refused = 1,           // by shoald; no program's
     failed = 125,          // our own errors
     not_executable = 126,  // the program was found and cannot be run
     not_found = 127,

@@ -7,6 +7,7 @@
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/clone.h"
 #include "controlplane/cli/options.h"
+#include "controlplane/cli/remote.h"
 #include "controlplane/cli/run.h"
 #include "controlplane/cli/snapshot.h"
 
@@ -41,7 +42,11 @@ int main(int argc, char** argv) {
         if (const auto* options = std::get_if<CloneOptions>(&command)) {
             return clone(*options);
         }
-        std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
+        if (const auto* options = std::get_if<RemoteOptions>(&command)) {
+            run(*options);
+        } else {
+            std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
+        }
         return std::fflush(stdout) == 0 ? 0 : fail("cannot write to stdout", ExitCode::failed);
     } catch (const CliError& error) {
         return fail(error.what(), error.exit_code());

@@ -209,6 +209,9 @@ Command parse_command_line(std::span<char* const> args) {
     describe_snapshot(*snapshot, snapshot_options);
     CLI::App* clone = app.add_subcommand("clone", "Run copies of a prepared program");
     describe_clone(*clone, clone_options);
+    RemoteOptions remote;
+    bool is_remote = false;
+    describe_remote(app, remote, is_remote);
 
     std::size_t own = args.size();
     for (const CLI::App* command : {run, snapshot, clone}) {
@@ -224,6 +227,9 @@ Command parse_command_line(std::span<char* const> args) {
         return ShowText{app.version() + "\n"};
     } catch (const CLI::ParseError& error) {
         throw CliError(error.what());
+    }
+    if (is_remote) {
+        return remote;
     }
     const std::span<char* const> rest = args.subspan(own);
     if (run->parsed()) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "controlplane/cli/network.h"
+#include "controlplane/cli/remote_options.h"
 
 namespace shoal::cli {
 
@@ -56,7 +57,7 @@ struct ShowText {
     std::string text;
 };
 
-using Command = std::variant<RunOptions, SnapshotOptions, CloneOptions, ShowText>;
+using Command = std::variant<RunOptions, SnapshotOptions, CloneOptions, RemoteOptions, ShowText>;
 
 // `args` as main() has them, the program's own name first. Throws CliError.
 Command parse_command_line(std::span<char* const> args);

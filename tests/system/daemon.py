@@ -32,9 +32,7 @@ class Daemon:
 
     def __exit__(self, *_):
         try:
-            for name in [item["name"] for item in self.list()]:
-                self.request("DELETE", f"/v1/microvms/{name}?grace_s=0")
-            self.wait(lambda: not self.list(), "the microVMs to go")
+            self.wait(self.delete_page, "the microVMs to go")
         finally:
             self.process.terminate()
             code = self.process.wait()
@@ -42,6 +40,14 @@ class Daemon:
             self.process.stderr.close()
             reap()
             expect(code == 0, f"shoald ended with {code}: {errors!r}")
+
+    def delete_page(self):
+        """True when there are none."""
+        there = self.list()
+        for item in there:
+            if not item["deletion"]:
+                self.request("DELETE", f"/v1/microvms/{item['name']}?grace_s=0")
+        return not there
 
     def start(self):
         self.process = subprocess.Popen(

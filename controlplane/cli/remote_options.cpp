@@ -1,0 +1,115 @@
+// The verbs, described to CLI11.
+#include "controlplane/cli/remote_options.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+
+namespace shoal::cli {
+namespace {
+
+const std::map<std::string, Kind> kinds{{"microvm", Kind::microvm}, {"microvms", Kind::microvm},
+                                        {"vm", Kind::microvm},      {"vms", Kind::microvm},
+                                        {"group", Kind::group},     {"groups", Kind::group},
+                                        {"host", Kind::host}};
+const std::map<std::string, Output> outputs{{"table", Output::table}, {"json", Output::json}};
+
+// A subcommand whose words fill in a `Verb`.
+template <typename Verb, typename Describe>
+void add_verb(CLI::App& app, RemoteOptions& options, bool& is_given, const char* name,
+              const char* what, Describe describe) {
+    CLI::App* sub = app.add_subcommand(name, what);
+    const auto verb = std::make_shared<Verb>();
+    // CLI11's callback keeps it.
+    sub->callback([&options, &is_given, verb] {
+        options.verb = *verb;
+        is_given = true;
+    });
+    sub->add_option(
+           "--socket", options.socket,
+           "shoald's socket (default $SHOAL_SOCKET, or\n" + std::string{default_socket} + ")")
+        ->envname("SHOAL_SOCKET")
+        ->type_name("PATH");
+    describe(*sub, *verb);
+}
+
+void add_kind(CLI::App& sub, Kind& kind) {
+    sub.add_option("KIND", kind, "microvm, group or host")
+        ->required()
+        ->transform(CLI::CheckedTransformer(kinds).description(""));
+}
+
+void add_output(CLI::App& sub, Output& output) {
+    sub.add_option("-o", output, "table or json")
+        ->transform(CLI::CheckedTransformer(outputs).description(""));
+}
+
+void add_apply(CLI::App& app, RemoteOptions& options, bool& is_given, const char* name,
+               const char* what, ApplyOptions::Mode mode) {
+    add_verb<ApplyOptions>(app, options, is_given, name, what,
+                           [mode](CLI::App& sub, ApplyOptions& verb) {
+                               verb.mode = mode;
+                               sub.add_option("-f", verb.file,
+                                              "JSON: an object, or an array; - "
+                                              "for standard input")
+                                   ->required()
+                                   ->type_name("FILE");
+                               add_output(sub, verb.output);
+                           });
+}
+
+}  // namespace
+
+void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
+    add_verb<GetOptions>(app, options, is_given, "get", "List what shoald has",
+                         [](CLI::App& sub, GetOptions& verb) {
+                             add_kind(sub, verb.kind);
+                             sub.add_option("NAME", verb.name, "One of them");
+                             sub.add_option("-l", verb.label, "Only microVMs with this label")
+                                 ->type_name("KEY=VALUE");
+                             add_output(sub, verb.output);
+                         });
+    add_verb<DescribeOptions>(app, options, is_given, "describe", "Show all about one object",
+                              [](CLI::App& sub, DescribeOptions& verb) {
+                                  add_kind(sub, verb.kind);
+                                  sub.add_option("NAME", verb.name, "Its name");
+                              });
+    add_apply(app, options, is_given, "create", "Create what a file describes",
+              ApplyOptions::Mode::create);
+    add_apply(app, options, is_given, "apply", "Make it as a file says, whatever there is",
+              ApplyOptions::Mode::apply);
+    add_verb<LogsOptions>(app, options, is_given, "logs", "Print a microVM's output",
+                          [](CLI::App& sub, LogsOptions& verb) {
+                              sub.add_option("NAME", verb.name, "The microVM")->required();
+                              sub.add_flag_callback(
+                                  "-f", [&verb] { verb.until = LogsOptions::Until::end; },
+                                  "Follow it to its end");
+                          });
+    add_verb<DeleteOptions>(app, options, is_given, "delete", "Stop and forget",
+                            [](CLI::App& sub, DeleteOptions& verb) {
+                                add_kind(sub, verb.kind);
+                                sub.add_option("NAME", verb.names, "Whom")->required();
+                                sub.add_option(
+                                       "--grace", verb.grace_s,
+                                       "A microVM's, between SIGTERM and SIGKILL (default 10)")
+                                    ->type_name("SECONDS");
+                            });
+    add_verb<ScaleOptions>(app, options, is_given, "scale", "Set how many a group has",
+                           [](CLI::App& sub, ScaleOptions& verb) {
+                               sub.add_option("GROUP", verb.group, "Its name")->required();
+                               sub.add_option("COUNT", verb.count, "How many")->required();
+                           });
+    add_verb<EventsOptions>(app, options, is_given, "events", "Print changes as they happen",
+                            [](CLI::App& sub, EventsOptions& verb) {
+                                sub.add_option("--since", verb.since,
+                                               "Begin after this resource_version")
+                                    ->type_name("N");
+                            });
+    add_verb<BackupOptions>(
+        app, options, is_given, "backup", "Copy shoald's store into a file",
+        [](CLI::App& sub, BackupOptions& verb) {
+            sub.add_option("FILE", verb.file, "Replaced when it exists")->required();
+        });
+}
+
+}  // namespace shoal::cli

@@ -1,0 +1,69 @@
+// What can be asked of a shoald, as it was typed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controlplane/cli/client.h"
+
+namespace CLI {
+class App;
+}
+
+namespace shoal::cli {
+
+enum class Kind { microvm, group, host };
+enum class Output { table, json };
+
+struct GetOptions {
+    Kind kind = Kind::microvm;
+    std::string name;  // empty: all
+    std::string label;
+    Output output = Output::table;
+};
+struct DescribeOptions {
+    Kind kind = Kind::microvm;
+    std::string name;
+};
+struct ApplyOptions {
+    enum class Mode { create, apply };
+    Mode mode = Mode::apply;
+    std::string file;  // "-": standard input
+    Output output = Output::table;
+};
+struct LogsOptions {
+    enum class Until { now, end };
+    std::string name;
+    Until until = Until::now;
+};
+struct DeleteOptions {
+    Kind kind = Kind::microvm;
+    std::vector<std::string> names;
+    std::uint64_t grace_s = 10;
+};
+struct ScaleOptions {
+    std::string group;
+    std::uint64_t count = 0;
+};
+struct EventsOptions {
+    std::optional<std::uint64_t> since;  // a resource_version; absent: from now on
+};
+struct BackupOptions {
+    std::string file;
+};
+
+struct RemoteOptions {
+    std::string socket = default_socket;
+    std::variant<GetOptions, DescribeOptions, ApplyOptions, LogsOptions, DeleteOptions,
+                 ScaleOptions, EventsOptions, BackupOptions>
+        verb;
+};
+
+// The verbs' subcommands of `app`. Fills in `options`, and `is_given`, when one of them is parsed;
+// both outlive the parsing.
+void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given);
+
+}  // namespace shoal::cli
