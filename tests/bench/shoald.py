@@ -1,0 +1,192 @@
+"""How fast shoald starts microVMs, and what it costs while they sleep."""
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import time
+
+from figures import ROOT, Target
+from processes import stop
+
+TITLE = "shoald"
+CONDITIONS = ("local /dev/kvm, 32 MiB each, `busybox sleep`; created is the API's answer (on the disk), running the "
+              "event that says so")
+
+SHOALD = str(ROOT / "build/shoald")
+COUNT = int(os.environ.get("SHOALD_MICROVMS", "150"))
+ALONE = 20  # one after the other
+CLIENTS = 8
+IDLE_S = 5
+DEADLINE_S = 120
+
+
+class Connection(http.client.HTTPConnection):
+    """Of HTTP, on a unix socket, kept open."""
+
+    def __init__(self, path):
+        super().__init__("shoald", timeout=DEADLINE_S)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(DEADLINE_S)
+        self.sock.connect(self.path)
+
+    def ask(self, method, target, body=None):
+        self.request(method, target, None if body is None else json.dumps(body))
+        answer = self.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            stop(f"{method} {target}: {answer.status} {text!r}")
+        return json.loads(text) if text else None
+
+
+def start(folder):
+    process = subprocess.Popen([SHOALD, "--run-dir", f"{folder}/run", "--state-dir", f"{folder}/state"],
+                               stdout=subprocess.DEVNULL)
+    path = f"{folder}/run/shoald.socket"
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            Connection(path).ask("GET", "/v1/host")
+            return process, path
+        except OSError:
+            if time.monotonic() > deadline:
+                stop("shoald does not answer")
+            time.sleep(0.01)
+
+
+class Events:
+    """The stream of statuses, from now on."""
+
+    def __init__(self, path):
+        self.connection = Connection(path)
+        since = self.connection.ask("GET", "/v1/microvms?limit=1")["resource_version"]
+        self.connection.request("GET", f"/v1/events?kind=statuses&since={since}")
+        self.answer = self.connection.getresponse()
+
+    def wait_running(self, names):
+        """When each was seen to run."""
+        seen = {}
+        left = set(names)
+        while left:
+            event = json.loads(self.answer.readline())
+            if event["name"] in left and event["type"] == "put" and event["object"]["phase"] == "running":
+                left.discard(event["name"])
+                seen[event["name"]] = time.monotonic()
+        return seen
+
+
+def create(connection, name):
+    """When it was asked for, and when that was answered."""
+    asked = time.monotonic()
+    connection.ask("POST", "/v1/microvms", {"name": name, "program": "/bin/busybox", "arguments": ["sleep", "100000"],
+                                            "memory_mib": 32})
+    return asked, time.monotonic()
+
+
+def measure_alone(samples, path):
+    """One at a time, so that nothing waits for another."""
+    connection, events = Connection(path), Events(path)
+    for number in range(ALONE):
+        name = f"alone-{number}"
+        asked, answered = create(connection, name)
+        samples.add("create, answered, one at a time", (answered - asked) * 1e6)
+        samples.add("create to running, one at a time", (events.wait_running([name])[name] - asked) * 1e6)
+
+
+def measure_many(samples, path):
+    """As many as several clients can ask for."""
+    events = Events(path)
+    names = [f"many-{number}" for number in range(COUNT)]
+
+    def work(client):
+        connection = Connection(path)
+        return {name: create(connection, name) for name in names[client::CLIENTS]}
+
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        asked = {}
+        parts = [pool.submit(work, client) for client in range(CLIENTS)]
+        running = events.wait_running(names)
+        for part in parts:
+            asked.update(part.result())
+    for name in names:
+        samples.add(f"create to running, {CLIENTS} clients", (running[name] - asked[name][0]) * 1e6)
+    samples.add("starts per second", COUNT / (max(running.values()) - began), "1/s")
+
+
+def cpu_s(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def family(folder):
+    """All processes that hold a file of the run folder: supervisors and VMMs."""
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if any(f"{folder}/run" in os.readlink(fd) for fd in (process / "fd").iterdir()):
+                found.append(int(process.name))
+        except OSError:
+            pass
+    return found
+
+
+def private_kib(pid):
+    lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def measure_idle(samples, folder, shoald):
+    pids = family(folder)
+    before = {pid: cpu_s(pid) for pid in pids}
+    time.sleep(IDLE_S)
+    used = sum(cpu_s(pid) - before[pid] for pid in pids)
+    samples.add("idle, all processes, of one CPU, for 1000 microVMs", 100 * used / IDLE_S * 1000 / (COUNT + ALONE), "%")
+    samples.add("idle, shoald alone, of one CPU", 100 * (cpu_s(shoald) - before[shoald]) / IDLE_S, "%")
+    supervisors = [pid for pid in pids
+                   if b"shoal-supervisor" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]]
+    for pid in supervisors:
+        samples.add("private memory of a supervisor", private_kib(pid), "KiB")
+
+
+def delete_all(samples, path):
+    connection = Connection(path)
+    items = connection.ask("GET", "/v1/microvms")["items"]
+    began = time.monotonic()
+    for item in items:
+        connection.ask("DELETE", f"/v1/microvms/{item['name']}?grace_s=0")
+    while connection.ask("GET", "/v1/microvms?limit=1")["items"]:
+        time.sleep(0.01)
+    samples.add("deletions per second", len(items) / (time.monotonic() - began), "1/s")
+
+
+def measure(samples):
+    with tempfile.TemporaryDirectory(prefix="shoal-bench-") as folder:
+        process, path = start(folder)
+        try:
+            measure_alone(samples, path)
+            measure_many(samples, path)
+            measure_idle(samples, folder, process.pid)
+        finally:
+            delete_all(samples, path)
+            process.terminate()
+            process.wait()
+
+
+def targets(samples):
+    many = f"create to running, {CLIENTS} clients"
+    alone = "create to running, one at a time"
+    return [
+        Target("starts per second through the API", samples.median("starts per second"), ">=", 150, 1),
+        Target("create to running, one at a time, median in ms", samples.median(alone) / 1000, "<=", 10, samples.runs(alone)),
+        Target("create to running, one at a time, p99 in ms", samples.percentile_99(alone) / 1000, "<=", 50, samples.runs(alone)),
+        Target(f"microVMs running at once ({many})", samples.runs(many) + ALONE, ">=", 100, 1),
+        Target("idle CPU of 1000 microVMs, % of one", samples.median("idle, all processes, of one CPU, for 1000 microVMs"),
+               "<=", 2, 1),
+    ]
