@@ -14,7 +14,11 @@ Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
     // Whatever it begins with, it is no option.
     words.insert(words.end(), {"--", spec.program});
     words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
-    return {attempt, std::move(words), log, spec.time_limit_s.value_or(0)};
+    return {attempt,
+            std::move(words),
+            log,
+            spec.time_limit_s.value_or(0),
+            {spec.memory_mib, spec.vcpus}};
 }
 
 }  // namespace shoal::node

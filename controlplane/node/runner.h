@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controlplane/node/attempt.h"
+#include "controlplane/node/cgroups.h"
 #include "controlplane/node/run_folder.h"
 
 namespace shoal::node {
@@ -24,6 +25,7 @@ struct Launch {
     std::vector<std::string> words;  // the command, its path first
     std::string log;                 // the file that the output is appended to
     std::uint64_t time_limit_s = 0;  // 0: none
+    CgroupLimits limits{};
 };
 
 enum class AttemptState {

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <filesystem>
 #include <set>
 #include <system_error>
@@ -15,8 +16,17 @@ namespace shoal::node {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr std::chrono::milliseconds busy_delay{20};
+
+}  // namespace
+
 SupervisedRunner::SupervisedRunner(boost::asio::io_context& context, RunnerSettings settings)
-    : context_{context}, settings_{std::move(settings)} {
+    : context_{context},
+      settings_{std::move(settings)},
+      cgroups_{settings_.cgroup_mount, settings_.cgroup_parent},
+      busy_timer_{context} {
     fs::create_directories(settings_.folder);
     adopt();
 }
@@ -51,6 +61,13 @@ void SupervisedRunner::adopt() {
         processes_.emplace(*attempt, process);
         process->adopt();
     }
+    // Of a shoald that was killed after it had deleted the run folder.
+    for (const std::string& name : cgroups_.names()) {
+        const auto attempt = attempt_in(name);
+        if (!attempt || !processes_.contains(*attempt)) {
+            remove_cgroup(name);
+        }
+    }
 }
 
 std::vector<Attempt> SupervisedRunner::attempts(const std::string& name) const {
@@ -84,12 +101,18 @@ void SupervisedRunner::start(const Launch& launch) {
     try {
         std::vector<std::string> words{settings_.supervisor, launch.log,
                                        std::to_string(settings_.log_limit_bytes),
-                                       std::to_string(launch.time_limit_s)};
+                                       std::to_string(launch.time_limit_s), "-"};
+        // After the run folder, which says that there may be a cgroup.
+        for (const std::string& entry :
+             cgroups_.make(to_folder_name(launch.attempt), launch.limits)) {
+            words.back() = words.back() == "-" ? entry : words.back() + ":" + entry;
+        }
         words.insert(words.end(), launch.words.begin(), launch.words.end());
         const auto process = open(launch.attempt);
         process->start(words);
         processes_.emplace(launch.attempt, process);
     } catch (...) {
+        remove_cgroup(to_folder_name(launch.attempt));
         std::error_code ignored;
         fs::remove_all(path, ignored);
         throw;
@@ -109,8 +132,34 @@ void SupervisedRunner::discard(const Attempt& attempt) {
     }
     SHOAL_CHECK(found->second->observation().state == AttemptState::ended);
     found->second->close();
-    fs::remove_all(path_of(attempt));
+    remove_cgroup(to_folder_name(attempt));
+    std::error_code error;
+    fs::remove_all(path_of(attempt), error);
+    if (error) {  // The next shoald finds it, and tries again.
+        host::log(host::LogLevel::error,
+                  "cannot delete " + path_of(attempt) + ": " + error.message());
+    }
     processes_.erase(found);
+}
+
+void SupervisedRunner::remove_cgroup(const std::string& name) {
+    if (!cgroups_.remove(name)) {
+        busy_.insert(name);
+        remove_busy();
+    }
+}
+
+// A process leaves its cgroup a moment after it has let go of its files.
+void SupervisedRunner::remove_busy() {
+    busy_timer_.expires_after(busy_delay);
+    busy_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) {
+            std::erase_if(busy_, [this](const std::string& name) { return cgroups_.remove(name); });
+            if (!busy_.empty()) {
+                remove_busy();
+            }
+        }
+    });
 }
 
 }  // namespace shoal::node

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "controlplane/node/runner.h"
 #include "controlplane/node/supervised_process.h"
@@ -15,6 +17,8 @@ struct RunnerSettings {
     std::string folder;      // of run folders; created when it is missing
     std::string supervisor;  // path of shoal-supervisor
     std::uint64_t log_limit_bytes = 0;
+    std::string cgroup_mount = "/sys/fs/cgroup";
+    std::string cgroup_parent;  // a name that no other shoald of this host has
 };
 
 class SupervisedRunner final : public Runner {
@@ -40,8 +44,14 @@ private:
     [[nodiscard]] std::shared_ptr<SupervisedProcess> open(const Attempt& attempt);
     [[nodiscard]] std::string path_of(const Attempt& attempt) const;
 
+    void remove_cgroup(const std::string& name);
+    void remove_busy();
+
     boost::asio::io_context& context_;
     RunnerSettings settings_;
+    Cgroups cgroups_;
+    std::set<std::string> busy_;  // cgroups whose last process has not quite gone
+    boost::asio::steady_timer busy_timer_;
     RunnerListener* listener_ = nullptr;
     std::map<Attempt, std::shared_ptr<SupervisedProcess>> processes_;
 };

@@ -5,6 +5,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -52,6 +53,15 @@ host::UniqueFd lock_folder(const Options& options) {
         throw std::runtime_error{"another shoald runs with --run-dir " + options.run_dir};
     }
     return lock;
+}
+
+// "/run/shoal" is "shoal", other folders have names of their own.
+std::string cgroup_parent(std::string run_dir) {
+    if (run_dir == Options{}.run_dir) {
+        return "shoal";
+    }
+    std::ranges::replace(run_dir, '/', '-');
+    return "shoal-" + run_dir.substr(run_dir.find_first_not_of('-'));
 }
 
 std::string own_folder() {
@@ -120,7 +130,7 @@ Daemon::Daemon(const Options& options)
       store_{loop_, {options.state_dir + "/store.sqlite"}},
       runner_{context_,
               {options.run_dir + "/microvms", find_program("shoal-supervisor"),
-               options.log_limit_bytes}},
+               options.log_limit_bytes, options.cgroup_mount, cgroup_parent(options.run_dir)}},
       agent_{loop_,
              store_,
              mirror_,

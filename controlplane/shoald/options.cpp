@@ -50,6 +50,9 @@ void describe(CLI::App& app, Options& options) {
         ->type_name("MIB");
     app.add_option("--max-microvms", options.max_microvms, "How many may run (default 10000)")
         ->type_name("N");
+    app.add_option("--cgroup-mount", options.cgroup_mount,
+                   "Where control groups are mounted (default /sys/fs/cgroup)")
+        ->type_name("DIR");
     app.add_option("--log-limit", options.log_limit_bytes,
                    "Of each microVM's output the newest so many bytes are kept (default 1048576)")
         ->type_name("BYTES")

@@ -23,6 +23,7 @@ struct Options {
     double cpu_overcommit = 1000;      // most sleep, most of the time
     std::uint64_t reserved_mib = 512;  // of the host's memory, for everything else
     std::uint64_t max_microvms = 10'000;
+    std::string cgroup_mount = "/sys/fs/cgroup";
     std::uint64_t log_limit_bytes = std::uint64_t{1} << 20;  // for each microVM
     std::string text;                                        // to print, and nothing else to do
 };

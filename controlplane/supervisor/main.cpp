@@ -35,15 +35,16 @@ int fail(const std::string& sentence) {
 
 int main(int argc, char** argv) {
     supervisor::Order order;
-    if (argc < 5 || !parse(argv[2], order.log_limit_bytes) || !parse(argv[3], order.time_limit_s)) {
+    if (argc < 6 || !parse(argv[2], order.log_limit_bytes) || !parse(argv[3], order.time_limit_s)) {
         std::fprintf(
             stderr,
-            "Usage: shoal-supervisor LOG LOG_LIMIT_BYTES TIME_LIMIT_S COMMAND [ARGS...]\n"
+            "Usage: shoal-supervisor LOG LOG_LIMIT_BYTES TIME_LIMIT_S CGROUPS COMMAND [ARGS...]\n"
             "For shoald: runs a microVM in the run folder that is the working directory.\n");
         return 2;
     }
     order.log = argv[1];
-    order.words = {argv + 4, static_cast<std::size_t>(argc - 4)};
+    order.cgroups = argv[4];
+    order.words = {argv + 5, static_cast<std::size_t>(argc - 5)};
     try {
         // The VMM inherits the lock, and so holds it for as long as it lives; not the pipe.
         host::check_os(::fcntl(node::lock_fd, F_GETFD), "the run folder's lock");

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -62,6 +63,22 @@ sigset_t watched_signals() {
     ::_exit(1);
 }
 
+// With all children to come.
+void enter_cgroups(std::string_view paths) {
+    while (!paths.empty() && paths != "-") {
+        const std::string path{paths.substr(0, paths.find(':'))};
+        // A shoald of another version might mean something else by this word.
+        if (!path.ends_with("/cgroup.procs")) {
+            host::throw_os_error("no control group: " + path, EINVAL);
+        }
+        const host::UniqueFd file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+        if (!file || ::write(file.get(), "0", 1) < 0) {
+            host::throw_os_error("cannot enter the control group of " + path);
+        }
+        paths.remove_prefix(std::min(path.size() + 1, paths.size()));
+    }
+}
+
 void set_timer(int timer, std::chrono::milliseconds delay) {
     itimerspec when{};
     when.it_value.tv_sec = delay.count() / 1000;
@@ -72,6 +89,7 @@ void set_timer(int timer, std::chrono::milliseconds delay) {
 }  // namespace
 
 Supervisor::Supervisor(const Order& order) : order_{order}, log_{order.log, order.log_limit_bytes} {
+    enter_cgroups(order.cgroups);
     const sigset_t set = watched_signals();
     host::check_os(::sigprocmask(SIG_BLOCK, &set, nullptr), "sigprocmask");
     signals_ = host::UniqueFd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};

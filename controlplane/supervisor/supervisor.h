@@ -23,6 +23,7 @@ struct Order {
     std::string log;
     std::uint64_t log_limit_bytes = 0;
     std::uint64_t time_limit_s = 0;  // 0: none
+    std::string cgroups;             // files to write "0" to, between colons; "-": none
     std::span<char*> words;          // the command, its path first, with a null pointer behind it
 };
 

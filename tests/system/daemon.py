@@ -40,6 +40,7 @@ class Daemon:
             self.process.stderr.close()
             reap()
             expect(code == 0, f"shoald ended with {code}: {errors!r}")
+            expect(not self.cgroups(), f"control groups were left behind: {self.cgroups()}")
 
     def delete_page(self):
         """True when there are none."""
@@ -119,6 +120,15 @@ class Daemon:
 
     def run_folders(self):
         return sorted(path.name for path in (self.run_dir / "microvms").iterdir())
+
+    def cgroups(self):
+        """Control groups of its microVMs, and the folders that hold them."""
+        name = "shoal-" + str(self.run_dir).replace("/", "-").lstrip("-")
+        found = {}
+        for pattern in ("", "*/"):
+            for folder in pathlib.Path("/sys/fs/cgroup").glob(pattern + name):
+                found[folder] = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        return found
 
     def processes(self):
         """Of its microVMs, by what they were started with: {pid: command line}."""

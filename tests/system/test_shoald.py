@@ -1,4 +1,6 @@
 """shoald: microVMs by an HTTP API, what is refused, and how they end."""
+import pathlib
+
 from daemon import FINAL, SHOALD, Daemon
 from harness import BUSYBOX, expect, expect_refused, run, temporary_folder, test
 
@@ -53,6 +55,22 @@ def deletes():
         expect(not daemon.processes() and not daemon.run_folders(), f"{daemon.processes()} {daemon.run_folders()}")
         daemon.create(BUSYBOX, "true", name="one")
         daemon.wait_phase("one", "succeeded")
+
+
+@test("shoald: a microVM's processes are in a control group of its own, with its limits")
+def control_group():
+    with temporary_folder() as folder, Daemon(folder) as daemon:
+        if not daemon.cgroups():
+            return  # this host has no controllers for us
+        daemon.create(*SLEEP, name="one", memory_mib=32)
+        daemon.wait_phase("one", "running")
+        for pid in daemon.processes():
+            lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+            ours = [line for line in lines if "/one@" in line]
+            expect(len(ours) == len(daemon.cgroups()), f"{lines}, {daemon.cgroups()}")
+        limits = [int(path.read_text()) for parent in daemon.cgroups() for path in parent.glob("one@*/memory*")
+                  if path.name in ("memory.max", "memory.limit_in_bytes")]
+        expect(limits == [(32 + 64) << 20], f"{limits}")
 
 
 @test("shoald: what is wrong with a request is said in a problem of RFC 9457")

@@ -102,6 +102,7 @@ def killed():
         daemon.wait(lambda: not daemon.list(), "all to go")
         daemon.wait(lambda: not daemon.processes(), "their processes to go")
         expect(not daemon.run_folders(), f"{daemon.run_folders()}")
+        daemon.wait(lambda: not any(daemon.cgroups().values()), "their control groups to go")
         expect(not list((daemon.state_dir / "logs").iterdir()), "logs were left behind")
 
 
