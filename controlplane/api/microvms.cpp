@@ -36,14 +36,18 @@ void check_new(const model::MicroVmSpec& spec) {
     }
 }
 
-void put(Service& service, model::MicroVmSpec spec, store::Revision expected, unsigned status,
-         Respond respond) {
+void put(Service& service, const model::MicroVmSpec& spec, store::Revision expected,
+         unsigned status, Respond respond) {
     store::Transaction transaction;
     const std::string key = keys::of(keys::microvms, spec.name);
     transaction.conditions = {{key, expected}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(spec)});
+    const auto reservation = expected == 0 ? service.placer.reserve(spec) : nullptr;
+    if (reservation) {
+        reservation->add_to(transaction);
+    }
     commit(service, std::move(transaction), std::move(respond),
-           [&service, status, name = spec.name](store::Revision) {
+           [&service, status, name = spec.name, reservation](store::Revision) {
                Response response = show(service, status, name);
                if (status == 201) {
                    response.headers["Location"] = "/v1/microvms/" + name;
@@ -67,7 +71,7 @@ void create(Service& service, const Request& request, Respond respond) {
         throw Problem{409, "there is a microVM " + spec.name + " already" +
                                (found->deletion ? "; it is being deleted" : "")};
     }
-    put(service, std::move(spec), 0, 201, std::move(respond));
+    put(service, spec, 0, 201, std::move(respond));
 }
 
 // What may change while it runs.
@@ -96,7 +100,7 @@ void apply(Service& service, const Request& request, Respond respond) {
             throw Problem{412, "there is no microVM " + name};
         }
         check_new(spec);
-        return put(service, std::move(spec), 0, 201, std::move(respond));
+        return put(service, spec, 0, 201, std::move(respond));
     }
     expect_match(request, found->revision);
     if (found->deletion) {
@@ -110,7 +114,7 @@ void apply(Service& service, const Request& request, Respond respond) {
                                " only labels, priority, restart and on_host_failure can be "
                                "changed: delete it, and create another"};
     }
-    put(service, std::move(spec), found->revision, 200, std::move(respond));
+    put(service, spec, found->revision, 200, std::move(respond));
 }
 
 void get(const Service& service, const Request& request, Respond respond) {

@@ -7,6 +7,7 @@
 #include "controlplane/api/problem.h"
 #include "controlplane/model/json.h"
 #include "controlplane/node/mirror.h"
+#include "controlplane/node/placer.h"
 #include "controlplane/store/store.h"
 
 namespace shoal::rest {
@@ -15,6 +16,7 @@ struct Service {
     store::EventLoop& loop;
     store::Store& store;
     node::Mirror& mirror;
+    node::Placer& placer;
 };
 
 // Commits, waits until the mirror shows it, and then answers with what `make` makes of the

@@ -70,24 +70,61 @@ void Placer::look_soon() {
     }
 }
 
-void Placer::look() {
-    will_look_ = false;
+Resources Placer::free() const {
+    const Resources in_use = used();
+    return {less(settings_.allocatable.memory_mib, in_use.memory_mib),
+            less(settings_.allocatable.vcpu_millis, in_use.vcpu_millis),
+            less(settings_.allocatable.microvms, in_use.microvms)};
+}
+
+// In the order in which they get room.
+std::vector<const MicroVm*> Placer::waiting() const {
     std::vector<const MicroVm*> waiting;
     for (const auto& [name, microvm] : mirror_.microvms()) {
         if (microvm.revision != 0 && !microvm.placement && !committing_.contains(name)) {
             waiting.push_back(&microvm);
         }
     }
-    if (waiting.empty()) {
-        return;
-    }
     std::ranges::sort(waiting, {}, [](const MicroVm* microvm) {
         return std::tuple{-std::int64_t{microvm->spec.priority}, microvm->created};
     });
-    const Resources in_use = used();
-    Resources free{less(settings_.allocatable.memory_mib, in_use.memory_mib),
-                   less(settings_.allocatable.vcpu_millis, in_use.vcpu_millis),
-                   less(settings_.allocatable.microvms, in_use.microvms)};
+    return waiting;
+}
+
+std::shared_ptr<Placer::Reservation> Placer::reserve(const model::MicroVmSpec& spec) {
+    if (committing_.contains(spec.name) || !waiting().empty() || !spec.resources().fits(free())) {
+        return nullptr;
+    }
+    return std::make_shared<Reservation>(*this, spec);
+}
+
+Placer::Reservation::Reservation(Placer& placer, const model::MicroVmSpec& spec)
+    : placer_{placer.self_}, host_{placer.settings_.host}, name_{spec.name} {
+    placer.committing_[name_] = spec.resources();
+}
+
+// By now the mirror shows it, or it has failed.
+Placer::Reservation::~Reservation() {
+    if (const auto placer = placer_.lock()) {
+        (*placer)->committing_.erase(name_);
+        (*placer)->look_soon();
+    }
+}
+
+void Placer::Reservation::add_to(store::Transaction& transaction) const {
+    const std::string key = keys::of(keys::placements, name_);
+    transaction.conditions.push_back({key, 0});
+    transaction.operations.emplace_back(
+        store::Put{key, model::to_json(model::Placement{host_, 0})});
+}
+
+void Placer::look() {
+    will_look_ = false;
+    const auto waiting = this->waiting();
+    if (waiting.empty()) {
+        return;
+    }
+    Resources free = this->free();
     for (const MicroVm* microvm : waiting) {
         const Resources needs = microvm->spec.resources();
         if (microvm->deletion) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controlplane/model/resources.h"
 #include "controlplane/node/mirror.h"
@@ -27,6 +28,26 @@ public:
     // Once the mirror is ready.
     void start() { look_soon(); }
 
+    // Room that is kept for a microVM while it is being committed, for as long as this lives.
+    class Reservation {
+    public:
+        Reservation(Placer& placer, const model::MicroVmSpec& spec);
+        Reservation(const Reservation&) = delete;
+        Reservation& operator=(const Reservation&) = delete;
+        ~Reservation();
+
+        // What is to be committed beside the microVM.
+        void add_to(store::Transaction& transaction) const;
+
+    private:
+        std::weak_ptr<Placer*> placer_;
+        std::string host_;
+        std::string name_;
+    };
+    // Whoever creates a microVM may place it at once, and so spare a commit. Null when there is no
+    // room, or when others wait for it.
+    [[nodiscard]] std::shared_ptr<Reservation> reserve(const model::MicroVmSpec& spec);
+
     [[nodiscard]] const model::Resources& allocatable() const { return settings_.allocatable; }
     // What is placed and has not ended.
     [[nodiscard]] model::Resources used() const;
@@ -36,6 +57,8 @@ private:
 
     void look_soon();
     void look();
+    [[nodiscard]] std::vector<const MicroVm*> waiting() const;
+    [[nodiscard]] model::Resources free() const;
     void place(const MicroVm& microvm);
     void explain(const MicroVm& microvm, const model::Resources& free);
     void forget(const MicroVm& microvm);

@@ -118,7 +118,7 @@ private:
     node::NodeAgent agent_;
     node::Placer placer_;
     node::GroupController groups_{loop_, store_, mirror_};
-    rest::Service service_{loop_, store_, mirror_};
+    rest::Service service_{loop_, store_, mirror_, placer_};
     rest::LogService logs_;
     rest::Api api_;
     std::optional<rest::Server> server_;

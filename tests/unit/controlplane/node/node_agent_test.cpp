@@ -65,6 +65,7 @@ public:
                 {store::Put{keys::of(keys::deletions, name),
                             model::to_json(model::Deletion{grace_s})}}});
     }
+    Placer& placer() { return *placer_; }
     const MicroVm* find(const std::string& name) { return mirror_->find(name); }
     Phase phase(const std::string& name) {
         REQUIRE(find(name) != nullptr);
@@ -261,6 +262,38 @@ TEST_CASE("what does not fit waits and says why, until there is room") {
         host.runner.ends(first, 0);
         host.loop.settle();
         CHECK(host.runner.launches.size() == 3);
+    }
+}
+
+TEST_CASE("room can be kept for a microVM until it is committed, but not before those that wait") {
+    Host host;
+    host.restart({300, 10'000, 10});
+    model::MicroVmSpec spec;
+    spec.name = "a";
+    spec.program = "/bin/true";
+    auto reservation = host.placer().reserve(spec);
+    REQUIRE(reservation);
+    CHECK(host.placer().used() == model::Resources{128, 1000, 1});
+    CHECK_FALSE(host.placer().reserve(spec));
+    SUBCASE("that fails") {
+        reservation.reset();
+        CHECK(host.placer().used() == model::Resources{});
+    }
+    SUBCASE("that works") {
+        store::Transaction transaction;
+        transaction.operations.emplace_back(
+            store::Put{keys::of(keys::microvms, "a"), model::to_json(spec)});
+        reservation->add_to(transaction);
+        host.commit(std::move(transaction));
+        reservation.reset();
+        host.loop.settle();
+        CHECK(host.placer().used() == model::Resources{128, 1000, 1});
+        CHECK(host.runner.launches.size() == 1);
+        host.create("b");
+        host.create("c");
+        spec.name = "d";
+        spec.memory_mib = 1;
+        CHECK_FALSE(host.placer().reserve(spec));
     }
 }
 
