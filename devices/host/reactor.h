@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 
+#include "devices/host/event_fd.h"
 #include "devices/host/unique_fd.h"
 
 namespace shoal::host {
@@ -33,6 +34,10 @@ public:
     // also not for events that are already fetched.
     void remove(int fd, EventHandler& handler) noexcept;
 
+    // In on_events(): `handler` cannot take its events now and is called with them again, when
+    // others had their turn. False: too many wait already; it has to take them.
+    [[nodiscard]] bool defer(EventHandler& handler, std::uint32_t events) noexcept;
+
     // Waits `timeout_ms` (-1: for ever) for events and calls their handlers, and goes on while more
     // come, but not for longer than a turn: others share the thread. True when there was an event.
     bool dispatch(int timeout_ms) noexcept;
@@ -41,16 +46,24 @@ public:
     [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
 
 private:
-    bool dispatch_round(int timeout_ms) noexcept;
+    bool dispatch_round(int timeout_ms, std::uint64_t end_ns) noexcept;
+    bool fetch(int timeout_ms) noexcept;
+    void call_deferred(std::uint64_t end_ns) noexcept;
 
     // After which no more events are fetched. A handler has some 0.3 ms at most.
     static constexpr std::uint64_t turn_ns = 1'000'000;
     // How many handlers may follow when the time is over.
     static constexpr std::size_t max_events_per_round = 4;
+    // Each device has a handful of handlers, and a vCPU holds one device's mutex.
+    static constexpr std::size_t max_deferred = 16;
 
     UniqueFd epoll_;
     std::array<epoll_event, max_events_per_round> fetched_{};
     std::size_t fetched_count_ = 0;  // not 0 while dispatching
+    EventFd deferred_event_;         // readable while some are deferred
+    std::array<epoll_event, max_deferred> deferred_{};
+    std::size_t deferred_count_ = 0;
+    bool is_deferred_event_set_ = false;
 };
 
 }  // namespace shoal::host

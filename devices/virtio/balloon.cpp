@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/host/loop_lock.h"
 #include "devices/host/os_error.h"
 #include "devices/virtio/balloon_pages.h"
 #include "devices/virtio/chain_bytes.h"
@@ -234,8 +235,11 @@ void Balloon::end_turn(const Done& done) noexcept {
     virtio::end_turn(*this, *transport_, queues_, done);
 }
 
-void Balloon::on_events(std::uint32_t) noexcept {
-    const std::scoped_lock lock{mutex()};
+void Balloon::on_events(std::uint32_t events) noexcept {
+    const host::LoopLock lock{mutex(), reactor_, *this, events};
+    if (!lock) {
+        return;
+    }
     std::uint64_t count = 0;
     const bool fired = ::read(timer_.get(), &count, sizeof count) == sizeof count;
     if (fired && statistics_queue_ != nullptr) {

@@ -18,6 +18,7 @@
 #include "devices/abi/virtio_block.h"
 #include "devices/backend/disk_engine.h"
 #include "devices/backend/rate_limiter.h"
+#include "devices/host/loop_lock.h"
 #include "devices/host/reactor.h"
 #include "devices/virtio/allowance.h"
 #include "devices/virtio/block_metrics.h"
@@ -102,13 +103,18 @@ private:
 
     struct Watch final : host::EventHandler {
         Watch(Block& owner, void (Block::*function)() noexcept) : block{owner}, call{function} {}
-        void on_events(std::uint32_t) noexcept override { (block.*call)(); }
+        void on_events(std::uint32_t events) noexcept override {
+            if (const host::LoopLock lock{block.mutex(), block.reactor_, *this, events}) {
+                (block.*call)();
+            }
+        }
         Block& block;
         void (Block::*call)() noexcept;
     };
     // Why a pass over the queue ended.
     enum class Stop : std::uint8_t { queue_empty, throttled, all_in_flight, enough };
 
+    // These two with the mutex held.
     void on_finished() noexcept;
     void on_timer() noexcept;
     void watch_timer();

@@ -1,6 +1,5 @@
 // The block device's queue: requests from the driver to the disk and back.
 #include <algorithm>
-#include <mutex>
 
 #include "devices/host/clock.h"
 #include "devices/virtio/block.h"
@@ -17,12 +16,10 @@ void Block::process() noexcept {
 }
 
 void Block::on_finished() noexcept {
-    const std::scoped_lock lock{mutex()};
     serve();
 }
 
 void Block::on_timer() noexcept {
-    const std::scoped_lock lock{mutex()};
     ++metrics_.rate_limiter_event_count;
     limiter_.on_timer();
     serve();

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/host/loop_lock.h"
 #include "devices/virtio/chain_bytes.h"
 
 namespace shoal::virtio {
@@ -165,8 +166,11 @@ std::size_t Entropy::fill(const Chain& chain, std::size_t size_bytes) noexcept {
     return done;
 }
 
-void Entropy::on_events(std::uint32_t) noexcept {
-    const std::scoped_lock lock{mutex()};
+void Entropy::on_events(std::uint32_t events) noexcept {
+    const host::LoopLock lock{mutex(), reactor_, *this, events};
+    if (!lock) {
+        return;
+    }
     limiter_.on_timer();
     ++metrics_.rate_limiter_event_count;
     if (transport_ != nullptr) {

@@ -181,6 +181,10 @@ std::uint64_t MmioTransport::offered_features() const noexcept {
 
 void MmioTransport::process_queues() noexcept {
     const std::scoped_lock lock{device_.mutex()};
+    process_queues_locked();
+}
+
+void MmioTransport::process_queues_locked() noexcept {
     if (is_active()) {
         device_.process();
     }

@@ -76,6 +76,8 @@ public:
     // process_queues() on the event loop.
     [[nodiscard]] const host::EventFd& notify_event() const noexcept { return notify_; }
     void process_queues() noexcept;
+    // With the device's mutex held.
+    void process_queues_locked() noexcept;
 
     // While neither vCPUs nor the event loop run: that is all there is to a pause.
     [[nodiscard]] MmioTransportState save() const;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/host/loop_lock.h"
 #include "devices/virtio/config_bytes.h"
 #include "devices/virtio/net_features.h"
 
@@ -37,8 +38,9 @@ public:
 
     void change(std::uint32_t events) noexcept { net_.reactor_.modify(fd_, events, *this); }
     void on_events(std::uint32_t events) noexcept override {
-        const std::scoped_lock lock{net_.mutex()};
-        (net_.*reaction_)(events);
+        if (const host::LoopLock lock{net_.mutex(), net_.reactor_, *this, events}) {
+            (net_.*reaction_)(events);
+        }
     }
 
 private:

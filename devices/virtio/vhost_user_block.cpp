@@ -217,7 +217,6 @@ void VhostUserBlock::fail() noexcept {
 }
 
 void VhostUserBlock::on_call() noexcept {
-    const std::scoped_lock lock{mutex()};
     call_.drain();
     if (transport_ != nullptr) {
         transport_->interrupt_used();
@@ -225,7 +224,6 @@ void VhostUserBlock::on_call() noexcept {
 }
 
 void VhostUserBlock::on_hang_up() noexcept {
-    const std::scoped_lock lock{mutex()};
     reactor_.remove(connection_.fd(), hang_up_watch_);
     connected_ = false;
     ++metrics_.event_fails;

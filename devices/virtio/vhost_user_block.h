@@ -20,6 +20,7 @@
 #include "devices/backend/vhost_user.h"
 #include "devices/host/clock.h"
 #include "devices/host/event_fd.h"
+#include "devices/host/loop_lock.h"
 #include "devices/host/metrics.h"
 #include "devices/host/reactor.h"
 #include "devices/machine/guest_memory.h"
@@ -84,7 +85,11 @@ private:
     struct Watch final : host::EventHandler {
         Watch(VhostUserBlock& owner, void (VhostUserBlock::*function)() noexcept)
             : device{owner}, call{function} {}
-        void on_events(std::uint32_t) noexcept override { (device.*call)(); }
+        void on_events(std::uint32_t events) noexcept override {
+            if (const host::LoopLock lock{device.mutex(), device.reactor_, *this, events}) {
+                (device.*call)();
+            }
+        }
         VhostUserBlock& device;
         void (VhostUserBlock::*call)() noexcept;
     };
@@ -97,6 +102,7 @@ private:
     // With both mutexes; gives mutex() back while the backend is told.
     void stop(Lock& lock) noexcept;
     void log_failure(const char* what, std::error_code error) const noexcept;
+    // These two with the mutex held.
     void on_call() noexcept;
     void on_hang_up() noexcept;
     void fail() noexcept;

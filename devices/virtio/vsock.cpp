@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/host/loop_lock.h"
 #include "devices/virtio/config_bytes.h"
 
 namespace shoal::virtio {
@@ -147,8 +148,8 @@ void Vsock::on_connect_request(std::uint32_t port, host::UniqueFd socket) noexce
 void Vsock::on_socket_events(VsockConnection& connection, std::uint32_t events) noexcept {
     // All events of one round are heard before any of them is served at length.
     constexpr unsigned packets_per_event = 2;
-    const std::scoped_lock lock{mutex()};
-    if (transport_ == nullptr || connection.is_over()) {
+    const host::LoopLock lock{mutex(), context_.reactor, connection, events};
+    if (!lock || transport_ == nullptr || connection.is_over()) {
         return;  // abandoned
     }
     connection.take_events(events);
@@ -157,7 +158,11 @@ void Vsock::on_socket_events(VsockConnection& connection, std::uint32_t events) 
 }
 
 void Vsock::on_timer() noexcept {
-    const std::scoped_lock lock{mutex()};
+    const std::unique_lock lock{mutex(), std::try_to_lock};
+    if (!lock) {
+        timer_.start(1);  // the loop has others to serve, see host::LoopLock
+        return;
+    }
     ticking_ = false;
     close_abandoned();
     if (ticking_) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "devices/abi/address_map.h"
+#include "devices/host/loop_lock.h"
 
 namespace shoal::vmm {
 
@@ -32,7 +33,11 @@ public:
         device_.drain();
     }
 
-    void on_events(std::uint32_t) noexcept override { transport_.process_queues(); }
+    void on_events(std::uint32_t events) noexcept override {
+        if (const host::LoopLock lock{device_.mutex(), reactor_, *this, events}) {
+            transport_.process_queues_locked();
+        }
+    }
 
     [[nodiscard]] virtio::MmioTransport& transport() noexcept { return transport_; }
 

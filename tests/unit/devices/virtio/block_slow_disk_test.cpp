@@ -123,6 +123,25 @@ TEST_CASE("what was in flight at a reset is not the next driver's answer") {
     CHECK(f.status(0) == Answer::ok);
 }
 
+TEST_CASE("a vCPU that is stopped with the device's mutex held does not stop the event loop") {
+    SlowDiskFixture f;
+    std::promise<void> held;
+    std::promise<void> may_go;
+    auto vcpu = std::async(std::launch::async, [&] {
+        const std::scoped_lock lock{f.device->mutex()};
+        held.set_value();
+        may_go.get_future().wait();
+    });
+    held.get_future().wait();
+    f.disk->finish_all();
+    CHECK(f.reactor.dispatch(10'000));
+    CHECK(f.ring.used_idx() == 0);
+    may_go.set_value();
+    vcpu.wait();
+    CHECK(f.reactor.dispatch(10'000));
+    CHECK(f.ring.used_idx() == 1);
+}
+
 TEST_CASE("a malformed queue does not wait for what is in flight") {
     SlowDiskFixture f;
     f.ring.offer(BlockDriver::queue_size);
