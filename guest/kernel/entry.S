@@ -167,7 +167,7 @@ shoal_switch_stack:
     pop rbp
     ret
 
-    .data
+    .section .cpu.kernel, "aw", @progbits
     .balign 16
 resume_frame:
     .quad 0, NUB_USER_CS, 0, 0, NUB_USER_SS

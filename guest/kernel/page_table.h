@@ -10,7 +10,7 @@
 namespace shoal::guest {
 
 // Where the program's addresses end and the kernel's begin.
-inline constexpr std::uint64_t user_end = NUB_BASE;
+inline constexpr std::uint64_t user_end = NUB_USER_END;
 
 inline void* kernel_address(std::uint64_t physical) {
     return reinterpret_cast<void*>(NUB_BASE + physical);

@@ -8,7 +8,7 @@
 #include "guest/nub/nub.h"
 
 extern "C" {
-NubTrapState shoal_trap_state;
+[[gnu::section(".cpu.kernel")]] constinit NubTrapState shoal_trap_state{};
 extern const char nub_syscall[];
 extern const char shoal_syscall_entry[];
 }

@@ -201,12 +201,13 @@ nub_link:
     mov rax, rdi
     shr rax, 47
     jnz nub_refuse
-    lea rax, [r11 + NUB_TABLES_END]  // where the nub itself finds its tables
-    cmp rdi, r11
-    jb 3f
-    cmp rdi, rax
-    jb nub_refuse
-3:  mov rax, nub_root[rip]
+    movabs rax, offset NUB_USER_END
+    mov rcx, rdi
+    sub rcx, rax
+    movabs rax, offset NUB_BASE + NUB_TABLES_END - NUB_USER_END
+    cmp rcx, rax
+    jb nub_refuse  // the CPUs' own pages, and where the nub itself finds its tables
+    mov rax, nub_root[rip]
     NEXT_TABLE 39, upper
     NEXT_TABLE 30, upper
     test rsi, rsi
@@ -317,6 +318,8 @@ nub_select_space:
     mov [rcx + rdi * 8], rax
     mov rdx, shoal_page_tables[rip + 8 * (NUB_BASE >> 39)]
     mov [rax + r11 + 8 * (NUB_BASE >> 39)], rdx
+    mov rdx, shoal_page_tables[rip + 8 * (NUB_USER_END >> 39)]
+    mov [rax + r11 + 8 * (NUB_USER_END >> 39)], rdx
 2:  mov cr3, rax
     add rax, r11
     mov nub_root[rip], rax

@@ -25,6 +25,13 @@
 #define NUB_IMAGE 0x100000           // physical load address of the image
 #define NUB_RESERVED_END 0x200000    // image and first page tables lie below; never remapped
 
+// Two pages that each CPU has of its own, at the same addresses on all of them: its page-table roots
+// differ in the slot below the kernel's. So ring 3 finds its CPU's data as it finds any other, and
+// no register has to point at it. Near NUB_BASE, for addresses relative to rip.
+#define NUB_USER_END 0x7F0000000000        // the program's addresses lie below
+#define NUB_CPU_NUB_PAGE 0x7F7FFFFFE000    // ring 0's: task state, stack, frames
+#define NUB_CPU_KERNEL_PAGE 0x7F7FFFFFF000  // ring 3's (section .cpu.kernel)
+
 // Where the program's tables are linked from the start: the usual place of static executables, and
 // the places that the kernel chooses for position-independent ones, heap and stack. The first
 // 2 MiB of heap and the last of the stack are mapped, to the two pages that follow the image.

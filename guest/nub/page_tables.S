@@ -7,6 +7,7 @@
 #define KERNEL_RAM (TABLE | NUB_PTE_LARGE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE)
 #define TABLE_RAM (KERNEL_RAM - NUB_PTE_WRITE)
 #define PROGRAM_RAM KERNEL_RAM
+#define CPU_PAGE (NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE)
 #define SLOT(address) (((address) >> 21) * 8)  // in a directory of the first GiB
 
     .section .nub.tables, "aw", @progbits
@@ -14,7 +15,8 @@
     .globl shoal_page_tables, nub_directory
 shoal_page_tables:
     .quad pdpt - NUB_BASE + TABLE
-    .fill 254, 8, 0
+    .fill 253, 8, 0
+    .quad cpu_pdpt - NUB_BASE + TABLE
     .quad pdpt - NUB_BASE + TABLE
     .fill 256, 8, 0
 pdpt:
@@ -31,6 +33,18 @@ nub_directory:  // the first GiB; more RAM and devices are added at run time
     .endif
     .set page, page + 1
     .endr
+
+// The first CPU's own pages.
+cpu_pdpt:
+    .fill 511, 8, 0
+    .quad cpu_directory - NUB_BASE + TABLE
+cpu_directory:
+    .fill 511, 8, 0
+    .quad cpu_leaves - NUB_BASE + TABLE
+cpu_leaves:
+    .fill 510, 8, 0
+    .quad nub_cpu_page_physical + CPU_PAGE
+    .quad shoal_cpu_page_physical + CPU_PAGE + NUB_PTE_USER
 
 // The program's first GiB. Its leaf tables are empty pages that need no place in the file; the
 // first of its heap and stack are in place, so that a small program starts with few nub calls.
