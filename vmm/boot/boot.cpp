@@ -74,10 +74,11 @@ Kernel load_kernel(const machine::GuestMemory& memory, const ImageFile& file) {
     if (is_elf(file)) {
         const ElfKernel elf = load_elf(memory, file);
         if (elf.pvh_entry) {
-            return {{Protocol::pvh, *elf.pvh_entry, machine::Gpa{abi::pvh_start_info}},
-                    elf.end,
-                    abi::ram_hole_start,
-                    {}};
+            return {
+                {Protocol::pvh, *elf.pvh_entry, machine::Gpa{abi::pvh_start_info}, elf.other_cpus},
+                elf.end,
+                abi::ram_hole_start,
+                {}};
         }
         return {{Protocol::linux64, elf.entry, machine::Gpa{abi::zero_page}},
                 elf.end,
@@ -101,6 +102,9 @@ EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
     const std::string command_line = with_words(source.command_line, device_words(layout.virtio));
     write_command_line(memory, command_line);
     const Kernel kernel = load_kernel(memory, *source.kernel);
+    if (const auto& cpus = kernel.entry.other_cpus) {
+        static_cast<void>(memory.write(cpus->count, std::uint32_t{layout.vcpu_count}));
+    }
     std::optional<firmware::InitrdPlace> initrd;
     if (source.initrd != nullptr) {
         initrd = load_initrd(memory, *source.initrd, kernel.end, kernel.initrd_end);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -40,10 +41,19 @@ enum class Protocol {
     linux64,  // long mode, identity-mapped, rsi: boot_info is the zero page
 };
 
+// What the note of owner "Shoal", type 1, says: vCPUs but the first start in 64-bit mode at the
+// virtual address `entry`, on these page tables, with their index in rdi. Three 64-bit words.
+struct OtherCpus {
+    std::uint64_t entry = 0;
+    machine::Gpa page_tables;
+    machine::Gpa count;  // where the kernel finds how many vCPUs start, 32 bits
+};
+
 struct EntryPoint {
     Protocol protocol = Protocol::pvh;
     machine::Gpa entry;
     machine::Gpa boot_info;
+    std::optional<OtherCpus> other_cpus{};  // where vCPUs but the first begin; without: by SIPI
 };
 
 // Throws BootError, and std::system_error when the host cannot read a file.

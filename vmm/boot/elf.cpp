@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "devices/abi/address_map.h"
@@ -16,7 +18,9 @@ namespace {
 constexpr std::uint16_t max_program_headers = 128;
 constexpr std::uint64_t max_note_bytes = 64 * 1024;
 constexpr std::uint32_t note_phys32_entry = 18;  // XEN_ELFNOTE_PHYS32_ENTRY
-constexpr std::array<char, 4> note_owner{'X', 'e', 'n', '\0'};
+constexpr std::uint32_t note_other_cpus = 1;
+constexpr std::array<char, 4> xen_owner{'X', 'e', 'n', '\0'};
+constexpr std::array<char, 6> shoal_owner{'S', 'h', 'o', 'a', 'l', '\0'};
 
 std::string hex(std::uint64_t value) {
     std::array<char, 24> text;
@@ -80,8 +84,16 @@ void check_segments(const machine::GuestMemory& memory, const ImageFile& file,
     }
 }
 
+// What a note is about, and its bytes.
+struct Note {
+    std::string_view owner;  // with its NUL
+    std::uint32_t type = 0;
+    std::span<const std::byte> value;
+};
+
 // Notes are a sequence of (name size, descriptor size, type, name, descriptor), padded to 4 bytes.
-std::optional<machine::Gpa> find_pvh_entry(const ImageFile& file, const Elf64_Phdr& notes) {
+template <typename Visitor>
+void visit_notes(const ImageFile& file, const Elf64_Phdr& notes, const Visitor& visit) {
     if (notes.p_filesz > max_note_bytes) {
         file.fail("has " + std::to_string(notes.p_filesz) + " bytes of notes; " +
                   std::to_string(max_note_bytes) + " are allowed");
@@ -98,24 +110,48 @@ std::optional<machine::Gpa> find_pvh_entry(const ImageFile& file, const Elf64_Ph
         if (name_size > rest.size() || value_size > rest.size() - name_size) {
             break;  // cut off: nothing more to find
         }
-        const auto value = rest.subspan(name_size, note.n_descsz);
-        const bool is_ours = note.n_type == note_phys32_entry &&
-                             note.n_namesz == note_owner.size() &&
-                             std::memcmp(rest.data(), note_owner.data(), note_owner.size()) == 0;
-        if (is_ours && (value.size() == 4 || value.size() == 8)) {
-            std::uint64_t entry = 0;
-            std::memcpy(&entry, value.data(), value.size());
-            return machine::Gpa{entry};
-        }
+        // SAFETY: bytes are read as characters.
+        visit(Note{{reinterpret_cast<const char*>(rest.data()), note.n_namesz},
+                   note.n_type,
+                   rest.subspan(name_size, note.n_descsz)});
         rest = rest.subspan(name_size + value_size);
     }
-    return std::nullopt;
 }
 
-bool contains(const std::vector<Elf64_Phdr>& segments, std::uint64_t address) {
-    return std::ranges::any_of(segments, [address](const Elf64_Phdr& segment) {
-        return address >= segment.p_paddr && address - segment.p_paddr < segment.p_filesz;
+void take_note(const Note& note, ElfKernel& kernel) {
+    if (std::ranges::equal(note.owner, xen_owner) && note.type == note_phys32_entry &&
+        !kernel.pvh_entry && (note.value.size() == 4 || note.value.size() == 8)) {
+        std::uint64_t entry = 0;
+        std::memcpy(&entry, note.value.data(), note.value.size());
+        kernel.pvh_entry = machine::Gpa{entry};
+    }
+    std::array<std::uint64_t, 3> words{};
+    if (std::ranges::equal(note.owner, shoal_owner) && note.type == note_other_cpus &&
+        !kernel.other_cpus && note.value.size() == sizeof words) {
+        std::memcpy(words.data(), note.value.data(), sizeof words);
+        kernel.other_cpus = {words[0], machine::Gpa{words[1]}, machine::Gpa{words[2]}};
+    }
+}
+
+bool contains(const std::vector<Elf64_Phdr>& segments, std::uint64_t address,
+              std::uint64_t bytes = 1) {
+    return std::ranges::any_of(segments, [=](const Elf64_Phdr& segment) {
+        return address >= segment.p_paddr && segment.p_filesz >= bytes &&
+               address - segment.p_paddr <= segment.p_filesz - bytes;
     });
+}
+
+void check_other_cpus(const ImageFile& file, const OtherCpus& cpus,
+                      const std::vector<Elf64_Phdr>& segments) {
+    if (cpus.page_tables.value() % abi::page_size != 0 ||
+        !contains(segments, cpus.page_tables.value(), abi::page_size)) {
+        file.fail("has page tables for other CPUs at " + hex(cpus.page_tables.value()) +
+                  ", which is no page of its segments");
+    }
+    if (!contains(segments, cpus.count.value(), sizeof(std::uint32_t))) {
+        file.fail("wants the number of CPUs at " + hex(cpus.count.value()) +
+                  ", outside its segments");
+    }
 }
 
 }  // namespace
@@ -136,8 +172,8 @@ ElfKernel load_elf(const machine::GuestMemory& memory, const ImageFile& file) {
     for (const Elf64_Phdr& segment : read_program_headers(file, header)) {
         if (segment.p_type == PT_LOAD && segment.p_memsz > 0) {
             segments.push_back(segment);
-        } else if (segment.p_type == PT_NOTE && !kernel.pvh_entry) {
-            kernel.pvh_entry = find_pvh_entry(file, segment);
+        } else if (segment.p_type == PT_NOTE) {
+            visit_notes(file, segment, [&](const Note& note) { take_note(note, kernel); });
         }
     }
     if (segments.empty()) {
@@ -147,6 +183,9 @@ ElfKernel load_elf(const machine::GuestMemory& memory, const ImageFile& file) {
     const std::uint64_t entry = kernel.pvh_entry.value_or(kernel.entry).value();
     if (!contains(segments, entry)) {
         file.fail("has its entry point at " + hex(entry) + ", outside its segments");
+    }
+    if (kernel.other_cpus) {
+        check_other_cpus(file, *kernel.other_cpus, segments);
     }
     for (const Elf64_Phdr& segment : segments) {
         file.read(segment.p_offset, *memory.slice(machine::Gpa{segment.p_paddr}, segment.p_filesz));

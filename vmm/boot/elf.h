@@ -13,6 +13,7 @@ struct ElfKernel {
     machine::Gpa entry;                     // e_entry
     std::optional<machine::Gpa> pvh_entry;  // from the note XEN_ELFNOTE_PHYS32_ENTRY
     machine::Gpa end;                       // past the last segment, bss included
+    std::optional<OtherCpus> other_cpus{};  // without: they wait for INIT and SIPI
 };
 
 [[nodiscard]] bool is_elf(const ImageFile& file);

@@ -157,6 +157,11 @@ void Vcpu::set_msr(std::uint32_t idx, std::uint64_t value) noexcept {
     ::ioctl(fd_.get(), set_msrs, &msr);
 }
 
+void Vcpu::make_runnable() {
+    kvm_mp_state state{KVM_MP_STATE_RUNNABLE};
+    SHOAL_KVM_CALL(fd_.get(), KVM_SET_MP_STATE, &state);
+}
+
 void Vcpu::set_special_registers(kvm_sregs registers) {
     SHOAL_KVM_CALL(fd_.get(), KVM_SET_SREGS, &registers);
 }

@@ -35,6 +35,9 @@ public:
     // A model-specific register. One that this KVM backend does not have stays as it is.
     void set_msr(std::uint32_t idx, std::uint64_t value) noexcept;
 
+    // Lets a vCPU that is not the first run without INIT and SIPI from another.
+    void make_runnable();
+
     // While the vCPU stands still and its last access is complete. Any thread.
     [[nodiscard]] VcpuState save() const;
     // Before the first run(). Throws with one sentence when this KVM cannot go on from there.

@@ -13,6 +13,7 @@ constexpr std::uint64_t cr0_extension_type = 0x10;
 constexpr std::uint64_t cr0_paging = 0x8000'0000;
 constexpr std::uint64_t cr4_physical_address_extension = 0x20;
 constexpr std::uint64_t efer_long_mode = 0x500;  // enabled and active
+constexpr std::uint64_t efer_no_execute = 0x800;
 constexpr std::uint64_t rflags_reserved = 0x2;
 
 enum class CodeSize { bits32, bits64 };
@@ -63,27 +64,41 @@ void set_boot_msrs(kvm::Vcpu& vcpu) {
     vcpu.set_msr(mtrr_default_type, mtrr_enabled | write_back);
 }
 
-void set_boot_registers(kvm::Vcpu& vcpu, const boot::EntryPoint& entry) {
-    const bool is_linux = entry.protocol == boot::Protocol::linux64;
+namespace {
+
+// Flat segments, in which the code's and the stack's are of this size.
+kvm_sregs flat_registers(const kvm::Vcpu& vcpu, CodeSize size) {
     kvm_sregs special = vcpu.special_registers();
-    special.cs = code_segment(is_linux ? CodeSize::bits64 : CodeSize::bits32);
+    special.cs = code_segment(size);
     special.ds = special.es = special.fs = special.gs = special.ss = data_segment();
     special.tr = task_segment();
-    special.gdt.base = is_linux ? abi::gdt_start : 0;
-    special.gdt.limit = is_linux ? firmware::gdt_limit : 0;
-    special.idt.base = 0;
-    special.idt.limit = 0;
+    special.gdt.base = special.gdt.limit = 0;
+    special.idt.base = special.idt.limit = 0;
     special.cr0 = cr0_protected | cr0_extension_type;
     special.cr4 = 0;
     special.efer = 0;
+    return special;
+}
+
+void enter_long_mode(kvm_sregs& special, machine::Gpa page_tables) {
+    special.cr0 |= cr0_paging;
+    special.cr3 = page_tables.value();
+    special.cr4 = cr4_physical_address_extension;
+    special.efer = efer_long_mode;
+}
+
+}  // namespace
+
+void set_boot_registers(kvm::Vcpu& vcpu, const boot::EntryPoint& entry) {
+    const bool is_linux = entry.protocol == boot::Protocol::linux64;
+    kvm_sregs special = flat_registers(vcpu, is_linux ? CodeSize::bits64 : CodeSize::bits32);
     kvm_regs registers{};
     registers.rflags = rflags_reserved;
     registers.rip = entry.entry.value();
     if (is_linux) {
-        special.cr0 |= cr0_paging;
-        special.cr3 = abi::page_tables;
-        special.cr4 = cr4_physical_address_extension;
-        special.efer = efer_long_mode;
+        special.gdt.base = abi::gdt_start;
+        special.gdt.limit = firmware::gdt_limit;
+        enter_long_mode(special, machine::Gpa{abi::page_tables});
         registers.rsi = entry.boot_info.value();
         registers.rsp = registers.rbp = abi::boot_stack_top;
     } else {
@@ -91,6 +106,19 @@ void set_boot_registers(kvm::Vcpu& vcpu, const boot::EntryPoint& entry) {
     }
     vcpu.set_special_registers(special);
     vcpu.set_registers(registers);
+}
+
+void set_other_registers(kvm::Vcpu& vcpu, const boot::OtherCpus& cpus, std::uint32_t idx) {
+    kvm_sregs special = flat_registers(vcpu, CodeSize::bits64);
+    enter_long_mode(special, cpus.page_tables);
+    special.efer |= efer_no_execute;
+    kvm_regs registers{};
+    registers.rflags = rflags_reserved;
+    registers.rip = cpus.entry;
+    registers.rdi = idx;
+    vcpu.set_special_registers(special);
+    vcpu.set_registers(registers);
+    vcpu.make_runnable();
 }
 
 }  // namespace shoal::vmm

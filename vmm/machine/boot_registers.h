@@ -9,6 +9,9 @@ namespace shoal::vmm {
 
 void set_boot_registers(kvm::Vcpu& vcpu, const boot::EntryPoint& entry);
 
+// Of a vCPU that is not the first, and where it begins.
+void set_other_registers(kvm::Vcpu& vcpu, const boot::OtherCpus& cpus, std::uint32_t idx);
+
 // Intel SDM 4 (2.1) and 3A (12.11.2.1): string instructions are fast, all memory is write-back.
 void set_boot_msrs(kvm::Vcpu& vcpu);
 

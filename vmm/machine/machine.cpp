@@ -104,6 +104,8 @@ void Machine::make_vcpus(const MachineConfig& config, const boot::EntryPoint& en
         set_boot_msrs(vcpu);
         if (idx == 0) {
             set_boot_registers(vcpu, entry);
+        } else if (entry.other_cpus) {
+            set_other_registers(vcpu, *entry.other_cpus, idx);
         }
         add_vcpu(idx, std::move(vcpu));
     }

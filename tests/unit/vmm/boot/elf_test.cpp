@@ -180,5 +180,42 @@ TEST_CASE("segments that do not fit the guest are refused by their address") {
     }
 }
 
+TEST_CASE("a note says where other CPUs start, on tables that are the kernel's own") {
+    constexpr std::uint64_t entry = 0x7F80'0000'0000 + start;
+    ElfImage image{start, std::string(2 * abi::page_size, 'x')};
+    CHECK(!load(image.bytes()).other_cpus);
+    image.add_pvh_note(start);
+    SUBCASE("beside the one for the first CPU") {
+        image.add_cpus_note(entry, start + abi::page_size, start + 8);
+        const ElfKernel kernel = load(image.bytes());
+        REQUIRE(kernel.other_cpus);
+        CHECK(kernel.pvh_entry == Gpa{start});
+        CHECK(kernel.other_cpus->entry == entry);
+        CHECK(kernel.other_cpus->page_tables == Gpa{start + abi::page_size});
+        CHECK(kernel.other_cpus->count == Gpa{start + 8});
+    }
+    SUBCASE("tables that are no whole page of a segment") {
+        image.add_cpus_note(entry, start + 2 * abi::page_size, start);
+        CHECK(is_refused_with(image, "page tables for other CPUs at 0x202000"));
+    }
+    SUBCASE("tables that are not aligned") {
+        image.add_cpus_note(entry, start + 8, start);
+        CHECK(is_refused_with(image, "0x200008"));
+    }
+    SUBCASE("tables whose address wraps") {
+        image.add_cpus_note(entry, ~std::uint64_t{abi::page_size - 1}, start);
+        CHECK(is_refused_with(image, "0xfffffffffffff000"));
+    }
+    SUBCASE("a number that would lie across a segment's end") {
+        image.add_cpus_note(entry, start, start + 2 * abi::page_size - 3);
+        CHECK(is_refused_with(image, "number of CPUs at 0x201ffd"));
+    }
+    SUBCASE("a note of another size is another note") {
+        image.add_cpus_note(entry, start, start);
+        image.notes[image.notes.size() - 32 - 8] = 16;
+        CHECK(!load(image.bytes()).other_cpus);
+    }
+}
+
 }  // namespace
 }  // namespace shoal::boot

@@ -68,6 +68,14 @@ struct ElfImage {
         append(notes, entry);
     }
 
+    void add_cpus_note(std::uint64_t entry, std::uint64_t page_tables, std::uint64_t count) {
+        append(notes, Elf64_Nhdr{6, 3 * sizeof entry, 1});
+        notes.append("Shoal\0\0", 8);
+        append(notes, entry);
+        append(notes, page_tables);
+        append(notes, count);
+    }
+
     [[nodiscard]] std::string bytes() const {
         Elf64_Ehdr out = header;
         const std::size_t count = segments.size() + (notes.empty() ? 0 : 1);
