@@ -19,7 +19,7 @@ build/tsan/tests/unit: force
 test_programs := $(patsubst tests/system/programs/%,build/tests/programs/%,$(basename \
 	$(wildcard tests/system/programs/*.c tests/system/programs/*.cpp))) \
 	$(patsubst tests/nested/programs/%.c,build/tests/programs/%,$(wildcard tests/nested/programs/*.c)) \
-	$(patsubst %,build/tests/programs/%-glibc,threads signals processes many_threads vdso)
+	$(patsubst %,build/tests/programs/%-glibc,cpus threads signals processes many_threads vdso)
 
 build/tests/programs/%: tests/system/programs/%.c | setup
 	@mkdir -p $(@D)

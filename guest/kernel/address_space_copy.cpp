@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "guest/kernel/address_space_pages.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/space_numbers.h"
 
 namespace shoal::guest {
@@ -140,6 +141,7 @@ std::uint64_t AddressSpace::copied_end(const Area& area) const {
 }
 
 Result<void> AddressSpace::copy_to(AddressSpace& child, std::uint64_t stack_pointer) {
+    stop_others();  // no thread changes some of the pages while others are copied
     Copier copier;
     constexpr std::uint64_t red_zone_bytes = 128;
     for (const Area& area : areas_) {

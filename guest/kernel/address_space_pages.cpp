@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "guest/kernel/sched/cpus.h"
+
 namespace shoal::guest {
 namespace {
 
@@ -76,6 +78,9 @@ bool release_small_pages(const std::uint64_t* entries, std::uint64_t address, st
             first = std::min(first, i);
             last = i + 1;
         }
+    }
+    if (first < last) {
+        stop_others();  // before a page may become somebody else's
     }
     for (std::size_t i = first; i < last; ++i) {
         const PageEntry entry{PageKind::small, entries[i], &entries[i]};

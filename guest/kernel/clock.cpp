@@ -6,6 +6,7 @@
 #include "devices/abi/address_map.h"
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/page_table.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/vdso.h"
 #include "guest/nub/nub.h"
 
@@ -24,6 +25,7 @@ struct alignas(16) WallClock {
 constexpr std::uint32_t kvm_leaf = 0x4000'0000;
 constexpr std::uint32_t kvm_signature = 0x4B4D'564B;  // "KVMK"
 constexpr std::uint32_t clocksource2_bit = 1U << 3;
+constexpr std::uint8_t tsc_stable_bit = 1U << 0;  // of the flags: time stamps of all CPUs compare
 constexpr std::uint64_t msr_wall_clock = 0x4B56'4D00;
 constexpr std::uint64_t msr_system_time = 0x4B56'4D01;
 constexpr std::uint64_t msr_apic_base = 0x1B;
@@ -33,21 +35,29 @@ constexpr std::uint64_t msr_x2apic_timer = 0x832;
 constexpr std::uint64_t msr_x2apic_lint0 = 0x835;
 constexpr std::uint64_t lvt_masked = 1U << 16;
 constexpr std::uint64_t lvt_tsc_deadline = 2U << 17;
-// Enabled, x2APIC mode, bootstrap processor, at its usual address.
-constexpr std::uint64_t apic_base_x2apic = abi::local_apic_start | 0xD00;
+// Enabled, x2APIC mode, at its usual address.
+constexpr std::uint64_t apic_base_x2apic = abi::local_apic_start | 0xC00;
+constexpr std::uint64_t apic_base_first_cpu = 0x100;  // bootstrap processor
 
 constinit WallClock wall_clock{};
 constinit bool has_kvm_clock = false;
 constinit bool clock_started = false;
-constinit bool apic_enabled = false;
 constinit std::uint64_t tsc_at_start = 0;
 constinit std::uint64_t tsc_khz = 1'000'000;
-// When the timer was set, and for when; 0 when it is not set. The TSC deadline timer may be early
-// by the difference of two clocks.
-constinit std::uint64_t timer_set_ns = 0;
-constinit std::uint64_t timer_ns = 0;
+// The TSC deadline timer may be early by the difference of two clocks.
 constexpr std::uint64_t timer_slack_ns = 1'000'000;
+constexpr std::uint64_t poll_step_ns = 20'000;
 constexpr std::uint64_t timer_slack_divisor = 1024;  // in relation to the time it was set for
+
+// The clock is the first CPU's; others read it by time-stamp counters of their own.
+std::uint64_t in_order(std::uint64_t ns) {
+    static constinit std::uint64_t last_ns = 0;
+    if (!several_cpus()) {
+        return ns;
+    }
+    last_ns = std::max(last_ns, ns);
+    return last_ns;
+}
 
 // TSC ticks in so many nanoseconds; the inverse of what read_kvm_clock() does.
 std::uint64_t ticks_in(std::uint64_t ns) {
@@ -59,12 +69,16 @@ std::uint64_t ticks_in(std::uint64_t ns) {
     return static_cast<std::uint64_t>(shift >= 0 ? ticks >> shift : ticks << -shift);
 }
 
-void enable_apic() {
-    if (apic_enabled) {
+}  // namespace
+
+void enable_interrupts() {
+    Cpu& cpu = this_cpu();
+    if (cpu.has_apic) {
         return;
     }
-    apic_enabled = true;
-    shoal_nub_call(NUB_WRITE_MSR, msr_apic_base, apic_base_x2apic);
+    cpu.has_apic = true;
+    const std::uint64_t role = cpu.index == 0 ? apic_base_first_cpu : 0;
+    shoal_nub_call(NUB_WRITE_MSR, msr_apic_base, apic_base_x2apic | role);
     // First, since a disabled APIC keeps its local vectors masked (Intel SDM 3A, 11.4.7.2).
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_spurious, 0x100 | NUB_SPURIOUS_VECTOR);
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_lint0, lvt_masked);  // no legacy interrupts
@@ -72,9 +86,13 @@ void enable_apic() {
     shoal_nub_call(NUB_ENABLE_INTERRUPTS);  // not before: no legacy interrupt may come
 }
 
-}  // namespace
-
 constinit VdsoData vdso_data;
+
+void tell_vdso() {
+    const bool same_on_all = (vdso_data.system_time.flags & tsc_stable_bit) != 0;
+    vdso_data.cpu_count = several_cpus() ? cpu_count() : 1;
+    vdso_data.is_clock_ready = has_kvm_clock && (same_on_all || !several_cpus()) ? 1 : 0;
+}
 
 void start_clock() {
     clock_started = true;
@@ -92,7 +110,7 @@ void start_clock() {
     shoal_nub_call(NUB_WRITE_MSR, msr_system_time, physical_address(&vdso_data.system_time) | 1);
     vdso_data.wall_clock_at_start_ns =
         wall_clock.seconds * nanoseconds_per_second + wall_clock.nanoseconds;
-    vdso_data.is_clock_ready = 1;
+    tell_vdso();
 }
 
 std::uint64_t monotonic_ns() {
@@ -100,7 +118,7 @@ std::uint64_t monotonic_ns() {
         start_clock();
     }
     if (has_kvm_clock) {
-        return read_kvm_clock(vdso_data.system_time);
+        return in_order(read_kvm_clock(vdso_data.system_time));
     }
     return static_cast<std::uint64_t>(static_cast<Wide>(read_tsc() - tsc_at_start) * 1'000'000 /
                                       tsc_khz);
@@ -119,34 +137,44 @@ std::uint64_t tsc_frequency_khz() {
 }
 
 void wait_for_interrupt() {
+    if (several_cpus()) {
+        // It may come to another CPU, which waits for the kernel's lock.
+        const std::uint64_t start = read_tsc();
+        while (shoal_interrupt_pending == 0 && read_tsc() - start < ticks_in(poll_step_ns)) {
+            asm volatile("pause");
+        }
+        return;
+    }
     shoal_nub_call(NUB_WAIT);
     shoal_interrupt_pending = 0;
     note_interrupt();
 }
 
 void restore_interrupts() {
-    if (apic_enabled) {
+    if (this_cpu().has_apic) {
         shoal_nub_call(NUB_ENABLE_INTERRUPTS);
     }
 }
 
 void note_interrupt() {
-    if (timer_ns != 0) {
+    Cpu& cpu = this_cpu();
+    if (cpu.timer_ns != 0) {
         const std::uint64_t slack =
-            timer_slack_ns + (timer_ns - timer_set_ns) / timer_slack_divisor;
-        timer_ns = monotonic_ns() + slack >= timer_ns ? 0 : timer_ns;
+            timer_slack_ns + (cpu.timer_ns - cpu.timer_set_ns) / timer_slack_divisor;
+        cpu.timer_ns = monotonic_ns() + slack >= cpu.timer_ns ? 0 : cpu.timer_ns;
     }
 }
 
 void set_timer(std::uint64_t deadline_ns) {
     const std::uint64_t now = monotonic_ns();
-    if (timer_ns != 0 && timer_ns <= deadline_ns) {
+    Cpu& cpu = this_cpu();
+    if (cpu.timer_ns != 0 && cpu.timer_ns <= deadline_ns) {
         return;
     }
-    enable_apic();
-    timer_set_ns = now;
-    timer_ns = std::max(deadline_ns, now + 1);
-    shoal_nub_call(NUB_WRITE_MSR, msr_tsc_deadline, read_tsc() + ticks_in(timer_ns - now));
+    enable_interrupts();
+    cpu.timer_set_ns = now;
+    cpu.timer_ns = std::max(deadline_ns, now + 1);
+    shoal_nub_call(NUB_WRITE_MSR, msr_tsc_deadline, read_tsc() + ticks_in(cpu.timer_ns - now));
 }
 
 void wait_until(std::uint64_t deadline_ns) {
@@ -157,7 +185,7 @@ void wait_until(std::uint64_t deadline_ns) {
 }
 
 void enable_interrupt(std::uint32_t pin) {
-    enable_apic();
+    enable_interrupts();
     auto* registers =
         static_cast<volatile std::uint32_t*>(map_kernel_ram(abi::ioapic_start, page_size));
     registers[0] = 0x10 + 2 * pin;                 // I/O APIC: register select, then its data

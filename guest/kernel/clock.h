@@ -11,12 +11,15 @@ namespace shoal::guest {
 inline constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
 
 void start_clock();
+// Programs look at the clock by themselves, where all CPUs that run them can.
+void tell_vdso();
 
 [[nodiscard]] std::uint64_t monotonic_ns();
 [[nodiscard]] std::uint64_t realtime_ns();
 [[nodiscard]] std::uint64_t tsc_frequency_khz();
 
-// Halts until `deadline_ns` of monotonic time has passed, or an interrupt comes.
+// Halts until `deadline_ns` of monotonic time has passed, or an interrupt comes. As
+// wait_for_interrupt().
 void wait_until(std::uint64_t deadline_ns);
 // An interrupt comes when this time has passed, or earlier if it was asked for. Cheap when one is
 // on its way that is early enough.
@@ -25,8 +28,11 @@ void set_timer(std::uint64_t deadline_ns);
 void restore_interrupts();
 // An interrupt has come, perhaps the timer's.
 void note_interrupt();
-// Halts until an interrupt comes (or came since the last wait).
+// Halts until an interrupt comes (or came since the last wait). With several CPUs returns before,
+// after a while: for drivers, which look again. The kernel's lock stays taken.
 void wait_for_interrupt();
+// The calling CPU gets interrupts from now on.
+void enable_interrupts();
 
 // Lets device interrupts of this I/O APIC pin end a wait. Edge-triggered.
 void enable_interrupt(std::uint32_t pin);

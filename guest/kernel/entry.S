@@ -68,6 +68,14 @@ shoal_nub_gate:
     pop rax
 .endm
 
+// From the nub on another CPU, on nobody's stack.
+    .globl shoal_cpu_entry
+shoal_cpu_entry:
+    mov rsp, shoal_kernel_stack[rip]
+    sub rsp, REGISTERS_SIZE
+    call shoal_cpu_main
+    ud2
+
 // From the nub for each of the program's syscalls: rcx is its rip, r11 its flags, rsp its stack.
 // `syscall` gives up rcx and r11, so the way back is a plain jump.
     .globl shoal_syscall_entry
@@ -145,6 +153,7 @@ shoal_trap_entry:
 shoal_resume:
     mov rsp, shoal_kernel_stack[rip]
     sub rsp, REGISTERS_SIZE
+    call shoal_leave_kernel
     jmp restore_all
 
 // void shoal_switch_stack(std::uint64_t* save, std::uint64_t load): leaves the calling thread's
@@ -179,6 +188,12 @@ shoal_kernel_stack:  // the top of the running thread's
     .globl shoal_interrupt_pending
 shoal_interrupt_pending:
     .byte 0
+
+    .data
+    .balign 4
+    .globl shoal_cpus_given
+shoal_cpus_given:  // written by a monitor that starts CPUs as the nub's note says
+    .long 0
 
     .bss
     .balign 4096

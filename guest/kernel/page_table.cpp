@@ -1,7 +1,10 @@
 // Reading the page tables, and changing them through the nub.
 #include "guest/kernel/page_table.h"
 
+#include <algorithm>
+
 #include "guest/kernel/panic.h"
+#include "guest/kernel/sched/cpus.h"
 
 namespace shoal::guest {
 namespace {
@@ -11,13 +14,20 @@ constexpr std::uint64_t kernel_ram = NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_U
                                      NUB_PTE_LARGE | NUB_PTE_TOUCHED | NUB_PTE_NO_EXECUTE;
 constexpr std::uint64_t always_mapped = 1ULL << 30;
 
-constinit unsigned selected = 0;
-
 const std::uint64_t* table_of(std::uint64_t entry) {
     return static_cast<const std::uint64_t*>(kernel_address(entry & address_mask));
 }
 
+// Whether an entry that other CPUs may know changes. Of absent ones nobody knows.
+bool is_any_present(const std::uint64_t* at, std::size_t count) {
+    return std::any_of(at, at + count,
+                       [](std::uint64_t entry) { return (entry & NUB_PTE_PRESENT) != 0; });
+}
+
 void set_leaves(const std::uint64_t* at, std::uint64_t entry, std::size_t count) {
+    if (several_cpus() && is_any_present(at, count)) {
+        stop_others();
+    }
     const auto address = reinterpret_cast<std::uint64_t>(at);
     if (shoal_nub_call(NUB_SET_LEAVES, address, entry, count) != NUB_OK) {
         panic("the nub refuses a page-table entry", entry);
@@ -27,35 +37,41 @@ void set_leaves(const std::uint64_t* at, std::uint64_t entry, std::size_t count)
 }  // namespace
 
 bool release_table_memory(std::uint64_t end) {
-    return shoal_nub_call(NUB_RELEASE_TABLES, end) == NUB_OK;
+    stop_others(Stop::all);  // the kernel writes there from now on
+    const bool done = shoal_nub_call(NUB_RELEASE_TABLES, end) == NUB_OK;
+    let_others_go();
+    return done;
 }
 
 void select_space(unsigned number) {
-    if (number == selected) {
+    Cpu& cpu = this_cpu();
+    if (number == cpu.space) {
         return;
     }
+    // The others that use the space that is left.
+    let_others_go();
     if (shoal_nub_call(NUB_SELECT_SPACE, number) != NUB_OK) {
         panic("the nub refuses an address space", number);
     }
-    selected = number;
+    cpu.space = number;
 }
 
 unsigned selected_space() {
-    return selected;
+    return this_cpu().space;
 }
 
 bool make_space(unsigned number) {
-    if (shoal_spaces[number] == 0) {
+    if (shoal_spaces[0][number] == 0) {
         if (shoal_nub_call(NUB_SELECT_SPACE, number) != NUB_OK) {
             return false;
         }
-        shoal_nub_call(NUB_SELECT_SPACE, selected);
+        shoal_nub_call(NUB_SELECT_SPACE, selected_space());
     }
     return true;
 }
 
 PageEntry find_page(std::uint64_t address) {
-    const std::uint64_t* table = table_of(shoal_spaces[selected]);
+    const std::uint64_t* table = table_of(shoal_spaces[0][selected_space()]);
     for (const unsigned shift : {39U, 30U, 21U}) {
         const std::uint64_t entry = table[(address >> shift) & 511];
         if ((entry & NUB_PTE_PRESENT) == 0) {
@@ -95,6 +111,9 @@ bool map_pages(std::uint64_t address, std::uint64_t entry, std::size_t count) {
 }
 
 bool map_large_page(std::uint64_t address, std::uint64_t entry) {
+    if (several_cpus() && find_page(address).kind == PageKind::large) {
+        stop_others();
+    }
     return shoal_nub_call(NUB_LINK, address, entry | NUB_PTE_LARGE) == NUB_OK;
 }
 
@@ -115,6 +134,7 @@ void unmap_pages(std::uint64_t address, std::size_t count) {
 }
 
 void unmap_large_page(std::uint64_t address) {
+    stop_others();
     if (shoal_nub_call(NUB_LINK, address, 1) != NUB_OK) {
         panic("the nub refuses to unmap", address);
     }
@@ -122,6 +142,7 @@ void unmap_large_page(std::uint64_t address) {
 
 void flush_pages() {
     shoal_nub_call(NUB_FLUSH);
+    let_others_go();
 }
 
 }  // namespace shoal::guest

@@ -6,6 +6,7 @@
 
 #include "guest/kernel/clock.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/system_name.h"
 
 namespace shoal::guest {
@@ -55,6 +56,10 @@ void write_area(Text& to, const Area& area) {
 
 std::uint32_t KernelProcSource::pid() const {
     return first_process_id;
+}
+
+std::uint32_t KernelProcSource::cpu_count() const {
+    return guest::cpu_count();
 }
 
 EntryRef KernelProcSource::executable() const {

@@ -10,7 +10,7 @@ public:
     explicit KernelProcSource(FileTable& files) : files_{files} {}
 
     [[nodiscard]] std::uint32_t pid() const override;
-    [[nodiscard]] std::uint32_t cpu_count() const override { return 1; }
+    [[nodiscard]] std::uint32_t cpu_count() const override;
     [[nodiscard]] EntryRef executable() const override;
     [[nodiscard]] EntryRef working_directory() const override;
     [[nodiscard]] FileTable& files() const override { return files_; }

@@ -4,11 +4,12 @@
 #include "guest/kernel/clock.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/sched/thread.h"
 #include "guest/nub/nub.h"
 
 extern "C" {
-[[gnu::section(".cpu.kernel")]] constinit NubTrapState shoal_trap_state{};
+SHOAL_PER_CPU constinit NubTrapState shoal_trap_state{};
 extern const char nub_syscall[];
 extern const char shoal_syscall_entry[];
 }
@@ -126,6 +127,7 @@ SignalInfo signal_of(Vector vector, std::uint64_t rip) {
 extern "C" void shoal_handle_trap(shoal::guest::Registers* registers) {
     using namespace shoal::guest;
     const NubTrapState state = shoal_trap_state;
+    const KernelLock lock;
     const auto vector = static_cast<Vector>(state.vector);
     current_thread().call = Thread::no_call;
     if (vector == Vector::page_fault) {

@@ -35,6 +35,7 @@ nub_breakpoint:
     jne nub_trap_stubs + 16 * 3
     cmp dword ptr [rsp + 4], NUB_BASE >> 32
     jne nub_trap_stubs + 16 * 3
+nub_serve:
     test eax, eax  // NUB_SET_LEAVES
     jz nub_set_leaves
     cmp eax, NUB_LINK
@@ -51,20 +52,38 @@ nub_breakpoint:
     je nub_select_space
     cmp eax, NUB_ENABLE_INTERRUPTS
     je nub_enable_interrupts
+    cmp eax, NUB_START_CPU
+    je nub_start_cpu
     cmp eax, NUB_FLUSH
     jne nub_refuse
 nub_flush:
     mov rax, cr3
     mov cr3, rax
 nub_ok:
+    mov byte ptr nub_lock[rip], 0
     xor eax, eax
     iretq
 nub_refuse:
+    mov byte ptr nub_lock[rip], 0
     mov eax, NUB_EREFUSED
     iretq
 nub_no_memory:
+    mov byte ptr nub_lock[rip], 0
     mov eax, NUB_ENOMEM
     iretq
+
+// In place of the above when there are several CPUs: one call at a time, but for those that wait.
+nub_breakpoint_of_cpus:
+    cmp dword ptr [rsp], offset shoal_nub_gate - NUB_BASE
+    jne nub_trap_stubs + 16 * 3
+    cmp dword ptr [rsp + 4], NUB_BASE >> 32
+    jne nub_trap_stubs + 16 * 3
+    cmp eax, NUB_WAIT
+    je nub_wait
+1:  lock bts dword ptr nub_lock[rip], 0
+    jnc nub_serve
+    pause
+    jmp 1b
 
 // Jumps to `refused` when the pages of entry rsi, r9 bytes from its address on, may not be mapped:
 // the nub's own, writable and executable, or so far up that the addresses behind would wrap. Uses
@@ -173,8 +192,9 @@ nub_take_upper_granule:
     jmp nub_no_memory
 
 // rax: a table's virtual address, rdi: the address to look up. Steps to the next table, which is
-// of the kind, and made if there is none. r11 holds NUB_BASE. Uses rcx, r8, r9.
-.macro NEXT_TABLE shift, kind
+// of the kind, and made if there is none. r11 holds NUB_BASE. Uses rcx, r8, r9. With `spread`, what
+// a root gets goes to all CPUs' roots of the selected space; uses rdx and r10 besides.
+.macro NEXT_TABLE shift, kind, spread
     mov rcx, rdi
     shr rcx, \shift
     and ecx, 511
@@ -185,6 +205,21 @@ nub_take_upper_granule:
     TAKE_TABLE \kind
     lea rax, [r9 + TABLE_ENTRY]
     mov [r8], rax
+    .ifnb \spread
+    lea r9, shoal_spaces[rip]
+    add r9, nub_space[rip]
+    mov rcx, r8  // the entry's offset in a root
+    and ecx, 4095
+    mov edx, NUB_CPUS - 1
+3:  add r9, NUB_SPACES * 8
+    mov r10, [r9]
+    test r10, r10
+    jz 4f
+    add r10, r11
+    mov [r10 + rcx], rax
+4:  dec edx
+    jnz 3b
+    .endif
 2:  test al, NUB_PTE_LARGE
     jnz nub_refuse
     and rax, -4096
@@ -208,7 +243,7 @@ nub_link:
     cmp rcx, rax
     jb nub_refuse  // the CPUs' own pages, and where the nub itself finds its tables
     mov rax, nub_root[rip]
-    NEXT_TABLE 39, upper
+    NEXT_TABLE 39, upper, spread
     NEXT_TABLE 30, upper
     test rsi, rsi
     jz 5f
@@ -290,11 +325,13 @@ nub_write_devices:
 // An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt.
 nub_wait:
 1:  cmp byte ptr shoal_interrupt_pending[rip], 0
-    jne nub_ok
+    jne 2f
     sti
     hlt
     cli
     jmp 1b
+2:  xor eax, eax
+    iretq
 
 // Interrupts are on in the frame that this call returns by, and in those of all entries to come.
 nub_enable_interrupts:
@@ -303,26 +340,118 @@ nub_enable_interrupts:
     or dword ptr nub_syscall_frame[rip + 16], RFLAGS_IF
     jmp nub_ok
 
-// rdi: which of the program halves. A new one is empty but for the kernel's slot.
+// rdi: which of the program halves. A new one is empty but for the slots that are not the program's.
 nub_select_space:
     cmp rdi, NUB_SPACES
     jae nub_refuse
     movabs r11, offset NUB_BASE
     lea rcx, shoal_spaces[rip]
-    mov rax, [rcx + rdi * 8]
+    lea rcx, [rcx + rdi * 8]
+    mov rax, [rcx]
     test rax, rax
     jnz 2f
+    mov rsi, rcx
     TAKE_TABLE upper
     mov rax, r9
-    lea rcx, shoal_spaces[rip]
-    mov [rcx + rdi * 8], rax
+    mov rcx, rsi
+    mov [rcx], rax
     mov rdx, shoal_page_tables[rip + 8 * (NUB_BASE >> 39)]
     mov [rax + r11 + 8 * (NUB_BASE >> 39)], rdx
     mov rdx, shoal_page_tables[rip + 8 * (NUB_USER_END >> 39)]
     mov [rax + r11 + 8 * (NUB_USER_END >> 39)], rdx
-2:  mov cr3, rax
-    add rax, r11
-    mov nub_root[rip], rax
+2:  lea rdx, [rax + r11]
+    mov r8, nub_cpu_row[rip]
+    test r8, r8
+    jnz 4f
+3:  mov cr3, rax
+    mov nub_root[rip], rdx
+    shl edi, 3
+    mov nub_space[rip], rdi
+    jmp nub_ok
+    // Another CPU's root is a copy of the first one's, but for the CPU's own pages.
+4:  mov rax, [rcx + r8]
+    test rax, rax
+    jnz 3b
+    mov rsi, rcx
+    TAKE_TABLE upper
+    mov rax, r9
+    mov [rsi + r8], rax
+    mov r9, rdi
+    mov rsi, rdx
+    lea rdi, [rax + r11]
+    mov ecx, 512
+    rep movsq
+    lea rcx, shoal_spaces[rip]
+    mov rcx, [rcx + r8]
+    mov rcx, [rcx + r11 + 8 * (NUB_USER_END >> 39)]
+    mov [rax + r11 + 8 * (NUB_USER_END >> 39)], rcx
+    mov rdi, r9
+    jmp 3b
+
+#define CPU_TABLES 5  // root, three levels to its own pages, ring 0's page
+#define CPU_PAGE (NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_TOUCHED)
+#define IN_CPU_PAGE(symbol) ((symbol) - NUB_CPU_NUB_PAGE)
+#define TSS_TYPE (NUB_TSS + 5)
+#define TSS_AVAILABLE 0x89
+
+// rdi: a CPU's index, rsi: physical address of ring 3's page.
+nub_start_cpu:
+    lea rax, [rdi - 1]
+    cmp rax, NUB_CPUS - 1
+    jae nub_refuse
+    test esi, 4095
+    jnz nub_refuse
+    or rsi, CPU_PAGE | NUB_PTE_USER
+    bts rsi, 63  // no execution
+    mov r9d, 4096
+    CHECK_PAGES nub_refuse
+    mov r10, rdi
+    shl r10, 9  // the row's offset: NUB_SPACES * 8
+    lea rcx, shoal_spaces[rip]
+    add rcx, r10
+    cmp qword ptr [rcx], 0
+    jne nub_refuse
+    mov rdx, rcx
+    mov r9, nub_upper_next[rip]
+    lea rax, [r9 + CPU_TABLES * 4096]
+    cmp rax, nub_upper_end[rip]
+    jbe 3f
+    call nub_take_upper_granule
+3:  lea rcx, [r9 + CPU_TABLES * 4096]
+    mov nub_upper_next[rip], rcx
+    mov rax, r9
+    movabs r11, offset NUB_BASE
+    lea r8, [rax + r11]
+    mov r9, rsi
+    mov rdi, r8
+    lea rsi, shoal_page_tables[rip]
+    mov ecx, 512
+    rep movsq
+    lea rcx, [rax + 4096 + TABLE_ENTRY]
+    mov [r8 + 8 * (NUB_USER_END >> 39)], rcx
+    add rcx, 4096
+    mov [r8 + 4096 + 8 * 511], rcx
+    add rcx, 4096
+    mov [r8 + 2 * 4096 + 8 * 511], rcx
+    lea rcx, [rax + 4 * 4096 + CPU_PAGE]
+    bts rcx, 63
+    mov [r8 + 3 * 4096 + 8 * 510], rcx
+    mov [r8 + 3 * 4096 + 8 * 511], r9
+    add r8, 4 * 4096
+    lea rsi, nub_stack_top[rip]
+    lea rdi, [r8 + IN_CPU_PAGE(nub_stack_top)]
+    mov ecx, offset nub_cpu_words
+    rep movsq
+    mov byte ptr [r8 + IN_CPU_PAGE(nub_gdt) + TSS_TYPE], TSS_AVAILABLE
+    lea rcx, shoal_cpu_entry[rip]
+    mov [r8 + IN_CPU_PAGE(nub_boot_frame)], rcx
+    mov [r8 + IN_CPU_PAGE(nub_cpu_row)], r10
+    mov qword ptr [r8 + IN_CPU_PAGE(nub_space)], 0
+    lea rcx, shoal_page_tables[rip]
+    mov [r8 + IN_CPU_PAGE(nub_root)], rcx
+    lea rcx, nub_breakpoint_of_cpus[rip]
+    mov nub_idt[rip + 16 * 3], cx  // the rest of the address is the same for all of the nub
+    mov [rdx], rax                 // last: the CPU looks at this
     jmp nub_ok
 
 // rdi: where the RAM for tables ends from now on. What lies behind becomes writable where the kernel
@@ -388,6 +517,28 @@ nub_fatal:
     lidt nub_null_idt[rip]
     ud2
     hlt
+
+// Another CPU changes the page tables, and lets this one go when it has: kernel/cpus.h.
+    .globl nub_stop
+nub_stop:
+    push rax
+    push rcx
+    push rdx
+    lock inc dword ptr shoal_stop[rip]
+1:  pause
+    cmp dword ptr shoal_stop[rip + 4], 0
+    jne 1b
+    mov rax, cr3
+    mov cr3, rax
+    lock dec dword ptr shoal_stop[rip]
+    mov ecx, MSR_X2APIC_EOI
+    xor eax, eax
+    xor edx, edx
+    wrmsr
+    pop rdx
+    pop rcx
+    pop rax
+    iretq
 
 // An interrupt is remembered where it hits the kernel, which looks before it returns to the program;
 // on the way out after that look, it begins again with the look (kernel/entry.S). Where it hits the

@@ -1,7 +1,9 @@
-// The nub, part 1: from the PVH entry point to ring 3.
+// The nub, part 1: from the entry points to ring 3.
 //
 // PVH (Xen's x86/HVM direct boot ABI) starts one CPU in 32-bit protected mode without paging, with
-// ebx pointing at hvm_start_info. All tables are static, so nothing here loops.
+// ebx pointing at hvm_start_info. All tables are static, so nothing here loops. Other CPUs begin at
+// nub_cpu_entry, where a monitor starts them that knows the note below, and halt until they are
+// wanted.
 #include "guest/nub/nub.h"
 
 #define PHYSICAL(symbol) ((symbol) - NUB_BASE)
@@ -17,6 +19,9 @@
 #define MSR_LSTAR 0xC0000082
 #define MSR_FMASK 0xC0000084
 #define FMASK 0x47700  // AC, NT, IOPL, DF, IF, TF
+#define MSR_APIC_BASE 0x1B
+#define APIC_BASE_X2APIC 0xC00  // enabled
+#define MSR_X2APIC_SPURIOUS 0x80F
 
     .intel_syntax noprefix
 
@@ -25,6 +30,10 @@
     .long 4, 8, 18  // name and descriptor sizes, XEN_ELFNOTE_PHYS32_ENTRY
     .asciz "Xen"
     .quad PHYSICAL(nub_pvh_entry)
+    .long 6, 24, NUB_NOTE_CPUS
+    .asciz "Shoal"
+    .balign 4
+    .quad nub_cpu_entry, PHYSICAL(shoal_page_tables), PHYSICAL(shoal_cpus_given)
 
     .section .nub.text, "ax", @progbits
     .code32
@@ -59,6 +68,7 @@ nub_high:
     lidt nub_idt_pointer[rip]
     mov eax, NUB_KERNEL_SS
     mov ss, eax
+nub_set_up_cpu:
     mov eax, NUB_TSS
     ltr ax
 
@@ -104,5 +114,51 @@ nub_no_xsave:
 nub_no_fsgsbase:
     lea rsp, nub_boot_frame[rip]
     iretq
+
+// In 64-bit mode on shoal_page_tables, with the CPU's index in edi. Until NUB_START_CPU gives it
+// tables of its own, it shares the first CPU's pages; interrupts, which are to make it look, find a
+// stack that is its own.
+nub_cpu_entry:
+    mov eax, CR0_PE_MP_ET_NE_PG
+    mov cr0, rax
+    mov eax, CR4_PAE | CR4_FXSR_XMMEXCPT
+    mov cr4, rax
+    mov ecx, MSR_EFER
+    rdmsr
+    or eax, EFER_SCE_LME_NXE
+    wrmsr
+    cmp edi, NUB_CPUS
+    jae nub_unwanted
+    lgdt nub_gdt_pointer[rip]
+    lidt nub_idt_pointer[rip]
+    mov eax, NUB_KERNEL_SS
+    mov ss, eax
+    imul eax, edi, NUB_PARKING_STACK
+    lea rsp, nub_parking_stacks[rip + NUB_PARKING_STACK]
+    add rsp, rax
+    mov ecx, MSR_APIC_BASE
+    rdmsr
+    or eax, APIC_BASE_X2APIC
+    wrmsr
+    mov ecx, MSR_X2APIC_SPURIOUS
+    mov eax, 0x100 | NUB_SPURIOUS_VECTOR
+    xor edx, edx
+    wrmsr
+    imul edi, edi, NUB_SPACES * 8
+    lea rbx, shoal_spaces[rip]
+    add rbx, rdi
+1:  mov rax, [rbx]
+    test rax, rax
+    jnz 2f
+    sti  // an interrupt from here on ends the hlt
+    hlt
+    cli
+    jmp 1b
+2:  mov cr3, rax
+    jmp nub_set_up_cpu
+nub_unwanted:
+    cli
+    hlt
+    jmp nub_unwanted
 
     .section .note.GNU-stack, "", @progbits

@@ -13,7 +13,8 @@
 // A nub call is an int3 at the kernel's gate (shoal_nub_call): number in rax, arguments in rdi,
 // rsi, rdx, result in rax (NUB_OK or one of NUB_E...), registers as in a C call. It is no syscall,
 // because KVM's PVM backend leaves a syscall at CPL 3; every exception goes to ring 0 everywhere.
-// Not reentrant; one virtual CPU.
+// Not reentrant. Each CPU has a stack, task state, trap state and a mark of interrupts of its own;
+// page tables belong to all of them, and calls that change them take turns.
 #pragma once
 
 // The kernel's half of the address space: virtual = physical + NUB_BASE, for the image, the RAM
@@ -25,12 +26,17 @@
 #define NUB_IMAGE 0x100000           // physical load address of the image
 #define NUB_RESERVED_END 0x200000    // image and first page tables lie below; never remapped
 
-// Two pages that each CPU has of its own, at the same addresses on all of them: its page-table roots
-// differ in the slot below the kernel's. So ring 3 finds its CPU's data as it finds any other, and
-// no register has to point at it. Near NUB_BASE, for addresses relative to rip.
-#define NUB_USER_END 0x7F0000000000        // the program's addresses lie below
-#define NUB_CPU_NUB_PAGE 0x7F7FFFFFE000    // ring 0's: task state, stack, frames
+// Two pages that each CPU has of its own, at the same addresses on all of them: its page-table
+// roots differ in the slot below the kernel's. So ring 3 finds its CPU's data as it finds any
+// other, and no register has to point at it. Near NUB_BASE, for addresses relative to rip.
+#define NUB_USER_END 0x7F0000000000         // the program's addresses lie below
+#define NUB_CPU_NUB_PAGE 0x7F7FFFFFE000     // ring 0's: task state, stack, frames
 #define NUB_CPU_KERNEL_PAGE 0x7F7FFFFFF000  // ring 3's (section .cpu.kernel)
+#define NUB_CPUS 8                          // more stay parked
+#define NUB_PARKING_STACK 128
+
+// ELF note, owner "Shoal": where CPUs but the first start (guest/README.md).
+#define NUB_NOTE_CPUS 1
 
 // Where the program's tables are linked from the start: the usual place of static executables, and
 // the places that the kernel chooses for position-independent ones, heap and stack. The first
@@ -97,6 +103,11 @@
 #define NUB_SPACES 64
 // enable_interrupts(): from now on interrupts are on at ring 3. They cannot be turned off again.
 #define NUB_ENABLE_INTERRUPTS 8
+// start_cpu(index, page): CPU `index` leaves its parking place, if it is there or when it comes,
+// for shoal_cpu_entry at ring 3, where this physical page is its NUB_CPU_KERNEL_PAGE; send it an
+// interrupt. From now on nub calls of several CPUs wait for one another. Refused besides: a second
+// time.
+#define NUB_START_CPU 9
 
 #define NUB_OK 0
 #define NUB_ENOMEM 1    // no more RAM for page tables
@@ -105,6 +116,8 @@
 // Interrupt vectors.
 #define NUB_FIRST_DEVICE_VECTOR 32  // + I/O APIC pin
 #define NUB_TIMER_VECTOR 56
+#define NUB_STOP_VECTOR 57  // the CPU counts itself in shoal_stop, waits, and forgets translations
+#define NUB_WAKE_VECTOR 58
 #define NUB_SPURIOUS_VECTOR 63
 #define NUB_VECTORS 64
 #define NUB_INTERRUPT 64  // the vector of the trap that an interrupt in the program becomes
@@ -136,10 +149,19 @@ std::uint64_t shoal_nub_call(std::uint64_t number, std::uint64_t a = 0, std::uin
 // Set by the nub with every interrupt, cleared by the kernel.
 extern volatile std::uint8_t shoal_interrupt_pending;
 
-// Physical addresses of the spaces' roots, or 0. Tables are readable at ring 3.
-extern const std::uint64_t shoal_spaces[NUB_SPACES];
+// Physical addresses of the spaces' roots, or 0. Tables are readable at ring 3. Of CPUs but the
+// first, roots that differ only in the slot of their own pages; the functions above change the
+// first CPU's, and the others' follow.
+extern const std::uint64_t shoal_spaces[NUB_CPUS][NUB_SPACES];
 // Of the RAM for page tables, what comes next, and where it ends. The nub changes them.
 extern const volatile std::uint64_t shoal_tables_next;
 extern const volatile std::uint64_t shoal_tables_end;
+
+// What NUB_STOP_VECTOR does: the CPU counts itself in `stopped` until `wanted` is 0.
+struct NubStop {
+    volatile std::uint32_t stopped;
+    volatile std::uint32_t wanted;
+};
+extern NubStop shoal_stop;
 }
 #endif

@@ -65,7 +65,7 @@ program_directory:
     .globl shoal_spaces, shoal_tables_next, shoal_tables_end
 shoal_spaces:
     .quad shoal_page_tables - NUB_BASE
-    .fill NUB_SPACES - 1, 8, 0
+    .fill NUB_CPUS * NUB_SPACES - 1, 8, 0
 shoal_tables_next: .quad nub_leaves_start_physical + NUB_GRANULE
 shoal_tables_end: .quad NUB_TABLES_END
     .balign 4096

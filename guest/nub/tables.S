@@ -59,8 +59,13 @@ nub_trap_frame:
 nub_syscall_frame:
     .quad shoal_syscall_entry, NUB_USER_CS, 2, 0, NUB_USER_SS
 
-    .globl nub_root
+    .balign 8
+    .globl nub_root, nub_space, nub_cpu_row, nub_cpu_words
 nub_root: .quad shoal_page_tables  // of the selected space
+nub_space: .quad 0                 // the selected one's offset in a row of shoal_spaces
+nub_cpu_row: .quad 0               // the CPU's row's offset in shoal_spaces
+nub_cpu_end:
+    .set nub_cpu_words, (nub_cpu_end - nub_stack_top) / 8
 
     .section .nub.data, "aw", @progbits
     .balign 16
@@ -83,6 +88,7 @@ nub_idt_pointer:
 .endm
 
     .balign 16
+    .globl nub_idt
 nub_idt:
     .set vector, 0
     .rept 32
@@ -94,7 +100,12 @@ nub_idt:
     .set vector, vector + 1
     .endr
     .rept NUB_SPURIOUS_VECTOR - NUB_FIRST_DEVICE_VECTOR
+    .if vector == NUB_STOP_VECTOR
+    GATE nub_stop, GATE_RING0
+    .else
     GATE nub_interrupt, GATE_RING0
+    .endif
+    .set vector, vector + 1
     .endr
     GATE nub_spurious, GATE_RING0
 nub_idt_end:
@@ -106,5 +117,12 @@ nub_upper_next: .quad nub_upper_start_physical
 nub_upper_end: .quad nub_leaves_start_physical
 nub_leaf_next: .quad nub_free_leaves_physical
 nub_leaf_end: .quad nub_leaves_start_physical + NUB_GRANULE
+
+    // For interrupts of CPUs that are parked.
+    .balign 16
+    .globl nub_parking_stacks, nub_lock
+nub_parking_stacks:
+    .skip NUB_CPUS * NUB_PARKING_STACK
+nub_lock: .long 0  // bit 0: a CPU is in a nub call, if there are several
 
     .section .note.GNU-stack, "", @progbits

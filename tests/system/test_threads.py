@@ -7,10 +7,29 @@ def both(name):
         yield PROGRAMS / variant
 
 
-@test("threads: 100 of them, locks, a computing one, deadlines, robust mutexes")
+for vcpus in (1, 2):
+    cpus = ["--vcpus", str(vcpus)]
+
+    @test(f"threads: 100 of them, locks, a computing one, deadlines, robust mutexes, {vcpus} vCPUs")
+    def _(cpus=cpus):
+        for program in both("threads"):
+            expect_same_as_host(program, options=cpus)
+
+    @test(f"threads: signals, what they interrupt, and timers, {vcpus} vCPUs")
+    def _(cpus=cpus):
+        for program in both("signals"):
+            expect_same_as_host(program, options=cpus)
+
+    @test(f"processes: fork, vfork, posix_spawn with pipes, wait, deaths by signal, {vcpus} vCPUs")
+    def _(cpus=cpus):
+        for program in both("processes"):
+            expect_same_as_host(program, options=cpus)
+
+
+@test("CPUs: threads run at the same time, pages are closed on all of them, signals reach them")
 def _():
-    for program in both("threads"):
-        expect_same_as_host(program)
+    for program in both("cpus"):
+        expect_same_as_host(program, options=["--vcpus", "2"])
 
 
 @test("threads: 1,000 of them at once, with stacks of 8 MiB")
@@ -19,25 +38,14 @@ def _():
         expect_same_as_host(program, "1000", options=["--memory", "192"])
 
 
-@test("threads: signals, what they interrupt, and timers")
-def _():
-    for program in both("signals"):
-        expect_same_as_host(program)
-
-
 @test("vDSO: the time, as system calls tell it, to threads and processes, and without a system call")
 def _():
     for program in both("vdso"):
-        expect_same_as_host(program)
+        for vcpus in (1, 2):
+            expect_same_as_host(program, options=["--vcpus", str(vcpus)])
         counted = shoal(program, "count", 100_000, options=["--trace-syscalls"])
         calls = counted.err.decode().splitlines()
         expect(counted.out == b"counted\n" and 0 < len(calls) < 50, f"{len(calls)} system calls: {counted}")
-
-
-@test("processes: fork, vfork, posix_spawn with pipes, wait, deaths by signal")
-def _():
-    for program in both("processes"):
-        expect_same_as_host(program)
 
 
 @test("processes: a shell starts programs, one after the other")

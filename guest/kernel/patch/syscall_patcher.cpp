@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "guest/kernel/patch/syscall_site.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/user_memory.h"
 
 extern "C" const char shoal_patched_entry[];
@@ -38,6 +39,7 @@ void SyscallPatcher::patch(AddressSpace& memory, std::uint64_t site) {
     const Patch* const made = text == nullptr ? nullptr : stub_for(memory, site, next);
     if (made != nullptr) {
         const auto jump = site_code(site, made->stub);
+        stop_others();
         std::memcpy(text, jump.data(), jump.size());
         flush_pages();  // serializes: the CPU may have fetched the old bytes
     }

@@ -6,6 +6,7 @@
 #include "guest/kernel/clock.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/sched/queue.h"
 #include "guest/kernel/sched/thread.h"
 #include "guest/nub/nub.h"
@@ -44,33 +45,52 @@ void take_events() {
     wake_sleepers();
 }
 
+// Whether a thread can run now.
+bool look_for_runnable() {
+    Cpu& cpu = this_cpu();
+    cpu.is_looking = true;
+    take_events();
+    cpu.is_looking = false;
+    return !runnable.empty();
+}
+
 // Returns when a thread is runnable; the CPU halts meanwhile.
 void wait_for_runnable() {
-    while (true) {
-        take_events();
-        if (!runnable.empty()) {
-            return;
-        }
+    while (!look_for_runnable()) {
         const std::uint64_t until = first_deadline();
-        if (until == no_deadline) {
-            wait_for_interrupt();
-        } else {
-            wait_until(until);
+        if (until != no_deadline) {
+            if (until <= monotonic_ns()) {
+                continue;
+            }
+            set_timer(until);
         }
+        halt_cpu();
+        shoal_interrupt_pending = 0;
+        note_interrupt();
     }
 }
 
-// Runs others until the calling thread is runnable and has its turn.
-void give_way() {
-    if (runnable.empty()) {
-        wait_for_runnable();
-    }
+void run_next() {
     Thread& next = *runnable.pop_front();
     next.state = Thread::State::running;
     if (&next != &current_thread()) {
         request_look();  // it may have got signals, or be killed, before it first runs
         switch_to(next);
     }
+}
+
+// Runs others until the calling thread is runnable and has its turn. With several CPUs the stack of
+// a thread that waits must be free for the one that will run it.
+void give_way() {
+    if (runnable.empty()) {
+        if (!several_cpus()) {
+            wait_for_runnable();
+        } else if (!look_for_runnable()) {
+            switch_to(*this_cpu().idle);
+            return;
+        }
+    }
+    run_next();
 }
 
 // So that the program does not keep the CPU from others, however long it computes.
@@ -98,14 +118,22 @@ void make_runnable(Thread& thread) {
     if (thread.state != Thread::State::waiting) {
         return;
     }
-    thread.state = Thread::State::runnable;
     sleepers.remove(thread);
+    thread.state = Thread::State::runnable;
+    const bool is_only_one = runnable.empty();
     runnable.push_back(thread);
+    // One that looks for a thread takes the first.
+    if (several_cpus() && !(is_only_one && this_cpu().is_looking) && !call_idle_cpu()) {
+        call_busy_cpu();
+    }
     request_look();
 }
 
 void interrupt(Thread& thread) {
     make_runnable(thread);
+    if (thread.state == Thread::State::running && thread.cpu != &this_cpu()) {
+        call_cpu(*thread.cpu);
+    }
 }
 
 Wake block(Waiter& waiter, std::uint64_t deadline_ns) {
@@ -142,6 +170,13 @@ void yield() {
     }
 }
 
+void idle() {
+    while (true) {
+        wait_for_runnable();
+        run_next();
+    }
+}
+
 void leave_thread() {
     current_thread().state = Thread::State::runnable;  // and in no queue: no wake changes that
     give_way();
@@ -173,9 +208,14 @@ void sleep_for(std::uint64_t nanoseconds) {
 
 }  // namespace shoal::guest
 
+extern "C" [[noreturn]] void shoal_idle() {
+    shoal::guest::idle();
+}
+
 // Before the program of the running thread goes on: something was to look at.
 extern "C" void shoal_handle_interrupt(shoal::guest::Registers*) {
     using namespace shoal::guest;
+    const KernelLock lock;
     look_around();
     if (current_thread().end == Thread::End::wanted) {
         end_thread();

@@ -35,6 +35,8 @@ void look_around();
 
 // Lets others run first.
 void yield();
+// With several CPUs: what the calling one does on its idle thread.
+[[noreturn]] void idle();
 // Leaves a thread that is in no queue any more, for ever.
 [[noreturn]] void leave_thread();
 

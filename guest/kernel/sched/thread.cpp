@@ -7,11 +7,14 @@
 #include "guest/kernel/panic.h"
 #include "guest/kernel/physical_memory.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/process_table.h"
+#include "guest/kernel/sched/cpus.h"
 
 extern "C" {
 extern std::byte shoal_first_stack[shoal::guest::kernel_stack_bytes];
 extern std::byte* shoal_kernel_stack;
 void shoal_switch_stack(std::uint64_t* save, std::uint64_t load);
+[[noreturn]] void shoal_idle();
 }
 
 namespace shoal::guest {
@@ -28,7 +31,7 @@ struct FreeBlock {
 };
 
 alignas(Thread) constinit std::array<std::byte, sizeof(Thread)> first_storage{};
-constinit Thread* current = nullptr;
+SHOAL_PER_CPU constinit Thread* current = nullptr;
 constinit FreeBlock* free_blocks = nullptr;
 constinit unsigned blocks = 0;
 
@@ -56,6 +59,20 @@ void check_stack(const Thread& thread) {
     }
 }
 
+// One that begins at `start`, with the place for the registers free above its stack pointer.
+Thread* make_unlisted_thread(Process& process, int id, void (*start)()) {
+    auto* block = static_cast<std::byte*>(allocate_block());
+    if (block == nullptr) {
+        return nullptr;
+    }
+    auto* thread = new (block) Thread{process, id};
+    set_stack(*thread, block + head_bytes);
+    auto* frame = reinterpret_cast<std::uint64_t*>(&thread->registers()) - (callee_saved + 1);
+    frame[callee_saved] = reinterpret_cast<std::uint64_t>(start);
+    thread->stack_pointer = reinterpret_cast<std::uint64_t>(frame);
+    return thread;
+}
+
 }  // namespace
 
 Thread& current_thread() {
@@ -65,21 +82,16 @@ Thread& current_thread() {
 void make_first_thread(Process& process) {
     current = new (first_storage.data()) Thread{process, first_process_id};
     current->state = Thread::State::running;
+    current->cpu = &this_cpu();
     set_stack(*current, shoal_first_stack);
     process.threads.push_back(*current);
 }
 
 Thread* make_thread(Process& process, int id) {
-    auto* block = static_cast<std::byte*>(allocate_block());
-    if (block == nullptr) {
-        return nullptr;
+    Thread* const thread = make_unlisted_thread(process, id, shoal_resume);
+    if (thread != nullptr) {
+        process.threads.push_back(*thread);
     }
-    auto* thread = new (block) Thread{process, id};
-    set_stack(*thread, block + head_bytes);
-    auto* frame = reinterpret_cast<std::uint64_t*>(&thread->registers()) - (callee_saved + 1);
-    frame[callee_saved] = reinterpret_cast<std::uint64_t>(shoal_resume);
-    thread->stack_pointer = reinterpret_cast<std::uint64_t>(frame);
-    process.threads.push_back(*thread);
     return thread;
 }
 
@@ -95,15 +107,32 @@ void free_thread(Thread& thread) {
     free_blocks = block;
 }
 
+Thread* make_idle_thread() {
+    Thread* const thread = make_unlisted_thread(*find_process(first_process_id), 0, shoal_idle);
+    if (thread != nullptr) {
+        thread->vectors.set_initial();
+    }
+    return thread;
+}
+
+void start_with(Thread& idle, std::byte* page) {
+    in_page(page, current) = &idle;
+    in_page(page, shoal_kernel_stack) = idle.stack + kernel_stack_bytes;
+}
+
 void switch_to(Thread& next) {
     Thread& self = *current;
     check_stack(self);
     self.vectors.save();
     self.fs = fs_base();
     self.gs = gs_base();
+    self.cpu = nullptr;
+    next.cpu = &this_cpu();
     current = &next;
     shoal_kernel_stack = next.stack + kernel_stack_bytes;
-    next.process->memory->select();
+    if (&next != this_cpu().idle) {
+        next.process->memory->select();
+    }
     next.vectors.restore();
     set_fs_base(next.fs);
     set_gs_base(next.gs);

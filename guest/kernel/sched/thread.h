@@ -16,6 +16,7 @@
 
 namespace shoal::guest {
 
+struct Cpu;
 struct Process;
 
 inline constexpr std::size_t kernel_stack_bytes = 32768;
@@ -38,6 +39,7 @@ struct Thread {
     std::uint64_t stack_pointer = 0;  // while another thread runs
     std::byte* stack = nullptr;       // its lowest byte
     enum class State { waiting, runnable, running } state = State::waiting;
+    Cpu* cpu = nullptr;  // that it runs on
     enum class End { no, wanted } end = End::no;
 
     // The system call that it is in, or no_call.
@@ -73,5 +75,11 @@ void free_thread(Thread& thread);
 
 // Gives the CPU to `next`; returns when somebody does the same for the caller.
 void switch_to(Thread& next);
+
+// What a CPU runs when no thread can: runs idle() on a stack of its own, and has no program.
+// nullptr when memory is gone.
+[[nodiscard]] Thread* make_idle_thread();
+// The CPU whose page this is (cpus.h) starts with its idle thread.
+void start_with(Thread& idle, std::byte* page);
 
 }  // namespace shoal::guest

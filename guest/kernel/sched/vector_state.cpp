@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "guest/kernel/cpu.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/nub/nub.h"
 
 namespace shoal::guest {
@@ -49,7 +50,7 @@ const Features& features() {
     return found;
 }
 
-std::uint64_t fs_base_without_instructions = 0;
+SHOAL_PER_CPU constinit std::uint64_t fs_base_without_instructions = 0;
 
 }  // namespace
 

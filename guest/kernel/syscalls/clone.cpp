@@ -7,6 +7,7 @@
 #include <new>
 
 #include "guest/kernel/process_table.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
 #include "guest/kernel/user_memory.h"
@@ -185,6 +186,7 @@ std::int64_t clone(Process& process, const Request& request) {
     if (request.has(CLONE_VFORK)) {
         of.vfork = &vfork;
     }
+    start_other_cpus();
     make_runnable(child);
     if (request.has(CLONE_VFORK)) {
         wait_for_vfork(of, vfork);

@@ -32,6 +32,13 @@ std::int64_t load(std::uint64_t address, std::uint32_t& value) {
     return copy_from_user(&value, address, sizeof value) ? 0 : negative(Errno::fault);
 }
 
+// Of a word that may be written, and that other CPUs may change. False: it was another one, which
+// `old` is now.
+bool replace(std::uint64_t address, std::uint32_t& old, std::uint32_t value) {
+    return __atomic_compare_exchange_n(reinterpret_cast<std::uint32_t*>(address), &old, value,
+                                       false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 // When a wait ends: FUTEX_WAIT takes a duration, the others a point in time.
 Result<std::uint64_t> deadline_of(std::uint64_t timeout, std::uint64_t operation) {
     if (timeout == 0) {
@@ -167,12 +174,15 @@ std::int64_t wake_operation(Process& process, const Arguments& args) {
     if (const std::int64_t failed = load(other, old); failed != 0) {
         return failed;
     }
-    const auto changed = operation.apply(old);
-    if (!changed) {
-        return negative(Errno::nosys);
-    }
-    if (!copy_to_user(other, &*changed, sizeof *changed)) {
+    if (!process.memory->resolve_all(other, sizeof old, Access::write)) {
         return negative(Errno::fault);
+    }
+    for (bool is_done = false; !is_done;) {
+        const auto changed = operation.apply(old);
+        if (!changed) {
+            return negative(Errno::nosys);
+        }
+        is_done = replace(other, old, *changed);
     }
     unsigned count = table.wake(key_of(process, address), static_cast<unsigned>(wakes));
     if (operation.holds(old)) {
@@ -188,8 +198,12 @@ void release_lock(const Thread& thread, std::uint64_t address) {
         (value & FUTEX_TID_MASK) != static_cast<std::uint32_t>(thread.id)) {
         return;
     }
-    const std::uint32_t released = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-    if (copy_to_user(address, &released, sizeof released) && (value & FUTEX_WAITERS) != 0) {
+    if (!thread.process->memory->resolve_all(address, sizeof value, Access::write)) {
+        return;
+    }
+    while (!replace(address, value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED)) {
+    }
+    if ((value & FUTEX_WAITERS) != 0) {
         table.wake(key_of(*thread.process, address), 1);
     }
 }

@@ -13,6 +13,7 @@
 #include "guest/kernel/process_table.h"
 #include "guest/kernel/random.h"
 #include "guest/kernel/resource_limits.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
 #include "guest/kernel/system_name.h"
@@ -220,22 +221,19 @@ std::int64_t sys_getrandom(Process& process, const Arguments& args) {
 }
 
 std::int64_t sys_sched_getaffinity(Process&, const Arguments& args) {
-    const std::uint64_t first_cpu = 1;
-    if (args[1] < sizeof first_cpu) {
+    const std::uint64_t all_cpus = (1ULL << cpu_count()) - 1;
+    if (args[1] < sizeof all_cpus) {
         return negative(Errno::inval);
     }
-    const std::int64_t result = give(args[2], first_cpu);
-    return result < 0 ? result : static_cast<std::int64_t>(sizeof first_cpu);
+    const std::int64_t result = give(args[2], all_cpus);
+    return result < 0 ? result : static_cast<std::int64_t>(sizeof all_cpus);
 }
 
 std::int64_t sys_getcpu(Process&, const Arguments& args) {
-    const std::uint32_t zero = 0;
-    for (const std::uint64_t to : {args[0], args[1]}) {
-        if (to != 0 && give(to, zero) != 0) {
-            return negative(Errno::fault);
-        }
-    }
-    return 0;
+    const std::uint32_t node = 0;
+    const bool given = (args[0] == 0 || give(args[0], this_cpu().index) == 0) &&
+                       (args[1] == 0 || give(args[1], node) == 0);
+    return given ? 0 : negative(Errno::fault);
 }
 
 std::int64_t sys_getgroups(Process&, const Arguments&) {

@@ -10,6 +10,7 @@
 #include "guest/kernel/message.h"
 #include "guest/kernel/net/socket.h"
 #include "guest/kernel/patch/syscall_site.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/syscalls/files.h"
 #include "guest/kernel/syscalls/sockets.h"
 
@@ -330,6 +331,7 @@ void serve_syscall(Process& process, Registers& registers) {
 // Signals are delivered on the way out (shoal_handle_interrupt).
 extern "C" int shoal_handle_syscall(shoal::guest::Registers* registers) {
     using namespace shoal::guest;
+    const KernelLock lock;
     Thread& thread = current_thread();
     Process& self = *thread.process;
     if (!is_stub_address(registers->rip)) {
