@@ -46,6 +46,7 @@ public:
     void build(const MicrovmConfig& config) override;
     void load(const SavedMicrovm& saved) override;
     [[nodiscard]] std::unique_ptr<PageLog> log_pages() override { return machine_->log_pages(); }
+    void throttle(unsigned percent) override { machine_->throttle(percent); }
     void forget_guest() noexcept override { machine_->forget_output(); }
     void end(Ending ending) noexcept override;
     void renew_generation(const std::optional<CloneWords>& clone) override;

@@ -66,7 +66,8 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
           }
       }},
       ready_{config.on_ready},
-      virtio_{{memory_, ioapic_, mmio_, loop_, vm_}} {
+      virtio_{{memory_, ioapic_, mmio_, loop_, vm_}},
+      throttle_{loop_.context(), vcpus_} {
     // The order is the fast one: see kvm::Vm.
     vm_.set_memory(memory_);
     vm_.create_local_apics();
@@ -132,7 +133,14 @@ void Machine::start() {
     resume();
 }
 
+void Machine::throttle(unsigned percent) {
+    if (is_running_) {
+        throttle_.set(percent);
+    }
+}
+
 void Machine::pause() {
+    throttle_.set(0);
     is_running_ = false;
     for (const auto& vcpu : vcpus_) {
         vcpu->pause();

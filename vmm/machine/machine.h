@@ -29,6 +29,7 @@
 #include "vmm/machine/metric_groups.h"
 #include "vmm/machine/page_log.h"
 #include "vmm/machine/vcpu_thread.h"
+#include "vmm/machine/vcpu_throttle.h"
 #include "vmm/machine/virtio_devices.h"
 
 namespace shoal::vmm {
@@ -101,6 +102,9 @@ public:
     void restore(const MachineState& state);
     // May be while the guest runs, which then stands still for a moment.
     [[nodiscard]] std::unique_ptr<PageLog> log_pages();
+    // While running: the vCPUs stand still for so much of the time, 0 to 99 percent, until they are
+    // paused.
+    void throttle(unsigned percent);
     // While paused: the guest runs in another process now, which has what it had written too.
     // finish() writes nothing out.
     void forget_output() noexcept { output_is_elsewhere_ = true; }
@@ -154,7 +158,8 @@ private:
     legacy::Ready ready_;
     std::unique_ptr<virtio::Console> console_;
     VirtioDevices virtio_;                            // after what it borrows
-    std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // last: stopped before what they use goes
+    std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // stopped before what they use goes
+    VcpuThrottle throttle_;
 };
 
 }  // namespace shoal::vmm

@@ -80,6 +80,8 @@ public:
     virtual void load(const SavedMicrovm& saved) = 0;
     // After start(): see PageLog.
     [[nodiscard]] virtual std::unique_ptr<PageLog> log_pages() = 0;
+    // While running: lets the guest run only a part of the time; see Machine. Paused: nothing.
+    virtual void throttle(unsigned percent) = 0;
     // While paused: the guest runs in another process now. It is never resumed here, and what it
     // had written to its console is not written out here.
     virtual void forget_guest() noexcept = 0;

@@ -14,10 +14,19 @@ namespace shoal::api::testing {
 
 // Of what devices, or a test in their place, write.
 struct FakePageLog final : vmm::PageLog {
-    explicit FakePageLog(const machine::GuestMemory& of) : memory{of} { of.write_log().start(); }
+    FakePageLog(const machine::GuestMemory& of, const std::function<void()>& writer)
+        : memory{of}, on_take{writer} {
+        of.write_log().start();
+    }
     ~FakePageLog() override { memory.write_log().stop(); }
-    void take(std::span<std::uint64_t> bitmap) override { memory.write_log().take(bitmap); }
+    void take(std::span<std::uint64_t> bitmap) override {
+        if (on_take) {
+            on_take();
+        }
+        memory.write_log().take(bitmap);
+    }
     const machine::GuestMemory& memory;
+    const std::function<void()>& on_take;
 };
 
 struct FakeMicrovm final : vmm::Microvm {
@@ -27,7 +36,9 @@ struct FakeMicrovm final : vmm::Microvm {
     vmm::MicrovmConfig started_with;
     std::optional<vmm::SavedMicrovm> loaded;
     std::optional<vmm::Ending> ended;
+    std::vector<unsigned> throttled;
     std::function<void()> on_save;  // within save()
+    std::function<void()> on_take;  // before a page log tells, on the thread that asks
     vmm::DriveUpdate drive_update;
     vmm::NetworkInterfaceUpdate network_update;
     vmm::HintingStart hinting;
@@ -85,8 +96,9 @@ struct FakeMicrovm final : vmm::Microvm {
     }
     [[nodiscard]] std::unique_ptr<vmm::PageLog> log_pages() override {
         called("log_pages");
-        return std::make_unique<FakePageLog>(ram);
+        return std::make_unique<FakePageLog>(ram, on_take);
     }
+    void throttle(unsigned percent) override { throttled.push_back(percent); }
     void forget_guest() noexcept override { calls.emplace_back("forget_guest"); }
     void end(vmm::Ending ending) noexcept override { ended = std::move(ending); }
     void renew_generation(const std::optional<vmm::CloneWords>& words) override {
