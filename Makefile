@@ -141,7 +141,7 @@ define link
 endef
 
 $(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
-	$(call link,$(PROGRAM_LDFLAGS),-lfdt -luring -pthread)
+	$(call link,$(PROGRAM_LDFLAGS),-lfdt -luring -lssl -lcrypto -pthread)
 
 $(BUILD)/shoal: $(call objects,$(cli_srcs) $(boost_json))
 	$(call link,$(PROGRAM_LDFLAGS))
