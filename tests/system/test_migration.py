@@ -5,6 +5,7 @@ import random
 import time
 
 from api import ApiVmm
+from certificates import make_authority, make_certificate
 from harness import PROGRAMS, TIME_SCALE, UNIKERNEL, Failure, expect, temporary_folder, test
 from migration_calls import OVER, expect_one_sequence, listen, move, read_all, send, wait_for_phase
 from migration_wire import Wire
@@ -13,7 +14,7 @@ from test_snapshots import NO_LOG, count, start_counter
 import cpio
 
 
-def start_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64):
+def start_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk=""):
     """Boots the program that ticks and checks its memory."""
     archive = cpio.Archive()
     archive.copy("init", PROGRAMS / "generations")
@@ -22,7 +23,7 @@ def start_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64):
         file.write(archive.bytes())
     vmm.api.put("/machine-config", vcpu_count=1, mem_size_mib=memory_mib)
     vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=initramfs,
-                boot_args=f"console=ttyS0 quiet panic=1 rdinit=/init -- {mib} {mb_per_s}")
+                boot_args=f"console=ttyS0 quiet panic=1 rdinit=/init -- {mib} {mb_per_s} {disk}")
     vmm.start()
     wait_for_ticks(vmm, 1)
 
@@ -54,30 +55,56 @@ def _():
             expect(two.wait_end() == 7, "the program's exit code")
 
 
+def kill(vmms):
+    for vmm in vmms:
+        vmm.process.kill()
+        vmm.process.wait()
+
+
+def move_around(folder, vmm, times, start):
+    """Moves a guest through so many new processes; all that it said. Ends the last one."""
+    said = b""
+    try:
+        start(vmm)
+        for number in range(times):
+            other = ApiVmm(folder, *NO_LOG, socket_name=f"process{number}")
+            try:
+                move(vmm, other, folder)
+            except BaseException:
+                other.close()
+                raise
+            kill([vmm])
+            said += read_all(vmm)
+            vmm.close()
+            vmm = other
+            wait_for_ticks(vmm, 3)
+        kill([vmm])
+        return said + read_all(vmm)
+    finally:
+        vmm.close()
+
+
 @test("migration: there and back twenty times while the guest writes, its memory intact and no tick lost")
 def _():
     with temporary_folder() as folder:
         vmm = ApiVmm(folder, *NO_LOG, socket_name="start")
-        said = b""
-        try:
-            start_generations(vmm, folder, mib=16, mb_per_s=50)
-            for number in range(20):
-                other = ApiVmm(folder, *NO_LOG, socket_name=f"process{number}")
-                try:
-                    move(vmm, other, folder)
-                except BaseException:
-                    other.close()
-                    raise
-                vmm.process.kill()
-                said += read_all(vmm)
-                vmm.close()
-                vmm = other
-                wait_for_ticks(vmm, 3)
-            vmm.process.kill()
-            said += read_all(vmm)
-        finally:
-            vmm.close()
+        said = move_around(folder, vmm, 20, lambda one: start_generations(one, folder, mib=16, mb_per_s=50))
         expect(expect_one_sequence(said) > 60, "ticks")
+
+
+@test("migration: what a disk's requests in flight brought is there after each of ten moves")
+def _():
+    def start(vmm):
+        vmm.api.put("/drives/d", drive_id="d", is_root_device=False, path_on_host=disk, io_engine="Async")
+        start_generations(vmm, folder, mib=4, disk="/dev/vda")
+        wait_for_ticks(vmm, 80)
+
+    with temporary_folder() as folder:
+        disk = os.path.join(folder, "disk")
+        with open(disk, "wb") as file:
+            file.truncate(4 << 20)
+        said = move_around(folder, ApiVmm(folder, *NO_LOG, socket_name="start"), 10, start)
+        expect(expect_one_sequence(said) > 110, "ticks")
 
 
 def runs_at(destination):
@@ -113,12 +140,6 @@ def settle(source, destination, was_given):
     if phase == "HandedOver":
         expect(source.wait_end() == 164, "the exit code after the hand-over")
     return phase == "Resumed", there
-
-
-def kill(vmms):
-    for vmm in vmms:
-        vmm.process.kill()
-        vmm.process.wait()
 
 
 def break_at(point, folder):
@@ -221,3 +242,50 @@ def _():
             expect("the destination refused: " in wait_for_phase(one, "Resumed")["failure"], "why")
             expect(two.wait_end() == 1, "the exit code")
             wait_for_ticks(one, one.seen.count(b"tick") + 3)
+
+
+@test("migration: over TLS with certificates on both sides, and a peer without a proper one is refused")
+def _():
+    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG, socket_name="a") as one:
+        make_authority(folder, "ours")
+        make_authority(folder, "theirs")
+        source = make_certificate(folder, "ours", "source", "DNS:source")
+        destination = make_certificate(folder, "ours", "destination", "IP:127.0.0.1")
+        elsewhere = make_certificate(folder, "ours", "elsewhere", "IP:127.0.0.2,DNS:elsewhere")
+        stranger = {**make_certificate(folder, "theirs", "stranger", "IP:127.0.0.1"),
+                    "authority_path": source["authority_path"]}
+        start_generations(one, folder, mib=16, mb_per_s=50)
+        one.api.expect_fault_with(["Migration error: the certificate /nowhere: "], "PUT", "/migration/send",
+                                  {"destination": "tcp:127.0.0.1:1", "tls": {**source, "certificate_path": "/nowhere"}})
+        one.api.expect_fault_with(["Migration error: the key "], "PUT", "/migration/send",
+                                  {"destination": "tcp:127.0.0.1:1", "tls": {**source, "key_path": stranger["key_path"]}})
+
+        def expect_refused(address, piece, **more):
+            one.api.put("/migration/send", destination=address, **more)
+            failure = wait_for_phase(one, "Resumed")["failure"]
+            expect(piece in failure, f"{failure!r} instead of {piece!r}")
+
+        with ApiVmm(folder, *NO_LOG, socket_name="b") as two:
+            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=stranger)
+            address = two.api.get("/migration")["address"]
+            expect_refused(address, "unable to get local issuer certificate", tls=source)
+        with ApiVmm(folder, *NO_LOG, socket_name="c") as two:
+            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=elsewhere)
+            address = two.api.get("/migration")["address"]
+            expect_refused(address, "IP address mismatch", tls=source)
+            one.api.put("/migration/send", destination=address, tls=source, peer_name="elsewhere",
+                        max_bytes_per_s=1 << 20)
+            wait_for_phase(one, "Copying")
+            one.api.put("/migration/cancel")
+            wait_for_phase(one, "Resumed")
+        with ApiVmm(folder, *NO_LOG, socket_name="d") as two:
+            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=destination)
+            address = two.api.get("/migration")["address"]
+            expect_refused(address, "lost", plain=True)
+            expect_refused(address, "lost", tls=stranger)
+            one.api.put("/migration/send", destination=address, tls=source)
+            expect(one.wait_end() == 164, "the exit code")
+            wait_for_phase(two, "Running")
+            wait_for_ticks(two, 3)
+            kill([two])
+            expect_one_sequence(read_all(one) + read_all(two))

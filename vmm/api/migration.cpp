@@ -10,16 +10,30 @@ namespace {
 
 constexpr std::string_view prefix = "Migration error: ";
 
-// A unix socket's path says that it is meant to be plain.
-migration::Address address_of(const std::string& text, bool plain) {
+migration::Address address_of(const std::string& text) {
     const auto address = migration::parse_address(text);
     if (!address) {
         throw Fault{"\"" + text + "\" is neither unix:PATH nor tcp:HOST:PORT."};
     }
-    if (address->kind == migration::Address::Kind::tcp && !plain) {
-        throw Fault{"A guest's memory does not cross a network in plain unless `plain` says so."};
-    }
     return *address;
+}
+
+// A unix socket's path says that it is meant to be plain.
+std::shared_ptr<migration::Tls> tls_of(const migration::Address& address,
+                                       const std::optional<MigrationTls>& tls, bool plain,
+                                       migration::Tls::Side side) {
+    if (tls && plain) {
+        throw Fault{"Either `tls` or `plain`, not both."};
+    }
+    if (tls) {
+        return std::make_shared<migration::Tls>(
+            migration::TlsFiles{tls->certificate_path, tls->key_path, tls->authority_path}, side);
+    }
+    if (address.kind == migration::Address::Kind::tcp && !plain) {
+        throw Fault{
+            "A guest's memory does not cross a network in plain: give `tls`, or say `plain`."};
+    }
+    return nullptr;
 }
 
 void override_devices(vmm::MicrovmConfig& config, const MigrationReceive& params) {
@@ -43,22 +57,30 @@ void receive(Context& context, const MigrationReceive& params) {
     if (has_boot_resources(context)) {
         throw Fault{"Not allowed after configuring boot-specific resources."};
     }
+    const migration::Address address = address_of(params.listen);
     context.migration.receive({
-        address_of(params.listen, params.plain),
+        address,
         [params, serial = context.config.serial](vmm::MicrovmConfig& config) {
             override_devices(config, params);
             config.serial = serial;
         },
         [&context](const vmm::MicrovmConfig& config) { context.config = config; },
+        tls_of(address, params.tls, params.plain, migration::Tls::Side::destination),
     });
 }
 
 void send(Context& context, const MigrationSend& params) {
     migration::SendOrder order;
-    order.to = address_of(params.destination, params.plain);
+    order.to = address_of(params.destination);
+    if (const auto tls = tls_of(order.to, params.tls, params.plain, migration::Tls::Side::source)) {
+        const bool is_tcp = order.to.kind == migration::Address::Kind::tcp;
+        tls->set_peer(params.peer_name.value_or(is_tcp ? order.to.host : ""));
+        order.tls = tls;
+    }
     order.max_downtime = std::chrono::milliseconds{params.max_downtime_ms};
     order.max_bytes_per_s = params.max_bytes_per_s;
     order.max_rounds = params.max_rounds;
+    order.max_throttle_percent = params.max_throttle_percent;
     order.after_hand_over = params.after_hand_over == AfterHandOver::exit
                                 ? migration::AfterHandOver::exit
                                 : migration::AfterHandOver::stay;
@@ -112,6 +134,7 @@ MigrationStatus status_of(MigrationPhase phase, const migration::Progress& progr
             progress.remaining_pages,
             progress.bytes,
             progress.bytes_per_s,
+            progress.throttle_percent,
             progress.expected_downtime_us,
             progress.downtime_us,
             progress.total_us,

@@ -17,12 +17,32 @@ struct Names<AfterHandOver> {
                                        Pair{"Stay", AfterHandOver::stay}};
 };
 
+struct MigrationTls {
+    std::string certificate_path;
+    std::string key_path;
+    std::string authority_path;
+};
+
+template <>
+struct Description<MigrationTls> {
+    using Body = MigrationTls;
+    static constexpr std::string_view name = "MigrationTls";
+    static constexpr std::tuple fields{
+        required("certificate_path", &Body::certificate_path),
+        required("key_path", &Body::key_path),
+        required("authority_path", &Body::authority_path),
+    };
+};
+
 struct MigrationSend {
     std::string destination;
+    std::optional<MigrationTls> tls;
+    std::optional<std::string> peer_name;
     bool plain = false;
     std::uint32_t max_downtime_ms = 20;
     std::uint32_t max_rounds = 30;
     std::uint64_t max_bytes_per_s = 0;
+    std::uint32_t max_throttle_percent = 80;
     AfterHandOver after_hand_over = AfterHandOver::exit;
 };
 
@@ -32,16 +52,20 @@ struct Description<MigrationSend> {
     static constexpr std::string_view name = "MigrationSend";
     static constexpr std::tuple fields{
         required("destination", &Body::destination),
+        optional("tls", &Body::tls),
+        optional("peer_name", &Body::peer_name),
         optional("plain", &Body::plain),
         optional("max_downtime_ms", &Body::max_downtime_ms),
         optional("max_rounds", &Body::max_rounds, {1, 1000}),
         optional("max_bytes_per_s", &Body::max_bytes_per_s),
+        optional("max_throttle_percent", &Body::max_throttle_percent, {0, 99}),
         optional("after_hand_over", &Body::after_hand_over),
     };
 };
 
 struct MigrationReceive {
     std::string listen;
+    std::optional<MigrationTls> tls;
     bool plain = false;
     std::vector<NetworkOverride> network_overrides;
     std::optional<VsockOverride> vsock_override;
@@ -53,6 +77,7 @@ struct Description<MigrationReceive> {
     static constexpr std::string_view name = "MigrationReceive";
     static constexpr std::tuple fields{
         required("listen", &Body::listen),
+        optional("tls", &Body::tls),
         optional("plain", &Body::plain),
         optional("network_overrides", &Body::network_overrides),
         optional("vsock_override", &Body::vsock_override),
@@ -105,6 +130,7 @@ struct MigrationStatus {
     std::uint64_t remaining_pages = 0;
     std::uint64_t bytes = 0;
     std::uint64_t bytes_per_s = 0;
+    std::uint32_t throttle_percent = 0;
     std::uint64_t expected_downtime_us = 0;
     std::uint64_t downtime_us = 0;
     std::uint64_t total_us = 0;
@@ -124,6 +150,7 @@ struct Description<MigrationStatus> {
         required("remaining_pages", &Body::remaining_pages),
         required("bytes", &Body::bytes),
         required("bytes_per_s", &Body::bytes_per_s),
+        required("throttle_percent", &Body::throttle_percent),
         required("expected_downtime_us", &Body::expected_downtime_us),
         required("downtime_us", &Body::downtime_us),
         required("total_us", &Body::total_us),

@@ -90,6 +90,9 @@ std::optional<Address> parse_tcp(std::string_view text) {
     } else if (host.find(':') != std::string_view::npos) {
         return std::nullopt;
     }
+    if (host.find_first_of("[]") != std::string_view::npos) {
+        return std::nullopt;
+    }
     Address address{Address::Kind::tcp, std::string{host}, 0};
     const std::string_view port = text.substr(colon + 1);
     const char* const end = port.data() + port.size();
@@ -105,8 +108,10 @@ std::optional<Address> parse_tcp(std::string_view text) {
 std::optional<Address> parse_address(std::string_view text) {
     constexpr std::string_view unix_scheme = "unix:";
     constexpr std::string_view tcp_scheme = "tcp:";
-    if (text.starts_with(unix_scheme) && text.size() > unix_scheme.size() &&
-        text.find('\0') == std::string_view::npos) {
+    if (text.find('\0') != std::string_view::npos) {
+        return std::nullopt;
+    }
+    if (text.starts_with(unix_scheme) && text.size() > unix_scheme.size()) {
         return Address{Address::Kind::unix_socket, std::string{text.substr(unix_scheme.size())}, 0};
     }
     if (text.starts_with(tcp_scheme)) {

@@ -117,7 +117,7 @@ Destination::Done Destination::wait_for_hello(Frame& hello) {
             return accepted;
         }
         started_ = Clock::now();
-        if (channel_->receive(hello) && hello.kind == FrameKind::hello) {
+        if (channel_ && channel_->receive(hello) && hello.kind == FrameKind::hello) {
             return {};
         }
         channel_.reset();
@@ -137,7 +137,12 @@ Destination::Done Destination::accept_one() {
         host::UniqueFd socket{
             ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
         if (socket) {
-            channel_.emplace(make_plain_wire(std::move(socket), interrupt_));
+            auto wire = make_wire(order_.tls.get(), std::move(socket), interrupt_);
+            if (wire) {
+                channel_.emplace(std::move(*wire));
+            } else {
+                host::log(host::LogLevel::warn, "migration: " + wire.error());
+            }
             return {};
         }
     }

@@ -17,6 +17,7 @@
 #include "vmm/migration/pace.h"
 #include "vmm/migration/page_store.h"
 #include "vmm/migration/progress.h"
+#include "vmm/migration/tls.h"
 
 namespace shoal::migration {
 
@@ -27,6 +28,7 @@ struct ReceiveOrder {
     std::function<void(vmm::MicrovmConfig&)> adapt;
     // On the loop's thread, when the guest is about to run here.
     std::function<void(const vmm::MicrovmConfig&)> on_running;
+    std::shared_ptr<const Tls> tls;  // nullptr: plain
 };
 
 class Destination {

@@ -14,6 +14,7 @@ struct Progress {
     std::uint64_t bytes = 0;        // on the wire
     std::uint64_t bytes_per_s = 0;  // measured; 0: not yet
     std::uint64_t remaining_pages = 0;
+    std::uint32_t throttle_percent = 0;
     std::uint64_t expected_downtime_us = 0;  // if the guest were stopped now
     std::uint64_t downtime_us = 0;  // of the source: from the pause to the destination's word
     std::uint64_t total_us = 0;

@@ -128,7 +128,11 @@ Source::Done Source::greet() {
                                            (connected ? std::string{std::strerror(error)}
                                                       : std::string{describe(connected.error())})});
     }
-    channel_.emplace(make_plain_wire(std::move(socket_), interrupt_));
+    auto wire = make_wire(order_.tls.get(), std::move(socket_), interrupt_);
+    if (!wire) {
+        return std::unexpected(Trouble{SourceEvent::wire_lost, wire.error()});
+    }
+    channel_.emplace(std::move(*wire));
     if (Done sent = send({FrameKind::hello, encode_hello(config_)}); !sent) {
         return sent;
     }
@@ -240,6 +244,8 @@ void Source::fail(const Trouble& trouble) noexcept {
     host::log(host::LogLevel::error, "migration: " + trouble.sentence);
     if (step->action == GuestAction::resume) {
         static_cast<void>(calls_.run([this] { microvm_.resume(); }));
+    } else if (progress().throttle_percent > 0) {
+        static_cast<void>(calls_.run([this] { microvm_.throttle(0); }));
     }
 }
 

@@ -20,6 +20,7 @@
 #include "vmm/migration/page_scan.h"
 #include "vmm/migration/page_set.h"
 #include "vmm/migration/progress.h"
+#include "vmm/migration/tls.h"
 
 namespace shoal::migration {
 
@@ -34,6 +35,10 @@ struct SendOrder {
     std::uint64_t max_bytes_per_s = 0;  // while the guest runs; 0: no limit
     // After so many the guest is stopped, whatever is left.
     std::uint32_t max_rounds = 0;
+    // How much of the time a guest may be kept from running that writes faster than the wire. 0 to
+    // 99.
+    std::uint32_t max_throttle_percent = 0;
+    std::shared_ptr<const Tls> tls;  // nullptr: plain
     AfterHandOver after_hand_over = AfterHandOver::exit;
 };
 
@@ -82,6 +87,7 @@ private:
     [[nodiscard]] Done enter(SourceEvent event);
     void fail(const Trouble& trouble) noexcept;
     void note_rest();
+    [[nodiscard]] Done throttle(std::uint64_t pages_before);
 
     // On the loop's thread.
     void end_guest();

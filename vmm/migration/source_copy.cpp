@@ -17,10 +17,11 @@ Source::Done Source::copy() {
     pages_ = touched_pages(microvm_.memory());
     Zeros zeros = Zeros::are_there;  // the destination's memory is new
     while (true) {
+        const std::uint64_t pages = count_pages(pages_);
         {
             const std::scoped_lock lock{mutex_};
             ++progress_.rounds;
-            progress_.remaining_pages = count_pages(pages_);
+            progress_.remaining_pages = pages;
         }
         if (Done sent = send_pages(std::exchange(zeros, Zeros::are_to_be_sent)); !sent) {
             return sent;
@@ -38,7 +39,26 @@ Source::Done Source::copy() {
                           " rounds, the most that there are: the guest is stopped all the same");
             return {};
         }
+        if (Done throttled = throttle(pages); !throttled) {
+            return throttled;
+        }
     }
+}
+
+// A round that leaves nearly as much as it had will not be followed by a smaller one.
+Source::Done Source::throttle(std::uint64_t pages_before) {
+    constexpr std::uint32_t step_percent = 20;
+    std::uint32_t percent = 0;
+    {
+        const std::scoped_lock lock{mutex_};
+        percent = std::min(progress_.throttle_percent + step_percent, order_.max_throttle_percent);
+        if (progress_.remaining_pages < pages_before - pages_before / 4 ||
+            percent <= progress_.throttle_percent) {
+            return {};
+        }
+        progress_.throttle_percent = percent;
+    }
+    return on_loop([this, percent] { microvm_.throttle(percent); });
 }
 
 void Source::note_rest() {

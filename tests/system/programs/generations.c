@@ -1,7 +1,9 @@
-/* generations MIB MB_PER_S: fills so much memory with a pattern of generation numbers, at that rate (0:
+/* generations MIB MB_PER_S [DISK]: fills so much memory with a pattern of generation numbers, at that rate (0:
    once), checks it for ever, and ticks aloud every 5 ms. "broken ..." and exit code 1 when a word is not
    what was written. A line on stdin is answered with "gap N", the longest time in us between two looks at
-   the clock since the last answer, so that a standstill shows; q ends it. */
+   the clock since the last answer, so that a standstill shows; q ends it. With a disk of 4 MiB, each tick also
+   writes a block and reads another, and checks what was read 64 ticks before. */
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { page_words = 512, tick_us = 5000 };
+enum { page_words = 512, page_bytes = 4096, tick_us = 5000, disk_blocks = 1024, slots = 64 };
 
 static uint64_t now_us(void) {
     struct timespec now;
@@ -64,8 +66,32 @@ static void answer(void) {
     }
 }
 
+static _Alignas(4096) uint64_t to_write[page_words];
+static _Alignas(4096) uint64_t read_before[slots][page_words];
+static uint64_t block_in[slots], generation_in[slots];
+static uint64_t on_disk[disk_blocks];
+
+static void use_disk(int disk, uint64_t tick) {
+    const uint64_t slot = tick % slots;
+    if (tick >= slots && !is_intact(read_before[slot], block_in[slot] * page_words, generation_in[slot])) {
+        printf("broken at disk block %llu\n", (unsigned long long)block_in[slot]);
+        exit(1);
+    }
+    const uint64_t written = tick * 7 % disk_blocks;
+    write_page(to_write, written * page_words, ++on_disk[written]);
+    const uint64_t other = tick < disk_blocks ? written : tick * 31 % disk_blocks;
+    if (pwrite(disk, to_write, page_bytes, (off_t)(written * page_bytes)) != page_bytes ||
+        pread(disk, read_before[slot], page_bytes, (off_t)(other * page_bytes)) != page_bytes) {
+        printf("broken disk\n");
+        exit(1);
+    }
+    block_in[slot] = other;
+    generation_in[slot] = on_disk[other];
+}
+
 int main(int argc, char** argv) {
-    if (argc != 3) {
+    const int disk = argc > 3 ? open(argv[3], O_RDWR) : -1;
+    if (argc < 3 || (argc > 3 && disk < 0)) {
         return 2;
     }
     const uint64_t pages = strtoull(argv[1], NULL, 10) * 256;
@@ -84,6 +110,9 @@ int main(int argc, char** argv) {
     for (;;) {
         const uint64_t now = look();
         if (now >= next_tick_us) {
+            if (disk >= 0) {
+                use_disk(disk, ticks);
+            }
             printf("tick %llu\n", (unsigned long long)ticks++);
             fflush(stdout);
             next_tick_us = now + tick_us;

@@ -33,7 +33,8 @@ struct Pair {
     void receive() {
         taker.receive({{Address::Kind::unix_socket, path, 0},
                        [](vmm::MicrovmConfig&) {},
-                       [this](const vmm::MicrovmConfig& there) { taken = there; }});
+                       [this](const vmm::MicrovmConfig& there) { taken = there; },
+                       nullptr});
     }
     void send(SendOrder order = {}) {
         order.to = {Address::Kind::unix_socket, path, 0};
@@ -188,6 +189,50 @@ TEST_CASE("a bandwidth limit is kept while the guest runs") {
     pair.run_until(SourcePhase::handed_over);
     CHECK(Clock::now() - start >= std::chrono::milliseconds{200});
     CHECK(Clock::now() - start < std::chrono::seconds{5});
+}
+
+TEST_CASE("a guest that writes all it has in each round is throttled, and stopped after the last") {
+    Pair pair;
+    const auto bytes = pair.source.ram.slice(machine::Gpa{0}, 1 << 20).value();
+    std::ranges::fill(bytes, std::byte{1});
+    pair.source.on_take = [&] { pair.source.ram.log_write(bytes); };
+    pair.receive();
+    SendOrder order;
+    order.max_rounds = 7;
+    SUBCASE("up to a limit") {
+        order.max_throttle_percent = 70;
+    }
+    SUBCASE("never, if it must not be") {}
+    pair.send(order);
+    pair.run_until(SourcePhase::handed_over);
+    const Progress progress = pair.giver.source()->progress();
+    CHECK(progress.rounds == 7);
+    CHECK(progress.pages == 8 * 256);
+    CHECK(progress.throttle_percent == order.max_throttle_percent);
+    CHECK(pair.source.throttled == (order.max_throttle_percent == 0
+                                        ? std::vector<unsigned>{}
+                                        : std::vector<unsigned>{20, 40, 60, 70}));
+}
+
+TEST_CASE("a guest that was throttled runs as before when its migration fails") {
+    Pair pair;
+    const auto bytes = pair.source.ram.slice(machine::Gpa{0}, 1 << 20).value();
+    std::ranges::fill(bytes, std::byte{1});
+    pair.source.on_take = [&] {
+        pair.source.ram.log_write(bytes);
+        if (!pair.source.throttled.empty()) {
+            pair.giver.cancel();
+        }
+    };
+    pair.receive();
+    SendOrder order;
+    order.max_rounds = 7;
+    order.max_throttle_percent = 50;
+    pair.send(order);
+    const std::vector<unsigned>& throttled = pair.source.throttled;
+    pair.run_until([&] { return !throttled.empty() && throttled.back() == 0; });
+    CHECK(throttled.front() == 20);
+    CHECK(pair.source.now == vmm::MicrovmState::running);
 }
 
 TEST_CASE("nothing is sent to nobody, nor a guest that does not run") {
