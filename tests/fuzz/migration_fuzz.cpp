@@ -1,12 +1,17 @@
 // Fuzzes the migration stream's parser: it gives frames or an error. A frame that it gives is, when
-// written again, what was read. A second way, past the checksums, feeds the bytes as runs of pages.
+// written again, what was read. A second way, past the checksums, feeds the bytes as runs of pages,
+// which are put into a memory, and as what else comes from others: a hello, an address.
 #include <algorithm>
 #include <cstdint>
 #include <span>
 
 #include "devices/host/check.h"
+#include "vmm/migration/address.h"
 #include "vmm/migration/frame.h"
+#include "vmm/migration/hello.h"
 #include "vmm/migration/page_run.h"
+#include "vmm/migration/page_store.h"
+#include "vmm/state/state_error.h"
 
 namespace {
 
@@ -20,6 +25,25 @@ void read_run(const Frame& frame) {
         SHOAL_CHECK(run->first_page <= memory_pages);
         SHOAL_CHECK(run->page_count <= memory_pages - run->first_page);
         SHOAL_CHECK(run->bytes.empty() || run->bytes.size() == run->page_count * page_bytes);
+        static const shoal::machine::GuestMemory memory{memory_pages * page_bytes};
+        SHOAL_CHECK(PageStore{memory}.put(*run));
+    }
+}
+
+// What it says can be said again.
+void read_hello(std::span<const std::byte> payload) {
+    try {
+        const auto config = decode_hello(payload);
+        static_cast<void>(decode_hello(encode_hello(config)));
+    } catch (const shoal::state::StateError&) {
+    }
+}
+
+// SAFETY: bytes are read as characters.
+void read_address(std::span<const std::byte> bytes) {
+    const auto address = parse_address({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    if (address) {
+        SHOAL_CHECK(parse_address(to_text(*address)) == address);
     }
 }
 
@@ -29,6 +53,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto rest = std::as_bytes(std::span{data, size});
     read_run({FrameKind::pages, {rest.begin(), rest.end()}});
     read_run({FrameKind::zero_pages, {rest.begin(), rest.end()}});
+    read_hello(rest);
+    read_address(rest);
     FrameReader reader;
     reader.add(rest);
     Frame frame;
@@ -38,6 +64,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         SHOAL_CHECK(std::ranges::equal(again, rest.first(again.size())));
         rest = rest.subspan(again.size());
         read_run(frame);
+        if (frame.kind == FrameKind::hello) {
+            read_hello(frame.payload);
+        }
     }
     return 0;
 }
