@@ -51,6 +51,11 @@ public:
     void update_rate_limiters(const backend::RateLimiterConfig& rx,
                               const backend::RateLimiterConfig& tx);
 
+    // Tells the network behind the TAP that the guest's address is here now, so that switches send
+    // its packets here. Nothing when the configuration names no address: the guest's own is not
+    // known, and its next packet tells.
+    void announce() noexcept;
+
     // With the rate limits of now.
     [[nodiscard]] NetConfig config() const;
     [[nodiscard]] NetMetrics metrics() const noexcept;

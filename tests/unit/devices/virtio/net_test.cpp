@@ -55,6 +55,28 @@ TEST_CASE("the address and the MTU are offered when they are configured") {
     }
 }
 
+TEST_CASE("a guest that moved is announced by its address, when that is known") {
+    NetConfig config;
+    SUBCASE("known") {
+        config.guest_mac = mac;
+        NetFixture f{config};
+        f.device.announce();
+        const std::string packet = f.host_receives();
+        const std::string address{mac.begin(), mac.end()};
+        const std::string no_ip(4, '\0');
+        const std::string reverse_arp_request{"\x80\x35\x00\x01\x08\x00\x06\x04\x00\x03", 10};
+        CHECK(packet == std::string(NetFixture::header, '\0') + std::string(6, '\xFF') + address +
+                            reverse_arp_request + address + no_ip + address + no_ip +
+                            std::string(18, '\0'));
+        CHECK(f.host_receives().empty());
+    }
+    SUBCASE("the driver's own") {
+        NetFixture f{config};
+        f.device.announce();
+        CHECK(f.host_receives().empty());
+    }
+}
+
 TEST_CASE("the device is a network device with two queues and all offloads of its TAP") {
     const NetFixture f;
     CHECK(f.driver.read(TestDriver::Register::device_id) == 1);
