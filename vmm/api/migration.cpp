@@ -70,6 +70,10 @@ void receive(Context& context, const MigrationReceive& params) {
 }
 
 void send(Context& context, const MigrationSend& params) {
+    if (params.max_bytes_per_s != 0 && params.max_bytes_per_s < migration::least_bytes_per_s) {
+        throw Fault{"max_bytes_per_s is 0 or at least " +
+                    std::to_string(migration::least_bytes_per_s) + "."};
+    }
     migration::SendOrder order;
     order.to = address_of(params.destination);
     if (const auto tls = tls_of(order.to, params.tls, params.plain, migration::Tls::Side::source)) {

@@ -29,6 +29,9 @@ enum class AfterHandOver {
     stay,  // it answers until somebody ends it
 };
 
+// A limit that is lower would make the destination wait for a run of pages until it gives up.
+inline constexpr std::uint64_t least_bytes_per_s = 1 << 20;
+
 struct SendOrder {
     Address to;
     std::chrono::microseconds max_downtime{};
