@@ -8,10 +8,8 @@ from figures import ROOT, Target
 from processes import RUNS, say
 
 sys.path.insert(0, str(ROOT / "tests/system"))
-sys.path.insert(0, str(ROOT / "scripts/nested"))
 from api import ApiVmm  # noqa: E402
-from migration_calls import move  # noqa: E402
-from test_migration import start_generations, wait_for_ticks  # noqa: E402
+from migration_calls import move, start_generations, wait_for_ticks  # noqa: E402
 
 TITLE = "Live migration"
 CONDITIONS = "local, over a unix socket, 1 vCPU, the unikernel; `generations` checks its memory meanwhile, and a look at its " \

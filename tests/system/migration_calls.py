@@ -1,11 +1,37 @@
 """The calls that move a microVM, and what both processes say together."""
 import os
 import re
+import sys
 import time
 
-from harness import TIME_SCALE, Failure, expect
+from harness import PROGRAMS, ROOT, TIME_SCALE, UNIKERNEL, Failure, expect
 
+sys.path.append(str(ROOT / "scripts/nested"))
+
+import cpio
+
+NO_LOG = ("--log-path", "/dev/null")
 OVER = ("Resumed", "HandedOver", "InDoubt")
+
+
+def start_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk=""):
+    """Boots the program that ticks and checks its memory."""
+    archive = cpio.Archive()
+    archive.copy("init", PROGRAMS / "generations")
+    initramfs = os.path.join(folder, "initramfs")
+    with open(initramfs, "wb") as file:
+        file.write(archive.bytes())
+    vmm.api.put("/machine-config", vcpu_count=1, mem_size_mib=memory_mib)
+    vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=initramfs,
+                boot_args=f"console=ttyS0 quiet panic=1 rdinit=/init -- {mib} {mb_per_s} {disk}")
+    vmm.start()
+    wait_for_ticks(vmm, 1)
+
+
+def wait_for_ticks(vmm, number):
+    """Until so many have come; nothing of what was seen is taken."""
+    while vmm.seen.count(b"tick") < number:
+        expect(vmm.read_more(30), f"the ticks stop: {vmm.seen[-200:]!r}")
 
 
 def listen(vmm, path, **more):
@@ -34,6 +60,12 @@ def move(source, destination, folder, name="wire", **more):
     status = wait_for_phase(source, *OVER)
     expect(status["phase"] == "HandedOver", f"the migration: {status}")
     return status
+
+
+def kill(vmms):
+    for vmm in vmms:
+        vmm.process.kill()
+        vmm.process.wait()
 
 
 def read_all(vmm):

@@ -1,9 +1,8 @@
-// The destination's way through the hand-over.
+// The destination's connection, its answers, and what becomes of a failure.
 #include "vmm/migration/destination.h"
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,8 +10,6 @@
 
 #include "devices/host/check.h"
 #include "devices/host/log.h"
-#include "vmm/migration/hello.h"
-#include "vmm/state/microvm_file.h"
 
 namespace shoal::migration {
 namespace {
@@ -20,24 +17,6 @@ namespace {
 constexpr std::size_t stack_bytes = 512 << 10;
 // Who connects and says no proper hello is hung up on; after so many it is no accident.
 constexpr int max_connections = 100;
-
-std::uint64_t us_since(Clock::time_point start) {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
-}
-
-// The guest's clock goes on as if it had run meanwhile. Not back, when the hosts' clocks differ.
-void advance(kvm::ClockState& clock) {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    const std::uint64_t now_ns = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-                                 static_cast<std::uint64_t>(now.tv_nsec);
-    // A guest does not stand still for longer: a host whose clock is that wrong is not believed.
-    constexpr std::uint64_t longest_ns = 60'000'000'000;
-    if (clock.realtime_ns != 0 && now_ns > clock.realtime_ns) {
-        clock.guest_ns += std::min(now_ns - clock.realtime_ns, longest_ns);
-    }
-}
 
 std::vector<std::byte> sentence_bytes(const std::string& sentence) {
     const auto bytes = std::as_bytes(std::span{sentence})
@@ -146,102 +125,6 @@ Destination::Done Destination::accept_one() {
             return {};
         }
     }
-}
-
-Destination::Done Destination::build(const Frame& hello) {
-    hello_ = hello.payload;
-    config_ = decode_hello(hello_);
-    if (Done built = on_loop([this] {
-            order_.adapt(config_);
-            microvm_.build(config_);
-        });
-        !built) {
-        return built;
-    }
-    store_.emplace(microvm_.memory());
-    return answer(DestinationEvent::hello);
-}
-
-Destination::Done Destination::receive_guest() {
-    Frame frame;
-    while (true) {
-        if (Done received = receive(frame); !received) {
-            return received;
-        }
-        if (frame.kind == FrameKind::state) {
-            return load(frame);
-        }
-        if (Done stored = store(frame); !stored) {
-            return stored;
-        }
-    }
-}
-
-Destination::Done Destination::store(const Frame& frame) {
-    if (frame.kind != FrameKind::pages && frame.kind != FrameKind::zero_pages) {
-        return std::unexpected(
-            Trouble{DestinationEvent::wire_lost, "the source sent a message out of turn"});
-    }
-    const auto run = read_page_run(frame, store_->page_count());
-    if (!run) {
-        return std::unexpected(
-            Trouble{DestinationEvent::wire_lost, std::string{describe(run.error())}});
-    }
-    if (!store_->put(*run)) {
-        return std::unexpected(
-            Trouble{DestinationEvent::cannot, "this host does not take pages of zeros back"});
-    }
-    const std::scoped_lock lock{mutex_};
-    (run->bytes.empty() ? progress_.zero_pages : progress_.pages) += run->page_count;
-    return {};
-}
-
-Destination::Done Destination::load(const Frame& frame) {
-    vmm::SavedMicrovm saved = state::decode(frame.payload).microvm;
-    if (encode_hello(saved.config) != hello_) {
-        return std::unexpected(Trouble{DestinationEvent::cannot,
-                                       "the state is not that of the configuration before it"});
-    }
-    saved.config = config_;
-    if (Done loaded = on_loop([&] {
-            advance(saved.machine.clock);
-            microvm_.load(saved);
-        });
-        !loaded) {
-        return loaded;
-    }
-    return answer(DestinationEvent::state);
-}
-
-// From the commit on the guest runs here, whatever becomes of the wire.
-Destination::Done Destination::run_guest() {
-    Frame frame;
-    if (Done received = receive(frame); !received) {
-        return received;
-    }
-    if (frame.kind != FrameKind::commit) {
-        return std::unexpected(
-            Trouble{DestinationEvent::wire_lost, "the source sent a message out of turn"});
-    }
-    {
-        const std::scoped_lock lock{mutex_};
-        if (is_cancelled_) {
-            return std::unexpected(Trouble{DestinationEvent::cannot, "it was cancelled"});
-        }
-        const auto step = next(phase_, DestinationEvent::commit);
-        SHOAL_CHECK(step);
-        phase_ = step->phase;
-        progress_.total_us = us_since(started_);
-    }
-    if (Done resumed = on_loop([this] {
-            order_.on_running(config_);
-            microvm_.resume();
-        });
-        !resumed) {
-        return resumed;
-    }
-    static_cast<void>(channel_->send({FrameKind::taken, {}}));
-    return {};
 }
 
 Destination::Done Destination::receive(Frame& frame) {

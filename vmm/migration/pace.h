@@ -4,9 +4,9 @@
 #include <chrono>
 #include <cstdint>
 
-namespace shoal::migration {
+#include "vmm/migration/times.h"
 
-using Clock = std::chrono::steady_clock;
+namespace shoal::migration {
 
 class Pace {
 public:

@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <cstring>
 #include <string_view>
@@ -18,18 +17,6 @@ namespace shoal::migration {
 namespace {
 
 constexpr std::size_t stack_bytes = 512 << 10;
-
-std::uint64_t us_since(Clock::time_point start) {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
-}
-
-std::uint64_t realtime_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 bool may_be_cancelled(SourcePhase phase) {
     return phase == SourcePhase::greeting || phase == SourcePhase::copying ||

@@ -1,0 +1,123 @@
+"""Live migration as its users ask for it: what is refused, cancelled, encrypted."""
+import os
+
+from api import ApiVmm
+from certificates import make_authority, make_certificate
+from harness import expect, temporary_folder, test
+from migration_calls import (NO_LOG, expect_one_sequence, kill, listen, read_all, send, start_generations, wait_for_phase,
+                             wait_for_ticks)
+
+
+@test("migration: while one goes on, nobody else changes the guest, and a cancel leaves it where it was")
+def _():
+    with temporary_folder() as folder:
+        wire = os.path.join(folder, "wire")
+        with ApiVmm(folder, *NO_LOG, socket_name="a") as one, ApiVmm(folder, *NO_LOG, socket_name="b") as two:
+            start_generations(one, folder, mib=16)
+            listen(two, wire)
+            send(one, wire, max_bytes_per_s=1 << 20)
+            wait_for_phase(one, "Copying")
+            expect(wait_for_phase(two, "Receiving")["address"] == f"unix:{wire}", "where it listens")
+            for vmm in (one, two):
+                vmm.api.expect_fault_with(["while a migration is going on"], "PATCH", "/vm", {"state": "Resumed"})
+                vmm.api.expect_fault_with(["while a migration is going on"], "PUT", "/migration/send",
+                                          {"destination": f"unix:{wire}"})
+            one.api.put("/migration/cancel")
+            status = wait_for_phase(one, "Resumed")
+            expect(status["failure"] == "it was cancelled", f"the status: {status}")
+            expect(two.wait_end() == 1, "the exit code of a destination that was left")
+            wait_for_ticks(one, one.seen.count(b"tick") + 3)
+            expect(one.api.get("/")["state"] == "Running", "the state")
+        with ApiVmm(folder, *NO_LOG, socket_name="c") as three:
+            three.api.put("/migration/receive", listen="tcp:127.0.0.1:0", plain=True)
+            address = three.api.get("/migration")["address"]
+            expect(address.startswith("tcp:127.0.0.1:") and not address.endswith(":0"), f"the address: {address}")
+            three.api.put("/migration/cancel")
+            expect(three.wait_end() == 1, "the exit code after a cancel")
+            expect("migration: it was cancelled" in three.errors(), "what it says")
+
+
+@test("migration: over TCP, plain only when asked for; and what is refused leaves both as they were")
+def _():
+    with temporary_folder() as folder:
+        with ApiVmm(folder, *NO_LOG, socket_name="a") as one, ApiVmm(folder, *NO_LOG, socket_name="b") as two:
+            start_generations(one, folder)
+            for body, piece in (({"destination": "tcp:127.0.0.1:1"}, "in plain"), ({"destination": "here"}, "neither"),
+                                ({"destination": "tcp:localhost:1", "plain": True}, "no IPv4 or IPv6 address"),
+                                ({"destination": f"unix:{folder}/nobody"}, "cannot connect"),
+                                ({"destination": f"unix:{folder}/nobody", "max_bytes_per_s": 1048575}, "1048576"),
+                                ({"destination": "tcp:127.0.0.1:99999"}, "neither")):
+                one.api.expect_fault_with(["Migration error: ", piece], "PUT", "/migration/send", body)
+            two.api.expect_fault_with(["cannot listen"], "PUT", "/migration/receive", {"listen": f"unix:{folder}/a"})
+            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", plain=True)
+            one.api.put("/migration/send", destination=two.api.get("/migration")["address"], plain=True)
+            expect(one.wait_end() == 164, "the exit code")
+            wait_for_phase(two, "Running")
+            wait_for_ticks(two, 3)
+            kill([two])
+            expect_one_sequence(read_all(one) + read_all(two))
+
+
+@test("migration: a guest whose file is missing at the destination stays where it is")
+def _():
+    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG, socket_name="a") as one:
+        disk = os.path.join(folder, "disk")
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        one.api.put("/drives/d", drive_id="d", is_root_device=False, path_on_host=disk)
+        start_generations(one, folder)
+        os.unlink(disk)
+        with ApiVmm(folder, *NO_LOG, socket_name="b") as two:
+            wire = os.path.join(folder, "wire")
+            listen(two, wire)
+            send(one, wire)
+            expect("the destination refused: " in wait_for_phase(one, "Resumed")["failure"], "why")
+            expect(two.wait_end() == 1, "the exit code")
+            wait_for_ticks(one, one.seen.count(b"tick") + 3)
+
+
+@test("migration: over TLS with certificates on both sides, and a peer without a proper one is refused")
+def _():
+    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG, socket_name="a") as one:
+        make_authority(folder, "ours")
+        make_authority(folder, "theirs")
+        source = make_certificate(folder, "ours", "source", "DNS:source")
+        destination = make_certificate(folder, "ours", "destination", "IP:127.0.0.1")
+        elsewhere = make_certificate(folder, "ours", "elsewhere", "IP:127.0.0.2,DNS:elsewhere")
+        stranger = {**make_certificate(folder, "theirs", "stranger", "IP:127.0.0.1"),
+                    "authority_path": source["authority_path"]}
+        start_generations(one, folder, mib=16, mb_per_s=50)
+        one.api.expect_fault_with(["Migration error: the certificate /nowhere: "], "PUT", "/migration/send",
+                                  {"destination": "tcp:127.0.0.1:1", "tls": {**source, "certificate_path": "/nowhere"}})
+        one.api.expect_fault_with(["Migration error: the key "], "PUT", "/migration/send",
+                                  {"destination": "tcp:127.0.0.1:1", "tls": {**source, "key_path": stranger["key_path"]}})
+
+        def expect_refused(address, piece, **more):
+            one.api.put("/migration/send", destination=address, **more)
+            failure = wait_for_phase(one, "Resumed")["failure"]
+            expect(piece in failure, f"{failure!r} instead of {piece!r}")
+
+        with ApiVmm(folder, *NO_LOG, socket_name="b") as two:
+            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=stranger)
+            address = two.api.get("/migration")["address"]
+            expect_refused(address, "unable to get local issuer certificate", tls=source)
+        with ApiVmm(folder, *NO_LOG, socket_name="c") as two:
+            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=elsewhere)
+            address = two.api.get("/migration")["address"]
+            expect_refused(address, "IP address mismatch", tls=source)
+            one.api.put("/migration/send", destination=address, tls=source, peer_name="elsewhere",
+                        max_bytes_per_s=1 << 20)
+            wait_for_phase(one, "Copying")
+            one.api.put("/migration/cancel")
+            wait_for_phase(one, "Resumed")
+        with ApiVmm(folder, *NO_LOG, socket_name="d") as two:
+            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=destination)
+            address = two.api.get("/migration")["address"]
+            expect_refused(address, "lost", plain=True)
+            expect_refused(address, "lost", tls=stranger)
+            one.api.put("/migration/send", destination=address, tls=source)
+            expect(one.wait_end() == 164, "the exit code")
+            wait_for_phase(two, "Running")
+            wait_for_ticks(two, 3)
+            kill([two])
+            expect_one_sequence(read_all(one) + read_all(two))
