@@ -45,6 +45,7 @@ public:
     void restore(const SavedMicrovm& saved, machine::GuestMemory memory) override;
     void build(const MicrovmConfig& config) override;
     void load(const SavedMicrovm& saved) override;
+    void arrive() override;
     [[nodiscard]] std::unique_ptr<PageLog> log_pages() override { return machine_->log_pages(); }
     void throttle(unsigned percent) override { machine_->throttle(percent); }
     void forget_guest() noexcept override { machine_->forget_output(); }

@@ -34,4 +34,12 @@ void KvmMicrovm::load(const SavedMicrovm& saved) {
     restore_active_devices(saved);
 }
 
+// The guest first: it has waited long enough.
+void KvmMicrovm::arrive() {
+    resume();
+    for (const auto& [id, interface] : network_interfaces_) {
+        interface.net->announce();
+    }
+}
+
 }  // namespace shoal::vmm

@@ -78,6 +78,8 @@ public:
     // memory has come. Before load() it must not be resumed. What threw is of no use any more.
     virtual void build(const MicrovmConfig& config) = 0;
     virtual void load(const SavedMicrovm& saved) = 0;
+    // The first resume() after load(), which also tells the networks where the guest is now.
+    virtual void arrive() = 0;
     // After start(): see PageLog.
     [[nodiscard]] virtual std::unique_ptr<PageLog> log_pages() = 0;
     // While running: lets the guest run only a part of the time; see Machine. Paused: nothing.

@@ -109,7 +109,7 @@ Destination::Done Destination::run_guest() {
     }
     if (Done resumed = on_loop([this] {
             order_.on_running(config_);
-            microvm_.resume();
+            microvm_.arrive();
         });
         !resumed) {
         return resumed;

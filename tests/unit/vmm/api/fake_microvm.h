@@ -94,6 +94,10 @@ struct FakeMicrovm final : vmm::Microvm {
         called("load");
         loaded = saved;
     }
+    void arrive() override {
+        called("arrive");
+        now = vmm::MicrovmState::running;
+    }
     [[nodiscard]] std::unique_ptr<vmm::PageLog> log_pages() override {
         called("log_pages");
         return std::make_unique<FakePageLog>(ram, on_take);

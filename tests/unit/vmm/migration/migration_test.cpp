@@ -94,7 +94,7 @@ TEST_CASE("a guest moves: memory first, then its state, and it runs there only")
     CHECK(pair.source.now == vmm::MicrovmState::paused);
     CHECK(called(pair.source, "forget_guest"));
     CHECK(pair.destination.now == vmm::MicrovmState::running);
-    CHECK(pair.destination.calls == std::vector<std::string>{"build", "load", "resume"});
+    CHECK(pair.destination.calls == std::vector<std::string>{"build", "load", "arrive"});
     CHECK(pair.taken->machine.mem_size_mib == 1);
     CHECK(text_in(pair.destination, 0) == "first");
     CHECK(text_in(pair.destination, (1 << 20) - 5) == "final");
@@ -134,7 +134,7 @@ TEST_CASE("whatever the destination cannot do leaves the guest where it was") {
     pair.run_until([&] { return pair.destination.ended.has_value(); });
     CHECK(pair.destination.ended->code == 1);
     CHECK(pair.destination.ended->sentence == "migration: no such file");
-    CHECK_FALSE(called(pair.destination, "resume"));
+    CHECK_FALSE(called(pair.destination, "arrive"));
     CHECK_FALSE(pair.giver.is_busy());
 }
 
@@ -162,7 +162,7 @@ TEST_CASE("a cancel before the commit wins") {
     pair.run_until(SourcePhase::resumed);
     pair.run_until([&] { return pair.source.now == vmm::MicrovmState::running; });
     pair.run_until([&] { return pair.destination.ended.has_value(); });
-    CHECK_FALSE(called(pair.destination, "resume"));
+    CHECK_FALSE(called(pair.destination, "arrive"));
     CHECK_THROWS_WITH(pair.giver.cancel(), "no migration is going on");
 }
 
@@ -253,7 +253,7 @@ TEST_CASE("a process that ends while it waits does not wait for the other side")
     }
     pair.giver.stop();
     pair.taker.stop();
-    CHECK_FALSE(called(pair.destination, "resume"));
+    CHECK_FALSE(called(pair.destination, "arrive"));
 }
 
 }  // namespace
