@@ -1,0 +1,160 @@
+// What the catalog learns from each folder of the store.
+#include <utility>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "controlplane/scheduler/catalog.h"
+
+namespace shoal::scheduler {
+
+namespace {
+
+namespace keys = model::keys;
+
+// Nothing, where it is damaged: as if it were not there.
+template <typename Body>
+std::optional<Body> decode(const store::Entry& entry) {
+    try {
+        return model::from_json<Body>(entry.value, model::UnknownFields::ignored);
+    } catch (const model::JsonError&) {
+        return std::nullopt;
+    }
+}
+
+bool is_final(model::Phase phase) {
+    return phase == model::Phase::succeeded || phase == model::Phase::failed;
+}
+
+std::pair<std::string, std::string> split(const std::string& path) {
+    const auto slash = path.find('/');
+    return slash == std::string::npos ? std::pair{path, std::string{}}
+                                      : std::pair{path.substr(0, slash), path.substr(slash + 1)};
+}
+
+}  // namespace
+
+void Catalog::on_host(const std::string& name, const store::Entry& entry) {
+    auto host = decode<model::Host>(entry);
+    if (!host) {
+        return on_host_gone(name);
+    }
+    host->name = name;
+    static_cast<void>(info_of(cluster_.put_host(*host)));
+    listener_.on_work();
+}
+
+void Catalog::on_host_gone(const std::string& name) {
+    cluster_.remove_host(host_of(name));
+}
+
+void Catalog::on_group(const std::string& name, const store::Entry& entry) {
+    auto group = decode<model::Group>(entry);
+    if (!group) {
+        return;  // Damaged is not deleted: its members go on.
+    }
+    groups_[name] = std::move(*group);
+    regroup(name);
+}
+
+void Catalog::on_group_gone(const std::string& name) {
+    groups_.erase(name);
+    regroup(name);
+}
+
+void Catalog::on_spec(const std::string& name, const store::Entry& entry) {
+    const auto spec = decode<model::MicroVmSpec>(entry);
+    if (!spec) {
+        return on_spec_gone(name);
+    }
+    MicroVm& microvm = microvms_[name];
+    unlist(name, microvm);
+    if (!spec->group.empty() && members_[spec->group].insert(name).second) {
+        changed_groups_.insert(spec->group);
+    }
+    if (!microvm.workload) {
+        microvm.flight = Flight::none;  // Whatever flies is about one that had this name before.
+    }
+    microvm.workload = workload_of(*spec);
+    microvm.on_host_failure = spec->on_host_failure;
+    microvm.created = entry.create_revision;
+    microvm.revision = entry.mod_revision;
+    refresh(name);
+}
+
+void Catalog::on_spec_gone(const std::string& name) {
+    const auto found = microvms_.find(name);
+    if (found == microvms_.end() || !found->second.workload) {
+        return;
+    }
+    MicroVm& microvm = found->second;
+    unlist(name, microvm);
+    const std::string group = microvm.workload->group;
+    if (const auto members = members_.find(group); members != members_.end()) {
+        members->second.erase(name);
+        changed_groups_.insert(group);
+        if (members->second.empty()) {
+            members_.erase(members);
+        }
+    }
+    microvm.workload.reset();
+    microvm.revision = 0;
+    microvm.flight = Flight::none;
+    refresh(name);
+}
+
+void Catalog::on_deletion(const std::string& name, const store::Entry&) {
+    microvms_[name].is_deleted = true;
+    refresh(name);
+}
+
+void Catalog::on_deletion_gone(const std::string& name) {
+    MicroVm& microvm = microvms_[name];
+    microvm.is_deleted = false;
+    if (!microvm.workload) {
+        microvm.flight = Flight::none;
+    }
+    refresh(name);
+}
+
+void Catalog::on_placement(const std::string& name, const store::Entry& entry) {
+    const auto placement = decode<model::Placement>(entry);
+    if (!placement) {
+        return on_placement_gone(name);
+    }
+    MicroVm& microvm = microvms_[name];
+    unlist(name, microvm);
+    set_placed(name, microvm,
+               MicroVm::At{host_of(placement->host), placement->epoch, entry.mod_revision});
+    refresh(name);
+}
+
+void Catalog::on_placement_gone(const std::string& name) {
+    MicroVm& microvm = microvms_[name];
+    unlist(name, microvm);
+    set_placed(name, microvm, std::nullopt);
+    refresh(name);
+}
+
+void Catalog::on_status(const std::string& path, const store::Entry& entry) {
+    const auto status = decode<model::MicroVmStatus>(entry);
+    const auto [host, name] = split(path);
+    MicroVm& microvm = microvms_[name];
+    unlist(name, microvm);
+    microvm.has_reason = host == keys::no_host;
+    microvm.is_finished = status && is_final(status->phase);
+    refresh(name);
+}
+
+void Catalog::on_status_gone(const std::string& path) {
+    const auto [host, name] = split(path);
+    MicroVm& microvm = microvms_[name];
+    unlist(name, microvm);
+    microvm.is_finished = false;
+    if (host == keys::no_host) {
+        microvm.has_reason = false;
+        microvm.flight = microvm.placed ? Flight::none : microvm.flight;
+    }
+    refresh(name);
+}
+
+}  // namespace shoal::scheduler

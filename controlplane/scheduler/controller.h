@@ -1,0 +1,101 @@
+// Controller: what the leader does, again and again, about what the catalog lists: places what is
+// pending, places again what was lost with its host, has hosts stop what shall not run, and keeps
+// groups at their count. Every write is conditioned on the leadership.
+//
+// Lives for as long as its shoald leads. On the loop's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "controlplane/failover/host_watch.h"
+#include "controlplane/failover/leadership.h"
+#include "controlplane/scheduler/catalog.h"
+#include "controlplane/scheduler/group_plan.h"
+#include "controlplane/scheduler/scheduler.h"
+
+namespace shoal::scheduler {
+
+struct ControllerSettings {
+    failover::HostWatchTimes watch;
+    std::uint64_t seed = 0;
+    failover::Time period = std::chrono::milliseconds{20};
+    failover::Time long_wait = std::chrono::seconds{10};
+    // A reason is told after this time, and told anew no sooner.
+    failover::Time reason_interval = std::chrono::seconds{5};
+    std::size_t batch = 1000;
+    std::size_t transactions_in_flight = 256;
+    std::size_t reasons = 100'000;  // remembered
+};
+
+class Controller final : private failover::HostWatchListener, private CatalogListener {
+public:
+    // Borrows loop, store and leadership.
+    Controller(store::EventLoop& loop, store::Store& store, failover::Leadership& leadership,
+               ControllerSettings settings = {});
+    Controller(const Controller&) = delete;
+    Controller& operator=(const Controller&) = delete;
+    ~Controller() override = default;
+
+    void start();
+    // "failover is stopped: ..."; empty: it is not.
+    [[nodiscard]] const std::string& failover_stopped() const noexcept { return stopped_; }
+    [[nodiscard]] Catalog& catalog() noexcept { return catalog_; }
+
+private:
+    struct Told {
+        std::string reason;
+        failover::Time at{};
+    };
+    using Names = std::vector<std::string>;
+    // Adds what is to be written about one microVM.
+    using Writer = std::function<void(const std::string&, MicroVm&, store::Transaction&)>;
+
+    void tick();
+    void write(const Names& names, const Writer& writer);
+    void commit(Names names, store::Transaction transaction);
+    void on_committed(const Names& names, const store::Result<store::Revision>& result);
+
+    void relinquish(const std::string& name, MicroVm& microvm, store::Transaction& transaction);
+    void stop(const std::string& name, MicroVm& microvm, store::Transaction& transaction);
+    void forget(const std::string& name, MicroVm& microvm, store::Transaction& transaction);
+    void bind(const std::string& name, MicroVm& microvm, store::Transaction& transaction);
+    void reconcile_groups();
+    void reconcile_group(const std::string& name);
+    void commit_group(const std::string& group, store::Transaction transaction);
+    void place();
+    [[nodiscard]] std::vector<Request> next_batch();
+    void evict(const Decision& decision);
+    void tell_reasons(const Decision& decision);
+
+    void on_presence(const std::string& host, failover::Presence presence,
+                     model::Epoch epoch) override;
+    void on_hosts_known() override { catalog_.hosts_are_known(); }
+    void on_failover_stopped(const std::string& reason) override { stopped_ = reason; }
+    void on_work() override { has_work_ = true; }
+
+    store::EventLoop& loop_;
+    store::Store& store_;
+    failover::Leadership& leadership_;
+    ControllerSettings settings_;
+    bool has_work_ = true;
+    Catalog catalog_;
+    Scheduler scheduler_;
+    failover::HostWatch watch_;
+    std::string stopped_;
+    std::size_t in_flight_ = 0;
+    // Behind which of the pending ones the next batch begins; none: at the first.
+    std::optional<Catalog::Pending::value_type> behind_;
+    std::unordered_map<std::string, Told> told_;
+    std::unordered_map<std::string, HostIdx> bound_;  // of this tick
+    failover::Time looked_at_{};
+    std::unordered_map<std::string, std::size_t> group_writes_;  // in flight
+    Catalog::Names groups_later_;
+    failover::Time groups_at_{};
+    std::shared_ptr<Controller*> self_ = std::make_shared<Controller*>(this);
+};
+
+}  // namespace shoal::scheduler

@@ -1,0 +1,108 @@
+// How the controller keeps groups at their count.
+#include <utility>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "controlplane/scheduler/controller.h"
+
+namespace shoal::scheduler {
+
+namespace {
+
+namespace keys = model::keys;
+
+constexpr std::size_t members_in_transaction = 60;  // with 2 conditions each
+constexpr std::chrono::seconds period{1};
+constexpr std::chrono::seconds settles_within{5};
+
+}  // namespace
+
+void Controller::reconcile_groups() {
+    if (loop_.now() - groups_at_ >= period) {
+        groups_at_ = loop_.now();
+        if (catalog_.has_unsettled(settles_within)) {
+            return catalog_.read_again();
+        }
+        for (const std::string& group : std::exchange(groups_later_, {})) {
+            catalog_.mark_group(group);
+        }
+    }
+    for (const std::string& group : catalog_.take_changed_groups()) {
+        if (group_writes_.contains(group) || in_flight_ >= settings_.transactions_in_flight) {
+            groups_later_.insert(group);
+        } else {
+            reconcile_group(group);
+        }
+    }
+}
+
+void Controller::reconcile_group(const std::string& name) {
+    const model::Group* known = catalog_.group(name);
+    model::Group group = known != nullptr ? *known : model::Group{};
+    group.name = name;
+    static const Catalog::Names none;
+    const Catalog::Names* members = catalog_.members(name);
+    const GroupPlan plan =
+        plan_group(group, members != nullptr ? *members : none, [&](auto& member) {
+            const MicroVm* microvm = catalog_.find(member);
+            return microvm->placed && catalog_.is_suspected(microvm->placed->host);
+        });
+    store::Transaction transaction;
+    const auto flush = [&](std::size_t at_least) {
+        const bool is_room = in_flight_ < settings_.transactions_in_flight;
+        if (is_room && transaction.operations.size() >= at_least) {
+            commit_group(name, std::exchange(transaction, {}));
+        }
+        return is_room;
+    };
+    for (const std::string& member : plan.create) {
+        model::MicroVmSpec spec = group.microvm;
+        spec.name = member;
+        spec.group = name;
+        transaction.conditions.push_back({keys::of(keys::microvms, member), 0});
+        transaction.conditions.push_back({keys::of(keys::placements, member), 0});
+        transaction.operations.emplace_back(
+            store::Put{keys::of(keys::microvms, member), model::to_json(spec)});
+        if (!flush(members_in_transaction)) {
+            return static_cast<void>(groups_later_.insert(name));
+        }
+    }
+    for (const std::string& member : plan.remove) {
+        if (catalog_.find(member)->is_deleted) {
+            continue;
+        }
+        transaction.operations.emplace_back(store::Put{keys::of(keys::deletions, member), "{}"});
+        if (!flush(members_in_transaction)) {
+            return static_cast<void>(groups_later_.insert(name));
+        }
+    }
+    flush(1);
+}
+
+void Controller::commit_group(const std::string& group, store::Transaction transaction) {
+    const auto guard = leadership_.guard();
+    if (!guard) {
+        return;
+    }
+    transaction.conditions.push_back(*guard);
+    ++in_flight_;
+    ++group_writes_[group];
+    store_.commit(std::move(transaction), [weak = std::weak_ptr{self_},
+                                           group](const store::Result<store::Revision>& result) {
+        const auto self = weak.lock();
+        if (!self) {
+            return;
+        }
+        --(*self)->in_flight_;
+        if (--(*self)->group_writes_[group] == 0) {
+            (*self)->group_writes_.erase(group);
+        }
+        if (!result) {
+            (*self)->leadership_.check();
+        }
+        // A name may still be taken by one that stops.
+        (*self)->groups_later_.insert(group);
+    });
+}
+
+}  // namespace shoal::scheduler

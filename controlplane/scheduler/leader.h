@@ -1,0 +1,40 @@
+// Leader: a shoald's part in the election of who schedules, and the controller while it leads.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "controlplane/failover/leadership.h"
+#include "controlplane/scheduler/controller.h"
+
+namespace shoal::scheduler {
+
+class Leader final : private failover::LeadershipListener {
+public:
+    // Borrows loop and store. `name` is the host's.
+    Leader(store::EventLoop& loop, store::Store& store, const std::string& name,
+           ControllerSettings settings = {}, failover::LeadershipTimes times = {})
+        : loop_{loop},
+          store_{store},
+          settings_{settings},
+          leadership_{loop, store, name, *this, times} {}
+
+    void start() { leadership_.start(); }
+    // Null: another one leads.
+    [[nodiscard]] Controller* controller() noexcept { return controller_.get(); }
+
+private:
+    void on_leading() override {
+        controller_ = std::make_unique<Controller>(loop_, store_, leadership_, settings_);
+        controller_->start();
+    }
+    void on_following() override { controller_.reset(); }
+
+    store::EventLoop& loop_;
+    store::Store& store_;
+    ControllerSettings settings_;
+    failover::Leadership leadership_;
+    std::unique_ptr<Controller> controller_;
+};
+
+}  // namespace shoal::scheduler

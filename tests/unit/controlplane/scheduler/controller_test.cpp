@@ -1,0 +1,162 @@
+#include "controlplane/scheduler/controller.h"
+
+#include <doctest/doctest.h>
+
+#include "controlplane/scheduler/leader.h"
+#include "tests/unit/controlplane/failover/failover_fixture.h"
+#include "tests/unit/controlplane/scheduler/cluster_fixture.h"
+
+using namespace shoal;
+using namespace shoal::scheduler;
+using namespace shoal::failover::test;
+namespace keys = model::keys;
+
+namespace {
+
+struct Fixture : Bench {
+    Leader leader{loop, store, "leader"};
+
+    Fixture() { leader.start(); }
+    void add_host(const std::string& name, model::Scheduling scheduling = {}) {
+        model::Host host = scheduler::test::make_host(name);
+        host.scheduling = scheduling;
+        put(keys::of(keys::hosts, name), model::to_json(host));
+        beat(name, {1, 1});
+    }
+    void beat(const std::string& name, model::Heartbeat heartbeat) {
+        put(keys::of(keys::heartbeats, name), model::to_json(heartbeat));
+    }
+    void add_microvm(const std::string& name, std::uint64_t memory_mib = 128,
+                     model::HostFailurePolicy policy = model::HostFailurePolicy::restart) {
+        model::MicroVmSpec spec;
+        spec.name = name;
+        spec.program = "/bin/true";
+        spec.memory_mib = memory_mib;
+        spec.on_host_failure = policy;
+        put(keys::of(keys::microvms, name), model::to_json(spec));
+    }
+    std::optional<model::Placement> placement(const std::string& name) {
+        const auto entry = get(keys::of(keys::placements, name));
+        return entry ? std::optional{model::from_json<model::Placement>(entry->value)}
+                     : std::nullopt;
+    }
+    std::optional<model::Assignment> assignment(const std::string& host, const std::string& name) {
+        const auto entry = get(keys::of(keys::assignments, host, name));
+        return entry ? std::optional{model::from_json<model::Assignment>(entry->value)}
+                     : std::nullopt;
+    }
+    std::optional<model::MicroVmStatus> status(std::string_view host, const std::string& name) {
+        const auto entry = get(keys::of(keys::statuses, host, name));
+        return entry ? std::optional{model::from_json<model::MicroVmStatus>(entry->value)}
+                     : std::nullopt;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a microVM is bound to a host under its epoch, with the host's assignment") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    fixture.add_microvm("vm");
+    fixture.run(1s);
+    REQUIRE(fixture.placement("vm"));
+    CHECK(fixture.placement("vm")->host == "h1");
+    CHECK(fixture.placement("vm")->epoch == 1);
+    CHECK(fixture.assignment("h1", "vm")->wanted == model::Assignment::Wanted::run);
+    CHECK(fixture.get("/assignments/h1/vm")->create_revision ==
+          fixture.get("/placements/vm")->mod_revision);
+}
+
+TEST_CASE("one that is not placed has a reason, which goes when it is placed") {
+    Fixture fixture;
+    fixture.add_host("h1", model::Scheduling::cordoned);
+    fixture.add_microvm("vm");
+    for (int i = 2; i < 20; ++i) {
+        fixture.beat("h1", {1, static_cast<std::uint64_t>(i)});
+        fixture.run(500ms);
+    }
+    CHECK(fixture.status(keys::no_host, "vm")->reason == "1 host: 1 cordoned");
+    fixture.add_host("h2");
+    fixture.run(1s);
+    CHECK(fixture.placement("vm")->host == "h2");
+    CHECK_FALSE(fixture.status(keys::no_host, "vm"));
+}
+
+TEST_CASE("what a lost host had is placed again, or has failed, as each microVM wants it") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    fixture.add_microvm("again");
+    fixture.add_microvm("not-again", 128, model::HostFailurePolicy::none);
+    fixture.run(1s);
+    REQUIRE(fixture.placement("again")->host == "h1");
+    REQUIRE(fixture.placement("not-again")->host == "h1");
+    fixture.add_host("h2");
+    fixture.beat("h1", {2, 0});
+    fixture.run(500ms);
+    CHECK(fixture.placement("again")->host == "h2");
+    CHECK_FALSE(fixture.placement("not-again"));
+    CHECK(fixture.status(keys::no_host, "not-again")->phase == model::Phase::failed);
+    CHECK(fixture.status(keys::no_host, "not-again")->reason == "its host h1 was lost");
+    CHECK_FALSE(fixture.assignment("h1", "again"));
+}
+
+TEST_CASE("what a host that was restarted had is placed under its new epoch") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    fixture.add_microvm("vm");
+    fixture.run(1s);
+    fixture.beat("h1", {2, 1});
+    fixture.run(500ms);
+    CHECK(fixture.placement("vm")->epoch == 2);
+}
+
+TEST_CASE("one that is deleted is stopped by its host, and only then forgotten") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    fixture.add_microvm("vm");
+    fixture.run(1s);
+    fixture.put("/deletions/vm", "{}");
+    fixture.run(500ms);
+    CHECK(fixture.assignment("h1", "vm")->wanted == model::Assignment::Wanted::stop);
+    CHECK(fixture.get("/microvms/vm"));
+    fixture.remove("/placements/vm");
+    fixture.remove("/assignments/h1/vm");
+    fixture.run(500ms);
+    CHECK_FALSE(fixture.get("/microvms/vm"));
+    CHECK_FALSE(fixture.get("/deletions/vm"));
+}
+
+TEST_CASE("a group is kept at its count") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    model::Group group;
+    group.name = "web";
+    group.count = 3;
+    group.microvm.program = "/bin/true";
+    fixture.put("/groups/web", model::to_json(group));
+    fixture.run(1s);
+    CHECK(fixture.placement("web-2"));
+    CHECK_FALSE(fixture.get("/microvms/web-3"));
+    group.count = 1;
+    fixture.put("/groups/web", model::to_json(group));
+    fixture.run(1s);
+    CHECK(fixture.get("/deletions/web-2"));
+    CHECK_FALSE(fixture.get("/deletions/web-0"));
+    fixture.remove("/groups/web");
+    fixture.run(1s);
+    CHECK(fixture.get("/deletions/web-0"));
+}
+
+TEST_CASE("a damaged value stops nothing else") {
+    Fixture fixture;
+    fixture.put("/hosts/bad", "{");
+    fixture.put("/heartbeats/bad", "[]");
+    fixture.put("/microvms/bad", R"({"program":7})");
+    fixture.put("/groups/bad", "");
+    fixture.put("/placements/bad", "null");
+    fixture.put("/statuses/bad", "x");
+    fixture.add_host("h1");
+    fixture.add_microvm("vm");
+    fixture.run(1s);
+    CHECK(fixture.placement("vm"));
+}
