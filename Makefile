@@ -104,9 +104,10 @@ all: $(programs)
 help:
 	@echo "make            build everything into build/"
 	@echo "make run        run a real Linux program in a microVM"
-	@echo "make test       all tests: unit (plain, ASan+UBSan, TSan), system (real microVMs), nested"
+	@echo "make test       all tests: unit (plain, ASan+UBSan, TSan), sim, system (real microVMs), nested"
 	@echo "make test-unit  the unit tests only; make test-system the system tests only"
 	@echo "make test-nested  the system tests and Linux guests on hardware KVM, emulated by QEMU"
+	@echo "make sim        the control plane under a simulated cluster; SEED=N plays one world again"
 	@echo "make fuzz       run every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make check      formatting, include directions, clang-tidy"
 	@echo "make bench      measure: a table on the screen and JSON in build/bench/"

@@ -6,13 +6,23 @@ FUZZ_SECONDS ?= 60
 
 unit_variants := build/tests/unit build/asan-ubsan/tests/unit build/tsan/tests/unit
 
-.PHONY: test test-unit test-system test-nested fuzz bench unit-sanitized
+.PHONY: test test-unit test-system test-nested sim fuzz bench unit-sanitized
 # One make for both, which share most objects.
 sanitized := build/asan-ubsan/tests/unit build/asan-ubsan/shoal-vmm
 $(sanitized) &: force
 	@+$(MAKE) --no-print-directory SANITIZE=address,undefined $(sanitized)
 build/tsan/tests/unit: force
 	@+$(MAKE) --no-print-directory SANITIZE=thread $@
+
+# ---- the control plane under a simulated cluster ------------------------------------------------
+
+sim_srcs := $(wildcard tests/sim/*.cpp)
+
+build/tests/sim: $(call objects,$(sim_srcs) $(unlinked_srcs) $(wildcard devices/host/*.cpp) \
+		vmm/api/json_library.cpp) build/libstore.a
+	$(call link,,build/libstore.a $(STORE_LIBS) -pthread)
+
+-include $(patsubst %,build/obj/%.d,$(sim_srcs))
 
 # ---- real Linux programs for the system tests ---------------------------------------------------
 
@@ -112,11 +122,14 @@ system_needs := $(test_programs) $(test_guests) build/asan-ubsan/shoal-vmm build
 build/tests/servers: scripts/fetch-servers | setup
 	@scripts/fetch-servers
 
-test: all $(unit_variants) $(system_needs) $(ci_needs)
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan system nested $(ci_suites)
+test: all $(unit_variants) build/tests/sim $(system_needs) $(ci_needs)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan sim system nested $(ci_suites)
 
 test-unit: $(unit_variants)
 	@scripts/test unit asan-ubsan tsan
+
+sim: build/tests/sim
+	@scripts/test sim
 
 test-system: all $(system_needs)
 	@scripts/test system

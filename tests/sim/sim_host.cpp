@@ -1,0 +1,313 @@
+// What a host does about its assignments, with delays where a real one has them.
+#include "tests/sim/sim_host.h"
+
+#include <utility>
+#include <vector>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+
+namespace shoal::sim {
+
+namespace keys = model::keys;
+using namespace std::chrono_literals;
+
+// The process. All it knows is lost with it, but for what SimHost keeps.
+class SimHost::Agent final : failover::HeartbeatListener, failover::FolderListener {
+public:
+    explicit Agent(SimHost& host)
+        : host_{host},
+          loop_{host.server_.timeline(), host.settings_.clock},
+          link_{host.server_, loop_},
+          heartbeat_{loop_, link_, host.name(), *this},
+          assignments_{loop_, link_, std::string{keys::assignments} + host.name() + "/", *this} {
+        link_.set(host.link_);
+        if (host.settings_.may_lead) {
+            leader_.emplace(loop_, link_, host.name(), host.settings_.controller);
+        }
+    }
+
+    void start() {
+        store::Put facts{keys::of(keys::hosts, host_.name()),
+                         model::to_json(host_.settings_.facts)};
+        link_.put(std::move(facts), [this](const store::Result<store::Revision>& result) {
+            if (!result) {
+                return loop_.call_after(500ms, [this] { start(); });
+            }
+            heartbeat_.start(host_.kept_);
+            assignments_.list();
+            if (leader_) {
+                leader_->start();
+            }
+        });
+    }
+    [[nodiscard]] VirtualLoop& loop() noexcept { return loop_; }
+    [[nodiscard]] Link& link() noexcept { return link_; }
+    [[nodiscard]] scheduler::Controller* controller() {
+        return leader_ ? leader_->controller() : nullptr;
+    }
+
+private:
+    struct Work {
+        model::Assignment assignment;
+        store::Revision placement = 0;  // its revision
+        bool is_busy = false;
+        bool is_told = false;  // that it ended
+    };
+
+    void on_joined(model::Epoch epoch) override {
+        host_.kept_ = epoch;
+        look_at_all();
+    }
+    void on_extended(Time until) override {
+        host_.runs_until_ = std::max(host_.runs_until_.value_or(until), until);
+    }
+    void on_lost() override {
+        loop_.call_after(dice().between(10ms, 300ms), [this] {
+            while (!host_.vms_.empty()) {
+                host_.unload(std::string{host_.vms_.begin()->first});
+            }
+            // Not before all are gone: a new epoch's time would let them run on.
+            host_.finished_.clear();
+            host_.runs_until_.reset();
+            host_.kept_.reset();
+            heartbeat_.rejoin();
+        });
+    }
+
+    void on_entry(const std::string& name, const store::Entry& entry) override {
+        Work& work = work_[name];
+        work.assignment = model::from_json<model::Assignment>(entry.value);
+        work.placement = entry.create_revision;
+        look_at(name);
+    }
+    void on_gone(const std::string& name) override {
+        work_.erase(name);
+        look_at(name);
+    }
+    void on_synced() override { look_at_all(); }
+
+    void look_at_all() {
+        if (!assignments_.is_synced()) {
+            return;
+        }
+        std::vector<std::string> names;
+        for (const auto& [name, work] : work_) {
+            names.push_back(name);
+        }
+        for (const auto& [name, vm] : host_.vms_) {
+            if (!work_.contains(name)) {
+                names.push_back(name);
+            }
+        }
+        for (const std::string& name : names) {
+            look_at(name);
+        }
+    }
+
+    void look_at(const std::string& name) {
+        const auto found = work_.find(name);
+        if (found == work_.end()) {
+            if (assignments_.is_synced()) {
+                host_.unload(name);  // Nobody's any more.
+            }
+            return;
+        }
+        Work& work = found->second;
+        if (work.is_busy || !heartbeat_.epoch() || work.assignment.epoch != heartbeat_.epoch()) {
+            return;
+        }
+        const bool is_here = host_.holds(name);
+        if (work.assignment.wanted == model::Assignment::Wanted::stop) {
+            work.is_busy = true;
+            loop_.call_after(dice().between(5ms, 100ms), [this, name] { stop(name); });
+        } else if (host_.finished_.contains(name)) {
+            // The agent before this one may not have told.
+            if (!std::exchange(work.is_told, true)) {
+                tell(name, model::Phase::succeeded);
+            }
+        } else if (!is_here) {
+            work.is_busy = true;
+            link_.get(keys::of(keys::microvms, name), [this, name](const auto& lookup) {
+                lookup && lookup->entry ? start_soon(name, lookup->entry->value) : later(name);
+            });
+        }
+    }
+    void later(const std::string& name) {
+        loop_.call_after(500ms, [this, name] {
+            if (const auto found = work_.find(name); found != work_.end()) {
+                found->second.is_busy = false;
+            }
+            look_at(name);
+        });
+    }
+
+    void start_soon(const std::string& name, const std::string& value) {
+        loop_.call_after(dice().between(2ms, 50ms),
+                         [this, name, spec = model::from_json<model::MicroVmSpec>(value)] {
+                             start_now(name, spec);
+                         });
+    }
+    void start_now(const std::string& name, const model::MicroVmSpec& spec) {
+        const auto found = work_.find(name);
+        if (found == work_.end()) {
+            return;
+        }
+        const bool may_run = heartbeat_.epoch() == found->second.assignment.epoch &&
+                             heartbeat_.state(loop_.now()) == failover::HostFence::State::running;
+        if (!may_run || host_.holds(name)) {
+            return later(name);
+        }
+        host_.load(name, spec.resources());
+        found->second.is_busy = false;
+        tell(name, model::Phase::running);
+        if (spec.time_limit_s) {
+            loop_.call_after(std::chrono::seconds{*spec.time_limit_s},
+                             [this, name, load = host_.vms_.at(name).load] {
+                                 const auto vm = host_.vms_.find(name);
+                                 if (vm != host_.vms_.end() && vm->second.load == load &&
+                                     host_.is_running_now()) {
+                                     finish(name);
+                                 }
+                             });
+        }
+        look_at(name);
+    }
+    void finish(const std::string& name) {
+        host_.unload(name);
+        host_.finished_.insert(name);
+        look_at(name);
+    }
+    // Until it is told, or not asked for any more.
+    void tell(const std::string& name, model::Phase phase) {
+        const auto found = work_.find(name);
+        if (found == work_.end()) {
+            return;
+        }
+        model::MicroVmStatus status;
+        status.phase = phase;
+        status.host = host_.name();
+        status.epoch = found->second.assignment.epoch;
+        store::Transaction transaction;
+        transaction.conditions.push_back(
+            {keys::of(keys::placements, name), found->second.placement});
+        transaction.operations.emplace_back(
+            store::Put{keys::of(keys::statuses, host_.name(), name), model::to_json(status)});
+        link_.commit(std::move(transaction), [this, name, phase](const auto& result) {
+            const bool is_current =
+                (phase == model::Phase::succeeded) == host_.finished_.contains(name);
+            if (!result && result.error().failure != store::Failure::conflict && is_current) {
+                loop_.call_after(500ms, [this, name, phase] { tell(name, phase); });
+            }
+        });
+    }
+    void stop(const std::string& name) {
+        host_.unload(name);
+        const auto found = work_.find(name);
+        if (found == work_.end()) {
+            return;
+        }
+        store::Transaction transaction;
+        transaction.conditions.push_back(
+            {keys::of(keys::placements, name), found->second.placement});
+        for (const std::string& key :
+             {keys::of(keys::placements, name), keys::of(keys::assignments, host_.name(), name),
+              keys::of(keys::statuses, host_.name(), name)}) {
+            transaction.operations.emplace_back(store::Delete{key});
+        }
+        host_.finished_.erase(name);
+        link_.commit(std::move(transaction), [this, name](const auto& result) {
+            if (!result) {
+                later(name);
+            }
+        });
+    }
+    [[nodiscard]] Dice& dice() { return host_.server_.dice(); }
+
+    SimHost& host_;
+    VirtualLoop loop_;
+    Link link_;
+    std::map<std::string, Work> work_;
+    failover::HostHeartbeat heartbeat_;
+    failover::FolderFollower assignments_;
+    std::optional<scheduler::Leader> leader_;
+};
+
+SimHost::SimHost(Server& server, Truth& truth, HostSettings settings)
+    : server_{server},
+      truth_{truth},
+      settings_{std::move(settings)},
+      clock_{server.timeline(), settings_.clock} {
+    start_agent();
+}
+
+SimHost::~SimHost() {
+    kill();
+}
+
+bool SimHost::is_running_now() const {
+    return settings_.has_no_fence || (runs_until_ && clock_.now() < *runs_until_);
+}
+
+scheduler::Controller* SimHost::controller() {
+    return agent_ ? agent_->controller() : nullptr;
+}
+
+bool SimHost::is_healthy() const {
+    return agent_ && link_ == Link::State::up && server_.timeline().now() >= frozen_until_;
+}
+
+void SimHost::start_agent() {
+    if (!agent_) {
+        agent_ = std::make_unique<Agent>(*this);
+        agent_->start();
+    }
+}
+
+void SimHost::kill_agent() {
+    agent_.reset();
+}
+
+void SimHost::freeze_agent(Time until) {
+    if (agent_) {
+        agent_->loop().stop_until(until);
+        frozen_until_ = until;
+    }
+}
+
+void SimHost::kill() {
+    agent_.reset();
+    while (!vms_.empty()) {
+        unload(std::string{vms_.begin()->first});
+    }
+    finished_.clear();
+    kept_.reset();
+    runs_until_.reset();
+}
+
+void SimHost::set_link(Link::State state) {
+    link_ = state;
+    if (agent_) {
+        agent_->link().set(state);
+    }
+}
+
+void SimHost::load(const std::string& microvm, const model::Resources& resources) {
+    vms_[microvm] = {resources, ++load_count_};
+    used_ += resources;
+    if (!used_.fits(settings_.facts.allocatable)) {
+        throw Violation{"host " + name() + " holds more than its capacity"};
+    }
+    truth_.loaded(microvm, *this);
+}
+
+void SimHost::unload(const std::string& microvm) {
+    const auto found = vms_.find(microvm);
+    if (found != vms_.end()) {
+        used_ -= found->second.resources;
+        vms_.erase(found);
+        truth_.unloaded(microvm, *this);
+    }
+}
+
+}  // namespace shoal::sim
