@@ -65,16 +65,42 @@ bool punch_hole(int memfd, std::uint64_t first, std::uint64_t size_bytes) noexce
 
 GuestMemory::GuestMemory(std::uint64_t size_bytes)
     : size_bytes_{checked_size(size_bytes)},
-      memfd_{make_memfd(size_bytes)},
-      mapping_{size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memfd_.get()} {
+      is_shared_{true},
+      file_{make_memfd(size_bytes)},
+      mapping_{size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_.get()} {
     add_regions();
 }
 
 GuestMemory::GuestMemory(std::uint64_t size_bytes, host::UniqueFd file)
     : size_bytes_{checked_size(size_bytes)},
-      mapping_{checked_length(file.get(), size_bytes), PROT_READ | PROT_WRITE,
-               MAP_PRIVATE | MAP_NORESERVE, file.get()} {
+      is_shared_{false},
+      file_{std::move(file)},
+      mapping_{checked_length(file_.get(), size_bytes), PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_NORESERVE, file_.get()} {
     add_regions();
+}
+
+// To move a mapping is to move its page tables; to unmap it would be to look at every page.
+host::Mapping GuestMemory::make_private() {
+    if (!is_shared_) {
+        return {};
+    }
+    host::Mapping old{size_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1};
+    const auto move = [this](std::byte* from, std::byte* to) {
+        return ::mremap(from, size_bytes_, size_bytes_, MREMAP_MAYMOVE | MREMAP_FIXED, to) !=
+               MAP_FAILED;
+    };
+    if (!move(mapping_.data(), old.data())) {
+        host::throw_os_error("mremap of the guest's memory");
+    }
+    if (::mmap(mapping_.data(), size_bytes_, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, file_.get(), 0) == MAP_FAILED) {
+        const int error = errno;
+        SHOAL_CHECK(move(old.data(), mapping_.data()));
+        host::throw_os_error("mmap of the guest's memory", error);
+    }
+    is_shared_ = false;
+    return old;
 }
 
 void GuestMemory::add_regions() {
@@ -136,8 +162,8 @@ std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes
     if (first >= end) {
         return {};
     }
-    const bool is_done = memfd_ ? punch_hole(memfd_.get(), first, end - first)
-                                : replace_with_zeros(mapping_.data() + first, end - first);
+    const bool is_done = is_shared_ ? punch_hole(file_.get(), first, end - first)
+                                    : replace_with_zeros(mapping_.data() + first, end - first);
     if (!is_done) {
         return std::unexpected(MemoryError::host_refused);
     }

@@ -52,7 +52,9 @@ public:
     [[nodiscard]] std::uint64_t size_bytes() const noexcept { return size_bytes_; }
     [[nodiscard]] std::span<const RamRegion> regions() const noexcept { return regions_; }
     // The memfd, which others may share; -1 when the memory is a copy.
-    [[nodiscard]] int fd() const noexcept { return memfd_.get(); }
+    [[nodiscard]] int fd() const noexcept { return is_shared_ ? file_.get() : -1; }
+    // What a page holds that nobody has written to since it became a copy: the memfd or the file.
+    [[nodiscard]] int content_fd() const noexcept { return file_.get(); }
     // All of it, as the file has it: without the hole.
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return mapping_.bytes(); }
 
@@ -79,6 +81,12 @@ public:
     [[nodiscard]] std::expected<void, MemoryError> write_bytes(
         Gpa at, std::span<const std::byte> source) const noexcept;
 
+    // From now on writes go to copies of pages, at the same addresses: the memfd keeps what it
+    // holds at this moment. Takes a microsecond for a MiB. A copy stays as it is. Nobody may touch
+    // the memory meanwhile. Returns the mapping of before, whose end takes the kernel a while: let
+    // it end where nobody waits. Throws std::system_error; nothing has changed then.
+    [[nodiscard]] host::Mapping make_private();
+
     // Puts the first `size_bytes` of a file in place of RAM that lies within one region; all in
     // whole pages. No copy, and read-only: a write by the guest ends it. The file must not become
     // shorter. Before the guest runs. Throws std::system_error.
@@ -102,7 +110,8 @@ private:
     [[nodiscard]] std::uint64_t offset_of(std::span<const std::byte> bytes) const noexcept;
 
     std::uint64_t size_bytes_;
-    host::UniqueFd memfd_;
+    bool is_shared_;
+    host::UniqueFd file_;
     host::Mapping mapping_;
     std::vector<RamRegion> regions_;
     std::unique_ptr<WriteLog> write_log_ = std::make_unique<WriteLog>(size_bytes_);

@@ -43,6 +43,7 @@ ENDPOINTS = [
     ("PATCH", "/vm", {"state": "Resumed"}, BEFORE_START, 204),
     ("PUT", "/snapshot/create", {"snapshot_path": "s", "mem_file_path": "m"}, BEFORE_START,
      "Create snapshot error: "),
+    ("GET", "/snapshot/create", None, BEFORE_START, 200),
     ("PUT", "/snapshot/load", {"snapshot_path": "s", "mem_file_path": "m"}, "not allowed after configuring", AFTER_START),
     ("GET", "/migration", None, 200, 200),
     ("PUT", "/migration/send", {"destination": "unix:{f}/nobody"}, BEFORE_START, "Migration error: "),

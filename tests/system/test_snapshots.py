@@ -1,5 +1,6 @@
 """Snapshots: a microVM goes on where it was, in another process, as often as one likes."""
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -136,6 +137,70 @@ def _():
                                               "state"], f"what is left: {os.listdir(folder)}")
 
 
+def make_live_snapshot(vmm, folder, name=""):
+    """A snapshot of a guest that runs on; call finish_live_snapshot() for its files."""
+    vmm.api.put("/snapshot/create", resume_vm=True, **names(folder, name))
+    expect(vmm.api.get("/")["state"] == "Running", "it runs")
+
+
+def finish_live_snapshot(vmm):
+    """How long the guest stood still, in microseconds, once the files are there."""
+    deadline = time.monotonic() + 30 * TIME_SCALE
+    while (progress := vmm.api.get("/snapshot/create"))["state"] == "Writing":
+        expect(time.monotonic() < deadline, "it never gets ready")
+        time.sleep(0.001)
+    expect(progress["state"] == "Done", f"{progress}")
+    return progress["pause_us"]
+
+
+def expect_goes_on(folder, name, number):
+    """The snapshot's program counts on to `number`, which is the next, and finds its memory intact."""
+    with ApiVmm(folder, *NO_LOG, socket_name=f"{name}restored") as vmm:
+        load(vmm, folder, name, resume_vm=True)
+        count(vmm, number)
+        count(vmm, number + 1)
+
+
+@test("snapshot: written behind a guest that writes over all its memory, it is what was at its moment")
+def _():
+    with temporary_folder() as folder:
+        with ApiVmm(folder, *NO_LOG, socket_name="source") as vmm:
+            start_counter(vmm, folder)
+            expect(vmm.api.get("/snapshot/create")["state"] == "None", "before the first")
+            for number, name in ((1, "first-"), (4, "second-")):  # of memory that is shared, and that is a copy
+                make_live_snapshot(vmm, folder, name)
+                for more in range(3):
+                    count(vmm, number + more)
+                expect(0 < finish_live_snapshot(vmm) < 30e6 * TIME_SCALE, "the pause")
+                expect(os.stat(names(folder, name)["mem_file_path"]).st_blocks * 512 < 40 << 20, "holes for zeros")
+            vmm.api.patch("/vm", state="Paused")
+            make_live_snapshot(vmm, folder, "third-")
+            finish_live_snapshot(vmm)
+            count(vmm, 7)
+        for number, name in ((1, "first-"), (4, "second-"), (7, "third-")):
+            expect_goes_on(folder, name, number)
+        with ApiVmm(folder, *NO_LOG, socket_name="again") as vmm:
+            load(vmm, folder, "second-", resume_vm=True)
+            count(vmm, 4)
+            make_live_snapshot(vmm, folder, "of-restored-")
+            count(vmm, 5)
+            finish_live_snapshot(vmm)
+        expect_goes_on(folder, "of-restored-", 5)
+        expect(not [name for name in os.listdir(folder) if name.endswith((".new", ".old"))], f"{os.listdir(folder)}")
+
+
+@test("snapshot: one that cannot be written behind the guest leaves it running, and the old one whole")
+def _():
+    with temporary_folder() as folder:
+        make_snapshot(folder)
+        with ApiVmm(folder, *NO_LOG, socket_name="source") as vmm:
+            load(vmm, folder, resume_vm=True)
+            vmm.api.expect_fault_with(["Create snapshot error: ", "nowhere"], "PUT", "/snapshot/create",
+                                      {**names(os.path.join(folder, "nowhere")), "resume_vm": True})
+            count(vmm, 2)
+        expect_goes_on(folder, "", 2)
+
+
 def save_while_it_starts(folder, delay_s):
     """Saves the counting program's microVM so long after its start; what it had said by then."""
     with ApiVmm(folder, *NO_LOG, socket_name="source.socket") as vmm:
@@ -251,18 +316,31 @@ def _():
             vmm.api.fault("PUT", "/snapshot/load", names(folder))
 
 
+def reap_orphans():
+    """Those of processes that were killed: they have to die with them."""
+    deadline = time.monotonic() + 30 * TIME_SCALE
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            expect(time.monotonic() < deadline, "the process that wrote a snapshot lives on")
+            if pid == 0:
+                time.sleep(0.001)
+
+
 @test("snapshot: killed while it writes one, a process leaves the old snapshot or the new one")
 def _():
     with temporary_folder() as folder:
         make_snapshot(folder)
-        for delay_ms in (0, 2, 5, 10, 20, 40, 80):
+        for delay_ms, resume_vm in itertools.product((0, 2, 5, 10, 20, 40, 80), (False, True)):
             with ApiVmm(folder, *NO_LOG, socket_name="killed") as vmm:
                 load(vmm, folder)
                 with contextlib.closing(vmm.api.connect()) as connection:
-                    connection.request("PUT", "/snapshot/create", json.dumps(names(folder)))
+                    body = {**names(folder), "resume_vm": resume_vm}
+                    connection.request("PUT", "/snapshot/create", json.dumps(body))
                     select.select([connection.sock], [], [], delay_ms / 1000)
                     vmm.process.kill()
                     vmm.process.wait()
+                    reap_orphans()
             os.unlink(os.path.join(folder, "killed"))
             with ApiVmm(folder, *NO_LOG, socket_name="after") as vmm:
                 load(vmm, folder, resume_vm=True)

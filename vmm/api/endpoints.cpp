@@ -60,6 +60,7 @@ constexpr Endpoint table[]{
     {get,    "metrics",                 always,        parse_get_metrics, "metrics", no_body},  // ours
     {put,    "snapshot",                always,        parse_other_snapshot, "snapshot"},
     {put,    "snapshot/create",         after_start,   parse_create_snapshot, "snapshot_create"},
+    {get,    "snapshot/create",         after_start,   parse_get_created_snapshot, "snapshot_create", no_body},  // ours
     {put,    "snapshot/load",           before_start,  parse_load_snapshot, "snapshot_load"},
     {get,    "migration",               always,        parse_get_migration, "migration", no_body},  // ours, as the next four
     {put,    "migration/send",          after_start,   parse_send_migration, "migration"},

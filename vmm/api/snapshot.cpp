@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "vmm/machine/machine.h"
 #include "vmm/state/snapshot_files.h"
 
 namespace shoal::api {
@@ -11,8 +12,53 @@ namespace {
 constexpr std::string_view create_prefix = "Create snapshot error: ";
 constexpr std::string_view load_prefix = "Load snapshot error: ";
 
+SnapshotProgress progress_of(Context& context) {
+    SnapshotProgress progress;
+    if (auto& writer = context.snapshot_writer) {
+        progress.pause_us = context.snapshot_pause_us;
+        switch (writer->state()) {
+            case state::WriterState::writing:
+                progress.state = SnapshotState::writing;
+                break;
+            case state::WriterState::done:
+                progress.state = SnapshotState::done;
+                break;
+            case state::WriterState::failed:
+                progress.state = SnapshotState::failed;
+                progress.fault_message = writer->sentence();
+                break;
+        }
+    }
+    return progress;
+}
+
+// Goes on, whether or not a snapshot could be made.
+class Pause {
+public:
+    explicit Pause(Context& context) : context_{context}, started_us_{vmm::monotonic_us()} {
+        context_.microvm.pause();
+    }
+    ~Pause() {
+        context_.microvm.resume();
+        context_.snapshot_pause_us = vmm::monotonic_us() - started_us_;
+    }
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+private:
+    Context& context_;
+    std::uint64_t started_us_;
+};
+
+void create_behind(Context& context, const SnapshotCreateParams& params) {
+    const Pause pause{context};
+    context.snapshot_writer.emplace(
+        state::SnapshotPaths{params.snapshot_path, params.mem_file_path},
+        context.microvm.save(context.config), context.microvm.memory());
+}
+
 void create(Context& context, const SnapshotCreateParams& params) {
-    if (context.microvm.state() != vmm::MicrovmState::paused) {
+    if (!params.resume_vm && context.microvm.state() != vmm::MicrovmState::paused) {
         throw Fault{
             "Cannot save the microVM state: Operation not allowed: save/restore unavailable while "
             "running"};
@@ -22,6 +68,14 @@ void create(Context& context, const SnapshotCreateParams& params) {
     }
     if (params.snapshot_path == params.mem_file_path) {
         throw Fault{"The state and the memory need a file each."};
+    }
+    if (progress_of(context).state == SnapshotState::writing) {
+        throw Fault{"The snapshot before this one is still being written."};
+    }
+    context.snapshot_writer.reset();
+    if (params.resume_vm) {
+        create_behind(context, params);
+        return;
     }
     state::write_snapshot({params.snapshot_path, params.mem_file_path},
                           context.microvm.save(context.config), context.microvm.memory());
@@ -121,6 +175,10 @@ ParsedRequest parse_create_snapshot(const Call& call) {
         with_prefix(create_prefix, [&] { create(context, params); });
         return no_content();
     }};
+}
+
+ParsedRequest parse_get_created_snapshot(const Call&) {
+    return {[](Context& context) { return ok(progress_of(context)); }};
 }
 
 ParsedRequest parse_load_snapshot(const Call& call) {

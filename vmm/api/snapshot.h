@@ -20,6 +20,7 @@ struct SnapshotCreateParams {
     std::string snapshot_path;
     std::string mem_file_path;
     SnapshotType snapshot_type = SnapshotType::full;
+    bool resume_vm = false;  // ours: the memory is written behind the guest
 };
 
 template <>
@@ -30,6 +31,35 @@ struct Description<SnapshotCreateParams> {
         required("snapshot_path", &Body::snapshot_path),
         required("mem_file_path", &Body::mem_file_path),
         optional("snapshot_type", &Body::snapshot_type),
+        optional("resume_vm", &Body::resume_vm),
+    };
+};
+
+enum class SnapshotState { none, writing, done, failed };
+
+template <>
+struct Names<SnapshotState> {
+    using Pair = std::pair<std::string_view, SnapshotState>;
+    static constexpr std::array values{
+        Pair{"None", SnapshotState::none}, Pair{"Writing", SnapshotState::writing},
+        Pair{"Done", SnapshotState::done}, Pair{"Failed", SnapshotState::failed}};
+};
+
+// Of the last one with `resume_vm`.
+struct SnapshotProgress {
+    SnapshotState state = SnapshotState::none;
+    std::uint64_t pause_us = 0;
+    std::optional<std::string> fault_message;
+};
+
+template <>
+struct Description<SnapshotProgress> {
+    using Body = SnapshotProgress;
+    static constexpr std::string_view name = "SnapshotProgress";
+    static constexpr std::tuple fields{
+        required("state", &Body::state),
+        required("pause_us", &Body::pause_us),
+        optional("fault_message", &Body::fault_message),
     };
 };
 
@@ -144,6 +174,7 @@ struct Description<SnapshotLoadParams> {
 [[nodiscard]] bool has_boot_resources(const Context& context);
 
 [[nodiscard]] ParsedRequest parse_create_snapshot(const Call& call);
+[[nodiscard]] ParsedRequest parse_get_created_snapshot(const Call& call);
 [[nodiscard]] ParsedRequest parse_load_snapshot(const Call& call);
 
 }  // namespace shoal::api

@@ -41,7 +41,7 @@ public:
     void set_serial(const SerialConfig& config) override;
     void start(const MicrovmConfig& config) override;
     [[nodiscard]] SavedMicrovm save(const MicrovmConfig& config) override;
-    [[nodiscard]] const machine::GuestMemory& memory() const override { return *memory_; }
+    [[nodiscard]] machine::GuestMemory& memory() override { return *memory_; }
     void restore(const SavedMicrovm& saved, machine::GuestMemory memory) override;
     void build(const MicrovmConfig& config) override;
     void load(const SavedMicrovm& saved) override;

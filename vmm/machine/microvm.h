@@ -68,7 +68,7 @@ public:
     // nobody can save.
     [[nodiscard]] virtual SavedMicrovm save(const MicrovmConfig& config) = 0;
     // After start().
-    [[nodiscard]] virtual const machine::GuestMemory& memory() const = 0;
+    [[nodiscard]] virtual machine::GuestMemory& memory() = 0;
     // Instead of start(), and before anything but the serial port was set: opens what the
     // configuration in `saved` names, and builds the machine. It is paused. What threw is not to be
     // tried again: the microVM is of no use any more.

@@ -7,7 +7,7 @@
 namespace shoal::state {
 
 // Writes every page that is not zero to its place in `file`, which has the memory's size and is
-// empty. Pages that the guest never touched are not touched either.
+// empty. Pages that nobody ever touched are not touched either: to look at one would fill its hole.
 void write_memory(const machine::GuestMemory& memory, NewFile& file);
 
 }  // namespace shoal::state

@@ -28,6 +28,9 @@ public:
     // After sync(): takes the place of what `path` was, and is there after a crash, too.
     void publish();
 
+    // Another process goes on with it: its temporary name stays.
+    void leave() noexcept { is_published_ = true; }
+
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
 private:

@@ -93,19 +93,31 @@ bool belongs(int fd, std::uint64_t size_bytes, const SnapshotId& id) {
 
 void write_snapshot(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
                     const machine::GuestMemory& memory) {
-    const Snapshot snapshot{make_id(), saved};
-    NewFile memory_file{paths.memory};
-    NewFile state_file{paths.state};
-    memory_file.set_size(memory.size_bytes());
-    write_memory(memory, memory_file);
-    memory_file.write(trailer_of(snapshot.id), memory.size_bytes());
-    state_file.write(encode(snapshot), 0);
-    memory_file.sync();
-    state_file.sync();
-    keep_old(paths.memory);
-    memory_file.publish();
-    state_file.publish();
-    ::unlink(old_name(paths.memory).c_str());
+    SnapshotFiles{paths, saved}.write(memory);
+}
+
+SnapshotFiles::SnapshotFiles(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved)
+    : paths_{paths},
+      snapshot_{make_id(), saved},
+      memory_file_{paths.memory},
+      state_file_{paths.state} {}
+
+void SnapshotFiles::write(const machine::GuestMemory& memory) {
+    memory_file_.set_size(memory.size_bytes());
+    write_memory(memory, memory_file_);
+    memory_file_.write(trailer_of(snapshot_.id), memory.size_bytes());
+    state_file_.write(encode(snapshot_), 0);
+    memory_file_.sync();
+    state_file_.sync();
+    keep_old(paths_.memory);
+    memory_file_.publish();
+    state_file_.publish();
+    ::unlink(old_name(paths_.memory).c_str());
+}
+
+void SnapshotFiles::leave() noexcept {
+    memory_file_.leave();
+    state_file_.leave();
 }
 
 Snapshot read_state(const std::string& path) {

@@ -13,6 +13,7 @@
 
 #include "devices/machine/guest_memory.h"
 #include "vmm/state/microvm_file.h"
+#include "vmm/state/new_file.h"
 
 namespace shoal::state {
 
@@ -25,6 +26,24 @@ struct SnapshotPaths {
 // with one sentence.
 void write_snapshot(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
                     const machine::GuestMemory& memory);
+
+// The same in two steps: what is prepared while the guest stands still, and what may be done later
+// by another process that has a copy of the memory.
+class SnapshotFiles {
+public:
+    // Opens both files. Throws with one sentence.
+    SnapshotFiles(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved);
+    // Both durably, or neither. Throws with one sentence.
+    void write(const machine::GuestMemory& memory);
+    // Somebody else writes them: their temporary names stay.
+    void leave() noexcept;
+
+private:
+    SnapshotPaths paths_;
+    Snapshot snapshot_;
+    NewFile memory_file_;
+    NewFile state_file_;
+};
 
 // Throws StateError for what is no state file or a damaged one, each with the path.
 [[nodiscard]] Snapshot read_state(const std::string& path);

@@ -162,6 +162,30 @@ TEST_CASE("pages beyond the hole are discarded in their place in the file") {
     CHECK(memory.read<std::uint8_t>(Gpa{0}).value() == 1);
 }
 
+TEST_CASE(
+    "memory that becomes private keeps its place and content, and its file keeps this moment") {
+    GuestMemory memory{mib};
+    CHECK(memory.write(Gpa{0}, std::uint8_t{1}));
+    CHECK(memory.write(Gpa{page}, std::uint8_t{2}));
+    const std::byte* const place = memory.bytes().data();
+    const host::Mapping before = memory.make_private();
+    CHECK(memory.bytes().data() == place);
+    CHECK(memory.fd() == -1);
+    CHECK(memory.write(Gpa{0}, std::uint8_t{3}));
+    CHECK(memory.read<std::uint8_t>(Gpa{0}).value() == 3);
+    CHECK(memory.read<std::uint8_t>(Gpa{page}).value() == 2);
+    CHECK(before.data()[0] == std::byte{1});
+    SUBCASE("what is discarded is zero, and stays in the file") {
+        CHECK(memory.discard(Gpa{page}, page));
+        CHECK(memory.read<std::uint8_t>(Gpa{page}).value() == 0);
+        CHECK(before.data()[page] == std::byte{2});
+    }
+    SUBCASE("a second time nothing changes") {
+        CHECK(memory.make_private().data() == nullptr);
+        CHECK(memory.read<std::uint8_t>(Gpa{0}).value() == 3);
+    }
+}
+
 TEST_CASE("sizes that are no memory are refused") {
     CHECK_THROWS_AS(GuestMemory{0}, std::invalid_argument);
     CHECK_THROWS_AS(GuestMemory{mib - 4096}, std::invalid_argument);

@@ -79,7 +79,7 @@ struct FakeMicrovm final : vmm::Microvm {
         saved.machine.vcpus.resize(config.machine.vcpu_count);
         return saved;
     }
-    [[nodiscard]] const machine::GuestMemory& memory() const override { return ram; }
+    [[nodiscard]] machine::GuestMemory& memory() override { return ram; }
     void restore(const vmm::SavedMicrovm& saved, machine::GuestMemory) override {
         called("restore");
         started_with = saved.config;

@@ -3,10 +3,14 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "tests/unit/vmm/state/sample_state.h"
+#include "vmm/state/snapshot_writer.h"
 #include "vmm/state/state_error.h"
 
 namespace shoal::state {
@@ -91,6 +95,67 @@ TEST_CASE("a memory file belongs to one state") {
     }
 }
 
+// Waits for the end; the state then.
+WriterState finish(SnapshotWriter& writer) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+    while (writer.state() == WriterState::writing && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+    }
+    return writer.state();
+}
+
+TEST_CASE("a snapshot that is written behind the guest has what the memory was, each time") {
+    const Folder folder;
+    machine::GuestMemory memory{memory_bytes};
+    set(memory, 0, 1);
+    set(memory, 0x5000, 1);
+    for (std::uint64_t round = 1; round <= 3; ++round) {
+        CAPTURE(round);
+        SnapshotWriter writer{folder.paths(), testing::sample_snapshot().microvm, memory};
+        set(memory, 0, round + 1);
+        set(memory, round << 20, 7);  // where the memory had nothing
+        CHECK(finish(writer) == WriterState::done);
+        CHECK(folder.file_count() == 2);
+        const Snapshot snapshot = read_state(folder.paths().state);
+        const machine::GuestMemory copy = open_memory(folder.paths().memory, snapshot);
+        CHECK(get(copy, 0) == round);
+        CHECK(get(copy, 0x5000) == 1);
+        CHECK(get(copy, (round - 1) << 20) == (round == 1 ? 1 : 7));
+        CHECK(get(copy, round << 20) == 0);
+        struct stat status {};
+        REQUIRE(::stat(folder.paths().memory.c_str(), &status) == 0);
+        CHECK(status.st_blocks * 512 < 64 * 1024);
+    }
+    CHECK(get(memory, 0) == 4);
+}
+
+TEST_CASE("a snapshot behind the guest that fails, or is given up, leaves the old one whole") {
+    const Folder folder;
+    machine::GuestMemory memory{memory_bytes};
+    set(memory, 0, 1);
+    write_snapshot(folder.paths(), testing::sample_snapshot().microvm, memory);
+    set(memory, 0, 2);
+    SUBCASE("its old file cannot be kept") {
+        std::filesystem::create_directory(folder.path / "other");
+        const SnapshotPaths paths{folder.path / "other/state", folder.path / "other/memory"};
+        std::ofstream{paths.memory} << "old";
+        std::filesystem::create_directory(paths.memory + ".old");
+        SnapshotWriter writer{paths, testing::sample_snapshot().microvm, memory};
+        CHECK(finish(writer) == WriterState::failed);
+        CHECK(writer.sentence().find("cannot link " + paths.memory) != std::string::npos);
+        CHECK_FALSE(std::filesystem::exists(paths.memory + ".new"));
+        CHECK_FALSE(std::filesystem::exists(paths.state + ".new"));
+        std::filesystem::remove_all(folder.path / "other");
+    }
+    SUBCASE("nobody waits for it") {
+        { SnapshotWriter{folder.paths(), testing::sample_snapshot().microvm, memory}; }
+    }
+    const Snapshot snapshot = read_state(folder.paths().state);
+    const std::uint64_t value = get(open_memory(folder.paths().memory, snapshot), 0);
+    CHECK((value == 1 || value == 2));
+    CHECK_FALSE(std::filesystem::exists(folder.paths().memory + ".new"));
+}
+
 TEST_CASE("a snapshot that cannot be written leaves nothing") {
     const Folder folder;
     const machine::GuestMemory memory{memory_bytes};
@@ -103,6 +168,8 @@ TEST_CASE("a snapshot that cannot be written leaves nothing") {
         paths.state = "/dev/null";
     }
     CHECK_THROWS(write_snapshot(paths, saved, memory));
+    machine::GuestMemory behind{memory_bytes};
+    CHECK_THROWS(SnapshotWriter(paths, saved, behind));
     CHECK(folder.file_count() == 0);
 }
 

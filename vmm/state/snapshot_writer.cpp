@@ -1,0 +1,90 @@
+// The fork, and what the child says.
+#include "vmm/state/snapshot_writer.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <exception>
+#include <memory>
+#include <string_view>
+
+#include "devices/host/os_error.h"
+
+namespace shoal::state {
+namespace {
+
+constexpr std::size_t stack_bytes = 64 << 10;
+
+}  // namespace
+
+SnapshotWriter::SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
+                               machine::GuestMemory& memory)
+    : files_{std::in_place, paths, saved} {
+    std::array<int, 2> fds{};
+    host::check_os(::pipe2(fds.data(), O_CLOEXEC), "pipe2");
+    report_ = host::UniqueFd{fds[0]};
+    const host::UniqueFd report_end{fds[1]};
+    auto before = std::make_shared<host::Mapping>(memory.make_private());
+    child_ = static_cast<pid_t>(host::check_os(::fork(), "fork"));
+    if (child_ == 0) {
+        write_in_child(memory, report_end.get());
+    }
+    unmapping_.emplace("unmap", stack_bytes, [before]() mutable { before.reset(); });
+    before.reset();
+}
+
+SnapshotWriter::~SnapshotWriter() {
+    if (state() == WriterState::writing) {
+        ::kill(child_, SIGKILL);
+        // Its files go with files_.
+        while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+// The one thread of a process of its own. What the others held (the log's lock) is held for ever;
+// malloc's locks are not, the C library sees to that.
+void SnapshotWriter::write_in_child(const machine::GuestMemory& memory, int report_fd) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+        ::signal(number, SIG_DFL);  // the parent's handlers write to the parent's pipe
+    }
+    int code = 0;
+    try {
+        files_->write(memory);
+    } catch (const std::exception& error) {
+        const std::string_view sentence = error.what();
+        static_cast<void>(::write(report_fd, sentence.data(), sentence.size()) == 0);
+        code = 1;
+    }
+    ::_exit(code);
+}
+
+WriterState SnapshotWriter::state() {
+    int status = 0;
+    if (state_ == WriterState::writing && ::waitpid(child_, &status, WNOHANG) == child_) {
+        const bool is_done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        state_ = is_done ? WriterState::done : WriterState::failed;
+        if (is_done) {
+            files_->leave();
+        } else {
+            read_sentence();
+        }
+        files_.reset();  // which removes what is not done
+    }
+    return state_;
+}
+
+void SnapshotWriter::read_sentence() {
+    std::array<char, 1024> buffer;
+    const ssize_t size = ::read(report_.get(), buffer.data(), buffer.size());
+    sentence_ = size > 0 ? std::string{buffer.data(), static_cast<std::size_t>(size)}
+                         : "the process that wrote it was killed";
+}
+
+}  // namespace shoal::state
