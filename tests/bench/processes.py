@@ -37,11 +37,11 @@ def spawn(words, codes=(0,)):
     return float(took), done.stderr
 
 
-def save_initramfs(program):
-    """What `shoal run` would give the unikernel for this program."""
+def save_initramfs(program, *words):
+    """What `shoal run` would give the unikernel for this program and its arguments."""
     path = BENCH / "initramfs"
     env = {**os.environ, "SHOAL_VMM": str(ROOT / "tests/system/save-initramfs"), "INITRAMFS": str(path)}
-    subprocess.run([SHOAL, "run", program], env=env, check=True)
+    subprocess.run([SHOAL, "run", program, *words], env=env, check=True)
     return str(path)
 
 

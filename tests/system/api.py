@@ -89,13 +89,14 @@ def connect(path):
 class ApiVmm:
     """`with ApiVmm(folder) as vmm:` a shoal-vmm whose API answers, or one without API."""
 
-    def __init__(self, folder, *options, command=lambda words: words, socket_name="api.socket"):
+    def __init__(self, folder, *options, command=lambda words: words, socket_name="api.socket", pass_fds=()):
         self.folder = pathlib.Path(folder)
         self.socket_path = self.folder / socket_name
         with_api = "--no-api" not in options
         words = [VMM, *(["--api-sock", self.socket_path] if with_api else []), *options]
         self.process = subprocess.Popen(command([str(word) for word in words]), env=ENVIRONMENT,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        pass_fds=pass_fds)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.api = Api(self.socket_path)
         self.seen = b""  # on stdout, not yet asked for

@@ -1,0 +1,139 @@
+"""Snapshots and clones: how long they take and what they cost, next to the least that KVM takes."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from figures import BENCH, ROOT, Target
+from processes import RUNS, SHOAL, UNIKERNEL, call, save_initramfs, say, spawn, stop
+
+sys.path.insert(0, str(ROOT / "tests/system"))
+from api import ApiVmm  # noqa: E402
+from snapshot_calls import names  # noqa: E402
+
+TITLE = "Snapshots and clones"
+CONDITIONS = "local /dev/kvm, 1 vCPU, files in $TMPDIR; load: from the call to its answer, when the guest runs; memory: the fall of " \
+    "MemAvailable, which other processes disturb"
+
+FLOOR = str(BENCH / "programs/floor")
+CLONED = str(BENCH / "programs/cloned")
+# MiB of the microVM, and of those that its program has filled.
+SIZES = {"128 MiB": (128, 96), "256 MiB": (256, 224), "1 GiB": (1024, 960)}
+TURNS = min(RUNS, 10)
+CLONES = int(os.environ.get("CLONES", "100"))
+
+
+@contextlib.contextmanager
+def folder():
+    with tempfile.TemporaryDirectory(prefix="shoal-bench-") as name:
+        yield pathlib.Path(name)
+
+
+def load_body(place, **more):
+    paths = names(place)
+    return json.dumps({"snapshot_path": paths["snapshot_path"], "resume_vm": True,
+                       "mem_backend": {"backend_type": "File", "backend_path": paths["mem_file_path"]}, **more})
+
+
+def make_template(place, memory_mib, *words):
+    subprocess.run([SHOAL, "snapshot", "--to", str(place), "--memory", str(memory_mib), "--", CLONED, *words], check=True)
+
+
+def measure_load(samples, label, place):
+    """From a fresh process: until the guest runs, and until it has answered."""
+    with folder() as own, ApiVmm(own, "--log-path", "/dev/null") as vmm:
+        started = time.monotonic()
+        samples.add(f"load of {label}", call(vmm.socket_path, 1, "PUT", "/snapshot/load", load_body(place))[0])
+        vmm.wait_for(b"answer\n")
+        samples.add(f"load of {label} to the program's answer", (time.monotonic() - started) * 1e6)
+
+
+def wait_ready(ready_fd):
+    if os.read(ready_fd, 1) != b"\1":
+        stop("the program was never ready")
+
+
+def boot_filled(vmm, own, memory_mib, filled_mib):
+    initramfs = own / "initramfs"
+    shutil.copy(save_initramfs(CLONED, str(filled_mib)), initramfs)
+    vmm.api.put("/machine-config", vcpu_count=1, mem_size_mib=memory_mib)
+    vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=str(initramfs),
+                boot_args=f"console=ttyS0 quiet rdinit={CLONED}")
+    vmm.start()
+
+
+def measure_create(samples, label, memory_mib, filled_mib):
+    """The pause of a snapshot that is written behind the guest, and the whole copy; both of one guest."""
+    ready, theirs = os.pipe()
+    try:
+        with folder() as own, ApiVmm(own, "--log-path", "/dev/null", "--ready-fd", str(theirs), pass_fds=(theirs,)) as vmm:
+            boot_filled(vmm, own, memory_mib, filled_mib)
+            wait_ready(ready)
+            for kind in ("first", "second"):
+                vmm.api.put("/snapshot/create", resume_vm=True, **names(own))
+                while (progress := vmm.api.get("/snapshot/create"))["state"] == "Writing":
+                    time.sleep(0.001)
+                if progress["state"] != "Done":
+                    stop(f"a snapshot failed: {progress}")
+                samples.add(f"pause, {label}, {kind} snapshot", progress["pause_us"])
+            vmm.api.patch("/vm", state="Paused")
+            samples.add(f"whole copy, {label}, paused", call(vmm.socket_path, 1, "PUT", "/snapshot/create",
+                                                            json.dumps(names(own)))[0])
+    finally:
+        os.close(ready)
+        os.close(theirs)
+
+
+def available_kib():
+    for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1])
+    raise RuntimeError("no MemAvailable")
+
+
+def measure_clones(samples, place, idle_place):
+    took, _ = spawn([SHOAL, "clone", "--from", str(place), str(CLONES)])
+    samples.add(f"{CLONES} clones, each from start to end", CLONES / took * 1e6, "1/s")
+    samples.add("one clone, start to end", spawn([SHOAL, "clone", "--from", str(place), "1"])[0])
+    before = available_kib()
+    with subprocess.Popen([SHOAL, "clone", "--from", str(idle_place), str(CLONES)], stdout=subprocess.PIPE) as process:
+        try:
+            for _ in range(CLONES):
+                if b"answer" not in process.stdout.readline():
+                    stop("a clone did not answer")
+            samples.add(f"memory of a clone, {CLONES} at once", (before - available_kib()) / CLONES, "KiB")
+        finally:
+            process.kill()
+
+
+def measure(samples):
+    with folder() as root:
+        for label, (memory_mib, filled_mib) in SIZES.items():
+            make_template(root / label, memory_mib, str(filled_mib))
+        make_template(root / "small", 128)
+        make_template(root / "idle", 128, "0", "stay")
+        for turn in range(TURNS):
+            say(f"snapshots: turn {turn + 1} of {TURNS}")
+            samples.add("floor", float(subprocess.run([FLOOR], stdout=subprocess.PIPE, check=True).stdout))
+            measure_load(samples, "128 MiB, small program", root / "small")
+            for label, sizes in SIZES.items():
+                measure_load(samples, label, root / label)
+                measure_create(samples, label, *sizes)
+            measure_clones(samples, root / "small", root / "idle")
+
+
+def targets(samples):
+    runs = samples.runs("floor")
+    clones = f"memory of a clone, {CLONES} at once"
+    return [
+        Target("load of 128 MiB from a fresh process, in floors",
+               samples.median("load of 128 MiB, small program") / samples.median("floor"), "<=", 2, runs),
+        Target("pause of 256 MiB, first snapshot behind the guest, in ms",
+               samples.median("pause, 256 MiB, first snapshot") / 1000, "<=", 5, runs),
+        Target("memory of a clone, in MiB", samples.median(clones) / 1024, "<=", 1.9, samples.runs(clones)),
+    ]
