@@ -10,7 +10,8 @@ import sys
 import time
 
 from api import ApiVmm
-from harness import PROGRAMS, ROOT, TIME_SCALE, UNIKERNEL, Failure, expect, temporary_folder, test
+from harness import BUSYBOX, PROGRAMS, ROOT, TIME_SCALE, UNIKERNEL, Failure, expect, temporary_folder, test
+from netns import Network, why_no_network
 from snapshot_calls import load, names
 from tiny_kernel import IDLE, write_kernel
 
@@ -314,6 +315,46 @@ def _():
             expect(os.path.exists(other) and vmm.api.get("/")["state"] == "Running", "it runs, and listens")
             vmm.api.patch("/drives/d", drive_id="d", path_on_host=os.path.join(folder, "disk"))
             vmm.api.fault("PUT", "/snapshot/load", names(folder))
+
+
+def boot_server(vmm, folder, tap):
+    """busybox's nc, which prints what the first client sends to port 7."""
+    archive = cpio.Archive()
+    archive.copy("busybox", BUSYBOX)
+    path = os.path.join(folder, "initramfs")
+    with open(path, "wb") as file:
+        file.write(archive.bytes())
+    vmm.api.put("/network-interfaces/n", iface_id="n", host_dev_name=tap.name, guest_mac=tap.guest_mac)
+    vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=path,
+                boot_args=f"console=ttyS0 quiet rdinit=/busybox ip={tap.guest_address}::{tap.host_address}:255.255.255.0:::off "
+                "-- nc -l -p 7")
+    vmm.start()
+    wait_until_halted(vmm)
+
+
+@test("snapshot: a server is loaded onto another TAP, and answers there")
+def _():
+    if reason := why_no_network():
+        print(f"skipped the TAPs: {reason}", flush=True)
+        return
+    with temporary_folder() as folder, Network(taps=2) as network:
+        first, second = network.taps
+        address = f"{first.host_address}/{first.prefix_bits}"
+        with ApiVmm(folder, *NO_LOG, command=network.command, socket_name="source") as vmm:
+            boot_server(vmm, folder, first)
+            vmm.api.patch("/vm", state="Paused")
+            vmm.api.put("/snapshot/create", **names(folder))
+            network.ip("address", "del", address, "dev", first.name)
+            network.ip("address", "add", address, "dev", second.name)
+            with ApiVmm(folder, *NO_LOG, command=network.command, socket_name="restored") as restored:
+                load(restored, folder, resume_vm=True,
+                     network_overrides=[{"iface_id": "n", "host_dev_name": second.name}])
+                expect(restored.api.get("/vm/config")["network-interfaces"][0]["host_dev_name"] == second.name, "the TAP")
+                with network.socket() as client:
+                    client.settimeout(30 * TIME_SCALE)
+                    client.connect((first.guest_address, 7))
+                    client.sendall(b"hello\n")
+                    restored.wait_for(b"hello\n")
 
 
 def reap_orphans():
