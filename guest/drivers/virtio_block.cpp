@@ -9,6 +9,7 @@
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/panic.h"
+#include "guest/kernel/sched/scheduler.h"
 
 namespace shoal::guest {
 
@@ -158,7 +159,34 @@ void VirtioBlock::wait_for_used() {
         wait_for_interrupt();
         device_.acknowledge_interrupt();
     }
+    queue_.set_interrupts(sleepers_.empty() ? Virtqueue::Interrupts::off
+                                            : Virtqueue::Interrupts::on);
+}
+
+// Any of the requests may be over first: each sleeper looks for its own.
+void VirtioBlock::sleep(BlockRequest& request) {
+    for (collect(); request.state == BlockRequest::State::in_flight; collect()) {
+        if (!has_runnable() && poll_for_used()) {
+            continue;
+        }
+        device_.allow_interrupts();
+        Waiter waiter;
+        WaitPlace place;
+        place.join(sleepers_, waiter);
+        queue_.set_interrupts(Virtqueue::Interrupts::on);
+        if (!queue_.has_used()) {
+            block_uninterrupted(waiter);
+        }
+    }
+}
+
+void VirtioBlock::take_events() {
+    if (sleepers_.empty() || !queue_.has_used()) {
+        return;
+    }
+    device_.acknowledge_interrupt();
     queue_.set_interrupts(Virtqueue::Interrupts::off);
+    sleepers_.wake_all();
 }
 
 void VirtioBlock::wait(BlockRequest& request) {

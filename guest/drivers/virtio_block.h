@@ -2,7 +2,8 @@
 //
 // Several requests are in flight at once; each is a chain of its header, the caller's pages and a
 // status, so that the device moves the bytes without a copy. A wait polls for a moment and then
-// halts until the device interrupts, which it does at no other time. One vCPU: no locks.
+// halts, or lets others run, until the device interrupts, which it does at no other time. One vCPU:
+// no locks.
 #pragma once
 
 #include <array>
@@ -12,10 +13,11 @@
 #include "devices/abi/virtio_block.h"
 #include "guest/drivers/virtio_mmio.h"
 #include "guest/kernel/fs/block_device.h"
+#include "guest/kernel/sched/event_source.h"
 
 namespace shoal::guest {
 
-class VirtioBlock final : public BlockDevice {
+class VirtioBlock final : public BlockDevice, public EventSource {
 public:
     // Sets the device up. Ends the microVM when it refuses.
     explicit VirtioBlock(const VirtioMmioPlace& place);
@@ -25,6 +27,8 @@ public:
     [[nodiscard]] std::size_t request_pages_max() const override { return pages_max_; }
     void submit(BlockRequest& request) override;
     void wait(BlockRequest& request) override;
+    void sleep(BlockRequest& request) override;
+    void take_events() override;
 
 private:
     // A request's descriptors: header, pages, status.
@@ -58,6 +62,7 @@ private:
     Frame* frames_;
     Virtqueue queue_;
     std::array<BlockRequest*, requests_max> in_flight_{};
+    WaitQueue sleepers_{};
 };
 
 }  // namespace shoal::guest

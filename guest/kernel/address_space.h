@@ -89,6 +89,8 @@ public:
     // Returns the break after the call; unchanged if it cannot be moved there.
     std::uint64_t set_break(std::uint64_t address);
 
+    // Reads what resolve() wants there from a disk, while other threads run.
+    void bring_in(std::uint64_t address);
     // Makes the page that holds `address` accessible.
     [[nodiscard]] FaultResult resolve(std::uint64_t address, Access access);
     // Makes all of the bytes accessible; false when some may not be accessed so.

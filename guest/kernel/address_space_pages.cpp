@@ -104,6 +104,18 @@ std::uint64_t entry_flags(unsigned protection) {
     return flags;
 }
 
+// Areas come and go meanwhile: only the file is held.
+void AddressSpace::bring_in(std::uint64_t address) {
+    const Area* area = find_area(address);
+    if (area == nullptr || !area->file || !is_absent(address & ~(page_size - 1))) {
+        return;
+    }
+    const std::uint64_t start = std::max(area->start, address & ~(read_window_size - 1));
+    const std::uint64_t end = std::min(area->end, start + read_window_size);
+    const EntryRef file = area->file;
+    file->inode().bring_in(area->file_offset + (start - area->start), end - start);
+}
+
 FaultResult AddressSpace::resolve(std::uint64_t address, Access access) {
     const Area* area = find_area(address);
     if (area == nullptr || !is_allowed(*area, access)) {

@@ -4,6 +4,7 @@
 #include "guest/drivers/virtio_block.h"
 #include "guest/kernel/fs/erofs_tree.h"
 #include "guest/kernel/physical_memory.h"
+#include "guest/kernel/sched/scheduler.h"
 
 namespace shoal::guest {
 namespace {
@@ -27,7 +28,9 @@ std::vector<BlockDevice*> start_disks(std::span<const VirtioMmioDevice> devices)
     std::vector<BlockDevice*> disks;
     for (const VirtioMmioDevice& device : devices) {
         if (device.device_id == abi::virtio::device_id::block) {
-            disks.push_back(new VirtioBlock{device.place});
+            auto* disk = new VirtioBlock{device.place};
+            add_event_source(*disk);
+            disks.push_back(disk);
         }
     }
     return disks;
@@ -50,6 +53,7 @@ std::expected<void, const char*> mount_root(const CommandLine& command_line,
     }
     auto& cache =
         *new BlockCache{*disk, physical_memory.total_bytes() / page_size / cache_fraction};
+    physical_memory.add_holder(cache);
     const auto image = ErofsImage::open(cache);
     if (!image) {
         return std::unexpected(image.error());

@@ -82,6 +82,7 @@ void handle_page_fault(Registers& registers, std::uint64_t address, std::uint64_
         deliver_fault({SIGSEGV, SEGV_ACCERR, address});
         return;
     }
+    process().memory->bring_in(address);
     switch (process().memory->resolve(address, access)) {
         case FaultResult::resolved:
             return;

@@ -171,3 +171,27 @@ def _():
     expect_refused(shoal(hello, options=["--root", "/none"]), "--root: cannot open /none",
                    program="shoal")
     expect_refused(vmm("--disk", "/none"), "/none")
+
+
+@test("threads go on while one of them waits for a slow disk, by read(2) or by a page fault")
+def _():
+    with temporary_folder() as folder:
+        root = make_tree(folder)
+        shutil.copy(PROGRAMS / "disk_wait", root / "bin/disk_wait")
+        data = random.Random(3).randbytes(MIB)
+        (root / "data").write_bytes(data)
+        disk = pathlib.Path(folder) / "disk"
+        disk.write_bytes(data)
+        image = str(make_image(root))
+        for kind, path in (("read", "/dev/vdb"), ("read", "/data"), ("map", "/data")):
+            slow = {"rate_limiter": {"bandwidth": {"size": 64 << 10, "refill_time": 50}}}
+            config = pathlib.Path(folder) / "config"
+            config.write_text(json.dumps({
+                "boot-source": {
+                    "kernel_image_path": UNIKERNEL,
+                    "boot_args": f"console=ttyS0 rootfstype=erofs rdinit=/bin/disk_wait -- {kind} {path}"},
+                "drives": [{"drive_id": "root", "is_root_device": True, "is_read_only": True,
+                            "path_on_host": image, **slow},
+                           {"drive_id": "raw", "is_root_device": False, "path_on_host": str(disk), **slow}]}))
+            result = run([VMM, "--no-api", "--config-file", config, "--log-path", "/dev/null"])
+            expect(f"sum {sum(data)}, slow 1, counted on 1\n".encode() in result.out, f"{kind} {path}: {result}")

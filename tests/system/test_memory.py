@@ -1,8 +1,11 @@
 """The unikernel's memory as the host sees it."""
+import random
+import shutil
 import subprocess
 import time
 
-from harness import ENVIRONMENT, PROGRAMS, SHOAL, TIME_SCALE, expect, test
+from harness import ENVIRONMENT, PROGRAMS, SHOAL, TIME_SCALE, expect, shoal, temporary_folder, test
+from test_disks import make_image, make_tree
 from test_programs import resident_guest_kib
 
 
@@ -38,3 +41,17 @@ def _():
 @test("balloon: 200 MiB of deleted files go back to the host, too")
 def _():
     expect_given_back("small", 32)
+
+
+@test("memory under pressure: cached blocks make room, and what is more ends with a sentence")
+def _():
+    with temporary_folder() as folder:
+        root = make_tree(folder)
+        shutil.copy(PROGRAMS / "memory", root / "bin/memory")
+        (root / "big").write_bytes(random.Random(5).randbytes(8 << 20))
+        options = ["--memory", "64", "--root", str(make_image(root))]
+        # Of 64 MiB, the kernel's image takes 6, and the cache would hold 7.
+        result = shoal("memory", "fill", "/big", "52", options=options)
+        expect((result.code, result.out) == (0, b"filled\n"), str(result))
+        result = shoal("memory", "fill", "/big", "64", options=options)
+        expect(result.code == 137 and b"out of memory: the program needs more" in result.err, str(result))

@@ -82,7 +82,8 @@ BlockCache::Run* BlockCache::run_with(std::uint64_t block) noexcept {
     return found == runs_.end() ? nullptr : &*found;
 }
 
-Result<void> BlockCache::fetch(std::uint64_t block, std::uint64_t end, ReadAhead& ahead) {
+// Sends requests for the block and what is to be read ahead on their way. They may be over then.
+Result<void> BlockCache::request(std::uint64_t block, std::uint64_t end, ReadAhead& ahead) {
     const std::uint64_t most = device_.request_pages_max();
     ahead.window =
         block == ahead.next ? std::min(std::max<std::uint64_t>(4 * ahead.window, 4), most) : 1;
@@ -98,11 +99,34 @@ Result<void> BlockCache::fetch(std::uint64_t block, std::uint64_t end, ReadAhead
     if (ahead.window >= pipelined_window && ahead.next < end && run_with(ahead.next) == nullptr) {
         // Without memory for it there is just no read-ahead.
         static_cast<void>(submit(ahead.next, std::min(ahead.window, end - ahead.next)));
-        run = run_with(block);
     }
+    return {};
+}
+
+Result<void> BlockCache::fetch(std::uint64_t block, std::uint64_t end, ReadAhead& ahead) {
+    if (const auto sent = request(block, end, ahead); !sent) {
+        return sent;
+    }
+    Run* run = run_with(block);
     // It landed if its place was needed for the other one.
     return run == nullptr ? (cached(block) != nullptr ? Result<void>{} : fail(Errno::io))
                           : land(*run);
+}
+
+void BlockCache::bring_in(std::uint64_t block, std::uint64_t end, ReadAhead& ahead) {
+    if (block >= block_count_ || tree_.find(block) != nullptr ||
+        !request(block, std::min(end, block_count_), ahead)) {
+        return;
+    }
+    // Whoever runs meanwhile may need the run as well, and let it land.
+    Run* run = run_with(block);
+    while (run != nullptr && run->request.state == BlockRequest::State::in_flight) {
+        device_.sleep(run->request);
+        run = run_with(block);
+    }
+    if (run != nullptr) {
+        static_cast<void>(land(*run));
+    }
 }
 
 BlockCache::Run& BlockCache::take_run() {
@@ -199,6 +223,19 @@ std::byte* BlockCache::take_page() noexcept {
         }
     }
     return nullptr;
+}
+
+// So few at a time that what was just found is not among them: it is looked at after all others.
+bool BlockCache::give_back() {
+    constexpr std::size_t looks_max = 64;
+    std::size_t given = 0;
+    for (std::size_t looks = 0; looks < looks_max && clock_count_ > evictable_from; ++looks) {
+        if (std::byte* page = evict_oldest()) {
+            free_page(page);
+            ++given;
+        }
+    }
+    return given != 0;
 }
 
 std::byte* BlockCache::evict_oldest() noexcept {

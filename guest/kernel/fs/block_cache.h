@@ -3,7 +3,7 @@
 // A sequential reader finds the next blocks on their way: its window of read-ahead grows to
 // 128 KiB, and the following window is asked for when one is reached. Blocks that are not kept for
 // a mapping make room for others in the order in which they came, except those that were used
-// meanwhile (second chance).
+// meanwhile (second chance); and for the rest of the kernel and the program when memory is gone.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 
 #include "guest/kernel/fs/block_device.h"
 #include "guest/kernel/fs/page_tree.h"
+#include "guest/kernel/physical_memory.h"
 
 namespace shoal::guest {
 
@@ -20,7 +21,7 @@ struct ReadAhead {
     std::uint64_t window = 0;  // blocks
 };
 
-class BlockCache {
+class BlockCache final : public MemoryHolder {
 public:
     static constexpr std::uint64_t block_bytes = BlockDevice::page_bytes;
     // What was just found outlives what a page fault brings in while it is copied: two times a
@@ -32,14 +33,18 @@ public:
     BlockCache(BlockDevice& device, std::size_t limit);
     BlockCache(const BlockCache&) = delete;
     BlockCache& operator=(const BlockCache&) = delete;
-    ~BlockCache();
+    ~BlockCache() override;
 
     [[nodiscard]] std::uint64_t block_count() const noexcept { return block_count_; }
+    // Blocks that are not kept go, some at a time, down to evictable_from.
+    bool give_back() override;
     // The content of a block, which outlives the next page fault. Nothing from block `end` on is
     // read ahead. Errno::uclean for a block beyond the disk's end, Errno::io, Errno::nomem.
     [[nodiscard]] Result<const std::byte*> find(std::uint64_t block, std::uint64_t end,
                                                 ReadAhead& ahead);
-    // The same, valid for ever.
+    // Reads the block if it must, while other threads run: find() has it then, as a rule.
+    void bring_in(std::uint64_t block, std::uint64_t end, ReadAhead& ahead);
+    // As find(), valid for ever.
     [[nodiscard]] Result<const std::byte*> keep(std::uint64_t block, std::uint64_t end,
                                                 ReadAhead& ahead);
 
@@ -54,6 +59,7 @@ private:
     [[nodiscard]] std::byte* cached(std::uint64_t block) noexcept;
     [[nodiscard]] Run* run_with(std::uint64_t block) noexcept;
     [[nodiscard]] Run& take_run();
+    [[nodiscard]] Result<void> request(std::uint64_t block, std::uint64_t end, ReadAhead& ahead);
     [[nodiscard]] Result<void> fetch(std::uint64_t block, std::uint64_t end, ReadAhead& ahead);
     [[nodiscard]] Result<void> submit(std::uint64_t first, std::uint64_t count);
     [[nodiscard]] Result<void> land(Run& run);

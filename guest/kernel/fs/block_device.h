@@ -41,15 +41,17 @@ public:
     // Returns when the request is over. The CPU halts meanwhile: nothing else runs, so that callers
     // need not expect the kernel's state to have changed.
     virtual void wait(BlockRequest& request) = 0;
+    // The same, but other threads run meanwhile: callers hold references, and look again.
+    virtual void sleep(BlockRequest& request) = 0;
 
 protected:
     ~BlockDevice() = default;
 };
 
-// Submits, waits, and says how it went: Errno::io.
+// Submits, sleeps, and says how it went: Errno::io.
 [[nodiscard]] inline Result<void> transfer(BlockDevice& device, BlockRequest& request) {
     device.submit(request);
-    device.wait(request);
+    device.sleep(request);
     return request.state == BlockRequest::State::done ? Result<void>{} : fail(Errno::io);
 }
 

@@ -78,6 +78,7 @@ Result<std::size_t> DiskFile::read(OpenFile&, std::uint64_t offset, Destination&
         return std::size_t{0};
     }
     count = std::min(count, device_.size_bytes() - offset);
+    const Turn::Holder hold{turn_};
     std::size_t done = 0;
     while (done < count) {
         const auto part = next_part(offset + done, count - done);
@@ -103,6 +104,7 @@ Result<std::size_t> DiskFile::write(OpenFile&, std::uint64_t offset, Source& fro
         return fail(Errno::nospc);
     }
     count = std::min(count, device_.size_bytes() - offset);
+    const Turn::Holder hold{turn_};
     std::size_t done = 0;
     while (done < count) {
         const auto part = next_part(offset + done, count - done);
@@ -125,6 +127,7 @@ Result<std::size_t> DiskFile::write(OpenFile&, std::uint64_t offset, Source& fro
 }
 
 Result<void> DiskFile::sync() {
+    const Turn::Holder hold{turn_};
     return move(BlockRequest::Kind::flush, 0, 0);
 }
 

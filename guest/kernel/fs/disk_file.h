@@ -6,6 +6,7 @@
 
 #include "guest/kernel/fs/block_device.h"
 #include "guest/kernel/fs/inode.h"
+#include "guest/kernel/sched/turn.h"
 
 namespace shoal::guest {
 
@@ -43,6 +44,7 @@ private:
     [[nodiscard]] Result<void> for_pieces(const Part& part, const Function& each);
 
     BlockDevice& device_;
+    Turn turn_{};             // of whoever uses what follows
     BlockRequest request_{};  // with the buffer's pages, made when they are first needed
     std::size_t page_count_ = 0;
 };

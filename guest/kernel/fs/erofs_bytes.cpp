@@ -91,6 +91,16 @@ Result<Piece> ErofsImage::piece_at(const ErofsInode& inode, std::uint64_t offset
     return block ? Result<Piece>{{*block + within, count}} : fail(block.error());
 }
 
+void ErofsImage::bring_in(const ErofsInode& inode, std::uint64_t offset, ReadAhead& ahead) const {
+    const std::uint64_t index = offset / block_bytes;
+    if (is_inline(inode, index)) {
+        ReadAhead single;
+        cache_->bring_in(inode.tail_at / block_bytes, 0, single);
+    } else if (const auto at = block_of(inode, index); at && *at != hole) {
+        cache_->bring_in(*at, read_ahead_end(inode, index, *at), ahead);
+    }
+}
+
 const void* ErofsImage::keep_page(const ErofsInode& inode, std::uint64_t index,
                                   ReadAhead& ahead) const {
     const auto at = is_inline(inode, index) ? Result<std::uint64_t>{hole} : block_of(inode, index);

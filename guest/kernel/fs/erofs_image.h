@@ -55,6 +55,8 @@ public:
     // most.
     [[nodiscard]] Result<Piece> piece_at(const ErofsInode& inode, std::uint64_t offset,
                                          ReadAhead& ahead) const;
+    // Reads the block with the file's byte `offset`, while other threads run: a hint.
+    void bring_in(const ErofsInode& inode, std::uint64_t offset, ReadAhead& ahead) const;
     // As LowerBytes::keep_page().
     [[nodiscard]] const void* keep_page(const ErofsInode& inode, std::uint64_t index,
                                         ReadAhead& ahead) const;

@@ -20,7 +20,39 @@ public:
           inode_{inode},
           ahead_{.next = inode.start} {}
 
+    void bring_in(std::uint64_t offset, std::uint64_t size_bytes) override {
+        const std::uint64_t end = size_bytes < inode_.size - std::min(offset, inode_.size)
+                                      ? offset + size_bytes
+                                      : inode_.size;
+        for (; offset < end; offset = (offset / block_bytes + 1) * block_bytes) {
+            image_.bring_in(inode_, offset, ahead_);
+        }
+    }
+
+    // Block by block, so that what was brought in is still there.
+    Result<std::size_t> read(OpenFile& file, std::uint64_t offset, Destination& to,
+                             std::size_t count) override {
+        std::size_t done = 0;
+        while (done < count) {
+            const std::uint64_t at = offset + done;
+            const std::size_t piece =
+                std::min<std::uint64_t>(count - done, block_bytes - at % block_bytes);
+            bring_in(at, piece);
+            const auto read = RegularFile::read(file, at, to, piece);
+            if (!read) {
+                return done == 0 ? read : Result<std::size_t>{done};
+            }
+            done += *read;
+            if (*read < piece) {
+                break;
+            }
+        }
+        return done;
+    }
+
 private:
+    static constexpr std::uint64_t block_bytes = BlockCache::block_bytes;
+
     Result<Piece> piece_at(std::uint64_t offset) override {
         return image_.piece_at(inode_, offset, ahead_);
     }

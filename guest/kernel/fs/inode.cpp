@@ -23,6 +23,8 @@ std::size_t Inode::read_at(std::uint64_t, std::span<std::byte>) const {
     return 0;
 }
 
+void Inode::bring_in(std::uint64_t, std::uint64_t) {}
+
 const void* Inode::page_for_read(std::uint64_t) const noexcept {
     return nullptr;
 }

@@ -98,6 +98,10 @@ public:
     // nullptr.
     [[nodiscard]] virtual const void* page_for_read(std::uint64_t index) const noexcept;
 
+    // Reads from a disk what read_at() and page_for_read() want of these bytes, while other threads
+    // run: without, those let them wait. The caller holds a reference.
+    virtual void bring_in(std::uint64_t offset, std::uint64_t size_bytes);
+
     // The bytes of a regular file of the initramfs that was never written; else empty.
     [[nodiscard]] virtual std::span<const std::byte> borrowed_bytes() const noexcept { return {}; }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "guest/kernel/fs/directory.h"
+#include "guest/kernel/sched/turn.h"
 
 namespace shoal::guest {
 
@@ -50,6 +51,7 @@ public:
 
     std::uint32_t flags;
     std::uint64_t position = 0;
+    Turn turn{};                  // of who moves the position of a file on a disk
     std::vector<char> content{};  // of a file of /proc, as it was when it was opened
     // Of /dev/clone: which load of the microVM the opener knew, and whether the next one's words
     // are in `content`.

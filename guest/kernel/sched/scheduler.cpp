@@ -161,6 +161,21 @@ Wake block(Waiter& waiter, std::uint64_t deadline_ns) {
     return wake;
 }
 
+void block_uninterrupted(Waiter& waiter) {
+    Thread& self = current_thread();
+    waiter.set_thread(&self);
+    while (!waiter.is_woken()) {
+        self.state = Thread::State::waiting;
+        give_way();
+    }
+    waiter.set_thread(nullptr);
+    request_look();
+}
+
+bool has_runnable() {
+    return !runnable.empty();
+}
+
 void yield() {
     if (!runnable.empty()) {
         current_thread().state = Thread::State::runnable;

@@ -23,6 +23,12 @@ void add_event_source(EventSource& source);
 // Blocks the calling thread until the waiter is woken, the deadline, or a signal.
 [[nodiscard]] Wake block(Waiter& waiter, std::uint64_t deadline_ns);
 
+// The same until the waiter is woken and nothing else: for what ends by itself, as a disk's
+// request.
+void block_uninterrupted(Waiter& waiter);
+// Whether others could run now.
+[[nodiscard]] bool has_runnable();
+
 // The thread of a waiter that was woken, or a new one: it runs when its turn comes.
 void make_runnable(Thread& thread);
 // Ends what the thread blocks in, if anything, with Wake::interrupted.

@@ -263,6 +263,7 @@ std::int64_t sys_ioctl(FileContext& context, const CallArguments& args) {
         return waiting ? store(args[2], *waiting) : negative(waiting.error());
     }
     if (file->inode().as_disk() != nullptr) {
+        const OpenFileRef held{file};  // flushing lets others run
         return disk_request(file->inode(), request, args[2]);
     }
     ConsoleFile* console = file->inode().as_console();

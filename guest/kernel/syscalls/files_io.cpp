@@ -31,8 +31,8 @@ namespace {
 
 using Offset = std::optional<std::uint64_t>;
 
-Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count,
-                              const Offset& offset) {
+Result<std::size_t> read_at(OpenFile& file, Destination& to, std::size_t count,
+                            const Offset& offset) {
     const std::uint64_t at = offset ? *offset : file.position;
     const auto done = retry_until_ready(file, Transfer::read,
                                         [&] { return file.inode().read(file, at, to, count); });
@@ -42,10 +42,25 @@ Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count
     return done;
 }
 
+// The position is the file's: who moves it has its turn until it is moved.
+bool moves_position(OpenFile& file, const Offset& offset) {
+    const FileType type = file.inode().type();
+    return !offset && (type == FileType::regular || type == FileType::block_device);
+}
+
+Result<std::size_t> read_file(OpenFile& file, Destination& to, std::size_t count,
+                              const Offset& offset) {
+    if (!moves_position(file, offset)) {
+        return read_at(file, to, count, offset);
+    }
+    const Turn::Holder hold{file.turn};
+    return read_at(file, to, count, offset);
+}
+
 // Waits, unless the file is O_NONBLOCK: also for the rest, where a file takes what it gets in
 // parts.
-Result<std::size_t> write_file(const FileContext& context, OpenFile& file, Source& from,
-                               std::size_t count, const Offset& offset) {
+Result<std::size_t> write_at(const FileContext& context, OpenFile& file, Source& from,
+                             std::size_t count, const Offset& offset) {
     std::size_t done = 0;
     do {
         const auto written = retry_until_ready(file, Transfer::write, [&] {
@@ -60,6 +75,15 @@ Result<std::size_t> write_file(const FileContext& context, OpenFile& file, Sourc
         }
     } while (done < count && writes_go_on(file));
     return done;
+}
+
+Result<std::size_t> write_file(const FileContext& context, OpenFile& file, Source& from,
+                               std::size_t count, const Offset& offset) {
+    if (!moves_position(file, offset)) {
+        return write_at(context, file, from, count, offset);
+    }
+    const Turn::Holder hold{file.turn};
+    return write_at(context, file, from, count, offset);
 }
 
 // The checks that come before any transfer.

@@ -164,6 +164,16 @@ int main(int argc, char** argv) {
         *(volatile char*)((uintptr_t)&here - (9 << 20)) = 1;  // below its 8 MiB
     } else if (strcmp(what, "port") == 0) {
         __asm__ volatile("outb %b0, %w1" : : "a"(0xFE), "d"(0x64));
+    } else if (strcmp(what, "fill") == 0 && argc > 3) {
+        // Reads a file, so that it is cached, and then takes so many MiB.
+        static char bytes[1 << 16];
+        FILE* file = fopen(argv[2], "r");
+        while (file != NULL && fread(bytes, 1, sizeof bytes, file) == sizeof bytes) {
+        }
+        for (int left = 16 * atoi(argv[3]); left > 0; --left) {
+            memset(malloc(1 << 16), 1, 1 << 16);
+        }
+        puts("filled");
     } else if (strcmp(what, "exhaust") == 0) {
         for (;;) {
             char* block = malloc(1 << 20);

@@ -39,6 +39,66 @@ TEST_CASE("single blocks are read alone, and once") {
     CHECK(disk.request_count == 3);
 }
 
+TEST_CASE("a block is brought in while others run, who may need it too, or push it out") {
+    fake::FakeDisk disk{numbered_blocks(2000)};
+    BlockCache cache{disk, 0};
+    ReadAhead ahead;
+    SUBCASE("nobody else") {
+        cache.bring_in(7, 100, ahead);
+    }
+    SUBCASE("who reads the same block") {
+        disk.while_asleep = [&] {
+            ReadAhead single;
+            CHECK(number_in(cache.find(7, 100, single)) == 7);
+        };
+        cache.bring_in(7, 100, ahead);
+        CHECK(disk.request_count == 1);
+    }
+    SUBCASE("who reads so much that the run is used for other blocks") {
+        disk.while_asleep = [&] {
+            for (std::uint32_t block = 100; block < 1900; ++block) {
+                ReadAhead single;
+                CHECK(number_in(cache.find(block, 0, single)) == block);
+            }
+        };
+        cache.bring_in(7, 100, ahead);
+    }
+    CHECK(disk.sleeps == 1);
+    const std::size_t requests = disk.request_count;
+    CHECK(number_in(cache.find(7, 100, ahead)) == 7);
+    CHECK(disk.request_count <= requests + 1);
+    cache.bring_in(7, 100, ahead);
+    cache.bring_in(2000, 3000, ahead);  // behind the end
+    CHECK(disk.sleeps == 1);
+}
+
+TEST_CASE("blocks are given back when memory is gone, but the last ones, and none that is kept") {
+    fake::FakeDisk disk{numbered_blocks(2000)};
+    BlockCache cache{disk, 1000};
+    CHECK(!cache.give_back());
+    ReadAhead ahead;
+    for (std::uint32_t block = 0; block < 600; ++block) {
+        REQUIRE(number_in(cache.find(block, 600, ahead)) == block);
+    }
+    ReadAhead single;
+    const auto kept = cache.keep(300, 0, single);
+    REQUIRE(kept);
+    const std::size_t before = fake::pages_in_use;
+    int calls = 0;
+    bool has_given = true;
+    for (; calls < 100 && has_given; ++calls) {
+        ReadAhead other;
+        const auto found = cache.find(599, 0, other);
+        // All were used once, so that the first looks only take the marks away.
+        for (int look = 0; look < 20 && !(has_given = cache.give_back()); ++look) {
+        }
+        CHECK(number_in(found) == 599);
+    }
+    CHECK(calls > 4);
+    CHECK(before - fake::pages_in_use >= 600 - BlockCache::evictable_from - 1);
+    CHECK(number_in(kept) == 300);
+}
+
 TEST_CASE("a sequential reader finds the next window on its way, and nothing behind the end") {
     fake::FakeDisk disk{numbered_blocks(1000)};
     BlockCache cache{disk, 0};

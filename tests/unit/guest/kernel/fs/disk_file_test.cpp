@@ -39,6 +39,17 @@ std::string read_at(OpenFile& file, std::uint64_t offset, std::size_t count) {
     return text;
 }
 
+TEST_CASE("others run while a disk is waited for, and find its buffer taken") {
+    DiskKernel kernel{4096 * 4};
+    const auto file = kernel.open(open_flags::read_write);
+    REQUIRE(file);
+    REQUIRE(write_at(**file, 0, "first"));
+    REQUIRE(write_at(**file, 8192, "second"));
+    CHECK(kernel.disk.sleeps == 4);
+    CHECK(read_at(**file, 8192, 6) == "second");
+    CHECK(kernel.disk.sleeps == 5);
+}
+
 TEST_CASE("a disk file is a model's equal under random transfers") {
     constexpr std::size_t size = 600 * 512;
     DiskKernel kernel{size};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <set>
 #include <vector>
 
@@ -48,7 +49,17 @@ public:
         }
     }
 
+    void sleep(BlockRequest& request) override {
+        ++sleeps;
+        if (while_asleep) {
+            while_asleep();
+        }
+        wait(request);
+    }
+
     std::vector<std::byte> bytes;
+    std::size_t sleeps = 0;
+    std::function<void()> while_asleep{};  // what other threads do
     Access the_access = Access::read_write;
     std::size_t pages_max = BlockRequest::pages_max;
     std::size_t in_flight = 0;

@@ -49,6 +49,10 @@ Wake block(Waiter& waiter, std::uint64_t deadline_ns) {
     return waiter.is_woken() ? Wake::woken : Wake::timed_out;
 }
 
+void block_uninterrupted(Waiter& waiter) {
+    static_cast<void>(block(waiter, no_deadline));
+}
+
 std::uint64_t monotonic_ns() {
     return test::clock_ns;
 }
