@@ -97,7 +97,8 @@ BootInfo read_boot_info(std::uint64_t start_info) {
     }
     const std::uint64_t total = physical_memory.total_bytes() + (tables_end - NUB_TABLES_START);
     if (total < large_page_size) {
-        panic("the microVM has too little memory: 16 MiB are needed; free bytes", total);
+        panic("the microVM has too little memory beside its files: 2 MiB are needed; free bytes",
+              total);
     }
     const std::uint64_t kept =
         total < tables_kept_from ? 0 : (total / 512 + large_page_size - 1) & ~(large_page_size - 1);
