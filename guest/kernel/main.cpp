@@ -179,7 +179,7 @@ void start(std::uint64_t start_info) {
     if (clones != nullptr) {
         devices.set_clone_source(*clones);
     }
-    auto& proc = make_forever<KernelProcSource>(table);
+    auto& proc = make_forever<KernelProcSource>();
     make_first_process({file_system, table, proc, EntryRef{}});
     Process& self = process();
     self.tracing = command_line.trace_syscalls == Asked::yes ? Tracing::on : Tracing::off;
@@ -212,6 +212,7 @@ void start(std::uint64_t start_info) {
         !file_system.ensure_directory("/tmp") || !devices.open_standard_streams(table)) {
         panic("out of memory at boot");
     }
+    show_processes(proc);
     current_thread().registers() = load(command_line);
     if (command_line.boot_timer == Asked::yes) {
         mark_start();

@@ -6,6 +6,7 @@
 
 #include "guest/kernel/clock.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/process_table.h"
 #include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/system_name.h"
 
@@ -52,10 +53,69 @@ void write_area(Text& to, const Area& area) {
     to.add({bytes.data(), bytes.size()}).add("\n");
 }
 
+constinit KernelProcSource* shown = nullptr;
+
 }  // namespace
 
+void show_processes(KernelProcSource& source) {
+    shown = &source;
+}
+
+// Without memory it just has no folder.
+void show_process(const Process& process) {
+    if (shown != nullptr) {
+        static_cast<void>(add_proc_process(process.files.file_system, *shown,
+                                           static_cast<std::uint32_t>(process.id)));
+    }
+}
+
+void hide_process(const Process& process) {
+    if (shown != nullptr) {
+        remove_proc_process(process.files.file_system, static_cast<std::uint32_t>(process.id));
+    }
+}
+
+bool KernelProcSource::look_at(std::uint32_t pid) {
+    subject_ = pid == 0 ? &process() : find_process(static_cast<int>(pid));
+    return subject_ != nullptr;
+}
+
 std::uint32_t KernelProcSource::pid() const {
-    return first_process_id;
+    return static_cast<std::uint32_t>(subject_->id);
+}
+
+std::uint32_t KernelProcSource::parent_pid() const {
+    return subject_->parent == nullptr ? 0 : static_cast<std::uint32_t>(subject_->parent->id);
+}
+
+std::uint32_t KernelProcSource::group() const {
+    return static_cast<std::uint32_t>(subject_->group);
+}
+
+std::uint32_t KernelProcSource::session() const {
+    return static_cast<std::uint32_t>(subject_->session);
+}
+
+std::uint32_t KernelProcSource::thread_count() const {
+    std::uint32_t count = 0;
+    for (const Thread* thread = subject_->threads.first(); thread != nullptr;
+         thread = subject_->threads.behind(*thread)) {
+        ++count;
+    }
+    return count;
+}
+
+char KernelProcSource::state() const {
+    return subject_->state == Process::State::ended ? 'Z' : subject_ == &process() ? 'R' : 'S';
+}
+
+// nullptr when it has ended.
+const ProgramMemory* KernelProcSource::memory() const {
+    return subject_->memory ? &*subject_->memory : nullptr;
+}
+
+FileTable& KernelProcSource::files() const {
+    return subject_->files.table;
 }
 
 std::uint32_t KernelProcSource::cpu_count() const {
@@ -63,29 +123,33 @@ std::uint32_t KernelProcSource::cpu_count() const {
 }
 
 EntryRef KernelProcSource::executable() const {
-    return process().executable;
+    return subject_->executable;
 }
 
 EntryRef KernelProcSource::working_directory() const {
-    return process().files.working_directory;
+    return subject_->files.working_directory;
 }
 
 void KernelProcSource::write_arguments(Text& to) const {
-    write_strings(to, process().arguments);
+    write_strings(to, subject_->arguments);
 }
 
 void KernelProcSource::write_environment(Text& to) const {
-    write_strings(to, process().environment);
+    write_strings(to, subject_->environment);
 }
 
 void KernelProcSource::write_auxiliary_vector(Text& to) const {
-    const auto bytes = process().memory->auxiliary_vector();
-    to.add({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    if (const ProgramMemory* of = memory()) {
+        const auto bytes = of->auxiliary_vector();
+        to.add({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    }
 }
 
 void KernelProcSource::write_maps(Text& to) const {
-    for (const Area& area : process().memory->areas()) {
-        write_area(to, area);
+    if (const ProgramMemory* of = memory()) {
+        for (const Area& area : of->areas()) {
+            write_area(to, area);
+        }
     }
 }
 
@@ -99,14 +163,23 @@ std::uint64_t KernelProcSource::memory_free_bytes() const {
 
 std::uint64_t KernelProcSource::process_memory_bytes() const {
     std::uint64_t bytes = 0;
-    for (const Area& area : process().memory->areas()) {
-        bytes += area.end - area.start;
+    if (const ProgramMemory* of = memory()) {
+        for (const Area& area : of->areas()) {
+            bytes += area.end - area.start;
+        }
     }
     return bytes;
 }
 
 std::uint64_t KernelProcSource::resident_memory_bytes() const {
-    return process().memory->resident_bytes();
+    const ProgramMemory* of = memory();
+    if (of == nullptr) {
+        return 0;
+    }
+    of->select();
+    const std::uint64_t bytes = of->resident_bytes();
+    process().memory->select();
+    return bytes;
 }
 
 std::uint64_t KernelProcSource::uptime_ms() const {

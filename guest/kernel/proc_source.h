@@ -2,18 +2,23 @@
 #pragma once
 
 #include "guest/kernel/fs/proc_files.h"
+#include "guest/kernel/process.h"
 
 namespace shoal::guest {
 
 class KernelProcSource final : public ProcSource {
 public:
-    explicit KernelProcSource(FileTable& files) : files_{files} {}
-
+    [[nodiscard]] bool look_at(std::uint32_t pid) override;
     [[nodiscard]] std::uint32_t pid() const override;
+    [[nodiscard]] std::uint32_t parent_pid() const override;
+    [[nodiscard]] std::uint32_t group() const override;
+    [[nodiscard]] std::uint32_t session() const override;
+    [[nodiscard]] std::uint32_t thread_count() const override;
+    [[nodiscard]] char state() const override;
     [[nodiscard]] std::uint32_t cpu_count() const override;
     [[nodiscard]] EntryRef executable() const override;
     [[nodiscard]] EntryRef working_directory() const override;
-    [[nodiscard]] FileTable& files() const override { return files_; }
+    [[nodiscard]] FileTable& files() const override;
     void write_arguments(Text& to) const override;
     void write_environment(Text& to) const override;
     void write_auxiliary_vector(Text& to) const override;
@@ -28,7 +33,15 @@ public:
     [[nodiscard]] std::string_view version() const override;
 
 private:
-    FileTable& files_;
+    [[nodiscard]] const ProgramMemory* memory() const;
+
+    const Process* subject_ = nullptr;
 };
+
+// From now on processes that come and go have their folder in /proc. Lives for ever.
+void show_processes(KernelProcSource& source);
+// Called when one has come, and before it goes.
+void show_process(const Process& process);
+void hide_process(const Process& process);
 
 }  // namespace shoal::guest

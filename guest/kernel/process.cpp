@@ -9,6 +9,7 @@
 
 #include "guest/kernel/console.h"
 #include "guest/kernel/message.h"
+#include "guest/kernel/net/socket.h"
 #include "guest/kernel/net/vsock_transport.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process_table.h"
@@ -114,6 +115,10 @@ Remains finish(Process& ended) {
 
 Process& process() {
     return *current_thread().process;
+}
+
+Credentials own_credentials() noexcept {
+    return {static_cast<std::uint32_t>(process().id), 0, 0};
 }
 
 void make_first_process(const FileContext& files) {

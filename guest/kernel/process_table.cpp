@@ -1,6 +1,8 @@
 // A list: there are few processes.
 #include "guest/kernel/process_table.h"
 
+#include "guest/kernel/proc_source.h"
+
 namespace shoal::guest {
 namespace {
 
@@ -22,9 +24,11 @@ int take_id() {
 void add_process(Process& process) {
     processes.push_back(process);
     ++count;
+    show_process(process);
 }
 
 void forget_process(Process& process) {
+    hide_process(process);
     if (process.parent != nullptr) {
         process.parent->children.remove(process);
     }

@@ -55,6 +55,16 @@ def _():
     expect_same_as_host(BUSYBOX, "sh", "-c", script)
 
 
+@test("processes: each has its folder in /proc, and its number in what it sends")
+def _():
+    script = "test -x /proc/$$/exe && echo exe; test $(readlink /proc/self) != $$ && echo another; " \
+             "sh -c 'grep PPid /proc/$$/status' | tr -d '[:space:]' | grep -qx PPid:$$ && echo child; " \
+             "sleep 100 & test $(cat /proc/$!/stat | cut -d' ' -f4) = $$ && echo parent; " \
+             "test -e /proc/$! && kill $!; wait; test -e /proc/$! || echo gone; cat /proc/sys/kernel/pid_max"
+    result = shoal(BUSYBOX, "sh", "-c", script)
+    expect(result.out == b"exe\nanother\nchild\nparent\ngone\n32768\n", str(result))
+
+
 @test("processes: shell pipelines")
 def _():
     lines = "".join(f"word {number * 7919 % 13}\n" for number in range(5000)).encode()

@@ -10,12 +10,18 @@
 namespace shoal::guest {
 namespace {
 
+constexpr std::uint32_t caller = 0;
+
+// Of a process, or of the machine (`caller`).
 class ProcFile final : public Inode {
 public:
-    ProcFile(const ProcSource& source, ProcWriter writer) noexcept
-        : Inode{FileType::regular, 0444}, source_{source}, writer_{writer} {}
+    ProcFile(ProcSource& source, ProcWriter writer, std::uint32_t pid) noexcept
+        : Inode{FileType::regular, 0444}, source_{source}, writer_{writer}, pid_{pid} {}
 
     Result<void> opened(OpenFile& file) override {
+        if (!source_.look_at(pid_)) {
+            return fail(Errno::srch);
+        }
         Text text{file.content};
         writer_(source_, text);
         return {};
@@ -33,8 +39,9 @@ public:
     Result<void> resize(std::uint64_t) override { return {}; }
 
 private:
-    const ProcSource& source_;
+    ProcSource& source_;
     ProcWriter writer_;
+    std::uint32_t pid_;
 };
 
 class ProcDirectory : public Directory {
@@ -47,13 +54,34 @@ public:
 class ProcLink final : public Inode {
 public:
     using Target = EntryRef (ProcSource::*)() const;
-    ProcLink(const ProcSource& source, Target target) noexcept
-        : Inode{FileType::symlink, 0777}, source_{source}, target_{target} {}
-    [[nodiscard]] EntryRef link_entry() const override { return (source_.*target_)(); }
+    ProcLink(ProcSource& source, Target target, std::uint32_t pid) noexcept
+        : Inode{FileType::symlink, 0777}, source_{source}, target_{target}, pid_{pid} {}
+    [[nodiscard]] EntryRef link_entry() const override {
+        return source_.look_at(pid_) ? (source_.*target_)() : EntryRef{};
+    }
 
 private:
-    const ProcSource& source_;
+    ProcSource& source_;
     Target target_;
+    std::uint32_t pid_;
+};
+
+// /proc/self: the caller's number.
+class SelfLink final : public Inode {
+public:
+    explicit SelfLink(ProcSource& source) noexcept
+        : Inode{FileType::symlink, 0777}, source_{source} {}
+    [[nodiscard]] std::string_view link_target() const noexcept override {
+        target_.clear();
+        if (source_.look_at(caller)) {
+            Text{target_}.add_number(source_.pid());
+        }
+        return {target_.data(), target_.size()};
+    }
+
+private:
+    ProcSource& source_;
+    mutable std::vector<char> target_{};
 };
 
 class DescriptorLink final : public Inode {
@@ -68,11 +96,11 @@ private:
     EntryRef target_;
 };
 
-// /proc/self/fd: its entries live for as long as they are looked at.
+// /proc/PID/fd: its entries live for as long as they are looked at.
 class DescriptorDirectory final : public ProcDirectory {
 public:
-    DescriptorDirectory(FileSystem& file_system, const ProcSource& source) noexcept
-        : file_system_{file_system}, source_{source} {
+    DescriptorDirectory(FileSystem& file_system, ProcSource& source, std::uint32_t pid) noexcept
+        : file_system_{file_system}, source_{source}, pid_{pid} {
         attributes.permissions = 0500;
     }
 
@@ -84,7 +112,7 @@ public:
             }
             descriptor = descriptor * 10 + static_cast<std::uint64_t>(c - '0');
         }
-        const OpenFile* file = source_.files().find(descriptor);
+        const OpenFile* file = is_there() ? source_.files().find(descriptor) : nullptr;
         if (file == nullptr || (name.size() > 1 && name.front() == '0')) {
             return fail(Errno::noent);
         }
@@ -94,6 +122,9 @@ public:
     }
 
     void list(std::uint64_t position, DirectoryVisitor& visitor) override {
+        if (!is_there()) {
+            return;
+        }
         const FileTable& files = source_.files();
         std::vector<char> name;
         for (std::uint64_t at = std::max(position, first_position);
@@ -113,8 +144,11 @@ public:
     }
 
 private:
+    [[nodiscard]] bool is_there() { return source_.look_at(pid_) && source_.state() != 'Z'; }
+
     FileSystem& file_system_;
-    const ProcSource& source_;
+    ProcSource& source_;
+    std::uint32_t pid_;
 };
 
 // Adds files to one directory; remembers the first failure.
@@ -138,9 +172,9 @@ public:
         }
         return entry;
     }
-    void add_files(const ProcSource& source, std::span<const ProcText> files) {
+    void add_files(ProcSource& source, std::span<const ProcText> files, std::uint32_t pid) {
         for (const ProcText& file : files) {
-            add(file.name, file_system_.make_inode<ProcFile>(source, file.writer));
+            add(file.name, file_system_.make_inode<ProcFile>(source, file.writer, pid));
         }
     }
 
@@ -151,14 +185,14 @@ private:
     EntryRef directory_;
 };
 
-Result<void> populate_system(FileSystem& file_system, const ProcSource& source) {
+Result<void> populate_system(FileSystem& file_system, ProcSource& source) {
     for (const ProcFolder& folder : system_folders()) {
         const auto directory = file_system.ensure_directory(folder.path);
         if (!directory) {
             return fail(directory.error());
         }
         Maker maker{file_system, *directory};
-        maker.add_files(source, folder.files);
+        maker.add_files(source, folder.files, caller);
         if (!maker.result) {
             return maker.result;
         }
@@ -166,41 +200,63 @@ Result<void> populate_system(FileSystem& file_system, const ProcSource& source) 
     return {};
 }
 
-Result<void> populate_process(FileSystem& file_system, const ProcSource& source,
-                              const EntryRef& directory) {
-    Maker maker{file_system, directory};
-    maker.add_files(source, process_texts());
-    maker.add("exe", file_system.make_inode<ProcLink>(source, &ProcSource::executable));
-    maker.add("cwd", file_system.make_inode<ProcLink>(source, &ProcSource::working_directory));
-    maker.add("root", file_system.make_inode<Symlink>("/"));
-    maker.add("fd", file_system.make_inode<DescriptorDirectory>(file_system, source));
-    return maker.result;
+std::vector<char> name_of(std::uint32_t pid) {
+    std::vector<char> name;
+    Text{name}.add_number(pid);
+    return name;
 }
 
 }  // namespace
 
-Result<void> populate_proc(FileSystem& file_system, ProcSource& source) {
+Result<void> add_proc_process(FileSystem& file_system, ProcSource& source, std::uint32_t pid) {
     const auto top = file_system.ensure_directory("proc");
     if (!top) {
         return fail(top.error());
     }
-    std::vector<char> pid;
-    Text{pid}.add_number(source.pid());
-    const std::string_view pid_name{pid.data(), pid.size()};
-    Maker maker{file_system, *top};
-    maker.add_files(source, machine_texts());
-    maker.add("mounts", file_system.make_inode<Symlink>("self/mounts"));
-    if (const auto made = populate_system(file_system, source); !made) {
-        return made;
+    const std::vector<char> name = name_of(pid);
+    Maker folders{file_system, *top};
+    const EntryRef folder = folders.add({name.data(), name.size()},
+                                        file_system.make_inode<ProcDirectory>(), NameMemory::copy);
+    if (!folders.result) {
+        return folders.result;
     }
-    const EntryRef process =
-        maker.add(pid_name, file_system.make_inode<ProcDirectory>(), NameMemory::copy);
+    Maker maker{file_system, folder};
+    maker.add_files(source, process_texts(), pid);
+    maker.add("exe", file_system.make_inode<ProcLink>(source, &ProcSource::executable, pid));
+    maker.add("cwd", file_system.make_inode<ProcLink>(source, &ProcSource::working_directory, pid));
+    maker.add("root", file_system.make_inode<Symlink>("/"));
+    maker.add("fd", file_system.make_inode<DescriptorDirectory>(file_system, source, pid));
+    return maker.result;
+}
+
+void remove_proc_process(FileSystem& file_system, std::uint32_t pid) {
+    const auto top = file_system.ensure_directory("proc");
+    const std::vector<char> name = name_of(pid);
+    if (!top) {
+        return;
+    }
+    Directory& directory = *(*top)->inode().as_directory();
+    if (const auto folder = directory.find(**top, {name.data(), name.size()})) {
+        directory.remove(**folder);
+    }
+}
+
+Result<void> populate_proc(FileSystem& file_system, ProcSource& source) {
+    const auto top = file_system.ensure_directory("proc");
+    if (!top || !source.look_at(caller)) {
+        return top ? fail(Errno::srch) : fail(top.error());
+    }
+    Maker maker{file_system, *top};
+    maker.add_files(source, machine_texts(), caller);
+    maker.add("mounts", file_system.make_inode<Symlink>("self/mounts"));
+    maker.add("self", file_system.make_inode<SelfLink>(source));
     if (!maker.result) {
         return maker.result;
     }
-    // The name of the process's directory lives as long as that, which is not removed.
-    maker.add("self", file_system.make_inode<Symlink>(process->name()));
-    return maker.result ? populate_process(file_system, source, process) : maker.result;
+    if (const auto made = populate_system(file_system, source); !made) {
+        return made;
+    }
+    return add_proc_process(file_system, source, source.pid());
 }
 
 }  // namespace shoal::guest

@@ -12,7 +12,16 @@ namespace shoal::guest {
 // What the kernel knows and /proc tells. Implemented by the kernel.
 class ProcSource {
 public:
+    // Which process the answers are about from now on; 0: the caller. False when there is none.
+    [[nodiscard]] virtual bool look_at(std::uint32_t pid) = 0;
+
     [[nodiscard]] virtual std::uint32_t pid() const = 0;
+    [[nodiscard]] virtual std::uint32_t parent_pid() const = 0;
+    [[nodiscard]] virtual std::uint32_t group() const = 0;
+    [[nodiscard]] virtual std::uint32_t session() const = 0;
+    [[nodiscard]] virtual std::uint32_t thread_count() const = 0;
+    // R: the caller; Z: it has ended, and has neither files nor memory; S: any other.
+    [[nodiscard]] virtual char state() const = 0;
     [[nodiscard]] virtual std::uint32_t cpu_count() const = 0;
     [[nodiscard]] virtual EntryRef executable() const = 0;  // empty before there is one
     [[nodiscard]] virtual EntryRef working_directory() const = 0;
@@ -39,5 +48,10 @@ protected:
 
 // Makes /proc with its files; names that exist are left alone. Borrows the source for ever.
 [[nodiscard]] Result<void> populate_proc(FileSystem& file_system, ProcSource& source);
+
+// The folder of a process, which populate_proc() makes for the caller. Errno::nomem.
+[[nodiscard]] Result<void> add_proc_process(FileSystem& file_system, ProcSource& source,
+                                            std::uint32_t pid);
+void remove_proc_process(FileSystem& file_system, std::uint32_t pid);
 
 }  // namespace shoal::guest

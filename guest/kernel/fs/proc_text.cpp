@@ -111,9 +111,12 @@ void write_process_stat(const ProcSource& source, Text& to) {
     to.add_number(source.pid()).add(" (").add(command_name(executable));
     // From the state on: ppid, pgrp, session, tty, tpgid, flags, faults, times, priority, nice,
     // threads, itrealvalue, start time.
-    to.add(") R 0 ").add_number(source.pid()).add(" ").add_number(source.pid());
+    const char state = source.state();
+    to.add(") ").add({&state, 1}).add(" ").add_number(source.parent_pid()).add(" ");
+    to.add_number(source.group()).add(" ").add_number(source.session());
     to.add(" 0 -1 4194304 0 0 0 0 ");
-    to.add_number(source.uptime_ms() * ticks_per_second / 1000).add(" 0 0 0 20 0 1 0 0 ");
+    to.add_number(source.uptime_ms() * ticks_per_second / 1000).add(" 0 0 0 20 0 ");
+    to.add_number(source.thread_count()).add(" 0 0 ");
     to.add_number(source.process_memory_bytes()).add(" ");
     to.add_number(source.resident_memory_bytes() / page_bytes);
     to.add(" 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
@@ -121,16 +124,22 @@ void write_process_stat(const ProcSource& source, Text& to) {
 
 void write_process_status(const ProcSource& source, Text& to) {
     const EntryRef executable = source.executable();
-    to.add("Name:\t").add(command_name(executable)).add("\nUmask:\t0022\nState:\tR (running)\n");
+    const char state = source.state();
+    to.add("Name:\t").add(command_name(executable)).add("\nUmask:\t0022\nState:\t");
+    to.add({&state, 1})
+        .add(state == 'R'   ? " (running)\n"
+             : state == 'S' ? " (sleeping)\n"
+                            : " (zombie)\n");
     to.add("Tgid:\t").add_number(source.pid()).add("\nNgid:\t0\nPid:\t").add_number(source.pid());
-    to.add("\nPPid:\t0\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\n");
+    to.add("\nPPid:\t").add_number(source.parent_pid());
+    to.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\n");
     const std::uint64_t size = source.process_memory_bytes();
     const std::uint64_t resident = source.resident_memory_bytes();
     add_status_kib(to, "VmPeak:\t", size);
     add_status_kib(to, "VmSize:\t", size);
     add_status_kib(to, "VmHWM:\t", resident);
     add_status_kib(to, "VmRSS:\t", resident);
-    to.add("Threads:\t1\n");
+    to.add("Threads:\t").add_number(source.thread_count()).add("\n");
 }
 
 void write_auxiliary_vector(const ProcSource& source, Text& to) {

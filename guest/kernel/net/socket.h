@@ -42,7 +42,7 @@ struct Credentials {
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
 };
-inline constexpr Credentials own_credentials{1, 0, 0};  // the one process, and root
+[[nodiscard]] Credentials own_credentials() noexcept;  // the caller's. By the kernel; user: root
 inline constexpr Credentials no_credentials{0, ~0U, ~0U};
 
 // What goes out with one send().

@@ -68,7 +68,7 @@ Result<std::size_t> UnixSocket::get_option(SocketOption option, std::span<std::b
         case Name::pass_credentials:
             return put(value, std::uint32_t{passes_credentials_ ? 1U : 0U});
         case Name::peer_credentials:
-            return put(value, state_ == State::connected ? own_credentials : no_credentials);
+            return put(value, state_ == State::connected ? peer_credentials_ : no_credentials);
         case Name::send_buffer:
         case Name::receive_buffer:
             return put(value, static_cast<std::uint32_t>(buffer_bytes));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "guest/kernel/fs/open_file.h"
+#include "guest/kernel/net/socket.h"
 #include "guest/kernel/net/unix_address.h"
 
 namespace shoal::guest {
@@ -16,6 +17,7 @@ struct UnixPacket {
     std::size_t taken = 0;  // of a stream, from the front
     std::vector<OpenFileRef> files{};
     UnixAddress from{};
+    Credentials sender{};
     std::unique_ptr<UnixPacket> next{};
 
     [[nodiscard]] std::span<const std::byte> rest() const noexcept {

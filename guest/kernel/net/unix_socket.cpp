@@ -56,6 +56,7 @@ void UnixSocket::join(UnixSocket& one, UnixSocket& other) noexcept {
     one.state_ = State::connected;
     one.peer_ = Ref<UnixSocket>{&other};
     one.peer_name_ = other.address_;
+    one.peer_credentials_ = other.owner_;
     one.room_place_.join(other.room_waiters_, one.room_listener_);
 }
 
@@ -133,6 +134,7 @@ Result<void> UnixSocket::listen(std::uint32_t backlog) {
         return fail(Errno::inval);
     }
     state_ = State::listening;
+    owner_ = own_credentials();
     backlog_limit_ = std::min<std::size_t>(backlog, backlog_max);
     room_waiters_.wake_all();
     return {};
@@ -192,6 +194,8 @@ Result<void> UnixSocket::connect_to_listener(UnixSocket& listener) {
         return fail(Errno::nomem);
     }
     accepted->address_ = listener.address_;
+    accepted->owner_ = listener.owner_;
+    owner_ = own_credentials();
     join(*this, *accepted);
     join(*accepted, *this);
     listener.backlog_.push_back(accepted);

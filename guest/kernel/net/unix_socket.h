@@ -93,6 +93,8 @@ private:
     UnixSocket* next_bound_ = nullptr;  // in the list of all that have an address
     Ref<UnixSocket> peer_{};
     UnixAddress peer_name_{};
+    Credentials owner_{own_credentials()};  // who made it, listened or connected
+    Credentials peer_credentials_{};        // of its peer, as they were
     UnixPackets packets_{};
     WaitQueue room_waiters_{};
     RoomListener room_listener_{*this};

@@ -59,6 +59,7 @@ Result<void> UnixSocket::put_packet(UnixSocket& to, OutgoingMessage& message, st
     packet->size = size;
     packet->files = std::exchange(message.files, {});
     packet->from = address_;
+    packet->sender = own_credentials();
     to.packets_.push_back(std::move(packet));
     to.waiters().wake_all();
     return {};
@@ -124,7 +125,7 @@ Result<std::size_t> UnixSocket::receive(IncomingMessage& message) {
         return nothing_to_receive();
     }
     if (passes_credentials_) {
-        message.credentials = own_credentials;
+        message.credentials = packets_.first()->sender;
     }
     return socket_type() == SocketType::stream ? receive_stream(message) : receive_packet(message);
 }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void say(const char *what, long result) {
@@ -157,6 +158,15 @@ static void show_credentials(void) {
     say("recvmsg", recvmsg(ends[1], &header, 0));
     memcpy(&peer, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof peer);
     printf("type %d itself %d\n", CMSG_FIRSTHDR(&header)->cmsg_type, peer.pid == getpid());
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(write(ends[0], "y", 1) != 1);
+    }
+    waitpid(child, NULL, 0);
+    header.msg_controllen = sizeof control.bytes;
+    say("recvmsg", recvmsg(ends[1], &header, 0));
+    memcpy(&peer, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof peer);
+    printf("of the child %d\n", peer.pid == child);
     close(ends[0]);
     close(ends[1]);
 }

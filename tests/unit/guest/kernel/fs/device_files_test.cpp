@@ -226,6 +226,23 @@ TEST_CASE("/proc tells of the process and the machine") {
     CHECK(std::ranges::count(stat, ' ') == 51);
     CHECK((*kernel.files.find("/proc/cpuinfo"))->inode().size() == 0);
 
+    SUBCASE("another process has a folder of its own, as long as it is there") {
+        kernel.source.other_pid = 42;
+        REQUIRE(add_proc_process(kernel.files, kernel.source, 42));
+        CHECK(read("/proc/42/stat").starts_with("42 (program) S 41 42 1 0 -1 "));
+        CHECK(read("/proc/self/stat").starts_with("1 (program) R 0 1 1 0 -1 "));
+        CHECK(fake::names_in(kernel.files, "/proc").find(" 42 ") != std::string::npos);
+        CHECK(fake::names_in(kernel.files, "/proc/42/fd") == "0 1 2 ");
+        const EntryRef status = *kernel.files.find("/proc/42/status");
+        kernel.source.other_state = 'Z';
+        CHECK(fake::names_in(kernel.files, "/proc/42/fd").empty());
+        CHECK(!kernel.files.find("/proc/42/fd/0"));
+        kernel.source.other_pid = 0;
+        remove_proc_process(kernel.files, 42);
+        CHECK(kernel.files.find("/proc/42").error() == Errno::noent);
+        CHECK(OpenFile::open(status, open_flags::read_only).error() == Errno::srch);
+        remove_proc_process(kernel.files, 42);  // nothing happens
+    }
     SUBCASE("a file that is open stays as it was when it was opened") {
         const auto file = open_file(kernel.files, "/proc/self/exe", open_flags::read_only);
         CHECK(&file->entry() == kernel.source.the_executable.get());

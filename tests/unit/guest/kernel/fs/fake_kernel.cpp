@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "guest/kernel/fs/regular_file.h"
+#include "guest/kernel/net/socket.h"
 #include "guest/kernel/pages.h"
 
 namespace shoal::guest {
 namespace fake {
 
+std::uint32_t caller_pid = 1;
 std::size_t pages_left = std::numeric_limits<std::size_t>::max();
 std::size_t pages_in_use = 0;
 
@@ -149,6 +151,10 @@ std::string names_in(const FileSystem& files, std::string_view path) {
 }
 
 }  // namespace fake
+
+Credentials own_credentials() noexcept {
+    return {fake::caller_pid, 0, 0};
+}
 
 void* allocate_page() {
     if (fake::pages_left == 0) {

@@ -19,6 +19,7 @@ namespace shoal::guest::fake {
 
 // How many pages allocate_page() still gives, and how many it gave that did not come back.
 extern std::size_t pages_left;
+extern std::uint32_t caller_pid;  // of own_credentials()
 extern std::size_t pages_in_use;
 
 // The program's memory: addresses from user_start on; everything else faults.
@@ -51,12 +52,24 @@ struct Console final : ConsoleDevice {
 };
 
 struct Source final : ProcSource {
-    [[nodiscard]] std::uint32_t pid() const override { return 1; }
+    [[nodiscard]] std::uint32_t pid() const override { return subject; }
     [[nodiscard]] std::uint32_t cpu_count() const override { return 2; }
     [[nodiscard]] EntryRef executable() const override { return the_executable; }
     [[nodiscard]] EntryRef working_directory() const override { return {}; }
     [[nodiscard]] FileTable& files() const override { return table; }
     void write_arguments(Text& to) const override { to.add({"init\0-x\0", 8}); }
+    bool look_at(std::uint32_t pid) override {
+        subject = pid == 0 ? 1 : pid;
+        return subject == 1 || subject == other_pid;
+    }
+    [[nodiscard]] std::uint32_t parent_pid() const override { return subject - 1; }
+    [[nodiscard]] std::uint32_t group() const override { return subject; }
+    [[nodiscard]] std::uint32_t session() const override { return 1; }
+    [[nodiscard]] std::uint32_t thread_count() const override { return 1; }
+    [[nodiscard]] char state() const override { return subject == 1 ? 'R' : other_state; }
+    std::uint32_t subject = 1;
+    std::uint32_t other_pid = 0;  // of a second process
+    char other_state = 'S';
     void write_environment(Text& to) const override { to.add({"A=1\0", 4}); }
     void write_auxiliary_vector(Text& to) const override { to.add("auxv"); }
     void write_maps(Text& to) const override { to.add("maps\n"); }

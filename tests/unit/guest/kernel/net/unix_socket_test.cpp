@@ -55,6 +55,36 @@ struct Pair {
     Opened other;
 };
 
+std::uint32_t peer_pid(const Socket& socket) {
+    constexpr SocketOption peer_credentials{1, 17};  // SOL_SOCKET, SO_PEERCRED
+    Credentials credentials;
+    REQUIRE(
+        socket.get_option(peer_credentials, std::as_writable_bytes(std::span{&credentials, 1})));
+    return credentials.pid;
+}
+
+TEST_CASE("a peer's credentials are those of who listened, and of who connected") {
+    FileSystem files{fake::now};
+    const SocketKind stream{address_family::local, SocketType::stream, 0};
+    fake::caller_pid = 5;
+    const SocketRef listener = *UnixSocket::make(files, stream);
+    REQUIRE(listener->bind(address_of("/socket")));
+    fake::caller_pid = 6;
+    REQUIRE(listener->listen(1));
+    const SocketRef client = *UnixSocket::make(files, stream);
+    fake::caller_pid = 7;
+    REQUIRE(client->connect(address_of("/socket")));
+    fake::caller_pid = 8;
+    SocketAddress name;
+    const SocketRef accepted = *listener->accept(name);
+    CHECK(peer_pid(*client) == 6);
+    CHECK(peer_pid(*accepted) == 7);
+    const auto [one, other] = *UnixSocket::make_pair(files, stream);
+    fake::caller_pid = 1;
+    CHECK(peer_pid(*one) == 8);
+    CHECK(peer_pid(*listener) == 0);
+}
+
 TEST_CASE("a full unix socket takes no more, and is writable when three quarters are read") {
     FileSystem files{fake::now};
     const Pair pair{files};
