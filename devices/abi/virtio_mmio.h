@@ -35,6 +35,9 @@ enum class MmioRegister : std::uint64_t {
 
 inline constexpr std::uint32_t mmio_magic = 0x7472'6976;  // "virt"
 inline constexpr std::uint32_t mmio_version = 2;
+// Shoal's devices. Their interrupts are edges: each comes whether or not the one before was
+// acknowledged.
+inline constexpr std::uint32_t mmio_vendor_shoal = 0x4C4F'4853;  // "SHOL"
 
 namespace status {
 inline constexpr std::uint32_t acknowledge = 1;

@@ -12,7 +12,6 @@ using abi::virtio::MmioRegister;
 
 namespace {
 
-constexpr std::uint32_t vendor_id = 0x4C4F'4853;  // "SHOL"
 constexpr auto config_offset = static_cast<std::uint64_t>(MmioRegister::config);
 
 constexpr std::uint64_t transport_features = abi::virtio::feature::version_1 |
@@ -83,7 +82,7 @@ std::uint32_t MmioTransport::read_register(MmioRegister which) const noexcept {
         case MmioRegister::device_id:
             return device_.device_id();
         case MmioRegister::vendor_id:
-            return vendor_id;
+            return abi::virtio::mmio_vendor_shoal;
         case MmioRegister::device_features:
             return window(offered_features(), device_features_select_);
         case MmioRegister::queue_size_max:

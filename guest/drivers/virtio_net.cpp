@@ -90,6 +90,7 @@ volatile std::uint32_t& VirtioNet::reg(MmioRegister offset) const {
 }
 
 bool VirtioNet::negotiate() {
+    needs_acknowledgement_ = reg(MmioRegister::vendor_id) != mmio_vendor_shoal;
     RegisterBatch batch{registers_};
     batch.write(MmioRegister::status, 0);
     batch.write(MmioRegister::status, status::acknowledge);
@@ -320,7 +321,7 @@ void* VirtioNet::take_sent() {
 
 void VirtioNet::flush() {
     RegisterBatch batch{registers_};
-    if (std::exchange(was_interrupted_, false)) {
+    if (std::exchange(was_interrupted_, false) && needs_acknowledgement_) {
         batch.write(MmioRegister::interrupt_acknowledge,
                     interrupt::used_buffer | interrupt::configuration_change);
     }
@@ -333,7 +334,7 @@ void VirtioNet::flush() {
 }
 
 // An interrupt that an index passed needs its acknowledgement before there can be another, on
-// machines whose line stays up.
+// machines whose line stays up: flush() has given it. Shoal's machines cost nothing for that.
 bool VirtioNet::arm_interrupts() {
     bool is_quiet = !receive_.arm_interrupt();
     if (wants_room_) {

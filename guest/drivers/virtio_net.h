@@ -137,6 +137,7 @@ private:
     std::size_t pages_out_max_;
     bool wants_room_ = false;
     bool was_interrupted_ = false;
+    bool needs_acknowledgement_ = true;
 };
 
 }  // namespace shoal::guest
