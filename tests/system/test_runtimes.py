@@ -57,9 +57,11 @@ def _():
     expect(interpreted.code == 0 and interpreted.out == compiled, str(interpreted))
 
 
-@test("node: worker threads")
+@test("node: worker threads, on 1 and 2 vCPUs")
 def _():
-    expect(node("-e", WORKERS) == WORKERS_SUMS, "the sums")
+    for vcpus in ("1", "2"):
+        result = shoal(NODE, "-e", WORKERS, options=[*NODE_OPTIONS, "--vcpus", vcpus])
+        expect(result.code == 0 and result.out == WORKERS_SUMS, str(result))
 
 
 for vcpus in (1, 2):
