@@ -31,7 +31,7 @@ Controller::Controller(store::EventLoop& loop, store::Store& store,
       leadership_{leadership},
       settings_{settings},
       catalog_{loop, store, *this},
-      scheduler_{catalog_.cluster(), settings.seed},
+      scheduler_{catalog_.cluster(), settings.seed, settings.scheduler},
       watch_{loop, store, leadership, *this, settings.watch} {}
 
 void Controller::start() {

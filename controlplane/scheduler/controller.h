@@ -21,6 +21,7 @@ namespace shoal::scheduler {
 
 struct ControllerSettings {
     failover::HostWatchTimes watch;
+    SchedulerLimits scheduler;
     std::uint64_t seed = 0;
     failover::Time period = std::chrono::milliseconds{20};
     failover::Time long_wait = std::chrono::seconds{10};

@@ -2,7 +2,7 @@
 // TRACE=TEXT each change of a key with that text; else many small worlds and a large one, with one
 // line for each that failed and one for all.
 //
-// sim [small|large|huge]; MUTATION=no_fence|no_margin breaks a rule, which must be found.
+// sim [small|large|huge]; MUTATION=no_fence|no_margin|no_holds breaks a rule, which must be found.
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
@@ -27,6 +27,7 @@ Mutation mutation() {
     const std::string name = from_environment("MUTATION");
     return name == "no_fence"    ? Mutation::no_fence
            : name == "no_margin" ? Mutation::no_margin
+           : name == "no_holds"  ? Mutation::no_holds
                                  : Mutation::none;
 }
 
@@ -46,10 +47,14 @@ double seconds(Time time) {
     return std::chrono::duration<double>(time).count();
 }
 
-bool play(const std::string& what, const WorldSettings& settings, bool is_told) {
+using Way = Outcome (World::*)();
+
+bool play(const std::string& what, const WorldSettings& settings, bool is_told,
+          Way way = &World::run) {
     const auto begin = std::chrono::steady_clock::now();
     try {
-        const Outcome outcome = World{settings}.run();
+        World world{settings};
+        const Outcome outcome = (world.*way)();
         ++passed;
         if (is_told) {
             const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
@@ -72,6 +77,11 @@ bool play(const std::string& what, const WorldSettings& settings, bool is_told) 
 void play_small_worlds(std::uint64_t count) {
     for (std::uint64_t seed = 1; seed <= count; ++seed) {
         play("SEED=" + std::to_string(seed), small_world(seed), false);
+    }
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        WorldSettings settings = small_world(seed);
+        settings.hosts = 4;
+        play("crowded " + std::to_string(seed), settings, false, &World::run_crowded);
     }
     // The same seed is the same history, or no failure could be looked into.
     const auto again = [] { return World{small_world(1)}.run().history; };

@@ -30,6 +30,9 @@ void World::add_hosts() {
         host.may_lead = i < settings_.leaders;
         host.has_no_fence = settings_.mutation == Mutation::no_fence;
         host.controller.seed = settings_.seed;
+        if (settings_.mutation == Mutation::no_holds) {
+            host.controller.scheduler.holds_for_long_waits = 0;
+        }
         if (settings_.mutation == Mutation::no_margin) {
             host.controller.watch.silence.deadline = 3s;
         }
@@ -77,6 +80,27 @@ Outcome World::run() {
     if (const std::string what = unfinished(); !what.empty()) {
         throw Violation{"does not stay as it should be: " + what};
     }
+    outcome_.steps = timeline_.step_count();
+    outcome_.microvms = specs_.size();
+    return outcome_;
+}
+
+Outcome World::run_crowded() {
+    crowd();
+    step_until(timeline_.now() + 30s);
+    model::MicroVmSpec large;
+    large.name = "large";
+    large.program = "/bin/true";
+    large.memory_mib = 24 << 10;
+    put(keys::of(keys::microvms, large.name), model::to_json(large));
+    const Time begin = timeline_.now();
+    while (!placements_.contains(large.name)) {
+        if (timeline_.now() - begin > 90s) {
+            throw Violation{"a large microVM starves: small ones pass it for ever"};
+        }
+        step_until(timeline_.now() + 100ms);
+    }
+    outcome_.all_placed_after = timeline_.now() - begin;
     outcome_.steps = timeline_.step_count();
     outcome_.microvms = specs_.size();
     return outcome_;

@@ -22,6 +22,7 @@ enum class Mutation {
     none,
     no_fence,   // microVMs run on past their host's deadline
     no_margin,  // the leader does not wait for the deadline before it takes an epoch
+    no_holds,   // no room is held for those that have waited for long
 };
 
 struct WorldSettings {
@@ -52,6 +53,8 @@ public:
     explicit World(const WorldSettings& settings);
 
     Outcome run();
+    // More jobs than fit come all the time; a large microVM must find its room all the same.
+    Outcome run_crowded();
 
 private:
     struct Spec {
@@ -72,6 +75,9 @@ private:
     void delete_single();
     void put(const std::string& key, const std::string& value);
     [[nodiscard]] model::MicroVmSpec random_spec();
+
+    void crowd();
+    [[nodiscard]] std::size_t working() const { return specs_.size() - finished_.size(); }
 
     void fault();
     void fault_of(std::size_t host);

@@ -78,6 +78,25 @@ void World::delete_single() {
     }
 }
 
+// Jobs of 1 GiB, a third more than fit. Those that ended are deleted.
+void World::crowd() {
+    for (const std::string& name : std::set<std::string>{finished_}) {
+        if (!deletions_.contains(name)) {
+            put(keys::of(keys::deletions, name), "{}");
+        }
+    }
+    const std::size_t most = settings_.hosts * 32 * 4 / 3;
+    for (std::size_t count = working(); count < most; ++count) {
+        model::MicroVmSpec job;
+        job.name = "j" + std::to_string(++next_name_);
+        job.program = "/bin/true";
+        job.memory_mib = 1024;
+        job.time_limit_s = 3 + dice_.below(10);
+        put(keys::of(keys::microvms, job.name), model::to_json(job));
+    }
+    timeline_.after(100ms, [this] { crowd(); });
+}
+
 void World::user_acts() {
     const auto generation = generation_;
     timeline_.after(dice_.between(50ms, 1s), [this, generation] {
