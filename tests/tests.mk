@@ -162,5 +162,5 @@ build/bench/programs/scheduler: build/obj/tests/bench/scheduler.cpp.o \
 
 -include build/obj/tests/bench/scheduler.cpp.d
 
-bench: all $(bench_programs) $(test_programs) build/tests/servers
+bench: all build/tests/sim $(bench_programs) $(test_programs) build/tests/servers
 	@tests/bench/run

@@ -1,6 +1,7 @@
 // The cluster and its rules. Users are in world_users.cpp, faults in world_faults.cpp.
 #include "tests/sim/world.h"
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <iostream>
@@ -50,7 +51,7 @@ void World::step_until(Time until) {
 
 Outcome World::run() {
     for (std::uint64_t left = settings_.members; left > 0;) {
-        const auto count = std::min(left, settings_.members / 4 + 1);
+        const auto count = std::min({left, settings_.members / 4 + 1, std::uint64_t{50'000}});
         create_group(count);
         left -= count;
     }
