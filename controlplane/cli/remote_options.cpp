@@ -14,6 +14,13 @@ const std::map<std::string, Kind> kinds{{"microvm", Kind::microvm}, {"microvms",
                                         {"host", Kind::host}};
 const std::map<std::string, Output> outputs{{"table", Output::table}, {"json", Output::json}};
 
+// CLI11 takes -1 for the largest number there is.
+std::string check_whole(const std::string& word) {
+    const bool is_whole =
+        !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
+    return is_whole ? "" : word + " is not a whole number";
+}
+
 // A subcommand whose words fill in a `Verb`.
 template <typename Verb, typename Describe>
 void add_verb(CLI::App& app, RemoteOptions& options, bool& is_given, const char* name,
@@ -92,17 +99,20 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
                                 sub.add_option(
                                        "--grace", verb.grace_s,
                                        "A microVM's, between SIGTERM and SIGKILL (default 10)")
+                                    ->check(check_whole)
                                     ->type_name("SECONDS");
                             });
-    add_verb<ScaleOptions>(app, options, is_given, "scale", "Set how many a group has",
-                           [](CLI::App& sub, ScaleOptions& verb) {
-                               sub.add_option("GROUP", verb.group, "Its name")->required();
-                               sub.add_option("COUNT", verb.count, "How many")->required();
-                           });
+    add_verb<ScaleOptions>(
+        app, options, is_given, "scale", "Set how many a group has",
+        [](CLI::App& sub, ScaleOptions& verb) {
+            sub.add_option("GROUP", verb.group, "Its name")->required();
+            sub.add_option("COUNT", verb.count, "How many")->required()->check(check_whole);
+        });
     add_verb<EventsOptions>(app, options, is_given, "events", "Print changes as they happen",
                             [](CLI::App& sub, EventsOptions& verb) {
                                 sub.add_option("--since", verb.since,
                                                "Begin after this resource_version")
+                                    ->check(check_whole)
                                     ->type_name("N");
                             });
     add_verb<BackupOptions>(

@@ -27,6 +27,13 @@ std::string host_name() {
     return model::is_name(name) ? name : "localhost";
 }
 
+// CLI11 takes -1 for the largest number there is.
+std::string check_whole(const std::string& word) {
+    const bool is_whole =
+        !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
+    return is_whole ? "" : word + " is not a whole number";
+}
+
 void describe(CLI::App& app, Options& options) {
     app.set_version_flag("--version", std::string{"shoald "} + host::version, "Print the version");
     app.add_option("--socket", options.socket, "The API's unix socket (RUN_DIR/shoald.socket)")
@@ -47,9 +54,11 @@ void describe(CLI::App& app, Options& options) {
         ->check(CLI::Range(0.01, 10000.0));
     app.add_option("--reserved-memory", options.reserved_mib,
                    "Of the host's memory, not for microVMs (default 512)")
-        ->type_name("MIB");
+        ->type_name("MIB")
+        ->check(check_whole);
     app.add_option("--max-microvms", options.max_microvms, "How many may run (default 10000)")
-        ->type_name("N");
+        ->type_name("N")
+        ->check(check_whole);
     app.add_option("--cgroup-mount", options.cgroup_mount,
                    "Where control groups are mounted (default /sys/fs/cgroup)")
         ->type_name("DIR");

@@ -1,0 +1,68 @@
+#include "controlplane/cli/remote_options.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "controlplane/cli/cli_error.h"
+#include "controlplane/cli/options.h"
+
+namespace shoal::cli {
+namespace {
+
+Command parse(std::vector<std::string> words) {
+    words.insert(words.begin(), "shoal");
+    std::vector<char*> args;
+    args.reserve(words.size());
+    for (std::string& word : words) {
+        args.push_back(word.data());
+    }
+    return parse_command_line(args);
+}
+
+template <typename Verb>
+Verb parse_verb(std::vector<std::string> words) {
+    return std::get<Verb>(std::get<RemoteOptions>(parse(std::move(words))).verb);
+}
+
+TEST_CASE("verbs that ask shoald are told apart, with their words and defaults") {
+    const auto get = parse_verb<GetOptions>({"get", "vms", "-l", "tier=web", "-o", "json"});
+    CHECK(get.kind == Kind::microvm);
+    CHECK(get.name.empty());
+    CHECK(get.label == "tier=web");
+    CHECK(get.output == Output::json);
+    CHECK(parse_verb<GetOptions>({"get", "group", "g"}).name == "g");
+    CHECK(parse_verb<GetOptions>({"get", "host"}).output == Output::table);
+    CHECK(parse_verb<ApplyOptions>({"create", "-f", "x"}).mode == ApplyOptions::Mode::create);
+    CHECK(parse_verb<ApplyOptions>({"apply", "-f", "-"}).file == "-");
+    CHECK(parse_verb<LogsOptions>({"logs", "a"}).until == LogsOptions::Until::now);
+    CHECK(parse_verb<LogsOptions>({"logs", "a", "-f"}).until == LogsOptions::Until::end);
+    const auto deleted = parse_verb<DeleteOptions>({"delete", "vm", "a", "b", "--grace", "3"});
+    CHECK(deleted.names == std::vector<std::string>{"a", "b"});
+    CHECK(deleted.grace_s == 3);
+    CHECK(parse_verb<ScaleOptions>({"scale", "g", "7"}).count == 7);
+    CHECK_FALSE(parse_verb<EventsOptions>({"events"}).since);
+    CHECK(parse_verb<EventsOptions>({"events", "--since", "5"}).since == 5);
+    CHECK(std::get<RemoteOptions>(parse({"get", "vms", "--socket", "/x"})).socket == "/x");
+}
+
+TEST_CASE("verbs with wrong words are refused") {
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"get"},
+                                                  {"get", "pods"},
+                                                  {"get", "vms", "-o", "xml"},
+                                                  {"create"},
+                                                  {"delete", "vm"},
+                                                  {"scale", "g"},
+                                                  {"scale", "g", "-1"},
+                                                  {"logs"},
+                                                  {"describe"},
+                                                  {"backup"},
+                                                  {"events", "--since", "x"}}) {
+        CAPTURE(words[0]);
+        CHECK_THROWS_AS(static_cast<void>(parse(words)), CliError);
+    }
+}
+
+}  // namespace
+}  // namespace shoal::cli
