@@ -27,8 +27,14 @@ shoal_nub_call:
     mov rdi, rsi
     mov rsi, rdx
     mov rdx, rcx
-    int3
+    // The nub looks at eax alone, and its results have no upper half. Where that is still there, the
+    // call was lost: KVM does not tell of a pending #BP (KVM_GET_VCPU_EVENTS), so a vCPU that is
+    // saved between the int3 and its delivery goes on behind it.
+    bts rax, 63
+1:  int3
 shoal_nub_gate:
+    test rax, rax
+    js 1b
     ret
 
 // Saves and restores the general registers as struct Registers (registers.h) on the stack, below

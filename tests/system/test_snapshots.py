@@ -48,8 +48,7 @@ def start_counter(vmm, folder, vcpus=1):
 
 
 def wait_until_halted(vmm):
-    """Until all vCPUs have waited for input for a while. One that is saved in the milliseconds before that
-    faults once restored in 1 of some 500 runs: vmm/state/README.md says what is known of it."""
+    """Until all vCPUs have waited for input for a while."""
     tasks = [path for path in pathlib.Path(f"/proc/{vmm.process.pid}/task").iterdir()
              if (path / "comm").read_text().startswith("vcpu")]
     deadline = time.monotonic() + 30 * TIME_SCALE
