@@ -8,33 +8,29 @@ namespace {
 
 constexpr std::size_t piece_bytes = 256 << 10;
 
-std::unexpected<std::string> unexpected(std::string_view sentence) {
-    return std::unexpected(std::string{sentence});
-}
-
 }  // namespace
 
 Channel::Channel(std::unique_ptr<Wire> wire) : wire_{std::move(wire)}, piece_(piece_bytes) {}
 
-std::expected<void, std::string> Channel::send(const Frame& frame) {
+std::optional<std::string> Channel::send(const Frame& frame) {
     if (const auto written = wire_->write(encode(frame)); !written) {
-        return unexpected(describe(written.error()));
+        return std::string{describe(written.error())};
     }
     return {};
 }
 
-std::expected<void, std::string> Channel::receive(Frame& frame) {
+std::optional<std::string> Channel::receive(Frame& frame) {
     while (true) {
         const auto taken = reader_.take(frame);
         if (!taken) {
-            return unexpected(describe(taken.error()));
+            return std::string{describe(taken.error())};
         }
         if (*taken == Taken::frame) {
             return {};
         }
         const auto count = wire_->read_some(piece_);
         if (!count) {
-            return unexpected(describe(count.error()));
+            return std::string{describe(count.error())};
         }
         reader_.add(std::span{piece_}.first(*count));
     }

@@ -1,8 +1,8 @@
 // Channel: messages over a wire.
 #pragma once
 
-#include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,14 +11,15 @@
 
 namespace shoal::migration {
 
-// For one thread. What goes wrong is one sentence; after it the channel is of no more use.
+// For one thread. What goes wrong comes back as one sentence; after it the channel is of no more
+// use.
 class Channel {
 public:
     explicit Channel(std::unique_ptr<Wire> wire);
 
-    [[nodiscard]] std::expected<void, std::string> send(const Frame& frame);
+    [[nodiscard]] std::optional<std::string> send(const Frame& frame);
     // The next one; waits for it.
-    [[nodiscard]] std::expected<void, std::string> receive(Frame& frame);
+    [[nodiscard]] std::optional<std::string> receive(Frame& frame);
 
 private:
     std::unique_ptr<Wire> wire_;

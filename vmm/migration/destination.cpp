@@ -60,14 +60,14 @@ bool Destination::cancel() {
 }
 
 void Destination::main() noexcept {
-    Done done;
+    Failure failure;
     try {
-        done = take_guest();
+        failure = take_guest();
     } catch (const std::exception& error) {
-        done = std::unexpected(Trouble{DestinationEvent::cannot, error.what()});
+        failure = Failure(Trouble{DestinationEvent::cannot, error.what()});
     }
-    if (!done) {
-        fail(done.error());
+    if (failure) {
+        fail(*failure);
     }
     channel_.reset();
     listener_ = {};
@@ -76,67 +76,66 @@ void Destination::main() noexcept {
     }
 }
 
-Destination::Done Destination::take_guest() {
+Destination::Failure Destination::take_guest() {
     Frame hello;
-    if (Done waited = wait_for_hello(hello); !waited) {
+    if (Failure waited = wait_for_hello(hello)) {
         return waited;
     }
-    if (Done built = build(hello); !built) {
+    if (Failure built = build(hello)) {
         return built;
     }
-    if (Done received = receive_guest(); !received) {
+    if (Failure received = receive_guest()) {
         return received;
     }
     return run_guest();
 }
 
-Destination::Done Destination::wait_for_hello(Frame& hello) {
+Destination::Failure Destination::wait_for_hello(Frame& hello) {
     for (int count = 0; count < max_connections; ++count) {
-        if (Done accepted = accept_one(); !accepted) {
+        if (Failure accepted = accept_one()) {
             return accepted;
         }
         started_ = Clock::now();
-        if (channel_ && channel_->receive(hello) && hello.kind == FrameKind::hello) {
+        if (channel_ && !channel_->receive(hello) && hello.kind == FrameKind::hello) {
             return {};
         }
         channel_.reset();
     }
-    return std::unexpected(Trouble{
+    return Failure(Trouble{
         DestinationEvent::cannot,
         "nobody who connected, " + std::to_string(max_connections) + " times, began a migration"});
 }
 
-Destination::Done Destination::accept_one() {
+Destination::Failure Destination::accept_one() {
     while (true) {
         const auto ready = wait_until_ready(listener_.get(), POLLIN, interrupt_);
         if (!ready && ready.error() == WireError::interrupted) {
-            return std::unexpected(
+            return Failure(
                 Trouble{DestinationEvent::wire_lost, std::string{describe(ready.error())}});
         }
         host::UniqueFd socket{
             ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
         if (socket) {
-            auto wire = make_wire(order_.tls.get(), std::move(socket), interrupt_);
-            if (wire) {
-                channel_.emplace(std::move(*wire));
-            } else {
-                host::log(host::LogLevel::warn, "migration: " + wire.error());
+            try {
+                channel_.emplace(make_wire(order_.tls.get(), std::move(socket), interrupt_));
+            } catch (const std::runtime_error& error) {
+                host::log(host::LogLevel::warn, std::string{"migration: "} + error.what());
             }
             return {};
         }
     }
 }
 
-Destination::Done Destination::receive(Frame& frame) {
-    if (const auto received = channel_->receive(frame); !received) {
-        return std::unexpected(Trouble{DestinationEvent::wire_lost, received.error()});
+Destination::Failure Destination::receive(Frame& frame) {
+    if (const auto why = channel_->receive(frame)) {
+        return Failure(Trouble{DestinationEvent::wire_lost, *why});
     }
     const std::scoped_lock lock{mutex_};
     progress_.bytes += frame.payload.size() + frame_head_bytes;
     return {};
 }
 
-Destination::Done Destination::answer(DestinationEvent event) {
+Destination::Failure Destination::answer(DestinationEvent event) {
     std::optional<Step<DestinationPhase>> step;
     {
         const std::scoped_lock lock{mutex_};
@@ -144,15 +143,15 @@ Destination::Done Destination::answer(DestinationEvent event) {
         SHOAL_CHECK(step && step->send);
         phase_ = step->phase;
     }
-    if (const auto sent = channel_->send({*step->send, {}}); !sent) {
-        return std::unexpected(Trouble{DestinationEvent::wire_lost, sent.error()});
+    if (const auto why = channel_->send({*step->send, {}})) {
+        return Failure(Trouble{DestinationEvent::wire_lost, *why});
     }
     return {};
 }
 
-Destination::Done Destination::on_loop(std::function<void()> work) {
-    if (auto done = calls_.run(std::move(work)); !done) {
-        return std::unexpected(Trouble{DestinationEvent::cannot, done.error()});
+Destination::Failure Destination::on_loop(std::function<void()> work) {
+    if (const auto why = calls_.run(std::move(work))) {
+        return Failure(Trouble{DestinationEvent::cannot, *why});
     }
     return {};
 }

@@ -2,7 +2,6 @@
 // fills the memory; what touches the microVM it has the event loop do.
 #pragma once
 
-#include <expected>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -54,22 +53,23 @@ private:
         DestinationEvent event;
         std::string sentence;
     };
-    using Done = std::expected<void, Trouble>;
+    // Nothing: it is done. (clang 14 cannot destroy an expected of what has a destructor.)
+    using Failure = std::optional<Trouble>;
 
     // On the thread.
     void main() noexcept;
-    [[nodiscard]] Done take_guest();
-    [[nodiscard]] Done wait_for_hello(Frame& hello);
-    [[nodiscard]] Done accept_one();
-    [[nodiscard]] Done build(const Frame& hello);
-    [[nodiscard]] Done receive_guest();
-    [[nodiscard]] Done store(const Frame& frame);
-    [[nodiscard]] Done load(const Frame& frame);
-    [[nodiscard]] Done run_guest();
-    [[nodiscard]] Done receive(Frame& frame);
+    [[nodiscard]] Failure take_guest();
+    [[nodiscard]] Failure wait_for_hello(Frame& hello);
+    [[nodiscard]] Failure accept_one();
+    [[nodiscard]] Failure build(const Frame& hello);
+    [[nodiscard]] Failure receive_guest();
+    [[nodiscard]] Failure store(const Frame& frame);
+    [[nodiscard]] Failure load(const Frame& frame);
+    [[nodiscard]] Failure run_guest();
+    [[nodiscard]] Failure receive(Frame& frame);
     // Enters the phase, then sends.
-    [[nodiscard]] Done answer(DestinationEvent event);
-    [[nodiscard]] Done on_loop(std::function<void()> work);
+    [[nodiscard]] Failure answer(DestinationEvent event);
+    [[nodiscard]] Failure on_loop(std::function<void()> work);
     void fail(const Trouble& trouble) noexcept;
 
     vmm::Microvm& microvm_;

@@ -22,47 +22,45 @@ void advance(kvm::ClockState& clock) {
 
 }  // namespace
 
-Destination::Done Destination::build(const Frame& hello) {
+Destination::Failure Destination::build(const Frame& hello) {
     hello_ = hello.payload;
     config_ = decode_hello(hello_);
-    if (Done built = on_loop([this] {
+    if (Failure built = on_loop([this] {
             order_.adapt(config_);
             microvm_.build(config_);
-        });
-        !built) {
+        })) {
         return built;
     }
     store_.emplace(microvm_.memory());
     return answer(DestinationEvent::hello);
 }
 
-Destination::Done Destination::receive_guest() {
+Destination::Failure Destination::receive_guest() {
     Frame frame;
     while (true) {
-        if (Done received = receive(frame); !received) {
+        if (Failure received = receive(frame)) {
             return received;
         }
         if (frame.kind == FrameKind::state) {
             return load(frame);
         }
-        if (Done stored = store(frame); !stored) {
+        if (Failure stored = store(frame)) {
             return stored;
         }
     }
 }
 
-Destination::Done Destination::store(const Frame& frame) {
+Destination::Failure Destination::store(const Frame& frame) {
     if (frame.kind != FrameKind::pages && frame.kind != FrameKind::zero_pages) {
-        return std::unexpected(
+        return Failure(
             Trouble{DestinationEvent::wire_lost, "the source sent a message out of turn"});
     }
     const auto run = read_page_run(frame, store_->page_count());
     if (!run) {
-        return std::unexpected(
-            Trouble{DestinationEvent::wire_lost, std::string{describe(run.error())}});
+        return Failure(Trouble{DestinationEvent::wire_lost, std::string{describe(run.error())}});
     }
     if (!store_->put(*run)) {
-        return std::unexpected(
+        return Failure(
             Trouble{DestinationEvent::cannot, "this host does not take pages of zeros back"});
     }
     const std::scoped_lock lock{mutex_};
@@ -70,48 +68,46 @@ Destination::Done Destination::store(const Frame& frame) {
     return {};
 }
 
-Destination::Done Destination::load(const Frame& frame) {
+Destination::Failure Destination::load(const Frame& frame) {
     vmm::SavedMicrovm saved = state::decode(frame.payload).microvm;
     if (encode_hello(saved.config) != hello_) {
-        return std::unexpected(Trouble{DestinationEvent::cannot,
-                                       "the state is not that of the configuration before it"});
+        return Failure(Trouble{DestinationEvent::cannot,
+                               "the state is not that of the configuration before it"});
     }
     saved.config = config_;
-    if (Done loaded = on_loop([&] {
+    if (Failure loaded = on_loop([&] {
             advance(saved.machine.clock);
             microvm_.load(saved);
-        });
-        !loaded) {
+        })) {
         return loaded;
     }
     return answer(DestinationEvent::state);
 }
 
 // From the commit on the guest runs here, whatever becomes of the wire.
-Destination::Done Destination::run_guest() {
+Destination::Failure Destination::run_guest() {
     Frame frame;
-    if (Done received = receive(frame); !received) {
+    if (Failure received = receive(frame)) {
         return received;
     }
     if (frame.kind != FrameKind::commit) {
-        return std::unexpected(
+        return Failure(
             Trouble{DestinationEvent::wire_lost, "the source sent a message out of turn"});
     }
     {
         const std::scoped_lock lock{mutex_};
         if (is_cancelled_) {
-            return std::unexpected(Trouble{DestinationEvent::cannot, "it was cancelled"});
+            return Failure(Trouble{DestinationEvent::cannot, "it was cancelled"});
         }
         const auto step = next(phase_, DestinationEvent::commit);
         SHOAL_CHECK(step);
         phase_ = step->phase;
         progress_.total_us = us_since(started_);
     }
-    if (Done resumed = on_loop([this] {
+    if (Failure resumed = on_loop([this] {
             order_.on_running(config_);
             microvm_.arrive();
-        });
-        !resumed) {
+        })) {
         return resumed;
     }
     static_cast<void>(channel_->send({FrameKind::taken, {}}));

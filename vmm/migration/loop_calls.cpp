@@ -10,14 +10,15 @@
 namespace shoal::migration {
 namespace {
 
-using Outcome = std::expected<void, std::string>;
+// What went wrong.
+using Outcome = std::optional<std::string>;
 
 Outcome outcome_of(const std::function<void()>& work) {
     try {
         work();
         return {};
     } catch (const std::exception& error) {
-        return std::unexpected(std::string{error.what()});
+        return std::string{error.what()};
     }
 }
 
@@ -37,12 +38,12 @@ Outcome LoopCalls::run(std::function<void()> work) {
     boost::asio::post(loop_, [state = state_, outcome, work = std::move(work)] {
         Outcome result = outcome_of(work);
         const std::scoped_lock lock{state->mutex};
-        *outcome = std::move(result);
+        outcome->emplace(std::move(result));
         state->changed.notify_all();
     });
     std::unique_lock lock{state_->mutex};
     state_->changed.wait(lock, [&] { return state_->is_abandoned || outcome->has_value(); });
-    return outcome->value_or(std::unexpected(std::string{"this process ends"}));
+    return outcome->value_or(std::string{"this process ends"});
 }
 
 void LoopCalls::abandon() noexcept {

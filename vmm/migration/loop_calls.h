@@ -2,9 +2,9 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace shoal::migration {
@@ -16,7 +16,7 @@ public:
 
     // Has the loop call `work`, and waits until it has. What `work` throws comes back as its
     // sentence; so does that the loop does not run any more. Any thread but the loop's.
-    [[nodiscard]] std::expected<void, std::string> run(std::function<void()> work);
+    [[nodiscard]] std::optional<std::string> run(std::function<void()> work);
 
     // On the loop's thread, once the loop has stopped for good: nobody waits for it any longer.
     void abandon() noexcept;

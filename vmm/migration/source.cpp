@@ -81,53 +81,49 @@ bool Source::resolve(SourceEvent event) {
 }
 
 void Source::main() noexcept {
-    Done done;
+    Failure failure;
     try {
-        done = migrate();
+        failure = migrate();
     } catch (const std::exception& error) {
-        done = std::unexpected(Trouble{SourceEvent::wire_lost, error.what()});
+        failure = Failure(Trouble{SourceEvent::wire_lost, error.what()});
     }
     log_.reset();
-    if (!done) {
-        fail(done.error());
+    if (failure) {
+        fail(*failure);
     }
     channel_.reset();
 }
 
-Source::Done Source::migrate() {
+Source::Failure Source::migrate() {
     for (const auto part : {&Source::greet, &Source::copy, &Source::stop_guest, &Source::send_rest,
                             &Source::commit}) {
-        if (Done done = (this->*part)(); !done) {
-            return done;
+        if (Failure failure = (this->*part)()) {
+            return failure;
         }
     }
     return {};
 }
 
-Source::Done Source::greet() {
+Source::Failure Source::greet() {
     const auto connected = wait_until_ready(socket_.get(), POLLOUT, interrupt_);
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (!connected || error != 0) {
-        return std::unexpected(Trouble{SourceEvent::wire_lost,
-                                       "cannot connect to " + to_text(order_.to) + ": " +
-                                           (connected ? std::string{std::strerror(error)}
-                                                      : std::string{describe(connected.error())})});
+        return Failure(Trouble{SourceEvent::wire_lost,
+                               "cannot connect to " + to_text(order_.to) + ": " +
+                                   (connected ? std::string{std::strerror(error)}
+                                              : std::string{describe(connected.error())})});
     }
-    auto wire = make_wire(order_.tls.get(), std::move(socket_), interrupt_);
-    if (!wire) {
-        return std::unexpected(Trouble{SourceEvent::wire_lost, wire.error()});
-    }
-    channel_.emplace(std::move(*wire));
-    if (Done sent = send({FrameKind::hello, encode_hello(config_)}); !sent) {
+    channel_.emplace(make_wire(order_.tls.get(), std::move(socket_), interrupt_));
+    if (Failure sent = send({FrameKind::hello, encode_hello(config_)})) {
         return sent;
     }
     return expect(FrameKind::accept);
 }
 
-Source::Done Source::stop_guest() {
-    if (Done entered = enter(SourceEvent::rest_is_small); !entered) {
+Source::Failure Source::stop_guest() {
+    if (Failure entered = enter(SourceEvent::rest_is_small)) {
         return entered;
     }
     return on_loop([this] {
@@ -143,23 +139,23 @@ Source::Done Source::stop_guest() {
 }
 
 // After save(), which itself may write to the guest's memory.
-Source::Done Source::send_rest() {
+Source::Failure Source::send_rest() {
     log_->take(pages_);
-    if (Done sent = send_pages(Zeros::are_to_be_sent); !sent) {
+    if (Failure sent = send_pages(Zeros::are_to_be_sent)) {
         return sent;
     }
-    if (Done sent = send({FrameKind::state, std::move(state_)}); !sent) {
+    if (Failure sent = send({FrameKind::state, std::move(state_)})) {
         return sent;
     }
     return expect(FrameKind::ready);
 }
 
 // `ready` made it committed, so a commit that cannot be written counts as one that arrived.
-Source::Done Source::commit() {
-    if (Done sent = send({FrameKind::commit, {}}); !sent) {
+Source::Failure Source::commit() {
+    if (Failure sent = send({FrameKind::commit, {}})) {
         return sent;
     }
-    if (Done taken = expect(FrameKind::taken); !taken) {
+    if (Failure taken = expect(FrameKind::taken)) {
         return taken;
     }
     {
@@ -170,20 +166,20 @@ Source::Done Source::commit() {
     return on_loop([this] { end_guest(); });
 }
 
-Source::Done Source::expect(FrameKind kind) {
+Source::Failure Source::expect(FrameKind kind) {
     Frame frame;
-    if (const auto received = channel_->receive(frame); !received) {
-        return std::unexpected(Trouble{SourceEvent::wire_lost, received.error()});
+    if (const auto why = channel_->receive(frame)) {
+        return Failure(Trouble{SourceEvent::wire_lost, *why});
     }
     if (frame.kind == FrameKind::refused) {
         // SAFETY: bytes as characters.
         const std::string_view why{reinterpret_cast<const char*>(frame.payload.data()),
                                    frame.payload.size()};
-        return std::unexpected(
+        return Failure(
             Trouble{SourceEvent::refused, "the destination refused: " + std::string{why}});
     }
     if (frame.kind != kind) {
-        return std::unexpected(
+        return Failure(
             Trouble{SourceEvent::wire_lost, "the destination sent a message out of turn"});
     }
     switch (kind) {
@@ -196,17 +192,17 @@ Source::Done Source::expect(FrameKind kind) {
     }
 }
 
-Source::Done Source::on_loop(std::function<void()> work) {
-    if (auto done = calls_.run(std::move(work)); !done) {
-        return std::unexpected(Trouble{SourceEvent::wire_lost, done.error()});
+Source::Failure Source::on_loop(std::function<void()> work) {
+    if (const auto why = calls_.run(std::move(work))) {
+        return Failure(Trouble{SourceEvent::wire_lost, *why});
     }
     return {};
 }
 
-Source::Done Source::enter(SourceEvent event) {
+Source::Failure Source::enter(SourceEvent event) {
     const std::scoped_lock lock{mutex_};
     if (is_cancelled_) {
-        return std::unexpected(Trouble{SourceEvent::cancelled, "it was cancelled"});
+        return Failure(Trouble{SourceEvent::cancelled, "it was cancelled"});
     }
     const auto step = next(phase_, event);
     SHOAL_CHECK(step);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <expected>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -69,28 +68,29 @@ private:
         SourceEvent event;
         std::string sentence;
     };
-    using Done = std::expected<void, Trouble>;
+    // Nothing: it is done. (clang 14 cannot destroy an expected of what has a destructor.)
+    using Failure = std::optional<Trouble>;
     enum class Zeros { are_there, are_to_be_sent };
 
     // On the thread.
     void main() noexcept;
-    [[nodiscard]] Done migrate();
-    [[nodiscard]] Done greet();
-    [[nodiscard]] Done copy();
-    [[nodiscard]] Done stop_guest();
-    [[nodiscard]] Done send_rest();
-    [[nodiscard]] Done commit();
-    [[nodiscard]] Done send_pages(Zeros zeros);
-    [[nodiscard]] Done send(const Frame& frame);
-    [[nodiscard]] Done wait_for_limit(std::uint64_t bytes, Clock::time_point now);
+    [[nodiscard]] Failure migrate();
+    [[nodiscard]] Failure greet();
+    [[nodiscard]] Failure copy();
+    [[nodiscard]] Failure stop_guest();
+    [[nodiscard]] Failure send_rest();
+    [[nodiscard]] Failure commit();
+    [[nodiscard]] Failure send_pages(Zeros zeros);
+    [[nodiscard]] Failure send(const Frame& frame);
+    [[nodiscard]] Failure wait_for_limit(std::uint64_t bytes, Clock::time_point now);
     void note_run(const Frame& frame);
-    [[nodiscard]] Done expect(FrameKind kind);
-    [[nodiscard]] Done on_loop(std::function<void()> work);
+    [[nodiscard]] Failure expect(FrameKind kind);
+    [[nodiscard]] Failure on_loop(std::function<void()> work);
     // The step, if nobody has cancelled before.
-    [[nodiscard]] Done enter(SourceEvent event);
+    [[nodiscard]] Failure enter(SourceEvent event);
     void fail(const Trouble& trouble) noexcept;
     void note_rest();
-    [[nodiscard]] Done throttle(std::uint64_t pages_before);
+    [[nodiscard]] Failure throttle(std::uint64_t pages_before);
 
     // On the loop's thread.
     void end_guest();

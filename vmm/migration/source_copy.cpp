@@ -9,9 +9,9 @@
 
 namespace shoal::migration {
 
-Source::Done Source::copy() {
+Source::Failure Source::copy() {
     // The log first: what is written to a page after it was found untouched is in the log.
-    if (Done logging = on_loop([this] { log_ = microvm_.log_pages(); }); !logging) {
+    if (Failure logging = on_loop([this] { log_ = microvm_.log_pages(); })) {
         return logging;
     }
     pages_ = touched_pages(microvm_.memory());
@@ -23,7 +23,7 @@ Source::Done Source::copy() {
             ++progress_.rounds;
             progress_.remaining_pages = pages;
         }
-        if (Done sent = send_pages(std::exchange(zeros, Zeros::are_to_be_sent)); !sent) {
+        if (Failure sent = send_pages(std::exchange(zeros, Zeros::are_to_be_sent))) {
             return sent;
         }
         log_->take(pages_);
@@ -39,14 +39,14 @@ Source::Done Source::copy() {
                           " rounds, the most that there are: the guest is stopped all the same");
             return {};
         }
-        if (Done throttled = throttle(pages); !throttled) {
+        if (Failure throttled = throttle(pages)) {
             return throttled;
         }
     }
 }
 
 // A round that leaves nearly as much as it had will not be followed by a smaller one.
-Source::Done Source::throttle(std::uint64_t pages_before) {
+Source::Failure Source::throttle(std::uint64_t pages_before) {
     constexpr std::uint32_t step_percent = 20;
     std::uint32_t percent = 0;
     {
@@ -71,19 +71,19 @@ void Source::note_rest() {
 }
 
 // Empties the set.
-Source::Done Source::send_pages(Zeros zeros) {
+Source::Failure Source::send_pages(Zeros zeros) {
     PageScan scan{microvm_.memory().bytes(), pages_};
     Clock::time_point before = Clock::now();
     while (const auto frame = scan.next()) {
         if (frame->kind == FrameKind::pages || zeros == Zeros::are_to_be_sent) {
-            if (Done sent = send(*frame); !sent) {
+            if (Failure sent = send(*frame)) {
                 return sent;
             }
         }
         const Clock::time_point now = Clock::now();
         pace_.add(frame->payload.size(), now - before);
         note_run(*frame);
-        if (Done waited = wait_for_limit(frame->payload.size(), now); !waited) {
+        if (Failure waited = wait_for_limit(frame->payload.size(), now)) {
             return waited;
         }
         before = Clock::now();
@@ -101,22 +101,21 @@ void Source::note_run(const Frame& frame) {
 }
 
 // Once the guest stands still there is no limit. An interrupt is noticed here in any case.
-Source::Done Source::wait_for_limit(std::uint64_t bytes, Clock::time_point now) {
+Source::Failure Source::wait_for_limit(std::uint64_t bytes, Clock::time_point now) {
     const Clock::duration wait =
         phase() == SourcePhase::copying ? pace_.spend(bytes, now) : Clock::duration{};
     constexpr int no_descriptor = -1;
     const auto waited = wait_until_ready(
         no_descriptor, 0, interrupt_, std::chrono::duration_cast<std::chrono::milliseconds>(wait));
     if (!waited && waited.error() == WireError::interrupted) {
-        return std::unexpected(
-            Trouble{SourceEvent::wire_lost, std::string{describe(waited.error())}});
+        return Failure(Trouble{SourceEvent::wire_lost, std::string{describe(waited.error())}});
     }
     return {};
 }
 
-Source::Done Source::send(const Frame& frame) {
-    if (const auto sent = channel_->send(frame); !sent) {
-        return std::unexpected(Trouble{SourceEvent::wire_lost, sent.error()});
+Source::Failure Source::send(const Frame& frame) {
+    if (const auto why = channel_->send(frame)) {
+        return Failure(Trouble{SourceEvent::wire_lost, *why});
     }
     const std::scoped_lock lock{mutex_};
     progress_.bytes += frame.payload.size() + frame_head_bytes;

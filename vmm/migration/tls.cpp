@@ -129,18 +129,17 @@ Tls::Tls(const TlsFiles& files, Side side)
 
 Tls::~Tls() = default;
 
-std::expected<std::unique_ptr<Wire>, std::string> Tls::make_wire(
-    host::UniqueFd socket, const host::EventFd& interrupt) const {
+std::unique_ptr<Wire> Tls::make_wire(host::UniqueFd socket, const host::EventFd& interrupt) const {
     Connection ssl{SSL_new(static_cast<SSL_CTX*>(context_.get()))};
     if (!ssl || SSL_set_fd(ssl.get(), socket.get()) != 1) {
-        return std::unexpected("TLS: " + reason());
+        throw std::runtime_error("TLS: " + reason());
     }
     if (!peer_.empty()) {
         const int done = is_ip_address(peer_) ? X509_VERIFY_PARAM_set1_ip_asc(
                                                     SSL_get0_param(ssl.get()), peer_.c_str())
                                               : SSL_set1_host(ssl.get(), peer_.c_str());
         if (done != 1) {
-            return std::unexpected("TLS: " + reason());
+            throw std::runtime_error("TLS: " + reason());
         }
     }
     const auto shaken = wait_for(ssl.get(), interrupt, [&] {
@@ -148,17 +147,17 @@ std::expected<std::unique_ptr<Wire>, std::string> Tls::make_wire(
     });
     if (!shaken) {
         const long verified = SSL_get_verify_result(ssl.get());
-        return std::unexpected("TLS: " + (verified != X509_V_OK
-                                              ? X509_verify_cert_error_string(verified)
-                                          : shaken.error() == WireError::closed
-                                              ? reason()
-                                              : std::string{describe(shaken.error())}));
+        throw std::runtime_error("TLS: " + (verified != X509_V_OK
+                                                ? X509_verify_cert_error_string(verified)
+                                            : shaken.error() == WireError::closed
+                                                ? reason()
+                                                : std::string{describe(shaken.error())}));
     }
     return std::make_unique<TlsWire>(std::move(socket), std::move(ssl), interrupt);
 }
 
-std::expected<std::unique_ptr<Wire>, std::string> make_wire(const Tls* tls, host::UniqueFd socket,
-                                                            const host::EventFd& interrupt) {
+std::unique_ptr<Wire> make_wire(const Tls* tls, host::UniqueFd socket,
+                                const host::EventFd& interrupt) {
     return tls != nullptr ? tls->make_wire(std::move(socket), interrupt)
                           : make_plain_wire(std::move(socket), interrupt);
 }

@@ -1,7 +1,6 @@
 // Tls: a migration's connection encrypted, with certificates on both sides (TLS 1.3, OpenSSL).
 #pragma once
 
-#include <expected>
 #include <memory>
 #include <string>
 
@@ -33,8 +32,9 @@ public:
     void set_peer(const std::string& name) { peer_ = name; }
 
     // The handshake over a connected, non-blocking socket; waits for it. The wire outlives this.
-    [[nodiscard]] std::expected<std::unique_ptr<Wire>, std::string> make_wire(
-        host::UniqueFd socket, const host::EventFd& interrupt) const;
+    // Throws std::runtime_error with one sentence.
+    [[nodiscard]] std::unique_ptr<Wire> make_wire(host::UniqueFd socket,
+                                                  const host::EventFd& interrupt) const;
 
 private:
     struct Free {
@@ -46,8 +46,8 @@ private:
     std::unique_ptr<void, Free> context_;  // an SSL_CTX, whose header stays out of ours
 };
 
-// Over TLS, or plain where there is none.
-[[nodiscard]] std::expected<std::unique_ptr<Wire>, std::string> make_wire(
-    const Tls* tls, host::UniqueFd socket, const host::EventFd& interrupt);
+// Over TLS, or plain where there is none. Throws as above.
+[[nodiscard]] std::unique_ptr<Wire> make_wire(const Tls* tls, host::UniqueFd socket,
+                                              const host::EventFd& interrupt);
 
 }  // namespace shoal::migration
