@@ -20,6 +20,7 @@ std::vector<std::string> largest_first(const HostState& host) {
                           std::string_view{entry->first}};
     });
     std::vector<std::string> names;
+    names.reserve(entries.size());
     for (const PlacedEntry* entry : entries) {
         names.push_back(entry->first);
     }
@@ -34,14 +35,17 @@ DrainPlan plan_drain(const Cluster& cluster, Moves& moves, HostIdx host,
     for (const std::string& microvm : largest_first(cluster.host(host))) {
         if (moves.is_moving(microvm)) {
             ++plan.moving;
-        } else if (auto reason = immovable(microvm)) {
+            continue;
+        }
+        if (auto reason = immovable(microvm)) {
             plan.stays.push_back({microvm, std::move(*reason)});
-        } else if (!moves.may_leave(host)) {
-            ++plan.waiting;
-        } else if (const auto to = moves.best_target(microvm)) {
+            continue;
+        }
+        const bool may_leave = moves.may_leave(host);
+        if (const auto to = may_leave ? moves.best_target(microvm) : std::nullopt) {
             plan.begun.push_back({microvm, host, *to});
             moves.begin(plan.begun.back());
-        } else if (moves.count() > 0) {
+        } else if (!may_leave || moves.count() > 0) {
             ++plan.waiting;  // Moves that end make room, or leave a host that may be entered.
         } else {
             plan.stays.push_back({microvm, moves.why_no_target(microvm)});

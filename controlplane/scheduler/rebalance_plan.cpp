@@ -51,6 +51,7 @@ std::vector<std::string> by_fit(const HostState& host, const Moves& moves, doubl
     }
     std::ranges::sort(found);
     std::vector<std::string> names;
+    names.reserve(found.size());
     for (auto& [distance, name] : found) {
         names.push_back(std::move(name));
     }
