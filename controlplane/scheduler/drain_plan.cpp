@@ -42,7 +42,11 @@ DrainPlan plan_drain(const Cluster& cluster, Moves& moves, HostIdx host,
             continue;
         }
         const bool may_leave = moves.may_leave(host);
-        if (const auto to = may_leave ? moves.best_target(microvm) : std::nullopt) {
+        std::optional<HostIdx> to;
+        if (may_leave) {
+            to = moves.best_target(microvm);
+        }
+        if (to) {
             plan.begun.push_back({microvm, host, *to});
             moves.begin(plan.begun.back());
         } else if (!may_leave || moves.count() > 0) {

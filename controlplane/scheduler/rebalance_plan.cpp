@@ -68,7 +68,10 @@ std::optional<Move> relieve(const Cluster& cluster, Moves& moves, HostIdx from, 
         if (++tried > most_tried) {
             break;
         }
-        const auto to = immovable(microvm) ? std::nullopt : moves.emptiest_target(microvm);
+        if (immovable(microvm)) {
+            continue;
+        }
+        const auto to = moves.emptiest_target(microvm);
         if (!to) {
             continue;
         }
