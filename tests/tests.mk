@@ -18,8 +18,8 @@ build/tsan/tests/unit: force
 
 sim_srcs := $(wildcard tests/sim/*.cpp)
 
-build/tests/sim: $(call objects,$(sim_srcs) $(unlinked_srcs) $(wildcard devices/host/*.cpp) \
-		vmm/api/json_library.cpp) build/libstore.a
+build/tests/sim: $(call objects,$(sim_srcs) $(unlinked_srcs) $(wildcard controlplane/model/*.cpp) \
+		$(wildcard devices/host/*.cpp) $(boost_json)) build/libstore.a
 	$(call link,,build/libstore.a $(STORE_LIBS) -pthread)
 
 -include $(patsubst %,build/obj/%.d,$(sim_srcs))
