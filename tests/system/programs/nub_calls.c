@@ -41,10 +41,10 @@ static int is_writable(volatile char* byte) {
     return 1;
 }
 
-// mov rax,rdi; mov rdi,rsi; mov rsi,rdx; mov rdx,rcx; int3; ret
+// mov rax,rdi; mov rdi,rsi; mov rsi,rdx; mov rdx,rcx; bts rax,63; int3
 static Gate find_gate(void) {
-    static const unsigned char code[] = {0x48, 0x89, 0xF8, 0x48, 0x89, 0xF7, 0x48,
-                                         0x89, 0xD6, 0x48, 0x89, 0xCA, 0xCC, 0xC3};
+    static const unsigned char code[] = {0x48, 0x89, 0xF8, 0x48, 0x89, 0xF7, 0x48, 0x89, 0xD6,
+                                         0x48, 0x89, 0xCA, 0x48, 0x0F, 0xBA, 0xE8, 0x3F, 0xCC};
     for (uintptr_t page = IMAGE; page < IMAGE_LIMIT; page += PAGE) {
         if (!is_readable((const char*)page)) {
             continue;
