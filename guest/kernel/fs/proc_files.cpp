@@ -230,15 +230,9 @@ Result<void> add_proc_process(FileSystem& file_system, ProcSource& source, std::
 }
 
 void remove_proc_process(FileSystem& file_system, std::uint32_t pid) {
-    const auto top = file_system.ensure_directory("proc");
-    const std::vector<char> name = name_of(pid);
-    if (!top) {
-        return;
-    }
-    Directory& directory = *(*top)->inode().as_directory();
-    if (const auto folder = directory.find(**top, {name.data(), name.size()})) {
-        directory.remove(**folder);
-    }
+    std::vector<char> path;
+    Text{path}.add("proc/").add_number(pid);
+    file_system.remove_tree({path.data(), path.size()});
 }
 
 Result<void> populate_proc(FileSystem& file_system, ProcSource& source) {
