@@ -67,22 +67,22 @@ TEST_CASE("a peer's credentials are those of who listened, and of who connected"
     FileSystem files{fake::now};
     const SocketKind stream{address_family::local, SocketType::stream, 0};
     fake::caller_pid = 5;
-    const SocketRef listener = *UnixSocket::make(files, stream);
-    REQUIRE(listener->bind(address_of("/socket")));
+    const Opened listener{*UnixSocket::make(files, stream)};
+    REQUIRE(listener.socket->bind(address_of("/socket")));
     fake::caller_pid = 6;
-    REQUIRE(listener->listen(1));
-    const SocketRef client = *UnixSocket::make(files, stream);
+    REQUIRE(listener.socket->listen(1));
+    const Opened client{*UnixSocket::make(files, stream)};
     fake::caller_pid = 7;
-    REQUIRE(client->connect(address_of("/socket")));
+    REQUIRE(client.socket->connect(address_of("/socket")));
     fake::caller_pid = 8;
     SocketAddress name;
-    const SocketRef accepted = *listener->accept(name);
-    CHECK(peer_pid(*client) == 6);
-    CHECK(peer_pid(*accepted) == 7);
-    const auto [one, other] = *UnixSocket::make_pair(files, stream);
+    const Opened accepted{*listener.socket->accept(name)};
+    CHECK(peer_pid(*client.socket) == 6);
+    CHECK(peer_pid(*accepted.socket) == 7);
+    const Pair pair{files};
     fake::caller_pid = 1;
-    CHECK(peer_pid(*one) == 8);
-    CHECK(peer_pid(*listener) == 0);
+    CHECK(peer_pid(*pair.one.socket) == 8);
+    CHECK(peer_pid(*listener.socket) == 0);
 }
 
 TEST_CASE("a full unix socket takes no more, and is writable when three quarters are read") {
