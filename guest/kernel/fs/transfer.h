@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <span>
 
 namespace shoal::guest {
@@ -38,7 +37,7 @@ public:
         if (bytes.size() > room_.size()) {
             return false;
         }
-        std::memcpy(room_.data(), bytes.data(), bytes.size());
+        std::ranges::copy(bytes, room_.begin());  // not memcpy: neither may be null
         room_ = room_.subspan(bytes.size());
         return true;
     }
@@ -46,7 +45,7 @@ public:
         if (count > room_.size()) {
             return false;
         }
-        std::memset(room_.data(), 0, count);
+        std::ranges::fill(room_.first(count), std::byte{0});
         room_ = room_.subspan(count);
         return true;
     }
@@ -63,7 +62,7 @@ public:
         if (bytes.size() > rest_.size()) {
             return false;
         }
-        std::memcpy(bytes.data(), rest_.data(), bytes.size());
+        std::ranges::copy(rest_.first(bytes.size()), bytes.begin());
         rest_ = rest_.subspan(bytes.size());
         return true;
     }
