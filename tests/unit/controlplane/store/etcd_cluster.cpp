@@ -156,7 +156,10 @@ void EtcdCluster::start(std::size_t member) {
 }
 
 void EtcdCluster::pause(std::size_t member) {
-    ::kill(members_[member].pid, SIGSTOP);
+    const pid_t pid = members_[member].pid;
+    ::kill(pid, SIGSTOP);
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(pid), &info, WSTOPPED);  // all its threads stand still
 }
 
 void EtcdCluster::resume(std::size_t member) {
