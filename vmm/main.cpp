@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "devices/host/clock.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
 #include "vmm/api_mode.h"
@@ -44,7 +45,7 @@ int fail(const std::exception& error, vmm::ExitCode code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::uint64_t now_us = vmm::monotonic_us();
+    const std::uint64_t now_us = host::monotonic_us();
     try {
         fill_standard_streams();
         return run(vmm::parse_options({argv, static_cast<std::size_t>(argc)}), now_us);

@@ -1,6 +1,5 @@
 // shoal: the command-line program. Parses, runs the command, and shows an error as one sentence.
 #include <cstdio>
-#include <ctime>
 #include <exception>
 #include <span>
 
@@ -10,15 +9,9 @@
 #include "controlplane/cli/remote.h"
 #include "controlplane/cli/run.h"
 #include "controlplane/cli/snapshot.h"
+#include "devices/host/clock.h"
 
 namespace {
-
-std::uint64_t monotonic_us() {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
-}
 
 int fail(const char* sentence, shoal::cli::ExitCode code) {
     std::fprintf(stderr, "shoal: %s\n", sentence);
@@ -28,7 +21,7 @@ int fail(const char* sentence, shoal::cli::ExitCode code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::uint64_t started_us = monotonic_us();
+    const std::uint64_t started_us = shoal::host::monotonic_us();
     using namespace shoal::cli;
     try {
         const Command command = parse_command_line({argv, static_cast<std::size_t>(argc)});

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "vmm/machine/machine.h"
+#include "devices/host/clock.h"
 #include "vmm/state/snapshot_files.h"
 
 namespace shoal::api {
@@ -35,12 +35,12 @@ SnapshotProgress progress_of(Context& context) {
 // Goes on, whether or not a snapshot could be made.
 class Pause {
 public:
-    explicit Pause(Context& context) : context_{context}, started_us_{vmm::monotonic_us()} {
+    explicit Pause(Context& context) : context_{context}, started_us_{host::monotonic_us()} {
         context_.microvm.pause();
     }
     ~Pause() {
         context_.microvm.resume();
-        context_.snapshot_pause_us = vmm::monotonic_us() - started_us_;
+        context_.snapshot_pause_us = host::monotonic_us() - started_us_;
     }
     Pause(const Pause&) = delete;
     Pause& operator=(const Pause&) = delete;
@@ -123,7 +123,7 @@ void advance(kvm::ClockState& clock) {
     if (clock.realtime_ns == 0) {
         throw Fault{"clock_realtime: the snapshot does not say when it was made."};
     }
-    const std::uint64_t now_ns = kvm::realtime_ns();
+    const std::uint64_t now_ns = host::realtime_ns();
     clock.guest_ns += now_ns - std::min(now_ns, clock.realtime_ns);
 }
 

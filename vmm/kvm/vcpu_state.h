@@ -34,7 +34,4 @@ struct ClockState {
     std::uint64_t realtime_ns = 0;  // 0: not known (of some snapshots of old)
 };
 
-// The host's wall clock.
-[[nodiscard]] std::uint64_t realtime_ns() noexcept;
-
 }  // namespace shoal::kvm

@@ -1,9 +1,8 @@
 // The machine's ioctls.
 #include "vmm/kvm/vm.h"
 
-#include <time.h>
-
 #include "devices/abi/address_map.h"
+#include "devices/host/clock.h"
 #include "vmm/kvm/ioctl.h"
 
 namespace shoal::kvm {
@@ -57,18 +56,12 @@ void Vm::add_ioeventfd(machine::Gpa address, const host::EventFd& event) {
     SHOAL_KVM_CALL(fd_.get(), KVM_IOEVENTFD, &wanted);
 }
 
-std::uint64_t realtime_ns() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 // KVM tells both of one moment, unless the guest's TSCs differ.
 ClockState Vm::clock() const {
     kvm_clock_data data{};
     SHOAL_KVM_CALL(fd_.get(), KVM_GET_CLOCK, &data);
-    return {data.clock, (data.flags & KVM_CLOCK_REALTIME) != 0 ? data.realtime : realtime_ns()};
+    return {data.clock,
+            (data.flags & KVM_CLOCK_REALTIME) != 0 ? data.realtime : host::realtime_ns()};
 }
 
 void Vm::set_clock(const ClockState& state) {

@@ -1,12 +1,12 @@
 // Wiring one microVM.
 #include "vmm/machine/machine.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
 
 #include "devices/abi/address_map.h"
+#include "devices/host/clock.h"
 #include "vmm/machine/boot_registers.h"
 #include "vmm/machine/generation.h"
 
@@ -23,13 +23,6 @@ std::unique_ptr<virtio::Console> make_console(const host::EventFd& wake) {
 }
 
 }  // namespace
-
-std::uint64_t monotonic_us() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
-}
 
 Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices)
@@ -60,7 +53,7 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
       }},
       power_{[this] { ending_.set({}); }},
       boot_timer_{[this, on_boot_timer = config.on_boot_timer] {
-          timing_.program_started_us = monotonic_us();
+          timing_.program_started_us = host::monotonic_us();
           if (on_boot_timer) {
               on_boot_timer();
           }
@@ -71,7 +64,7 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
     // The order is the fast one: see kvm::Vm.
     vm_.set_memory(memory_);
     vm_.create_local_apics();
-    timing_.vm_created_us = monotonic_us();
+    timing_.vm_created_us = host::monotonic_us();
     add_legacy_devices();
     serial_.set_rate_limit(config.serial_rate_limit);
     if (config.console == Console::virtio) {
@@ -129,7 +122,7 @@ void Machine::start_paused() {
 
 void Machine::start() {
     start_paused();
-    timing_.first_instruction_us = monotonic_us();
+    timing_.first_instruction_us = host::monotonic_us();
     resume();
 }
 
@@ -171,7 +164,7 @@ void Machine::report_metrics(MetricGroups& groups) const {
 }
 
 Ending Machine::finish() {
-    timing_.ended_us = monotonic_us();
+    timing_.ended_us = host::monotonic_us();
     for (const auto& vcpu : vcpus_) {
         vcpu->request_stop();
     }

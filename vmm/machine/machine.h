@@ -65,8 +65,6 @@ struct Timing {
     std::uint64_t ended_us = 0;
 };
 
-[[nodiscard]] std::uint64_t monotonic_us() noexcept;
-
 // All functions are called on the event loop's thread.
 class Machine {
 public:

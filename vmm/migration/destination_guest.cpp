@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "devices/host/check.h"
+#include "devices/host/clock.h"
 #include "vmm/migration/destination.h"
 #include "vmm/migration/hello.h"
 #include "vmm/state/microvm_file.h"
@@ -12,7 +13,7 @@ namespace {
 
 // The guest's clock goes on as if it had run meanwhile. Not back, when the hosts' clocks differ.
 void advance(kvm::ClockState& clock) {
-    const std::uint64_t now_ns = realtime_ns();
+    const std::uint64_t now_ns = host::realtime_ns();
     // A guest does not stand still for longer: a host whose clock is that wrong is not believed.
     constexpr std::uint64_t longest_ns = 60'000'000'000;
     if (clock.realtime_ns != 0 && now_ns > clock.realtime_ns) {

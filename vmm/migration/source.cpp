@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "devices/host/check.h"
+#include "devices/host/clock.h"
 #include "devices/host/log.h"
 #include "vmm/migration/hello.h"
 #include "vmm/state/microvm_file.h"
@@ -132,7 +133,7 @@ Source::Failure Source::stop_guest() {
         state::Snapshot snapshot{{}, microvm_.save(config_)};
         vmm::MachineState& machine = snapshot.microvm.machine;
         if (machine.clock.realtime_ns == 0) {
-            machine.clock.realtime_ns = realtime_ns();
+            machine.clock.realtime_ns = host::realtime_ns();
         }
         state_ = state::encode(snapshot);
     });
