@@ -13,7 +13,8 @@ enum class Spreading { bin_pack, spread };
 enum class AntiAffinity { none, host, zone };
 
 // What happens when a host falls silent, before it is known to be lost: members that hold no state
-// may be replaced by others at once; for a short time there are too many, should the host come back.
+// may be replaced by others at once; for a short time there are too many, should the host come
+// back.
 enum class OnSuspicion { wait, replace };
 
 struct Group {
