@@ -26,10 +26,10 @@ for vcpus in (1, 2):
             expect_same_as_host(program, options=cpus)
 
 
-@test("CPUs: threads run at the same time, pages are closed on all of them, signals reach them")
-def _():
-    for program in both("cpus"):
-        expect_same_as_host(program, options=["--vcpus", "2"])
+for libc, variant in (("musl", "cpus"), ("glibc", "cpus-glibc")):
+    @test(f"CPUs: {libc}: threads run at the same time, pages are closed on all of them, signals reach them")
+    def _(variant=variant):
+        expect_same_as_host(PROGRAMS / variant, options=["--vcpus", "2"])
 
 
 @test("threads: 1,000 of them at once, with stacks of 8 MiB")
