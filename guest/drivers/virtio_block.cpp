@@ -123,6 +123,7 @@ void VirtioBlock::submit(BlockRequest& request) {
     device_.notify(0, queue_);
 }
 
+// Sleepers hear of it whoever collects: once it is taken, no interrupt tells them.
 void VirtioBlock::collect() {
     while (const auto used = queue_.take_used()) {
         const std::size_t slot = used->slot / chain_max;
@@ -133,6 +134,7 @@ void VirtioBlock::collect() {
                                  &frames_[slot].status) == block::RequestStatus::ok;
         in_flight_[slot]->state = is_done ? BlockRequest::State::done : BlockRequest::State::failed;
         in_flight_[slot] = nullptr;
+        sleepers_.wake_all();
     }
 }
 
@@ -186,7 +188,7 @@ void VirtioBlock::take_events() {
     }
     device_.acknowledge_interrupt();
     queue_.set_interrupts(Virtqueue::Interrupts::off);
-    sleepers_.wake_all();
+    collect();
 }
 
 void VirtioBlock::wait(BlockRequest& request) {

@@ -1,4 +1,5 @@
 """Disks: EROFS images as the root, with writes in memory on top, and raw ones."""
+import array
 import hashlib
 import json
 import os
@@ -195,3 +196,17 @@ def _():
                            {"drive_id": "raw", "is_root_device": False, "path_on_host": str(disk), **slow}]}))
             result = run([VMM, "--no-api", "--config-file", config, "--log-path", "/dev/null"])
             expect(f"sum {sum(data)}, slow 1, counted on 1\n".encode() in result.out, f"{kind} {path}: {result}")
+
+
+@test("threads that read a disk at once all get what they asked for")
+def _():
+    with temporary_folder() as folder:
+        root = make_tree(folder)
+        shutil.copy(PROGRAMS / "disk_threads", root / "bin/disk_threads")
+        with open(root / "data", "wb") as data:
+            array.array("Q", range(0, 64 * MIB, 8)).tofile(data)
+        image = make_image(root)
+        for vcpus in (1, 2):
+            for disk, path in ((), "/data"), (("--disk", str(root / "data")), "/dev/vdb"):
+                result = in_image(image, "/bin/disk_threads", path, options=["--vcpus", str(vcpus), *disk])
+                expect(result.out == b"1800 of 1800 reads are right\n", f"{path}, {vcpus} vCPUs: {result}")
