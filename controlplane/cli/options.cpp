@@ -203,21 +203,26 @@ Command parse_command_line(std::span<char* const> args) {
     CloneOptions clone_options;
     app.set_version_flag("--version", std::string{"shoal "} + host::version, "Print the version");
     CLI::App* run = app.add_subcommand("run", "Run a program in a new microVM");
-    describe_run(*run, run_options);
     CLI::App* snapshot =
         app.add_subcommand("snapshot", "Prepare a program once, as a template for clones");
-    describe_snapshot(*snapshot, snapshot_options);
     CLI::App* clone = app.add_subcommand("clone", "Run copies of a prepared program");
-    describe_clone(*clone, clone_options);
     RemoteOptions remote;
     bool is_remote = false;
-    describe_remote(app, remote, is_remote);
 
+    // Only the command that is named has its options described: a program's start waits for it.
     std::size_t own = args.size();
-    for (const CLI::App* command : {run, snapshot, clone}) {
-        if (args.size() > 1 && command->get_name() == args[1]) {
-            own = 2 + count_own_words(*command, args.subspan(2));
-        }
+    const std::string_view name = args.size() > 1 ? args[1] : "";
+    if (name == "run") {
+        describe_run(*run, run_options);
+        own = 2 + count_own_words(*run, args.subspan(2));
+    } else if (name == "snapshot") {
+        describe_snapshot(*snapshot, snapshot_options);
+        own = 2 + count_own_words(*snapshot, args.subspan(2));
+    } else if (name == "clone") {
+        describe_clone(*clone, clone_options);
+        own = 2 + count_own_words(*clone, args.subspan(2));
+    } else {
+        describe_remote(app, remote, is_remote);
     }
     try {
         app.parse(static_cast<int>(own), args.data());
