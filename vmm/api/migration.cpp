@@ -1,8 +1,6 @@
 // Migration: what the API refuses, and the way to vmm/migration.
 #include "vmm/api/migration.h"
 
-#include <algorithm>
-
 #include "vmm/migration/migration.h"
 
 namespace shoal::api {
@@ -36,23 +34,6 @@ std::shared_ptr<migration::Tls> tls_of(const migration::Address& address,
     return nullptr;
 }
 
-void override_devices(vmm::MicrovmConfig& config, const MigrationReceive& params) {
-    for (const NetworkOverride& change : params.network_overrides) {
-        const auto interface = std::ranges::find(config.network_interfaces, change.iface_id,
-                                                 &vmm::NetworkInterfaceConfig::iface_id);
-        if (interface == config.network_interfaces.end()) {
-            throw Fault{"Unknown Network Device: " + change.iface_id};
-        }
-        interface->host_dev_name = change.host_dev_name;
-    }
-    if (params.vsock_override) {
-        if (!config.vsock) {
-            throw Fault{"Unknown Vsock Device."};
-        }
-        config.vsock->uds_path = params.vsock_override->uds_path;
-    }
-}
-
 void receive(Context& context, const MigrationReceive& params) {
     if (has_boot_resources(context)) {
         throw Fault{"Not allowed after configuring boot-specific resources."};
@@ -61,7 +42,7 @@ void receive(Context& context, const MigrationReceive& params) {
     context.migration.receive({
         address,
         [params, serial = context.config.serial](vmm::MicrovmConfig& config) {
-            override_devices(config, params);
+            override_devices(config, params.network_overrides, params.vsock_override);
             config.serial = serial;
         },
         [&context](const vmm::MicrovmConfig& config) { context.config = config; },

@@ -101,23 +101,6 @@ void refuse_unsupported(const SnapshotLoadParams& params) {
     }
 }
 
-void override_devices(vmm::MicrovmConfig& config, const SnapshotLoadParams& params) {
-    for (const NetworkOverride& change : params.network_overrides) {
-        const auto interface = std::ranges::find(config.network_interfaces, change.iface_id,
-                                                 &vmm::NetworkInterfaceConfig::iface_id);
-        if (interface == config.network_interfaces.end()) {
-            throw Fault{"Unknown Network Device: " + change.iface_id};
-        }
-        interface->host_dev_name = change.host_dev_name;
-    }
-    if (params.vsock_override) {
-        if (!config.vsock) {
-            throw Fault{"Unknown Vsock Device."};
-        }
-        config.vsock->uds_path = params.vsock_override->uds_path;
-    }
-}
-
 // The guest's clock goes on as if it had run meanwhile. Not back, when the host's clock was.
 void advance(kvm::ClockState& clock) {
     if (clock.realtime_ns == 0) {
@@ -131,7 +114,7 @@ void restore(Context& context, const SnapshotLoadParams& params) {
     refuse_unsupported(params);
     state::Snapshot snapshot = state::read_state(params.snapshot_path);
     vmm::MicrovmConfig& config = snapshot.microvm.config;
-    override_devices(config, params);
+    override_devices(config, params.network_overrides, params.vsock_override);
     config.serial = context.config.serial;
     config.machine.track_dirty_pages = params.track_dirty_pages || params.enable_diff_snapshots;
     if (params.clock_realtime) {
@@ -167,6 +150,24 @@ bool has_boot_resources(const Context& context) {
     const vmm::MicrovmConfig& config = context.config;
     return context.is_machine_configured || config.boot_source || !config.drives.empty() ||
            !config.network_interfaces.empty() || config.vsock || config.entropy || config.balloon;
+}
+
+void override_devices(vmm::MicrovmConfig& config, std::span<const NetworkOverride> networks,
+                      const std::optional<VsockOverride>& vsock) {
+    for (const NetworkOverride& change : networks) {
+        const auto interface = std::ranges::find(config.network_interfaces, change.iface_id,
+                                                 &vmm::NetworkInterfaceConfig::iface_id);
+        if (interface == config.network_interfaces.end()) {
+            throw Fault{"Unknown Network Device: " + change.iface_id};
+        }
+        interface->host_dev_name = change.host_dev_name;
+    }
+    if (vsock) {
+        if (!config.vsock) {
+            throw Fault{"Unknown Vsock Device."};
+        }
+        config.vsock->uds_path = vsock->uds_path;
+    }
 }
 
 ParsedRequest parse_create_snapshot(const Call& call) {

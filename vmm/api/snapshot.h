@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 
 #include "vmm/api/action.h"
 
@@ -172,6 +173,9 @@ struct Description<SnapshotLoadParams> {
 
 // Whether anything but the serial port was set: then no other microVM can come in its place.
 [[nodiscard]] bool has_boot_resources(const Context& context);
+// Gives the devices of a microVM from elsewhere their places on this host. Throws Fault.
+void override_devices(vmm::MicrovmConfig& config, std::span<const NetworkOverride> networks,
+                      const std::optional<VsockOverride>& vsock);
 
 [[nodiscard]] ParsedRequest parse_create_snapshot(const Call& call);
 [[nodiscard]] ParsedRequest parse_get_created_snapshot(const Call& call);
