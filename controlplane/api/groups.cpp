@@ -120,24 +120,9 @@ void apply(Service& service, const Request& request, Respond respond) {
 
 void list(const Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {"limit", "after"});
-    const PageRequest page = page_of(request);
-    std::string items;
-    std::string last;
-    std::string next = "null";
-    std::size_t count = 0;
-    const auto& groups = service.mirror.groups();
-    for (auto at = groups.upper_bound(page.after); at != groups.end(); ++at) {
-        if (count++ == page.limit) {
-            next = quote(last);
-            break;
-        }
-        items += (items.empty() ? "" : ",") + to_json(service, at->second);
-        last = at->first;
-    }
-    Response response;
-    response.body = R"({"resource_version":)" + std::to_string(service.mirror.revision()) +
-                    R"(,"next":)" + next + R"(,"items":[)" + items + "]}";
-    respond(std::move(response));
+    respond(list_page(
+        service, request, service.mirror.groups(), [](const node::GroupEntry&) { return true; },
+        [&service](const node::GroupEntry& entry) { return to_json(service, entry); }));
 }
 
 void remove(Service& service, const Request& request, Respond respond) {

@@ -138,7 +138,6 @@ std::optional<std::pair<std::string, std::string>> label_of(const Request& reque
 
 void list(const Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {"limit", "after", "label", "group"});
-    const PageRequest page = page_of(request);
     const auto label = label_of(request);
     const auto group = request.query.find("group");
     const auto is_asked_for = [&](const node::MicroVm& microvm) {
@@ -148,26 +147,8 @@ void list(const Service& service, const Request& request, Respond respond) {
                (!label || (found != labels.end() && found->second == label->second)) &&
                (group == request.query.end() || microvm.spec.group == group->second);
     };
-    std::string items;
-    std::string last;
-    std::string next = "null";
-    std::size_t count = 0;
-    const auto& microvms = service.mirror.microvms();
-    for (auto at = microvms.upper_bound(page.after); at != microvms.end(); ++at) {
-        if (!is_asked_for(at->second)) {
-            continue;
-        }
-        if (count++ == page.limit) {
-            next = quote(last);
-            break;
-        }
-        items += (items.empty() ? "" : ",") + to_json(at->second);
-        last = at->first;
-    }
-    Response response;
-    response.body = R"({"resource_version":)" + std::to_string(service.mirror.revision()) +
-                    R"(,"next":)" + next + R"(,"items":[)" + items + "]}";
-    respond(std::move(response));
+    respond(list_page(service, request, service.mirror.microvms(), is_asked_for,
+                      [](const node::MicroVm& microvm) { return to_json(microvm); }));
 }
 
 void remove(Service& service, const Request& request, Respond respond) {

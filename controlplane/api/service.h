@@ -48,6 +48,33 @@ struct PageRequest {
 inline constexpr std::size_t max_page_items = 1000;
 [[nodiscard]] PageRequest page_of(const Request& request);
 
+// The page that is asked for of a map by names, with what `write` makes JSON of; `is_asked_for`
+// says which entries count.
+template <typename Map, typename IsAskedFor, typename Write>
+[[nodiscard]] Response list_page(const Service& service, const Request& request, const Map& all,
+                                 const IsAskedFor& is_asked_for, const Write& write) {
+    const PageRequest page = page_of(request);
+    std::string items;
+    std::string last;
+    std::string next = "null";
+    std::size_t count = 0;
+    for (auto at = all.upper_bound(page.after); at != all.end(); ++at) {
+        if (!is_asked_for(at->second)) {
+            continue;
+        }
+        if (count++ == page.limit) {
+            next = quote(last);
+            break;
+        }
+        items += (items.empty() ? "" : ",") + write(at->second);
+        last = at->first;
+    }
+    Response response;
+    response.body = R"({"resource_version":)" + std::to_string(service.mirror.revision()) +
+                    R"(,"next":)" + next + R"(,"items":[)" + items + "]}";
+    return response;
+}
+
 // An object with its ETag.
 [[nodiscard]] Response json_response(unsigned status, std::string body, store::Revision revision);
 
