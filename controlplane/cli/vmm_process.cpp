@@ -20,6 +20,7 @@
 
 #include "controlplane/cli/cli_error.h"
 #include "devices/host/os_error.h"
+#include "devices/host/pipe.h"
 
 namespace shoal::cli {
 namespace {
@@ -31,12 +32,6 @@ struct Ends {
     host::UniqueFd ours;
     host::UniqueFd theirs;
 };
-
-Ends make_pipe() {
-    std::array<int, 2> fds{};
-    host::check_os(::pipe2(fds.data(), O_CLOEXEC), "pipe2");
-    return {host::UniqueFd{fds[0]}, host::UniqueFd{fds[1]}};
-}
 
 Ends make_connection() {
     std::array<int, 2> fds{};
@@ -60,19 +55,19 @@ std::string sentence_of(const http::response<http::string_body>& answer) {
 
 VmmProcess::VmmProcess(const std::string& program) : connection_{context_} {
     Ends connection = make_connection();
-    Ends output = make_pipe();
-    Ends ready = make_pipe();
+    host::Pipe output = host::make_pipe();
+    host::Pipe ready = host::make_pipe();
     const pid_t parent = ::getpid();
     pid_ = static_cast<pid_t>(host::check_os(::fork(), "fork"));
     if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (::getppid() == parent) {
-            become(program, connection.theirs.get(), output.theirs.get(), ready.theirs.get());
+            become(program, connection.theirs.get(), output.write.get(), ready.write.get());
         }
         ::_exit(1);
     }
-    output_ = std::move(output.ours);
-    ready_ = std::move(ready.ours);
+    output_ = std::move(output.read);
+    ready_ = std::move(ready.read);
     connection_.assign(stream_protocol{},
                        host::check_os(::fcntl(connection.ours.get(), F_DUPFD_CLOEXEC, 0), "fcntl"));
 }

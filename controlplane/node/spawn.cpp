@@ -7,12 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 
 #include "controlplane/node/run_folder.h"
 #include "devices/host/os_error.h"
+#include "devices/host/pipe.h"
 
 namespace shoal::node {
 namespace {
@@ -80,13 +80,9 @@ host::UniqueFd out_of_the_way(int fd) {
 }  // namespace
 
 Spawned spawn_supervisor(const std::vector<std::string>& words, int folder, host::UniqueFd lock) {
-    std::array<int, 2> fds{};
-    host::check_os(::pipe2(fds.data(), O_CLOEXEC), "pipe2");
-    host::UniqueFd ready{fds[0]};
-    const host::UniqueFd ready_end{fds[1]};
-
+    host::Pipe ready = host::make_pipe();
     const host::UniqueFd lock_copy = out_of_the_way(lock.get());
-    const host::UniqueFd ready_copy = out_of_the_way(ready_end.get());
+    const host::UniqueFd ready_copy = out_of_the_way(ready.write.get());
     const host::UniqueFd folder_copy = out_of_the_way(folder);
     Actions actions;
     actions.change_folder(folder_copy.get());
@@ -117,7 +113,7 @@ Spawned spawn_supervisor(const std::vector<std::string>& words, int folder, host
         ::waitpid(pid, nullptr, 0);
         host::throw_os_error("pidfd_open", error);
     }
-    return {std::move(process), std::move(ready)};
+    return {std::move(process), std::move(ready.read)};
 }
 
 }  // namespace shoal::node

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "devices/host/os_error.h"
+#include "devices/host/pipe.h"
 
 namespace shoal::supervisor {
 namespace {
@@ -23,17 +24,6 @@ namespace {
 constexpr std::chrono::milliseconds default_grace{10'000};
 constexpr int exit_code_of_time_limit = 124;  // as timeout(1)
 constexpr int exit_code_of_exec = 126;
-
-struct Pipe {
-    host::UniqueFd read;
-    host::UniqueFd write;
-};
-
-Pipe make_pipe() {
-    std::array<int, 2> fds{};
-    host::check_os(::pipe2(fds.data(), O_CLOEXEC), "pipe2");
-    return {host::UniqueFd{fds[0]}, host::UniqueFd{fds[1]}};
-}
 
 sigset_t watched_signals() {
     sigset_t set;
@@ -111,8 +101,8 @@ void Supervisor::run() {
 }
 
 void Supervisor::start() {
-    Pipe output = make_pipe();
-    Pipe errors = make_pipe();
+    host::Pipe output = host::make_pipe();
+    host::Pipe errors = host::make_pipe();
     const pid_t self = ::getpid();
     child_ = host::check_os(::fork(), "fork");
     if (child_ == 0) {

@@ -1,7 +1,6 @@
 // The fork, and what the child says.
 #include "vmm/state/snapshot_writer.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 #include <string_view>
 
 #include "devices/host/os_error.h"
+#include "devices/host/pipe.h"
 
 namespace shoal::state {
 namespace {
@@ -25,14 +25,12 @@ constexpr std::size_t stack_bytes = 64 << 10;
 SnapshotWriter::SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
                                machine::GuestMemory& memory)
     : files_{std::in_place, paths, saved} {
-    std::array<int, 2> fds{};
-    host::check_os(::pipe2(fds.data(), O_CLOEXEC), "pipe2");
-    report_ = host::UniqueFd{fds[0]};
-    const host::UniqueFd report_end{fds[1]};
+    host::Pipe report = host::make_pipe();
+    report_ = std::move(report.read);
     auto before = std::make_shared<host::Mapping>(memory.make_private());
     child_ = static_cast<pid_t>(host::check_os(::fork(), "fork"));
     if (child_ == 0) {
-        write_in_child(memory, report_end.get());
+        write_in_child(memory, report.write.get());
     }
     unmapping_.emplace("unmap", stack_bytes, [before]() mutable { before.reset(); });
     before.reset();
