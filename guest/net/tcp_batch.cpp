@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "guest/net/header_bytes.h"
+
 namespace shoal::guest::net {
 namespace {
 
-constexpr std::size_t ip_at = 14;
+constexpr std::size_t ip_at = ethernet_bytes;
 constexpr std::size_t ipv4_bytes = 20;
 constexpr std::size_t ipv4_length_at = ip_at + 2;
 constexpr std::size_t ipv4_fragment_at = ip_at + 6;
@@ -17,43 +19,27 @@ constexpr std::size_t ipv4_addresses_at = ip_at + 12;
 constexpr std::size_t ipv6_bytes = 40;
 constexpr std::size_t ipv6_length_at = ip_at + 4;
 constexpr std::size_t ipv6_next_at = ip_at + 6;
-constexpr std::uint8_t protocol_tcp = 6;
 constexpr std::uint16_t more_fragments_or_offset = 0x3FFF;
 // From the TCP header's start.
-constexpr std::size_t tcp_bytes_min = 20;
 constexpr std::size_t sequence_at = 4;
 constexpr std::size_t acknowledgement_at = 8;
 constexpr std::size_t size_at = 12;
 constexpr std::size_t flags_at = 13;
 constexpr std::size_t window_at = 14;
-constexpr std::size_t tcp_checksum_at = 16;
 constexpr std::size_t urgent_at = 18;
 constexpr std::uint8_t flag_push = 8;
 constexpr std::uint8_t flag_ack = 16;
-
-std::uint8_t byte_at(std::span<const std::byte> bytes, std::size_t at) {
-    return std::to_integer<std::uint8_t>(bytes[at]);
-}
-
-std::uint16_t word_at(std::span<const std::byte> bytes, std::size_t at) {
-    return static_cast<std::uint16_t>(byte_at(bytes, at) << 8 | byte_at(bytes, at + 1));
-}
 
 std::uint32_t double_word_at(std::span<const std::byte> bytes, std::size_t at) {
     return std::uint32_t{word_at(bytes, at)} << 16 | word_at(bytes, at + 2);
 }
 
-void put_word(std::span<std::byte> bytes, std::size_t at, std::size_t value) {
-    bytes[at] = static_cast<std::byte>(value >> 8);
-    bytes[at + 1] = static_cast<std::byte>(value);
-}
-
 bool is_ipv4(std::span<const std::byte> bytes) {
-    return word_at(bytes, ip_at - 2) == 0x0800 && byte_at(bytes, ip_at) == 0x45;
+    return word_at(bytes, ethernet_type_at) == ethernet_ipv4 && byte_at(bytes, ip_at) == 0x45;
 }
 
 bool is_ipv6(std::span<const std::byte> bytes) {
-    return word_at(bytes, ip_at - 2) == 0x86DD;
+    return word_at(bytes, ethernet_type_at) == ethernet_ipv6;
 }
 
 // Where TCP starts in a whole IPv4 packet; 0: it is something else.

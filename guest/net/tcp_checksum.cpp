@@ -1,26 +1,10 @@
 // Sums of pseudo headers (RFC 9293, 3.1; RFC 8200, 8.1).
 #include "guest/net/tcp_checksum.h"
 
-#include <cstring>
+#include "guest/net/header_bytes.h"
 
 namespace shoal::guest::net {
 namespace {
-
-constexpr std::size_t ethernet_bytes = 14;
-constexpr std::size_t type_at = 12;
-constexpr std::uint16_t type_ipv4 = 0x0800;
-constexpr std::uint16_t type_ipv6 = 0x86DD;
-constexpr std::uint8_t protocol_tcp = 6;
-constexpr std::size_t tcp_checksum_at = 16;
-constexpr std::size_t tcp_bytes_min = 20;
-
-std::uint8_t byte_at(std::span<const std::byte> bytes, std::size_t at) {
-    return std::to_integer<std::uint8_t>(bytes[at]);
-}
-
-std::uint16_t word_at(std::span<const std::byte> bytes, std::size_t at) {
-    return static_cast<std::uint16_t>(byte_at(bytes, at) << 8 | byte_at(bytes, at + 1));
-}
 
 std::uint32_t sum_of(std::span<const std::byte> bytes) {
     std::uint32_t sum = 0;
@@ -61,10 +45,10 @@ TcpChecksum start_tcp_checksum(std::span<std::byte> headers, std::size_t packet_
     if (headers.size() < ethernet_bytes) {
         return {};
     }
-    const std::uint16_t type = word_at(headers, type_at);
-    const Layer layer = type == type_ipv4   ? look_at_ipv4(headers)
-                        : type == type_ipv6 ? look_at_ipv6(headers)
-                                            : Layer{};
+    const std::uint16_t type = word_at(headers, ethernet_type_at);
+    const Layer layer = type == ethernet_ipv4   ? look_at_ipv4(headers)
+                        : type == ethernet_ipv6 ? look_at_ipv6(headers)
+                                                : Layer{};
     if (layer.start == 0 || headers.size() < layer.start + tcp_bytes_min) {
         return {};
     }
@@ -72,8 +56,7 @@ TcpChecksum start_tcp_checksum(std::span<std::byte> headers, std::size_t packet_
         layer.addresses + protocol_tcp + static_cast<std::uint32_t>(packet_bytes - layer.start);
     sum = (sum & 0xFFFF) + (sum >> 16);
     sum = (sum & 0xFFFF) + (sum >> 16);
-    headers[layer.start + tcp_checksum_at] = static_cast<std::byte>(sum >> 8);
-    headers[layer.start + tcp_checksum_at + 1] = static_cast<std::byte>(sum);
+    put_word(headers, layer.start + tcp_checksum_at, sum);
     return {static_cast<std::uint16_t>(layer.start), tcp_checksum_at};
 }
 
