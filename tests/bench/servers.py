@@ -1,6 +1,5 @@
 """Servers in the unikernel, beside the same programs on the host: their start, their memory."""
 import contextlib
-import copy
 import os
 import pathlib
 import subprocess
@@ -23,8 +22,6 @@ LIBRARIES = f"{SERVERS}/usr/lib/x86_64-linux-gnu"
 PYTHON = "/usr/bin/python3"
 PYTHON_LIBRARY = os.path.realpath(PYTHON).replace("/bin/", "/lib/")
 ADDED_MS = 10  # what a microVM may add to a server's start
-TRY_S = 10  # for a program in little memory
-MEMORY_MIB_MAX = 512
 
 NGINX_CONFIG = """daemon off; master_process off; worker_processes 1; error_log stderr; pid {root}/pid;
 events {{ worker_connections 2048; }}
@@ -66,12 +63,6 @@ class Place:
         self.namespace = f"/proc/{os.getpid()}/fd/{namespace}"
         self._options = options
 
-    def with_options(self, *options):
-        """The same place with more options of `shoal run`."""
-        other = copy.copy(self)
-        other._options = [*self._options, *map(str, options)]
-        return other
-
     def words(self, server):
         if self._options is None:
             return server.words
@@ -112,45 +103,13 @@ def places():
         os.close(other)
 
 
-def try_start(network, place, server):
-    """Microseconds from the process's start to the first byte of its first answer; None if there was none."""
+def start(network, place, server):
+    """Microseconds from the process's start to the first byte of its first answer."""
     done = network.run([FIRST_ANSWER, place.namespace, place.address, server.port, server.request,
                         *place.words(server)], env=environment())
-    return float(done.out) if done.code == 0 else None
-
-
-def start(network, place, server):
-    took = try_start(network, place, server)
-    if took is None:
+    if done.code != 0:
         stop(f"{server.name} did not answer")
-    return took
-
-
-def smallest_memory(works):
-    """The least MiB for which works(MiB) is true, which it is for more than that."""
-    low, high = 0, MEMORY_MIB_MAX
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if works(middle) else (middle, high)
-    return high
-
-
-def ends_well(mib, *words):
-    limits = ["--memory", str(mib), "--timeout", str(TRY_S)]
-    return subprocess.run([SHOAL, "run", *limits, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, check=False).returncode == 0
-
-
-def measure_smallest(samples, network, place, all_servers):
-    for server in all_servers:
-        def answers(mib, server=server):
-            limited = place.with_options("--memory", mib, "--timeout", TRY_S)
-            return try_start(network, limited, server) is not None
-        samples.add(f"{server.name}, smallest memory", smallest_memory(answers), "MiB")
-    for name, words in (("python3 -c 'print(1)'", ["--with", PYTHON_LIBRARY, "--", PYTHON, "-c", "print(1)"]),
-                        ("node -e 'console.log(1)'", ["--root", str(SERVERS), "--", "/usr/bin/node", "-e", "console.log(1)"]),
-                        ("sqlite3 :memory:", ["--", "sqlite3", ":memory:", "select 1"])):
-        samples.add(f"{name}, smallest memory", smallest_memory(lambda mib, words=words: ends_well(mib, *words)), "MiB")
+    return float(done.out)
 
 
 @contextlib.contextmanager
@@ -193,8 +152,6 @@ def measure(samples):
             inside = [SHOAL, "run", "--memory", "256", "--with", PYTHON_LIBRARY, "--", PYTHON, "-c", "print(1)"]
             samples.add("python3 -c 'print(1)', shoal", spawn(inside)[0] / 1000, "ms")
             samples.add("python3 -c 'print(1)', host", spawn([PYTHON, "-c", "print(1)"])[0] / 1000, "ms")
-        say("servers: the smallest memory")
-        measure_smallest(samples, network, where["shoal"], all_servers)
         for server in all_servers:
             with running(network, where["shoal"], server) as process:
                 samples.add(f"{server.name} idle, guest memory resident", guest_kib(process.pid), "KiB")
