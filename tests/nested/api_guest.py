@@ -92,3 +92,16 @@ class Guest(ApiVmm):
         if code is not None and ended != code:
             raise Failure(f"{line!r} ended with {ended}: {shorten(output)}")
         return output.decode(errors="replace").replace("\r", "")
+
+
+def guest_loaded(folder, name, load):
+    """A Guest of its own folder there, after load(guest, folder) made it one that ran before."""
+    own = os.path.join(folder, name)
+    os.mkdir(own)
+    guest = Guest(own)
+    try:
+        load(guest, own)
+    except BaseException:
+        guest.close()
+        raise
+    return guest

@@ -1,7 +1,7 @@
 """A running Linux moves between processes, and does not notice."""
 import os
 
-from api_guest import Guest, KERNEL
+from api_guest import KERNEL, guest_loaded
 from harness import expect, temporary_folder, test
 from migration_calls import move
 from test_linux_devices import checked, make_image, new_guest
@@ -12,14 +12,7 @@ MOVES = 2
 
 def move_linux(guest, folder, name):
     """The guest in a process of its own folder; ends the one before."""
-    own = os.path.join(folder, name)
-    os.mkdir(own)
-    other = Guest(own)
-    try:
-        move(guest, other, own, max_downtime_ms=300)
-    except BaseException:
-        other.close()
-        raise
+    other = guest_loaded(folder, name, lambda other, own: move(guest, other, own, max_downtime_ms=300))
     guest.close()
     return other
 

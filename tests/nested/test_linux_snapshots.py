@@ -1,7 +1,5 @@
 """A running Linux is saved, and goes on in another process."""
-import os
-
-from api_guest import Guest, KERNEL
+from api_guest import KERNEL, guest_loaded
 from harness import expect, temporary_folder, test
 from snapshot_calls import load, names
 from test_linux_devices import checked, make_image, new_guest
@@ -11,15 +9,7 @@ VCPUS = 2
 
 def load_linux(folder, name, snapshot_folder):
     """A process of its own folder in which the snapshot runs on."""
-    own = os.path.join(folder, name)
-    os.mkdir(own)
-    guest = Guest(own)
-    try:
-        load(guest, snapshot_folder, resume_vm=True)
-    except BaseException:
-        guest.close()
-        raise
-    return guest
+    return guest_loaded(folder, name, lambda guest, _: load(guest, snapshot_folder, resume_vm=True))
 
 
 @test("Linux: a snapshot with a mounted disk goes on: files, processes and both vCPUs")

@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
-#include "controlplane/store/memory_store.h"
-#include "tests/unit/controlplane/node/manual_loop.h"
+#include "tests/unit/controlplane/node/manual_store.h"
 
 namespace shoal::node::test {
 
@@ -21,7 +19,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // The controller alone; the test plays the node agent.
-class Cluster {
+class Cluster : public ManualStore {
 public:
     Cluster() { restart(); }
 
@@ -35,16 +33,6 @@ public:
             controller_->start();
         });
         loop.settle();
-    }
-    void commit(store::Transaction transaction) {
-        std::optional<bool> done;
-        store.commit(std::move(transaction),
-                     [&done](const store::Result<Revision>& result) { done = result.has_value(); });
-        loop.settle();
-        REQUIRE(done == true);
-    }
-    void put(const std::string& key, const std::string& value) {
-        commit({{}, {store::Put{key, value}}});
     }
     void put_group(std::uint64_t count, const std::string& program = "/bin/true") {
         model::Group group;
@@ -86,9 +74,6 @@ public:
         return names;
     }
     const MicroVm& microvm(const std::string& name) { return *mirror_->find(name); }
-
-    ManualLoop loop;
-    store::MemoryStore store{loop};
 
 private:
     std::unique_ptr<Mirror> mirror_;

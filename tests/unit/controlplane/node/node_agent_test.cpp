@@ -8,9 +8,8 @@
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 #include "controlplane/node/placer.h"
-#include "controlplane/store/memory_store.h"
 #include "tests/unit/controlplane/node/fake_runner.h"
-#include "tests/unit/controlplane/node/manual_loop.h"
+#include "tests/unit/controlplane/node/manual_store.h"
 
 namespace shoal::node::test {
 
@@ -22,7 +21,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // A shoald's inside, which can be killed and started again; the store and the processes stay.
-class Host {
+class Host : public ManualStore {
 public:
     Host() { restart(); }
 
@@ -45,25 +44,16 @@ public:
         loop.settle();
     }
 
-    void commit(store::Transaction transaction) {
-        std::optional<bool> done;
-        store.commit(std::move(transaction),
-                     [&done](const store::Result<Revision>& result) { done = result.has_value(); });
-        loop.settle();
-        REQUIRE(done == true);
-    }
     Attempt create(const std::string& name, model::RestartPolicy restart = {}) {
         model::MicroVmSpec spec;
         spec.name = name;
         spec.program = "/bin/true";
         spec.restart = restart;
-        commit({{}, {store::Put{keys::of(keys::microvms, name), model::to_json(spec)}}});
+        put(keys::of(keys::microvms, name), model::to_json(spec));
         return {name, find(name)->created, 0};
     }
     void remove(const std::string& name, std::uint64_t grace_s) {
-        commit({{},
-                {store::Put{keys::of(keys::deletions, name),
-                            model::to_json(model::Deletion{grace_s})}}});
+        put(keys::of(keys::deletions, name), model::to_json(model::Deletion{grace_s}));
     }
     Placer& placer() { return *placer_; }
     const MicroVm* find(const std::string& name) { return mirror_->find(name); }
@@ -72,8 +62,6 @@ public:
         return find(name)->status.value_or(model::MicroVmStatus{}).phase;
     }
 
-    ManualLoop loop;
-    store::MemoryStore store{loop};
     FakeRunner runner;
 
 private:

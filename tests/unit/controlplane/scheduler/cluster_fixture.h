@@ -1,6 +1,7 @@
 // A cluster of plain hosts and workloads, for tests of the scheduler.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "controlplane/scheduler/cluster.h"
@@ -26,6 +27,11 @@ inline Workload make_workload(std::uint64_t memory_mib = 128, std::uint64_t vcpu
     Workload workload;
     workload.resources = {memory_mib, vcpus * 1000, 1};
     return workload;
+}
+
+// For plans of moves: no microVM has a reason to stay.
+inline std::optional<std::string> all_can(const std::string&) {
+    return std::nullopt;
 }
 
 inline WorkloadRef shared(Workload workload) {

@@ -10,10 +10,6 @@ using namespace shoal::scheduler::test;
 
 namespace {
 
-std::optional<std::string> all_can(const std::string&) {
-    return std::nullopt;
-}
-
 HostIdx add_draining(Cluster& cluster) {
     model::Host host = make_host("drains", 4096, 32);
     host.scheduling = model::Scheduling::draining;

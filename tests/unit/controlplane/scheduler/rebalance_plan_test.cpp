@@ -13,10 +13,6 @@ using namespace shoal::scheduler::test;
 
 namespace {
 
-std::optional<std::string> all_can(const std::string&) {
-    return std::nullopt;
-}
-
 void carry_out(Cluster& cluster, Moves& moves, const std::vector<Move>& plan) {
     for (const Move& move : plan) {
         const auto workload = cluster.find(move.microvm)->workload;
