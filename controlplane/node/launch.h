@@ -8,8 +8,14 @@
 
 namespace shoal::node {
 
-// `run_command` is the path of `shoal`.
+struct LaunchPaths {
+    std::string run_command;  // `shoal`
+    std::string log;
+    std::string fence{};       // the file of the VMM's deadline; empty: none
+    std::string api_socket{};  // of the VMM's API; empty: none
+};
+
 [[nodiscard]] Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
-                                 const std::string& run_command, const std::string& log);
+                                 const LaunchPaths& paths);
 
 }  // namespace shoal::node

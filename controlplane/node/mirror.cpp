@@ -1,6 +1,7 @@
 // A key's first segment says what its value is (model/keys.h).
 #include "controlplane/node/mirror.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -34,7 +35,42 @@ std::string_view last_segment(std::string_view key) {
     return key.substr(key.rfind('/') + 1);
 }
 
+// Of FOLDER/HOST/NAME.
+std::string_view host_segment(std::string_view key) {
+    key = key.substr(0, key.rfind('/'));
+    return key.substr(key.rfind('/') + 1);
+}
+
+// The host whose word counts, among those that have said something.
+std::string_view spokesman(const MicroVm& microvm) {
+    if (microvm.placement) {
+        return microvm.placement->host;
+    }
+    for (const auto& [host, there] : microvm.at_hosts) {
+        if (host == keys::no_host) {
+            return host;
+        }
+    }
+    return microvm.at_hosts.empty() ? std::string_view{} : microvm.at_hosts.front().first;
+}
+
+void choose_status(MicroVm& microvm) {
+    const AtHost& there = microvm.at(spokesman(microvm));
+    microvm.status = there.status;
+    microvm.status_revision = there.status_revision;
+}
+
 }  // namespace
+
+const AtHost& MicroVm::at(std::string_view host) const {
+    static const AtHost nothing;
+    for (const auto& [name, there] : at_hosts) {
+        if (name == host) {
+            return there;
+        }
+    }
+    return nothing;
+}
 
 void Mirror::start(Ready ready) {
     ready_ = std::move(ready);
@@ -129,7 +165,8 @@ void Contents::apply(const Event& event) {
     if (key.starts_with(keys::groups)) {
         apply_group(name, event);
     } else if (key.starts_with(keys::microvms) || key.starts_with(keys::placements) ||
-               key.starts_with(keys::statuses) || key.starts_with(keys::deletions)) {
+               key.starts_with(keys::statuses) || key.starts_with(keys::deletions) ||
+               key.starts_with(keys::assignments)) {
         apply_microvm(name, event);
     }
 }
@@ -144,15 +181,36 @@ void Contents::apply_microvm(const std::string& name, const Event& event) {
         microvm.spec = std::move(spec).value_or(model::MicroVmSpec{});
     } else if (key.starts_with(keys::placements)) {
         microvm.placement = decode<model::Placement>(event);
+        microvm.placement_revision = microvm.placement ? event.entry.mod_revision : 0;
     } else if (key.starts_with(keys::deletions)) {
         microvm.deletion = decode<model::Deletion>(event);
     } else {
-        microvm.status = decode<model::MicroVmStatus>(event);
-        microvm.status_revision = event.kind == Event::Kind::deleted ? 0 : event.entry.mod_revision;
+        apply_at_host(microvm, event);
     }
+    choose_status(microvm);
     if (microvm.revision == 0 && !microvm.placement && !microvm.deletion &&
-        microvm.status_revision == 0) {
+        microvm.at_hosts.empty()) {
         microvms.erase(name);
+    }
+}
+
+void Contents::apply_at_host(MicroVm& microvm, const Event& event) {
+    const std::string_view key = event.entry.key;
+    const std::string_view host = host_segment(key);
+    auto found = std::ranges::find(microvm.at_hosts, host,
+                                   [](const auto& entry) { return std::string_view{entry.first}; });
+    if (found == microvm.at_hosts.end()) {
+        found = microvm.at_hosts.emplace(found, host, AtHost{});
+    }
+    AtHost& there = found->second;
+    if (key.starts_with(keys::statuses)) {
+        there.status = decode<model::MicroVmStatus>(event);
+        there.status_revision = event.kind == Event::Kind::deleted ? 0 : event.entry.mod_revision;
+    } else {
+        there.assignment = decode<model::Assignment>(event);
+    }
+    if (there.is_empty()) {
+        microvm.at_hosts.erase(found);
     }
 }
 

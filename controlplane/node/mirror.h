@@ -9,6 +9,9 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "controlplane/model/group.h"
 #include "controlplane/model/microvm.h"
@@ -19,14 +22,29 @@ namespace shoal::node {
 
 using store::Revision;
 
+// What the store has of a microVM under one host's name. For a moment there may be several: of the
+// host that it left, and of the one that it came to.
+struct AtHost {
+    std::optional<model::MicroVmStatus> status;
+    Revision status_revision = 0;  // 0: there is none
+    std::optional<model::Assignment> assignment;
+
+    [[nodiscard]] bool is_empty() const { return status_revision == 0 && !assignment; }
+};
+
 struct MicroVm {
     model::MicroVmSpec spec;
     Revision created = 0;
     Revision revision = 0;  // of the spec; 0: there is none, only what others left
     std::optional<model::Placement> placement;
+    Revision placement_revision = 0;
+    std::optional<model::Deletion> deletion;
+    std::vector<std::pair<std::string, AtHost>> at_hosts;  // by name; few
+    // Of the host where it is placed; of one that is placed nowhere, why.
     std::optional<model::MicroVmStatus> status;
     Revision status_revision = 0;  // 0: there is none
-    std::optional<model::Deletion> deletion;
+
+    [[nodiscard]] const AtHost& at(std::string_view host) const;
 };
 
 struct GroupEntry {
@@ -51,6 +69,7 @@ struct Contents {
 
 private:
     void apply_microvm(const std::string& name, const store::Event& event);
+    static void apply_at_host(MicroVm& microvm, const store::Event& event);
     void apply_group(const std::string& name, const store::Event& event);
 };
 

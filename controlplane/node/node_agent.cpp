@@ -63,6 +63,25 @@ NodeAgent::NodeAgent(store::EventLoop& loop, store::Store& store, Mirror& mirror
 
 void NodeAgent::start() {
     is_started_ = true;
+    look_at_all();
+}
+
+void NodeAgent::take(model::Epoch epoch) {
+    epoch_ = epoch;
+    look_at_all();
+}
+
+void NodeAgent::give_up(std::function<void()> when_gone) {
+    epoch_.reset();
+    when_gone_ = std::move(when_gone);
+    // Also before the store has been read: whatever it says, these are not ours.
+    for (const std::string& name : runner_.names()) {
+        kill_all(name);
+    }
+    kill_all({});
+}
+
+void NodeAgent::look_at_all() {
     for (const std::string& name : runner_.names()) {
         look_at(name);
     }
@@ -76,7 +95,10 @@ std::string NodeAgent::log_of(const std::string& name) const {
 }
 
 void NodeAgent::look_at(const std::string& name) {
-    if (!is_started_) {
+    if (when_gone_) {
+        return kill_all(name);
+    }
+    if (!is_started_ || !epoch_) {
         return;  // Nobody seems to want anything before the mirror has read the store.
     }
     to_look_at_.insert(name);
@@ -101,28 +123,45 @@ void NodeAgent::look_later(const std::string& name, store::EventLoop::Duration d
 
 void NodeAgent::look() {
     for (const std::string& name : std::exchange(to_look_at_, {})) {
-        if (!committing_.contains(name)) {
+        if (epoch_ && !committing_.contains(name)) {
             reconcile(name);
         }
     }
 }
 
+bool NodeAgent::is_here(const MicroVm& microvm) const {
+    return microvm.placement && microvm.placement->host == settings_.host &&
+           microvm.placement->epoch == epoch_;
+}
+
 void NodeAgent::reconcile(const std::string& name) {
-    const MicroVm* microvm = mirror_.find(name);
-    const bool is_here =
-        microvm != nullptr && microvm->placement && microvm->placement->host == settings_.host;
-    if (!is_here) {
+    const auto found = mirror_.microvms().find(name);
+    if (found == mirror_.microvms().end() || !is_here(found->second)) {
         static_cast<void>(end_all_but(nullptr, name));
         return;
     }
-    const Attempt attempt{name, microvm->created, microvm->status ? microvm->status->restarts : 0};
-    if (!end_all_but(&attempt, name)) {
+    const MicroVm& microvm = found->second;
+    const Attempt attempt{name, microvm.created, microvm.status ? microvm.status->restarts : 0};
+    if (!end_all_but(microvm.revision == 0 ? nullptr : &attempt, name)) {
         return;
     }
-    if (microvm->deletion) {
-        remove(*microvm, attempt);
+    const auto& assignment = microvm.at(settings_.host).assignment;
+    const bool shall_stop = assignment && assignment->wanted == model::Assignment::Wanted::stop;
+    if (microvm.revision == 0) {
+        release(name, microvm);
+    } else if (microvm.deletion || shall_stop) {
+        stop(microvm, attempt);
     } else {
-        run(*microvm, attempt);
+        run(microvm, attempt);
+    }
+}
+
+// Of no name: looks whether anything is left.
+void NodeAgent::kill_all(const std::string& name) {
+    static_cast<void>(name.empty() || end_all_but(nullptr, name));
+    if (when_gone_ && runner_.names().empty()) {
+        back_off_.clear();
+        loop_.post(std::exchange(when_gone_, {}));
     }
 }
 
@@ -143,10 +182,10 @@ bool NodeAgent::end_all_but(const Attempt* kept, const std::string& name) {
     return all_gone;
 }
 
-void NodeAgent::remove(const MicroVm& microvm, const Attempt& attempt) {
+void NodeAgent::stop(const MicroVm& microvm, const Attempt& attempt) {
     const Observation seen = runner_.observe(attempt);
     if (has_processes(seen)) {
-        runner_.stop(attempt, seconds{microvm.deletion->grace_s});
+        runner_.stop(attempt, seconds{microvm.deletion.value_or(model::Deletion{}).grace_s});
         if (microvm.status && microvm.status->phase == Phase::running) {
             model::MicroVmStatus status = *microvm.status;
             status.phase = Phase::stopping;
@@ -154,20 +193,37 @@ void NodeAgent::remove(const MicroVm& microvm, const Attempt& attempt) {
         }
         return;
     }
-    runner_.discard(attempt);
+    if (seen.state == AttemptState::ended) {
+        runner_.discard(attempt);
+    }
     std::error_code ignored;
     std::filesystem::remove(log_of(attempt.name), ignored);
     back_off_.erase(attempt.name);
+    release(attempt.name, microvm);
+}
+
+// It is nowhere any more. What remains of it is the leader's to place again or to forget; a host
+// alone forgets it at once.
+void NodeAgent::release(const std::string& name, const MicroVm& microvm) {
     store::Transaction transaction;
-    transaction.conditions.push_back({keys::of(keys::microvms, attempt.name), microvm.revision});
-    for (const std::string_view folder : {keys::microvms, keys::placements, keys::deletions}) {
-        transaction.operations.emplace_back(store::Delete{keys::of(folder, attempt.name)});
-    }
-    if (microvm.status_revision != 0) {
+    transaction.conditions = {{keys::of(keys::placements, name), microvm.placement_revision}};
+    transaction.operations.emplace_back(store::Delete{keys::of(keys::placements, name)});
+    const AtHost& here = microvm.at(settings_.host);
+    if (here.status_revision != 0) {
         transaction.operations.emplace_back(
-            store::Delete{keys::of(keys::statuses, settings_.host + "/" + attempt.name)});
+            store::Delete{keys::of(keys::statuses, settings_.host, name)});
     }
-    commit(attempt.name, std::move(transaction));
+    if (here.assignment) {
+        transaction.operations.emplace_back(
+            store::Delete{keys::of(keys::assignments, settings_.host, name)});
+    }
+    if (settings_.fence.empty()) {
+        transaction.conditions.push_back({keys::of(keys::microvms, name), microvm.revision});
+        for (const std::string_view folder : {keys::microvms, keys::deletions}) {
+            transaction.operations.emplace_back(store::Delete{keys::of(folder, name)});
+        }
+    }
+    commit(name, std::move(transaction));
 }
 
 void NodeAgent::run(const MicroVm& microvm, const Attempt& attempt) {
@@ -213,8 +269,11 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
         return look_later(attempt.name, back_off.until - loop_.now());
     }
     try {
-        runner_.start(
-            make_launch(microvm.spec, attempt, settings_.run_command, log_of(attempt.name)));
+        LaunchPaths paths{settings_.run_command, log_of(attempt.name), settings_.fence};
+        if (!settings_.fence.empty()) {
+            paths.api_socket = runner_.api_socket_of(attempt);
+        }
+        runner_.start(make_launch(microvm.spec, attempt, paths));
     } catch (const std::system_error& error) {
         // The host's trouble, not the program's: tried again for as long as it is wanted.
         host::log(host::LogLevel::error, attempt.name + " cannot be started: " + error.what());
@@ -256,10 +315,11 @@ void NodeAgent::commit_status(const MicroVm& microvm, model::MicroVmStatus statu
     status.host = settings_.host;
     status.epoch = microvm.placement->epoch;
     const std::string& name = microvm.spec.name;
-    const std::string key = keys::of(keys::statuses, settings_.host + "/" + name);
+    const std::string key = keys::of(keys::statuses, settings_.host, name);
     store::Transaction transaction;
-    // That it is the same microVM still, and that nobody else has written meanwhile.
+    // That it is the same microVM still, here, and that nobody else has written meanwhile.
     transaction.conditions = {{keys::of(keys::microvms, name), microvm.revision},
+                              {keys::of(keys::placements, name), microvm.placement_revision},
                               {key, microvm.status_revision}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(status)});
     commit(name, std::move(transaction));

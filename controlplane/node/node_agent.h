@@ -1,13 +1,15 @@
 // NodeAgent: makes this host's processes what the store says, again and again: level-triggered.
 // Nothing but the store and the run folders is remembered, so that it may be killed at any moment.
 //
-// A microVM with a placement here runs as Attempt{name, created, restarts}. How an attempt ended is
-// committed to the store first, its folder is deleted then; processes of any other attempt are
-// ended.
+// A microVM with a placement here, under this host's epoch, runs as Attempt{name, created,
+// restarts}. How an attempt ended is committed to the store first, its folder is deleted then;
+// processes of any other attempt are ended.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -20,6 +22,7 @@ struct NodeSettings {
     std::string host;         // this host's name
     std::string log_folder;   // of the microVMs' output; must exist
     std::string run_command;  // path of `shoal`
+    std::string fence{};      // the file of VMMs' deadline; empty: a host alone, which has none
 };
 
 class NodeAgent final : public MirrorListener, public RunnerListener {
@@ -31,9 +34,13 @@ public:
     NodeAgent& operator=(const NodeAgent&) = delete;
     ~NodeAgent() override = default;
 
-    // Once the mirror is ready, and nothing is done before: looks at all that is wanted and all
-    // that is there.
+    // Once the mirror is ready: looks at all that is wanted and all that is there. Nothing is done
+    // before, nor before take().
     void start();
+    // What is placed here under this epoch is this host's to run; a host alone has epoch 0.
+    void take(model::Epoch epoch);
+    // Others own what is here: all of it is killed. `when_gone`: nothing is left.
+    void give_up(std::function<void()> when_gone);
 
     [[nodiscard]] std::string log_of(const std::string& name) const;
 
@@ -41,12 +48,16 @@ private:
     void on_microvm_changed(const std::string& name) override { look_at(name); }
     void on_attempt_changed(const std::string& name) override { look_at(name); }
 
+    void look_at_all();
     void look_at(const std::string& name);
     void look_later(const std::string& name, store::EventLoop::Duration delay);
     void look();
     void reconcile(const std::string& name);
+    [[nodiscard]] bool is_here(const MicroVm& microvm) const;
     [[nodiscard]] bool end_all_but(const Attempt* kept, const std::string& name);
-    void remove(const MicroVm& microvm, const Attempt& attempt);
+    void kill_all(const std::string& name);
+    void stop(const MicroVm& microvm, const Attempt& attempt);
+    void release(const std::string& name, const MicroVm& microvm);
     void run(const MicroVm& microvm, const Attempt& attempt);
     void start_attempt(const MicroVm& microvm, const Attempt& attempt);
     void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
@@ -60,6 +71,8 @@ private:
     Runner& runner_;
     NodeSettings settings_;
     bool is_started_ = false;
+    std::optional<model::Epoch> epoch_;
+    std::function<void()> when_gone_;  // while giving up
     std::set<std::string> to_look_at_;
     std::set<std::string> committing_;  // nothing is decided before the answer is seen
     struct BackOff {

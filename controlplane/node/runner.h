@@ -50,6 +50,8 @@ public:
     // The names of those microVMs.
     [[nodiscard]] virtual std::vector<std::string> names() const = 0;
     [[nodiscard]] virtual Observation observe(const Attempt& attempt) const = 0;
+    // Where its VMM's API is, if it has one.
+    [[nodiscard]] virtual std::string api_socket_of(const Attempt& attempt) const = 0;
 
     // Of an absent one. Throws std::system_error, and then it is absent still.
     virtual void start(const Launch& launch) = 0;

@@ -92,6 +92,10 @@ Observation SupervisedRunner::observe(const Attempt& attempt) const {
     return found == processes_.end() ? Observation{} : found->second->observation();
 }
 
+std::string SupervisedRunner::api_socket_of(const Attempt& attempt) const {
+    return path_of(attempt) + "/api";
+}
+
 void SupervisedRunner::start(const Launch& launch) {
     SHOAL_CHECK(!processes_.contains(launch.attempt));
     const std::string path = path_of(launch.attempt);

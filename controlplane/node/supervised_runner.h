@@ -35,6 +35,7 @@ public:
     [[nodiscard]] std::vector<Attempt> attempts(const std::string& name) const override;
     [[nodiscard]] std::vector<std::string> names() const override;
     [[nodiscard]] Observation observe(const Attempt& attempt) const override;
+    [[nodiscard]] std::string api_socket_of(const Attempt& attempt) const override;
     void start(const Launch& launch) override;
     void stop(const Attempt& attempt, std::chrono::milliseconds grace) override;
     void discard(const Attempt& attempt) override;

@@ -165,6 +165,7 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     mirror_.add_listener(placer_);
     mirror_.add_listener(groups_);
     agent_.start();
+    agent_.take(0);
     placer_.start();
     groups_.start();
     server_.emplace(context_, options_.socket,

@@ -34,6 +34,9 @@ public:
         const auto found = seen_.find(attempt);
         return found == seen_.end() ? Observation{} : found->second;
     }
+    [[nodiscard]] std::string api_socket_of(const Attempt& attempt) const override {
+        return "/run/" + attempt.name;
+    }
     void start(const Launch& launch) override {
         if (is_broken) {
             throw std::system_error{EAGAIN, std::generic_category(), "fork"};

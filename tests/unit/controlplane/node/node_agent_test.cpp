@@ -39,6 +39,7 @@ public:
             mirror_->add_listener(*agent_);
             mirror_->add_listener(*placer_);
             agent_->start();
+            agent_->take(0);
             placer_->start();
         });
         loop.settle();
