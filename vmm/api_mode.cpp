@@ -7,6 +7,7 @@
 #include <iterator>
 #include <optional>
 
+#include "devices/host/deadline_file.h"
 #include "devices/host/log.h"
 #include "devices/host/scheduling.h"
 #include "vmm/api/actions.h"
@@ -34,14 +35,21 @@ std::string read_config_file(const std::string& path) {
     }
 }
 
+std::optional<host::DeadlineFile> open_fence(const std::string& path) {
+    return path.empty() ? std::nullopt
+                        : std::optional<host::DeadlineFile>{std::in_place, path,
+                                                            host::DeadlineFile::Access::read};
+}
+
 // The process in this mode. Members are in the order in which they need each other.
 class ApiProcess {
 public:
     ApiProcess(const ApiOptions& options, std::uint64_t now_us)
         : options_{options},
           started_us_{options.start_time_us != 0 ? options.start_time_us : now_us},
+          fence_{open_fence(options.fence)},
           microvm_{make_microvm({loop_, options.boot_timer ? BootTimerLog::on : BootTimerLog::off,
-                                 options.ready_fd})},
+                                 options.ready_fd, fence_ ? &*fence_ : nullptr})},
           metrics_{[this](api::MetricsDocument& document) { collect(document); },
                    options.instance_id},
           migration_{*microvm_, loop_.context()},
@@ -135,6 +143,7 @@ private:
     std::uint64_t startup_us_ = 0;
     std::uint64_t startup_cpu_us_ = 0;
     EventLoop loop_;
+    std::optional<host::DeadlineFile> fence_;
     std::unique_ptr<Microvm> microvm_;
     api::MetricsFile metrics_;
     migration::Migration migration_;

@@ -98,6 +98,10 @@ void define_api(CLI::App& app, RawOptions& raw) {
                    "Pipe that gets a byte when the guest's program waits to be copied")
         ->check(CLI::NonNegativeNumber)
         ->type_name("FD");
+    app.add_option("--fence", options.fence,
+                   "The guest stands still once the moment in this file has passed: 8 bytes,\n"
+                   "nanoseconds of CLOCK_BOOTTIME, which may be moved on")
+        ->type_name("FILE");
     app.add_option("--id", options.instance_id, "The microVM's name: letters, digits, '-'")
         ->capture_default_str();
     app.add_option("--config-file", options.config_path, "Configures and starts the microVM")

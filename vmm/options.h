@@ -44,6 +44,7 @@ struct ApiOptions {
     int connection = -1;  // an open connection of the API instead of a socket's path; -1: none
     int ready_fd = -1;    // gets a byte when the guest waits to be copied; -1: none
     std::optional<std::string> config_path;
+    std::string fence;  // file of the moment until which the guest may run; empty: none
     std::optional<std::string> metrics_path;
     host::LogUpdate log;
     std::uint64_t max_body_bytes = api::default_max_body_bytes;

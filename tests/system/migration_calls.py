@@ -14,8 +14,13 @@ NO_LOG = ("--log-path", "/dev/null")
 OVER = ("Resumed", "HandedOver", "InDoubt")
 
 
-def start_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk=""):
-    """Boots the program that ticks and checks its memory."""
+def start_generations(vmm, folder, **more):
+    """Boots the program that ticks and checks its memory, until its first tick."""
+    boot_generations(vmm, folder, **more)
+    wait_for_ticks(vmm, 1)
+
+
+def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk=""):
     archive = cpio.Archive()
     archive.copy("init", PROGRAMS / "generations")
     initramfs = os.path.join(folder, "initramfs")
@@ -25,7 +30,6 @@ def start_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk=""):
     vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=initramfs,
                 boot_args=f"console=ttyS0 quiet panic=1 rdinit=/init -- {mib} {mb_per_s} {disk}")
     vmm.start()
-    wait_for_ticks(vmm, 1)
 
 
 def wait_for_ticks(vmm, number):

@@ -24,7 +24,8 @@ std::unique_ptr<Microvm> make_microvm(const MicrovmSurroundings& surroundings) {
 KvmMicrovm::KvmMicrovm(const MicrovmSurroundings& surroundings)
     : loop_{surroundings.loop},
       boot_timer_{surroundings.boot_timer},
-      ready_fd_{surroundings.ready_fd} {
+      ready_fd_{surroundings.ready_fd},
+      fence_{surroundings.fence} {
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP},
                      [this](int number) { end(ending_by_signal(number)); });
 }
@@ -113,6 +114,7 @@ MachineConfig KvmMicrovm::machine_config(const MicrovmConfig& config) const {
     MachineConfig result;
     result.vcpu_count = config.machine.vcpu_count;
     result.console = Console::serial;
+    result.fence = fence_;
     if (serial_output_) {
         result.serial_output_fd = serial_output_.get();
     }

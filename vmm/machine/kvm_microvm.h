@@ -83,6 +83,7 @@ private:
     EventLoop& loop_;
     const BootTimerLog boot_timer_;
     const int ready_fd_;
+    const host::DeadlineFile* const fence_;
     MicrovmState state_ = MicrovmState::not_started;
     std::optional<Ending> early_end_;  // before there was a machine
 

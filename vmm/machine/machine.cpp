@@ -7,6 +7,7 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/host/clock.h"
+#include "devices/host/log.h"
 #include "vmm/machine/boot_registers.h"
 #include "vmm/machine/generation.h"
 
@@ -60,7 +61,8 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
       }},
       ready_{config.on_ready},
       virtio_{{memory_, ioapic_, mmio_, loop_, vm_}},
-      throttle_{loop_.context(), vcpus_} {
+      throttle_{loop_.context(), vcpus_},
+      fence_{config.fence} {
     // The order is the fast one: see kvm::Vm.
     vm_.set_memory(memory_);
     vm_.create_local_apics();
@@ -106,8 +108,8 @@ void Machine::make_vcpus(const MachineConfig& config, const boot::EntryPoint& en
 }
 
 void Machine::add_vcpu(std::uint32_t idx, kvm::Vcpu vcpu) {
-    vcpus_.push_back(std::make_unique<VcpuThread>(idx, std::move(vcpu),
-                                                  VcpuSurroundings{ports_, mmio_, ending_}));
+    vcpus_.push_back(std::make_unique<VcpuThread>(
+        idx, std::move(vcpu), VcpuSurroundings{ports_, mmio_, ending_, fence_}));
 }
 
 // Only here does the loop learn of the machine, which from now on lives as long as the loop runs.
@@ -118,6 +120,10 @@ void Machine::start_paused() {
     for (std::size_t port = 0; console_ != nullptr && port < console_->port_count(); ++port) {
         loop_.add_stream(console_->client(port));
     }
+    if (fence_ != nullptr) {
+        is_held_ = fence_->has_passed();
+        fence_timer_.emplace(loop_.context(), *fence_, [this] { look_at_fence(); });
+    }
 }
 
 void Machine::start() {
@@ -127,26 +133,53 @@ void Machine::start() {
 }
 
 void Machine::throttle(unsigned percent) {
-    if (is_running_) {
+    if (is_running_ && !is_held_) {
         throttle_.set(percent);
     }
 }
 
 void Machine::pause() {
-    throttle_.set(0);
     is_running_ = false;
+    stand();
+}
+
+void Machine::resume() {
+    is_running_ = true;
+    if (!is_held_) {
+        run();
+    }
+}
+
+void Machine::stand() {
+    throttle_.set(0);
     for (const auto& vcpu : vcpus_) {
         vcpu->pause();
     }
     loop_.pause_devices();
 }
 
-void Machine::resume() {
-    is_running_ = true;
+void Machine::run() {
     loop_.resume_devices();
     virtio_.resume();
     for (const auto& vcpu : vcpus_) {
         vcpu->resume();
+    }
+}
+
+// vCPUs that saw it pass before this did stand still already; they run again from here on.
+void Machine::look_at_fence() {
+    const bool was_held = std::exchange(is_held_, fence_->has_passed());
+    if (is_held_ != was_held) {
+        host::log(host::LogLevel::warn, is_held_ ? "the guest stands still: its deadline has passed"
+                                                 : "the guest goes on: its deadline was moved");
+    }
+    if (!is_running_) {
+        return;
+    }
+    if (is_held_) {
+        stand();
+    } else {
+        run();
     }
 }
 

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "devices/host/deadline_file.h"
 #include "devices/legacy/boot_timer.h"
 #include "devices/legacy/exit_device.h"
 #include "devices/legacy/i8042.h"
@@ -25,6 +27,7 @@
 #include "vmm/machine/bus.h"
 #include "vmm/machine/ending.h"
 #include "vmm/machine/event_loop.h"
+#include "vmm/machine/fence_timer.h"
 #include "vmm/machine/machine_state.h"
 #include "vmm/machine/metric_groups.h"
 #include "vmm/machine/page_log.h"
@@ -49,6 +52,8 @@ struct MachineConfig {
     std::function<void()> on_boot_timer;  // called on a vCPU's thread
     std::function<void()> on_ready;       // the same; the guest waits to be copied
     boot::BootSource boot;
+    // Once it has passed, the guest stands still. Borrowed; null: none.
+    const host::DeadlineFile* fence = nullptr;
 };
 
 // A device that was opened before the machine was built. Borrowed; outlives the machine.
@@ -135,9 +140,13 @@ private:
     void make_vcpus(const MachineConfig& config, const boot::EntryPoint& entry);
     void add_vcpu(std::uint32_t idx, kvm::Vcpu vcpu);
     void finish_output() noexcept;
+    void run();
+    void stand();
+    void look_at_fence();
 
     Timing timing_;
-    bool is_running_ = false;
+    bool is_running_ = false;  // unless it is held
+    bool is_held_ = false;     // its fence has passed
     bool output_is_elsewhere_ = false;
     EventLoop& loop_;
     const machine::GuestMemory& memory_;
@@ -158,6 +167,8 @@ private:
     VirtioDevices virtio_;                            // after what it borrows
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // stopped before what they use goes
     VcpuThrottle throttle_;
+    const host::DeadlineFile* fence_;
+    std::optional<FenceTimer> fence_timer_;
 };
 
 }  // namespace shoal::vmm

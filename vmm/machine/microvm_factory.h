@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "devices/host/deadline_file.h"
 #include "vmm/machine/event_loop.h"
 #include "vmm/machine/microvm.h"
 
@@ -17,6 +18,8 @@ struct MicrovmSurroundings {
     BootTimerLog boot_timer = BootTimerLog::off;
     // Gets a byte whenever the guest says that it waits to be copied; -1: nobody listens. Borrowed.
     int ready_fd = -1;
+    // Once it has passed, the guest stands still. Borrowed; null: none.
+    const host::DeadlineFile* fence = nullptr;
 };
 
 // Nothing is opened yet, and no guest memory taken: the process waits to be told what to become.

@@ -142,6 +142,12 @@ void VcpuThread::run_until_wished_otherwise() {
         const kvm::Exit exit = vcpu_.run();
         if (std::holds_alternative<kvm::Interrupted>(exit)) {
             const std::scoped_lock lock{mutex_};
+            // A process that was stopped goes on all at once: the event loop, which sees to it, may
+            // be later than this thread.
+            const auto* fence = surroundings_.fence;
+            if (wish_ == Wish::run && fence != nullptr && fence->has_passed()) {
+                wish_ = Wish::pause;
+            }
             if (wish_ != Wish::run) {
                 return;
             }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "devices/host/deadline_file.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/machine/bus.h"
 #include "vmm/machine/ending.h"
@@ -18,6 +19,7 @@ struct VcpuSurroundings {
     Bus& ports;
     Bus& mmio;
     EndingSlot& ending;
+    const host::DeadlineFile* fence = nullptr;  // null: none
 };
 
 class VcpuThread {
