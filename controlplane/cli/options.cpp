@@ -143,6 +143,14 @@ void describe_run(CLI::App& run, RunOptions& options) {
     run.add_option("--timeout", options.timeout_s, "End the microVM after so many seconds")
         ->type_name("SECONDS")
         ->check(check_seconds);
+    run.add_option("--api-sock", options.api_socket,
+                   "The VMM's API is at this unix socket: the microVM can be paused, saved and\n"
+                   "moved. Its output is one stream then, and it starts more slowly")
+        ->type_name("PATH");
+    run.add_option("--fence", options.fence,
+                   "File of the moment until which it may run; see shoal-vmm")
+        ->type_name("FILE")
+        ->needs("--api-sock");
     run.add_flag("--timing", options.timing, "Print when each step happened, in microseconds");
     run.add_flag("--trace-syscalls", options.trace_syscalls,
                  "Print the program's system calls, and those that are missing");

@@ -32,6 +32,8 @@ struct RunOptions : ProgramOptions {
     std::optional<NetworkOption> network;  // none: the microVM has the loopback interface alone
     std::string vsock;                     // the vsock device's unix socket; empty: no device
     std::string timeout_s;                 // empty: none
+    std::string api_socket;                // of the VMM's API; empty: it has none
+    std::string fence;                     // the file of the guest's deadline; empty: none
     bool timing = false;
     bool trace_syscalls = false;
 };

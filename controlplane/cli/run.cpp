@@ -1,6 +1,7 @@
 // `shoal run`: the words for shoal-vmm, and the exec.
 #include "controlplane/cli/run.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <string>
@@ -8,13 +9,14 @@
 
 #include "controlplane/cli/installation.h"
 #include "controlplane/cli/packing.h"
+#include "controlplane/cli/vmm_config.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::cli {
 namespace {
 
 std::string kernel_command_line(const RunOptions& options, const std::string& program_path) {
-    std::string line = "console=hvc0 quiet";
+    std::string line = options.api_socket.empty() ? "console=hvc0 quiet" : "console=ttyS0 quiet";
     std::string terminals;
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         if (::isatty(fd) == 1) {
@@ -59,9 +61,42 @@ std::vector<std::string> vmm_words(const RunOptions& options, const std::string&
     host::throw_os_error("cannot run " + words.front());
 }
 
+// The configuration as a file that only this process's successor has.
+host::UniqueFd config_file(const std::string& text) {
+    host::UniqueFd file{host::check_os(::memfd_create("microvm.json", 0), "memfd_create")};
+    for (std::size_t at = 0; at < text.size();) {
+        at += static_cast<std::size_t>(host::check_os(
+            ::write(file.get(), text.data() + at, text.size() - at), "writing the configuration"));
+    }
+    return file;
+}
+
+[[noreturn]] void run_with_api(const RunOptions& options) {
+    const PackedProgram program = pack(options, FileBytes::copied);
+    std::string line = kernel_command_line(options, program.guest_path);
+    if (!program.root_image.empty()) {
+        line += " rootfstype=erofs";
+    }
+    const host::UniqueFd config = config_file(vmm_config(options, program, find_unikernel(), line));
+    std::vector<std::string> words{find_vmm(),
+                                   "--api-sock",
+                                   options.api_socket,
+                                   "--config-file",
+                                   descriptor_path(config.get()),
+                                   "--level",
+                                   "Warning"};
+    if (!options.fence.empty()) {
+        words.insert(words.end(), {"--fence", options.fence});
+    }
+    become(words);
+}
+
 }  // namespace
 
 void run(const RunOptions& options, std::uint64_t started_us) {
+    if (!options.api_socket.empty()) {
+        run_with_api(options);
+    }
     const PackedProgram program = pack(options, FileBytes::mapped);
     const std::string vmm = find_vmm();
     std::vector<std::string> words =

@@ -2,10 +2,11 @@
 import itertools
 import os
 import random
+import subprocess
 import time
 
-from api import ApiVmm
-from harness import TIME_SCALE, UNIKERNEL, Failure, expect, temporary_folder, test
+from api import Api, ApiVmm
+from harness import BUSYBOX, SHOAL, TIME_SCALE, UNIKERNEL, Failure, expect, temporary_folder, test
 from migration_calls import (NO_LOG, OVER, expect_one_sequence, kill, listen, move, read_all, send, start_generations,
                              wait_for_phase, wait_for_ticks)
 from migration_wire import Wire
@@ -31,6 +32,24 @@ def _():
             two.process.stdin.write(b"q")
             two.process.stdin.flush()
             expect(two.wait_end() == 7, "the program's exit code")
+
+
+@test("migration: what shoal run --api-sock has started moves like any other")
+def _():
+    with temporary_folder() as folder:
+        wire, socket = os.path.join(folder, "wire"), os.path.join(folder, "run")
+        words = [SHOAL, "run", "--api-sock", socket, "--env", "WHO=you", BUSYBOX, "sh", "-c",
+                 "echo hello $WHO; read word; echo got $word; exit 5"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as one, \
+                ApiVmm(folder, *NO_LOG) as two:
+            expect(one.stdout.readline() == b"hello you\n", "what it said first")
+            listen(two, wire)
+            Api(socket).put("/migration/send", destination=f"unix:{wire}")
+            _, errors = one.communicate(timeout=30 * TIME_SCALE)
+            expect(one.returncode == 164 and b"runs at unix" in errors, f"{one.returncode} {errors}")
+            two.process.stdin.write(b"there\n")
+            two.process.stdin.flush()
+            expect(two.wait_end() == 5 and two.seen.endswith(b"got there\n"), f"{two.seen}")
 
 
 def move_around(folder, vmm, times, start):

@@ -1,0 +1,68 @@
+// Boost.JSON.
+#include "controlplane/cli/vmm_config.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <filesystem>
+#include <string_view>
+
+namespace shoal::cli {
+namespace {
+
+// Where the microVM goes on after a migration the working folder is another one.
+std::string absolute(const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+boost::json::array drives(const RunOptions& options, const PackedProgram& program) {
+    boost::json::array drives;
+    if (!program.root_image.empty()) {
+        drives.push_back({{"drive_id", "root"},
+                          {"is_root_device", true},
+                          {"is_read_only", true},
+                          {"path_on_host", absolute(program.root_image)}});
+    }
+    constexpr std::string_view read_only = ",ro";
+    for (const std::string& disk : options.disks) {
+        const bool is_read_only = disk.ends_with(read_only);
+        const std::string path =
+            disk.substr(0, disk.size() - (is_read_only ? read_only.size() : 0));
+        drives.push_back({{"drive_id", "disk" + std::to_string(drives.size())},
+                          {"is_root_device", false},
+                          {"is_read_only", is_read_only},
+                          {"cache_type", "Writeback"},
+                          {"io_engine", "Async"},
+                          {"path_on_host", absolute(path)}});
+    }
+    return drives;
+}
+
+}  // namespace
+
+std::string vmm_config(const RunOptions& options, const PackedProgram& program,
+                       const std::string& kernel, const std::string& boot_args) {
+    boost::json::object config{
+        {"machine-config", {{"vcpu_count", options.vcpus}, {"mem_size_mib", options.memory_mib}}},
+        {"boot-source",
+         {{"kernel_image_path", kernel},
+          {"initrd_path", descriptor_path(program.initramfs.archive.get())},
+          {"boot_args", boot_args}}},
+        {"drives", drives(options, program)},
+        {"balloon", {{"amount_mib", 0}, {"deflate_on_oom", false}, {"free_page_reporting", true}}}};
+    if (options.network) {
+        boost::json::object interface {
+            {"iface_id", "eth0"}, { "host_dev_name", options.network->tap }
+        };
+        if (!options.network->mac.empty()) {
+            interface["guest_mac"] = options.network->mac;
+        }
+        config["network-interfaces"] = boost::json::array{std::move(interface)};
+    }
+    if (!options.vsock.empty()) {
+        config["vsock"] = {{"guest_cid", 3}, {"uds_path", options.vsock}};
+    }
+    return boost::json::serialize(config);
+}
+
+}  // namespace shoal::cli
