@@ -35,15 +35,13 @@ VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
 cli_srcs := $(wildcard controlplane/cli/*.cpp)
 shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
-	controlplane/shoald/*.cpp)
+	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/shoald/*.cpp)
 # Boost.JSON itself, compiled once for everybody.
 boost_json := vmm/api/json_library.cpp
 supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/run_folder.cpp \
 	controlplane/node/process_identity.cpp
 store_srcs := $(wildcard controlplane/store/*.cpp)
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
-# Linked by no program yet: the unit tests are their first user.
-unlinked_srcs := $(wildcard controlplane/scheduler/*.cpp controlplane/failover/*.cpp)
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp controlplane/shoald/main.cpp \
 	controlplane/supervisor/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
@@ -60,9 +58,8 @@ unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 
 library_srcs := $(sort $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs) $(shoald_srcs) \
-	$(supervisor_srcs) $(unlinked_srcs))) $(GUEST_HOST_SRCS)
-host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(shoald_srcs) \
-	$(supervisor_srcs) $(unlinked_srcs) $(store_srcs) \
+	$(supervisor_srcs))) $(GUEST_HOST_SRCS)
+host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(shoald_srcs) $(supervisor_srcs) $(store_srcs) \
 	$(GUEST_HOST_SRCS) $(unit_srcs))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(1))
@@ -148,7 +145,7 @@ $(BUILD)/shoal: $(call objects,$(cli_srcs) $(boost_json))
 	$(call link,$(PROGRAM_LDFLAGS))
 
 shoald_objects := $(call objects,$(shoald_srcs) $(boost_json) devices/host/log.cpp \
-	devices/host/nonblocking_file.cpp)
+	devices/host/nonblocking_file.cpp devices/host/deadline_file.cpp)
 $(BUILD)/shoald: $(shoald_objects) $(BUILD)/libstore.a
 	$(call link,,$(BUILD)/libstore.a $(STORE_LIBS) -pthread)
 

@@ -18,7 +18,7 @@ build/tsan/tests/unit: force
 
 sim_srcs := $(wildcard tests/sim/*.cpp)
 
-build/tests/sim: $(call objects,$(sim_srcs) $(unlinked_srcs) $(wildcard controlplane/model/*.cpp) \
+build/tests/sim: $(call objects,$(sim_srcs) $(wildcard controlplane/scheduler/*.cpp controlplane/failover/*.cpp) $(wildcard controlplane/model/*.cpp) \
 		$(wildcard devices/host/*.cpp) $(boost_json)) build/libstore.a
 	$(call link,,build/libstore.a $(STORE_LIBS) -pthread)
 

@@ -34,12 +34,15 @@ std::string path_in(const std::string& body) {
 
 }  // namespace
 
-void add_backup(Api& api, store::SqliteStore& store) {
-    api.add("POST", "/v1/backup", [&store](const Request& request, Respond respond) {
+void add_backup(Api& api, store::SqliteStore* store) {
+    api.add("POST", "/v1/backup", [store](const Request& request, Respond respond) {
         expect_parameters(request, {});
         std::string path = path_in(request.body);
-        store.backup(path, [path, respond = std::move(respond)](
-                               store::Result<store::Revision> revision) mutable {
+        if (store == nullptr) {
+            throw Problem{409, "the state is in etcd: back it up there (etcdctl snapshot save)"};
+        }
+        store->backup(path, [path, respond = std::move(respond)](
+                                store::Result<store::Revision> revision) mutable {
             if (!revision) {
                 return respond(to_response(to_problem(revision.error())));
             }

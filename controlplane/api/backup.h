@@ -6,7 +6,7 @@
 
 namespace shoal::rest {
 
-// Adds the route. Borrows the store.
-void add_backup(Api& api, store::SqliteStore& store);
+// Adds the route. Borrows the store; null: it is not this host's to copy.
+void add_backup(Api& api, store::SqliteStore* store);
 
 }  // namespace shoal::rest

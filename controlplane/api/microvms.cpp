@@ -42,7 +42,8 @@ void put(Service& service, const model::MicroVmSpec& spec, store::Revision expec
     const std::string key = keys::of(keys::microvms, spec.name);
     transaction.conditions = {{key, expected}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(spec)});
-    const auto reservation = expected == 0 ? service.placer.reserve(spec) : nullptr;
+    const auto reservation =
+        service.placer != nullptr && expected == 0 ? service.placer->reserve(spec) : nullptr;
     if (reservation) {
         reservation->add_to(transaction);
     }

@@ -16,7 +16,7 @@ struct Service {
     store::EventLoop& loop;
     store::Store& store;
     node::Mirror& mirror;
-    node::Placer& placer;
+    node::Placer* placer;  // null: the leader of the cluster places
 };
 
 // Commits, waits until the mirror shows it, and then answers with what `make` makes of the

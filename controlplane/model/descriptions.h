@@ -123,6 +123,14 @@ struct Description<Host> {
 };
 
 template <>
+struct Description<SchedulingChange> {
+    static constexpr std::string_view name = "scheduling";
+    static constexpr auto fields = std::tuple{
+        required("scheduling", &SchedulingChange::scheduling),
+    };
+};
+
+template <>
 struct Description<Heartbeat> {
     static constexpr std::string_view name = "heartbeat";
     static constexpr auto fields = std::tuple{

@@ -27,6 +27,10 @@ struct Host {
     Scheduling scheduling = Scheduling::enabled;
 };
 
+struct SchedulingChange {
+    Scheduling scheduling = Scheduling::enabled;
+};
+
 // Compare-and-swapped every half second while the epoch is the host's own.
 struct Heartbeat {
     Epoch epoch = 0;

@@ -259,6 +259,7 @@ std::string to_json(const Body& body) {
 
 template Resources from_json(std::string_view, UnknownFields);
 template Host from_json(std::string_view, UnknownFields);
+template SchedulingChange from_json(std::string_view, UnknownFields);
 template Heartbeat from_json(std::string_view, UnknownFields);
 template Assignment from_json(std::string_view, UnknownFields);
 template MicroVmSpec from_json(std::string_view, UnknownFields);
@@ -269,6 +270,7 @@ template Group from_json(std::string_view, UnknownFields);
 
 template std::string to_json(const Resources&);
 template std::string to_json(const Host&);
+template std::string to_json(const SchedulingChange&);
 template std::string to_json(const Heartbeat&);
 template std::string to_json(const Assignment&);
 template std::string to_json(const MicroVmSpec&);

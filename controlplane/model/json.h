@@ -22,8 +22,8 @@ public:
 // A request must not have any; what a newer shoald has written into the store may.
 enum class UnknownFields { refused, ignored };
 
-// Resources, Host, Heartbeat, MicroVmSpec, Placement, MicroVmStatus, Deletion or Group. Throws
-// JsonError.
+// Resources, Host, SchedulingChange, Heartbeat, Assignment, MicroVmSpec, Placement, MicroVmStatus,
+// Deletion or Group. Throws JsonError.
 template <typename Body>
 [[nodiscard]] Body from_json(std::string_view text,
                              UnknownFields unknown_fields = UnknownFields::refused);

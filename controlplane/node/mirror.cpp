@@ -99,7 +99,7 @@ void Mirror::on_page(store::Result<store::Page> page) {
         });
     }
     for (store::Entry& entry : page->entries) {
-        read_.apply({Event::Kind::put, std::move(entry)});
+        read_.apply({Event::Kind::put, std::move(entry)}, loop_.now());
     }
     if (page->has_more) {
         return read_page(page->entries.back().key, page->revision);
@@ -117,6 +117,9 @@ void Mirror::adopt(Revision revision) {
         }
         for (const auto& [name, group] : contents->groups) {
             tell(&MirrorListener::on_group_changed, name);
+        }
+        for (const auto& [name, host] : contents->hosts) {
+            tell(&MirrorListener::on_host_changed, name);
         }
     }
 }
@@ -159,11 +162,15 @@ void Mirror::when(Revision revision, store::EventLoop::Task task) {
     }
 }
 
-void Contents::apply(const Event& event) {
+void Contents::apply(const Event& event, store::EventLoop::Duration now) {
     const std::string_view key = event.entry.key;
     const std::string name{last_segment(key)};
     if (key.starts_with(keys::groups)) {
         apply_group(name, event);
+    } else if (key.starts_with(keys::hosts)) {
+        apply_host(name, event);
+    } else if (key.starts_with(keys::heartbeats)) {
+        apply_heartbeat(name, event, now);
     } else if (key.starts_with(keys::microvms) || key.starts_with(keys::placements) ||
                key.starts_with(keys::statuses) || key.starts_with(keys::deletions) ||
                key.starts_with(keys::assignments)) {
@@ -222,6 +229,28 @@ void Contents::apply_group(const std::string& name, const Event& event) {
     }
 }
 
+void Contents::apply_host(const std::string& name, const Event& event) {
+    auto host = decode<model::Host>(event);
+    HostEntry& entry = hosts[name];
+    entry.revision = host ? event.entry.mod_revision : 0;
+    entry.host = std::move(host).value_or(model::Host{});
+    if (entry.revision == 0 && entry.heartbeat_revision == 0) {
+        hosts.erase(name);
+    }
+}
+
+void Contents::apply_heartbeat(const std::string& name, const Event& event,
+                               store::EventLoop::Duration now) {
+    const auto heartbeat = decode<model::Heartbeat>(event);
+    HostEntry& entry = hosts[name];
+    entry.heartbeat = heartbeat.value_or(model::Heartbeat{});
+    entry.heartbeat_revision = heartbeat ? event.entry.mod_revision : 0;
+    entry.beat_at = now;
+    if (entry.revision == 0 && entry.heartbeat_revision == 0) {
+        hosts.erase(name);
+    }
+}
+
 void Mirror::reached(Revision revision) {
     revision_ = revision;
     while (!waiting_.empty() && waiting_.begin()->first <= revision_) {
@@ -232,14 +261,17 @@ void Mirror::reached(Revision revision) {
 
 void Mirror::on_changes(std::span<const Event> events) {
     for (const Event& event : events) {
-        contents_.apply(event);
+        contents_.apply(event, loop_.now());
     }
     reached(events.back().entry.mod_revision);
     for (const Event& event : events) {
         const std::string name{last_segment(event.entry.key)};
-        if (event.entry.key.starts_with(keys::groups)) {
+        const std::string& key = event.entry.key;
+        if (key.starts_with(keys::groups)) {
             tell(&MirrorListener::on_group_changed, name);
-        } else {
+        } else if (key.starts_with(keys::hosts)) {
+            tell(&MirrorListener::on_host_changed, name);
+        } else if (!key.starts_with(keys::heartbeats)) {
             tell(&MirrorListener::on_microvm_changed, name);
         }
     }

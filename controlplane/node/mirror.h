@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "controlplane/model/group.h"
+#include "controlplane/model/host.h"
 #include "controlplane/model/microvm.h"
 #include "controlplane/store/event_loop.h"
 #include "controlplane/store/store.h"
@@ -52,25 +53,39 @@ struct GroupEntry {
     Revision revision = 0;
 };
 
+struct HostEntry {
+    model::Host host;
+    Revision revision = 0;  // of the host; 0: only its heartbeat is there
+    model::Heartbeat heartbeat;
+    Revision heartbeat_revision = 0;
+    store::EventLoop::Duration beat_at{};  // when its last heartbeat was seen here
+};
+
 // Told after the mirror has changed. On the loop's thread.
 class MirrorListener {
 public:
     virtual ~MirrorListener() = default;
     virtual void on_microvm_changed(const std::string& name) = 0;
     virtual void on_group_changed(const std::string&) {}
+    virtual void on_host_changed(const std::string&) {}  // heartbeats are no changes
 };
 
 // What the store has, by names.
 struct Contents {
     std::map<std::string, MicroVm> microvms;
     std::map<std::string, GroupEntry> groups;
+    std::map<std::string, HostEntry> hosts;
 
-    void apply(const store::Event& event);
+    // `now`: when it was seen.
+    void apply(const store::Event& event, store::EventLoop::Duration now);
 
 private:
     void apply_microvm(const std::string& name, const store::Event& event);
     static void apply_at_host(MicroVm& microvm, const store::Event& event);
     void apply_group(const std::string& name, const store::Event& event);
+    void apply_host(const std::string& name, const store::Event& event);
+    void apply_heartbeat(const std::string& name, const store::Event& event,
+                         store::EventLoop::Duration now);
 };
 
 class Mirror final : private store::Watcher {
@@ -94,6 +109,7 @@ public:
     [[nodiscard]] const std::map<std::string, GroupEntry>& groups() const {
         return contents_.groups;
     }
+    [[nodiscard]] const std::map<std::string, HostEntry>& hosts() const { return contents_.hosts; }
     [[nodiscard]] Revision revision() const noexcept { return revision_; }
 
     // Runs `task` once the mirror shows what was committed at `revision`.

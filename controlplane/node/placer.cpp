@@ -77,6 +77,12 @@ Resources Placer::free() const {
             less(settings_.allocatable.microvms, in_use.microvms)};
 }
 
+bool Placer::takes_more() const {
+    const auto host = mirror_.hosts().find(settings_.host);
+    return host == mirror_.hosts().end() ||
+           host->second.host.scheduling == model::Scheduling::enabled;
+}
+
 // In the order in which they get room.
 std::vector<const MicroVm*> Placer::waiting() const {
     std::vector<const MicroVm*> waiting;
@@ -92,7 +98,8 @@ std::vector<const MicroVm*> Placer::waiting() const {
 }
 
 std::shared_ptr<Placer::Reservation> Placer::reserve(const model::MicroVmSpec& spec) {
-    if (committing_.contains(spec.name) || !waiting().empty() || !spec.resources().fits(free())) {
+    if (!takes_more() || committing_.contains(spec.name) || !waiting().empty() ||
+        !spec.resources().fits(free())) {
         return nullptr;
     }
     return std::make_shared<Reservation>(*this, spec);
@@ -129,11 +136,13 @@ void Placer::look() {
         const Resources needs = microvm->spec.resources();
         if (microvm->deletion) {
             forget(*microvm);
+        } else if (!takes_more()) {
+            explain(*microvm, "the host takes no more: it is cordoned");
         } else if (needs.fits(free)) {
             free -= needs;
             place(*microvm);
         } else {
-            explain(*microvm, free);
+            explain(*microvm, "there is no room yet: " + say(needs, free));
         }
     }
 }
@@ -150,13 +159,13 @@ void Placer::place(const MicroVm& microvm) {
 }
 
 // Once: how much is free changes all the time.
-void Placer::explain(const MicroVm& microvm, const Resources& free) {
+void Placer::explain(const MicroVm& microvm, const std::string& reason) {
     if (microvm.status && !microvm.status->reason.empty()) {
         return;
     }
     model::MicroVmStatus status;
     status.host = settings_.host;
-    status.reason = "there is no room yet: " + say(microvm.spec.resources(), free);
+    status.reason = reason;
     const std::string key = keys::of(keys::statuses, settings_.host + "/" + microvm.spec.name);
     store::Transaction transaction;
     transaction.conditions = {{keys::of(keys::microvms, microvm.spec.name), microvm.revision},

@@ -48,19 +48,19 @@ public:
     // room, or when others wait for it.
     [[nodiscard]] std::shared_ptr<Reservation> reserve(const model::MicroVmSpec& spec);
 
-    [[nodiscard]] const model::Resources& allocatable() const { return settings_.allocatable; }
-    // What is placed and has not ended.
-    [[nodiscard]] model::Resources used() const;
-
 private:
     void on_microvm_changed(const std::string&) override { look_soon(); }
+    void on_host_changed(const std::string&) override { look_soon(); }
 
     void look_soon();
     void look();
+    [[nodiscard]] bool takes_more() const;
     [[nodiscard]] std::vector<const MicroVm*> waiting() const;
+    // What is placed and has not ended.
+    [[nodiscard]] model::Resources used() const;
     [[nodiscard]] model::Resources free() const;
     void place(const MicroVm& microvm);
-    void explain(const MicroVm& microvm, const model::Resources& free);
+    void explain(const MicroVm& microvm, const std::string& reason);
     void forget(const MicroVm& microvm);
     void commit(const MicroVm& microvm, store::Transaction transaction);
 

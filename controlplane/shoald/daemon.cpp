@@ -11,6 +11,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -19,17 +21,21 @@
 #include "controlplane/api/backup.h"
 #include "controlplane/api/events.h"
 #include "controlplane/api/groups.h"
-#include "controlplane/api/host.h"
+#include "controlplane/api/hosts.h"
 #include "controlplane/api/logs.h"
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/server.h"
 #include "controlplane/api/service.h"
 #include "controlplane/node/group_controller.h"
+#include "controlplane/node/host_facts.h"
+#include "controlplane/node/membership.h"
 #include "controlplane/node/mirror.h"
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/placer.h"
 #include "controlplane/node/supervised_runner.h"
+#include "controlplane/scheduler/leader.h"
 #include "controlplane/store/asio_loop.h"
+#include "controlplane/store/etcd_store.h"
 #include "controlplane/store/sqlite_store.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
@@ -38,6 +44,8 @@ namespace shoal::daemon {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds read_retry{1};
 
 // Two daemons would both start everything.
 host::UniqueFd lock_folder(const Options& options) {
@@ -81,6 +89,17 @@ std::string find_program(const std::string& name) {
                              candidates[1]};
 }
 
+// "Intel(R) Xeon(R) ...": of the first CPU; empty where the kernel does not tell.
+std::string cpu_model() {
+    std::ifstream file{"/proc/cpuinfo"};
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("model name") && line.find(": ") != std::string::npos) {
+            return line.substr(line.find(": ") + 2);
+        }
+    }
+    return {};
+}
+
 std::uint64_t times(std::uint64_t number, double ratio) {
     return static_cast<std::uint64_t>(static_cast<double>(number) * ratio);
 }
@@ -95,6 +114,46 @@ model::Resources allocatable(const Options& options) {
         times(cpus * 1000, options.cpu_overcommit), options.max_microvms};
 }
 
+model::Host facts_of(const Options& options) {
+    model::Host host;
+    host.name = options.host;
+    host.zone = options.zone;
+    host.labels = options.labels;
+    host.cpu_model = cpu_model();
+    host.allocatable = allocatable(options);
+    return host;
+}
+
+bool is_clustered(const Options& options) {
+    return !options.etcd.endpoints.empty();
+}
+
+node::NodeSettings node_settings(const Options& options) {
+    return {options.host, options.state_dir + "/logs", find_program("shoal"),
+            is_clustered(options) ? node::fence_path(options.run_dir) : ""};
+}
+
+// Of a host alone: it places what is wanted by itself.
+struct Alone {
+    Alone(const Options& options, store::EventLoop& loop, store::Store& store, node::Mirror& mirror)
+        : placer{loop, store, mirror, {options.host, allocatable(options)}},
+          groups{loop, store, mirror} {}
+
+    node::Placer placer;
+    node::GroupController groups;
+};
+
+// Of a host among others: it lives for as long as it tells them, and may lead.
+struct Clustered {
+    Clustered(const Options& options, store::EventLoop& loop, store::Store& store,
+              node::NodeAgent& agent)
+        : membership{loop, store, agent, {options.host, options.run_dir}},
+          leader{loop, store, options.host} {}
+
+    node::Membership membership;
+    scheduler::Leader leader;
+};
+
 class Daemon {
 public:
     explicit Daemon(const Options& options);
@@ -105,6 +164,8 @@ public:
     void run();
 
 private:
+    [[nodiscard]] std::unique_ptr<store::Store> make_store();
+    void read_store();
     void on_ready(const store::Result<store::Revision>& ready);
 
     Options options_;
@@ -112,13 +173,15 @@ private:
     boost::asio::io_context context_{1};
     boost::asio::signal_set signals_{context_, SIGTERM, SIGINT};
     store::AsioLoop loop_{context_};
-    store::SqliteStore store_;
-    node::Mirror mirror_{loop_, store_};
+    store::SqliteStore* sqlite_ = nullptr;  // the store, if it is this one
+    std::unique_ptr<store::Store> store_;
+    node::Mirror mirror_{loop_, *store_};
     node::SupervisedRunner runner_;
     node::NodeAgent agent_;
-    node::Placer placer_;
-    node::GroupController groups_{loop_, store_, mirror_};
-    rest::Service service_{loop_, store_, mirror_, placer_};
+    node::HostFacts facts_;
+    std::optional<Alone> alone_;  // or
+    std::optional<Clustered> clustered_;
+    rest::Service service_;
     rest::LogService logs_;
     rest::Api api_;
     std::optional<rest::Server> server_;
@@ -127,24 +190,37 @@ private:
 Daemon::Daemon(const Options& options)
     : options_{options},
       lock_{lock_folder(options)},
-      store_{loop_, {options.state_dir + "/store.sqlite"}},
+      store_{make_store()},
       runner_{context_,
               {options.run_dir + "/microvms", find_program("shoal-supervisor"),
                options.log_limit_bytes, options.cgroup_mount, cgroup_parent(options.run_dir)}},
-      agent_{loop_,
-             store_,
-             mirror_,
-             runner_,
-             {options.host, options.state_dir + "/logs", find_program("shoal")}},
-      placer_{loop_, store_, mirror_, {options.host, allocatable(options)}},
+      agent_{loop_, *store_, mirror_, runner_, node_settings(options)},
+      facts_{loop_, *store_, facts_of(options)},
+      service_{loop_, *store_, mirror_, nullptr},
       logs_{context_, service_, options.state_dir + "/logs"} {
-    rest::add_host(api_, options.host, placer_);
+    if (is_clustered(options)) {
+        clustered_.emplace(options, loop_, *store_, agent_);
+    } else {
+        alone_.emplace(options, loop_, *store_, mirror_);
+        service_.placer = &alone_->placer;
+    }
+    rest::add_hosts(api_, service_, options.host);
     rest::add_microvms(api_, service_);
     rest::add_groups(api_, service_);
     rest::add_logs(api_, logs_);
     rest::add_events(api_, service_);
-    rest::add_backup(api_, store_);
+    rest::add_backup(api_, sqlite_);
     runner_.set_listener(agent_);
+}
+
+std::unique_ptr<store::Store> Daemon::make_store() {
+    if (is_clustered(options_)) {
+        return std::make_unique<store::EtcdStore>(context_, options_.etcd);
+    }
+    auto sqlite = std::make_unique<store::SqliteStore>(
+        loop_, store::SqliteOptions{options_.state_dir + "/store.sqlite"});
+    sqlite_ = sqlite.get();
+    return sqlite;
 }
 
 void Daemon::run() {
@@ -153,21 +229,36 @@ void Daemon::run() {
             context_.stop();
         }
     });
-    mirror_.start([this](const store::Result<store::Revision>& ready) { on_ready(ready); });
+    if (clustered_) {  // Heartbeats wait for nothing.
+        clustered_->membership.start();
+        clustered_->leader.start();
+    }
+    read_store();
     context_.run();
 }
 
+void Daemon::read_store() {
+    mirror_.start([this](const store::Result<store::Revision>& ready) { on_ready(ready); });
+}
+
 void Daemon::on_ready(const store::Result<store::Revision>& ready) {
+    if (!ready && clustered_) {
+        host::log(host::LogLevel::error, "cannot read the store yet: " + ready.error().reason);
+        return loop_.call_after(read_retry, [this] { read_store(); });
+    }
     if (!ready) {
         throw std::runtime_error{"cannot read the store: " + ready.error().reason};
     }
     mirror_.add_listener(agent_);
-    mirror_.add_listener(placer_);
-    mirror_.add_listener(groups_);
     agent_.start();
-    agent_.take(0);
-    placer_.start();
-    groups_.start();
+    facts_.tell();
+    if (alone_) {
+        mirror_.add_listener(alone_->placer);
+        mirror_.add_listener(alone_->groups);
+        agent_.take(0);
+        alone_->placer.start();
+        alone_->groups.start();
+    }
     server_.emplace(context_, options_.socket,
                     [this](const rest::Request& request, rest::Respond respond) {
                         api_.handle(request, std::move(respond));

@@ -34,6 +34,88 @@ std::string check_whole(const std::string& word) {
     return is_whole ? "" : word + " is not a whole number";
 }
 
+// http://HOST:PORT or https://HOST:PORT, with an IPv6 address in brackets.
+store::Endpoint parse_endpoint(const std::string& url, bool& is_secure) {
+    is_secure = url.starts_with("https://");
+    const std::size_t scheme_end = url.find("://");
+    const std::size_t colon = url.rfind(':');
+    if ((!is_secure && !url.starts_with("http://")) || colon < scheme_end + 4) {
+        throw OptionsError{"--etcd " + url + ": give http://HOST:PORT or https://HOST:PORT"};
+    }
+    std::string host = url.substr(scheme_end + 3, colon - scheme_end - 3);
+    if (host.starts_with('[') && host.ends_with(']')) {
+        host = host.substr(1, host.size() - 2);
+    }
+    const std::string port = url.substr(colon + 1);
+    if (host.empty() || host.find('/') != std::string::npos || !check_whole(port).empty()) {
+        throw OptionsError{"--etcd " + url + ": give http://HOST:PORT or https://HOST:PORT"};
+    }
+    return {host, port};
+}
+
+void take_etcd(const std::vector<std::string>& urls, const store::TlsFiles& files,
+               Options& options) {
+    constexpr std::size_t most_members = 16;
+    if (urls.size() > most_members) {
+        throw OptionsError{"--etcd: at most " + std::to_string(most_members) + " members"};
+    }
+    std::size_t secure = 0;
+    for (const std::string& url : urls) {
+        bool is_secure = false;
+        options.etcd.endpoints.push_back(parse_endpoint(url, is_secure));
+        secure += is_secure ? 1U : 0U;
+    }
+    if (secure != 0 && secure != urls.size()) {
+        throw OptionsError{"--etcd: all of https or all of http"};
+    }
+    if (secure != 0 && files.authority.empty()) {
+        throw OptionsError{"--etcd with https needs --etcd-ca"};
+    }
+    if (files.certificate.empty() != files.key.empty()) {
+        throw OptionsError{"--etcd-cert and --etcd-key need each other"};
+    }
+    if (secure != 0) {
+        options.etcd.tls = files;
+    }
+}
+
+model::Labels parse_labels(const std::vector<std::string>& words) {
+    model::Labels labels;
+    for (const std::string& word : words) {
+        const std::size_t equals = word.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw OptionsError{"--label " + word + ": give KEY=VALUE"};
+        }
+        labels[word.substr(0, equals)] = word.substr(equals + 1);
+    }
+    return labels;
+}
+
+// What is checked after the parsing.
+struct RawOptions {
+    std::vector<std::string> etcd;
+    std::vector<std::string> labels;
+    store::TlsFiles tls{};
+};
+
+void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
+    app.add_option("--etcd", raw.etcd,
+                   "Join the cluster of this etcd; once for each of its members\n"
+                   "(default: this host is alone, and its state is in --state-dir)")
+        ->type_name("URL")
+        ->allow_extra_args(false);
+    app.add_option("--etcd-ca", raw.tls.authority, "Whose certificates etcd has (PEM)")
+        ->type_name("FILE");
+    app.add_option("--etcd-cert", raw.tls.certificate, "This host's certificate for etcd (PEM)")
+        ->type_name("FILE");
+    app.add_option("--etcd-key", raw.tls.key, "Its key (PEM)")->type_name("FILE");
+    app.add_option("--zone", options.zone, "Where this host is, for spreading over zones")
+        ->type_name("NAME");
+    app.add_option("--label", raw.labels, "A label of this host; may be repeated")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+}
+
 void describe(CLI::App& app, Options& options) {
     app.set_version_flag("--version", std::string{"shoald "} + host::version, "Print the version");
     app.add_option("--socket", options.socket, "The API's unix socket (RUN_DIR/shoald.socket)")
@@ -73,7 +155,9 @@ void describe(CLI::App& app, Options& options) {
 Options parse_options(std::span<char* const> args) {
     CLI::App app{"Runs the microVMs of one host, and keeps them running.", "shoald"};
     Options options;
+    RawOptions raw;
     describe(app, options);
+    describe_cluster(app, options, raw);
     try {
         app.parse(static_cast<int>(args.size()), args.data());
     } catch (const CLI::CallForHelp&) {
@@ -82,6 +166,11 @@ Options parse_options(std::span<char* const> args) {
         options.text = app.version() + "\n";
     } catch (const CLI::ParseError& error) {
         throw OptionsError{error.what()};
+    }
+    take_etcd(raw.etcd, raw.tls, options);
+    options.labels = parse_labels(raw.labels);
+    if (!options.zone.empty() && !model::is_name(options.zone)) {
+        throw OptionsError{"--zone " + options.zone + ": 1 to 63 of a-z, 0-9 and '-'"};
     }
     if (app.count("--socket") == 0) {
         options.socket = options.run_dir + "/shoald.socket";

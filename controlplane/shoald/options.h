@@ -7,6 +7,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "controlplane/model/host.h"
+#include "controlplane/store/etcd_client.h"
+
 namespace shoal::daemon {
 
 class OptionsError : public std::runtime_error {
@@ -25,7 +28,11 @@ struct Options {
     std::uint64_t max_microvms = 10'000;
     std::string cgroup_mount = "/sys/fs/cgroup";
     std::uint64_t log_limit_bytes = std::uint64_t{1} << 20;  // for each microVM
-    std::string text;                                        // to print, and nothing else to do
+    // The cluster's etcd; without endpoints this host is alone, and its state is in SQLite.
+    store::EtcdOptions etcd;
+    std::string zone;
+    model::Labels labels;
+    std::string text;  // to print, and nothing else to do
 };
 
 // `args` as main() has them. Throws OptionsError.

@@ -5,10 +5,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 
+#include "devices/host/clock.h"
+
 namespace shoal::store {
 
 EventLoop::Duration AsioLoop::now() const {
-    return std::chrono::steady_clock::now().time_since_epoch();
+    return Duration{host::clock_ns(CLOCK_BOOTTIME)};
 }
 
 void AsioLoop::post(Task task) {

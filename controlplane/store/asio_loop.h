@@ -12,6 +12,7 @@ public:
     // Borrows the context.
     explicit AsioLoop(boost::asio::io_context& context) : context_{context} {}
 
+    // CLOCK_BOOTTIME, which also counts while the host sleeps.
     [[nodiscard]] Duration now() const override;
     void post(Task task) override;
     void call_after(Duration delay, Task task) override;

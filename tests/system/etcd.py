@@ -1,0 +1,107 @@
+"""An etcd cluster of real processes on the loopback interface, without fsync: a test's state dies with it."""
+import base64
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+from harness import ENVIRONMENT, TIME_SCALE, Failure, expect
+
+
+def free_ports(count):
+    """Bound all at once, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class Etcd:
+    """`with Etcd(folder, members) as etcd:` an etcd that answers."""
+
+    def __init__(self, folder, members=1):
+        self.folder = pathlib.Path(folder)
+        ports = free_ports(2 * members)
+        self.ports = ports[:members]
+        self.peers = ports[members:]
+        self.processes = [None] * members
+        for member in range(members):
+            self.start(member)
+        self.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for member in range(len(self.processes)):
+            self.kill(member)
+
+    def urls(self):
+        return [f"http://127.0.0.1:{port}" for port in self.ports]
+
+    def options(self):
+        """Of shoald."""
+        return [word for url in self.urls() for word in ("--etcd", url)]
+
+    def start(self, member):
+        cluster = ",".join(f"m{number}=http://127.0.0.1:{port}" for number, port in enumerate(self.peers))
+        client, peer = self.urls()[member], f"http://127.0.0.1:{self.peers[member]}"
+        with open(self.folder / f"etcd{member}.log", "ab") as log:
+            self.processes[member] = subprocess.Popen(
+                ["etcd", "--name", f"m{member}", "--data-dir", self.folder / f"etcd{member}",
+                 "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
+                 "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--log-level", "warn",
+                 "--unsafe-no-fsync"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
+
+    def call(self, member, path, **body):
+        """The answer of etcd's JSON gateway; nothing while the member does not answer."""
+        try:
+            with urllib.request.urlopen(self.urls()[member] + path, json.dumps(body).encode(), timeout=2) as answer:
+                return json.loads(answer.read())
+        except OSError:
+            return None
+
+    def wait(self):
+        deadline = time.monotonic() + 30 * TIME_SCALE
+        for member in range(len(self.processes)):
+            while self.call(member, "/v3/kv/range", key=base64.b64encode(b"x").decode()) is None:
+                expect(time.monotonic() < deadline, f"member {member} of etcd never answers")
+                time.sleep(0.05)
+
+    def list(self, prefix):
+        """{key: value}, of whichever member answers."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        words = {name: base64.b64encode(word.encode()).decode() for name, word in (("key", prefix), ("range_end", end))}
+        for member in range(len(self.processes)):
+            if self.processes[member] is not None and (answer := self.call(member, "/v3/kv/range", **words)):
+                return {base64.b64decode(entry["key"]).decode(): base64.b64decode(entry.get("value", "")).decode()
+                        for entry in answer.get("kvs", [])}
+        raise Failure("no member of etcd answers")
+
+    def leader(self):
+        """The member that leads; None: nobody does."""
+        for member in range(len(self.processes)):
+            status = self.call(member, "/v3/maintenance/status") if self.processes[member] else None
+            if status and status.get("leader", "0") == status["header"]["member_id"]:
+                return member
+        return None
+
+    def kill(self, member):
+        process = self.processes[member]
+        if process is not None:
+            process.kill()
+            process.wait()
+            self.processes[member] = None
+
+    def stop(self, member):
+        self.processes[member].send_signal(signal.SIGSTOP)
+
+    def go_on(self, member):
+        self.processes[member].send_signal(signal.SIGCONT)
