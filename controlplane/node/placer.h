@@ -48,6 +48,9 @@ public:
     // room, or when others wait for it.
     [[nodiscard]] std::shared_ptr<Reservation> reserve(const model::MicroVmSpec& spec);
 
+    // What is placed and has not ended.
+    [[nodiscard]] model::Resources used() const;
+
 private:
     void on_microvm_changed(const std::string&) override { look_soon(); }
     void on_host_changed(const std::string&) override { look_soon(); }
@@ -56,8 +59,6 @@ private:
     void look();
     [[nodiscard]] bool takes_more() const;
     [[nodiscard]] std::vector<const MicroVm*> waiting() const;
-    // What is placed and has not ended.
-    [[nodiscard]] model::Resources used() const;
     [[nodiscard]] model::Resources free() const;
     void place(const MicroVm& microvm);
     void explain(const MicroVm& microvm, const std::string& reason);

@@ -84,6 +84,11 @@ const Catalog::Names* Catalog::members(const std::string& group) const {
     return found == members_.end() ? nullptr : &found->second;
 }
 
+std::size_t Catalog::fingerprint_of_group(const std::string& name) const {
+    const auto found = group_fingerprints_.find(name);
+    return found == group_fingerprints_.end() ? 0 : found->second;
+}
+
 model::Epoch Catalog::epoch_of(HostIdx host) const {
     return host < hosts_.size() ? hosts_[host].epoch : 0;
 }
@@ -151,6 +156,13 @@ void Catalog::regroup(const std::string& group) {
         }
     }
     listener_.on_work();
+}
+
+void Catalog::regroup_of(const MicroVm& member) {
+    if (member.workload && !member.workload->group.empty()) {
+        changed_groups_.insert(member.workload->group);
+        listener_.on_work();
+    }
 }
 
 WorkloadRef Catalog::workload_of(const model::MicroVmSpec& spec) {

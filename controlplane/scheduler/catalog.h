@@ -35,8 +35,10 @@ struct MicroVm {
     model::HostFailurePolicy on_host_failure = model::HostFailurePolicy::restart;
     store::Revision created = 0;
     store::Revision revision = 0;  // of the spec
+    std::size_t fingerprint = 0;   // of the spec, without its name and group
     std::optional<At> placed;
     bool is_deleted = false;   // somebody wants it gone
+    bool is_running = false;   // as its host says
     bool is_finished = false;  // it ended, and is not started again
     bool is_stopping = false;  // its host was told to
     bool has_reason = false;   // the store says why it is not placed
@@ -44,7 +46,8 @@ struct MicroVm {
     failover::Time waits_since{};
 };
 
-class Catalog;
+// Of what a microVM is besides its name and its group.
+[[nodiscard]] std::size_t fingerprint_of(model::MicroVmSpec spec);
 
 // Told when there is something to do.
 class CatalogListener {
@@ -78,6 +81,8 @@ public:
     [[nodiscard]] bool is_suspected(HostIdx host) const { return hosts_[host].is_suspected; }
     // With a spec. Nothing: none.
     [[nodiscard]] const Names* members(const std::string& group) const;
+    // Of the group's own description of its members.
+    [[nodiscard]] std::size_t fingerprint_of_group(const std::string& name) const;
 
     // What is to be done; nothing about those in flight.
     [[nodiscard]] const Pending& pending() const noexcept { return pending_; }
@@ -144,6 +149,7 @@ private:
     HostInfo& info_of(HostIdx host);
     [[nodiscard]] WorkloadRef workload_of(const model::MicroVmSpec& spec);
     void regroup(const std::string& group);
+    void regroup_of(const MicroVm& member);
     void refresh(const std::string& name);
     void refresh_placed(const std::string& name, MicroVm& microvm);
     void refresh_unplaced(const std::string& name, MicroVm& microvm);
@@ -156,6 +162,7 @@ private:
     Cluster cluster_;
     std::vector<HostInfo> hosts_;  // by HostIdx
     std::unordered_map<std::string, model::Group> groups_;
+    std::unordered_map<std::string, std::size_t> group_fingerprints_;
     std::unordered_map<std::string, Names> members_;
     std::unordered_map<std::string, MicroVm> microvms_;
     std::unordered_map<std::string, failover::Time> settling_;  // since

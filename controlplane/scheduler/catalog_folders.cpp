@@ -1,4 +1,5 @@
 // What the catalog learns from each folder of the store.
+#include <functional>
 #include <utility>
 
 #include "controlplane/model/json.h"
@@ -33,6 +34,12 @@ std::pair<std::string, std::string> split(const std::string& path) {
 
 }  // namespace
 
+std::size_t fingerprint_of(model::MicroVmSpec spec) {
+    spec.name.clear();
+    spec.group.clear();
+    return std::hash<std::string>{}(model::to_json(spec));
+}
+
 void Catalog::on_host(const std::string& name, const store::Entry& entry) {
     auto host = decode<model::Host>(entry);
     if (!host) {
@@ -52,12 +59,14 @@ void Catalog::on_group(const std::string& name, const store::Entry& entry) {
     if (!group) {
         return;  // Damaged is not deleted: its members go on.
     }
+    group_fingerprints_[name] = fingerprint_of(group->microvm);
     groups_[name] = std::move(*group);
     regroup(name);
 }
 
 void Catalog::on_group_gone(const std::string& name) {
     groups_.erase(name);
+    group_fingerprints_.erase(name);
     regroup(name);
 }
 
@@ -78,6 +87,7 @@ void Catalog::on_spec(const std::string& name, const store::Entry& entry) {
     microvm.on_host_failure = spec->on_host_failure;
     microvm.created = entry.create_revision;
     microvm.revision = entry.mod_revision;
+    microvm.fingerprint = fingerprint_of(*spec);
     refresh(name);
 }
 
@@ -141,7 +151,12 @@ void Catalog::on_status(const std::string& path, const store::Entry& entry) {
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
     microvm.has_reason = host == keys::no_host;
-    microvm.is_finished = status && is_final(status->phase);
+    const bool was_finished = std::exchange(microvm.is_finished, status && is_final(status->phase));
+    const bool was_running =
+        std::exchange(microvm.is_running, status && status->phase == model::Phase::running);
+    if (microvm.is_running != was_running || microvm.is_finished != was_finished) {
+        regroup_of(microvm);
+    }
     refresh(name);
 }
 
@@ -150,6 +165,7 @@ void Catalog::on_status_gone(const std::string& path) {
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
     microvm.is_finished = false;
+    microvm.is_running = false;
     if (host == keys::no_host) {
         microvm.has_reason = false;
         microvm.flight = microvm.placed ? Flight::none : microvm.flight;

@@ -66,6 +66,8 @@ private:
     void bind(const std::string& name, MicroVm& microvm, store::Transaction& transaction);
     void reconcile_groups();
     void reconcile_group(const std::string& name);
+    [[nodiscard]] MemberState state_of(const std::string& member, const std::string& group);
+    void put_off(const std::string& member);
     void commit_group(const std::string& group, store::Transaction transaction);
     void place();
     [[nodiscard]] std::vector<Request> next_batch();
@@ -95,6 +97,11 @@ private:
     failover::Time looked_at_{};
     std::unordered_map<std::string, std::size_t> group_writes_;  // in flight
     Catalog::Names groups_later_;
+    struct BackOff {
+        unsigned failures = 0;
+        failover::Time until{};
+    };
+    std::unordered_map<std::string, BackOff> back_off_;  // of members that ended
     failover::Time groups_at_{};
     std::shared_ptr<Controller*> self_ = std::make_shared<Controller*>(this);
 };

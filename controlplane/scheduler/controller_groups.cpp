@@ -1,4 +1,5 @@
 // How the controller keeps groups at their count.
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/model/json.h"
@@ -14,6 +15,7 @@ namespace keys = model::keys;
 constexpr std::size_t members_in_transaction = 60;  // with 2 conditions each
 constexpr std::chrono::seconds period{1};
 constexpr std::chrono::seconds settles_within{5};
+constexpr std::chrono::seconds longest_back_off{60};
 
 }  // namespace
 
@@ -43,10 +45,8 @@ void Controller::reconcile_group(const std::string& name) {
     static const Catalog::Names none;
     const Catalog::Names* members = catalog_.members(name);
     const GroupPlan plan =
-        plan_group(group, members != nullptr ? *members : none, [&](auto& member) {
-            const MicroVm* microvm = catalog_.find(member);
-            return microvm->placed && catalog_.is_suspected(microvm->placed->host);
-        });
+        plan_group(group, members != nullptr ? *members : none,
+                   [&](const std::string& member) { return state_of(member, name); });
     store::Transaction transaction;
     const auto flush = [&](std::size_t at_least) {
         const bool is_room = in_flight_ < settings_.transactions_in_flight;
@@ -56,6 +56,11 @@ void Controller::reconcile_group(const std::string& name) {
         return is_room;
     };
     for (const std::string& member : plan.create) {
+        const auto back_off = back_off_.find(member);
+        if (back_off != back_off_.end() && loop_.now() < back_off->second.until) {
+            groups_later_.insert(name);
+            continue;
+        }
         model::MicroVmSpec spec = group.microvm;
         spec.name = member;
         spec.group = name;
@@ -67,7 +72,15 @@ void Controller::reconcile_group(const std::string& name) {
             return static_cast<void>(groups_later_.insert(name));
         }
     }
+    Names leave = plan.remove;
     for (const std::string& member : plan.remove) {
+        back_off_.erase(member);
+    }
+    for (const std::string& member : plan.replace) {
+        put_off(member);
+        leave.push_back(member);
+    }
+    for (const std::string& member : leave) {
         if (catalog_.find(member)->is_deleted) {
             continue;
         }
@@ -77,6 +90,26 @@ void Controller::reconcile_group(const std::string& name) {
         }
     }
     flush(1);
+}
+
+MemberState Controller::state_of(const std::string& member, const std::string& group) {
+    const MicroVm& microvm = *catalog_.find(member);
+    MemberState state;
+    state.is_running = microvm.is_running;
+    state.is_leaving = microvm.is_deleted;
+    state.is_suspected = microvm.placed && catalog_.is_suspected(microvm.placed->host);
+    state.has_ended = microvm.is_finished;
+    state.is_outdated = microvm.fingerprint != catalog_.fingerprint_of_group(group);
+    return state;
+}
+
+// What has ended comes again ever more slowly: after 1 s, 2 s, 4 s, ...
+void Controller::put_off(const std::string& member) {
+    BackOff& back_off = back_off_[member];
+    back_off.failures = std::min(back_off.failures + 1, 7U);
+    back_off.until =
+        loop_.now() + std::min<failover::Time>(std::chrono::seconds{(1U << back_off.failures) / 2},
+                                               longest_back_off);
 }
 
 void Controller::commit_group(const std::string& group, store::Transaction transaction) {

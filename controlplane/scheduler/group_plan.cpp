@@ -22,8 +22,10 @@ std::optional<std::uint64_t> index_of(const std::string& group, const std::strin
 }  // namespace
 
 GroupPlan plan_group(const model::Group& group, const std::set<std::string>& members,
-                     const std::function<bool(const std::string&)>& is_suspected) {
+                     const std::function<MemberState(const std::string&)>& state_of) {
     GroupPlan plan;
+    std::size_t unready = 0;  // besides that one
+    std::string outdated;     // the first
     const auto create = [&](std::uint64_t index) {
         const std::string name = group.name + "-" + std::to_string(index);
         if (!members.contains(name)) {
@@ -35,7 +37,16 @@ GroupPlan plan_group(const model::Group& group, const std::set<std::string>& mem
     for (const std::string& member : members) {
         const auto index = index_of(group.name, member);
         if (index && *index < group.count) {
-            suspected += is_suspected(member) ? 1U : 0U;
+            const MemberState state = state_of(member);
+            suspected += state.is_suspected ? 1U : 0U;
+            if (state.has_ended && !state.is_leaving) {
+                plan.replace.push_back(member);
+            }
+            if (state.is_outdated && !state.is_leaving && outdated.empty()) {
+                outdated = member;
+            } else {
+                unready += state.is_running && !state.is_leaving ? 0U : 1U;
+            }
         } else {
             behind.emplace_back(index.value_or(UINT64_MAX), member);
         }
@@ -53,6 +64,10 @@ GroupPlan plan_group(const model::Group& group, const std::set<std::string>& mem
         if (index >= group.count + suspected) {
             plan.remove.push_back(member);
         }
+    }
+    const bool is_whole = plan.create.empty() && plan.remove.empty() && plan.replace.empty();
+    if (is_whole && unready == 0 && !outdated.empty()) {
+        plan.remove.push_back(outdated);
     }
     return plan;
 }
