@@ -1,0 +1,137 @@
+"""Several shoalds on one etcd, each with folders and, if asked for, a network namespace of its own."""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+
+from daemon import Daemon, reap
+from etcd import Etcd
+from harness import PROGRAMS, expect
+
+WITNESS = str(PROGRAMS / "witness")
+RUNNING = "running"
+
+
+class Member(Daemon):
+    """A host of a cluster. Its end is the cluster's business."""
+
+    def __init__(self, folder, name, etcd, *options):
+        self.name = name
+        super().__init__(folder, "--host", name, *etcd.options(), *options)
+
+    def kill_host(self):
+        """As a host that loses its power: shoald and all that it runs, at once."""
+        victims = self.processes()
+        for pid in [self.process.pid, *victims]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stderr.close()
+        for pid in victims:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+    def ran(self, microvm):
+        """When a witness of this name said something here, in ns, in order."""
+        try:
+            text = (self.state_dir / "logs" / f"{microvm}.log").read_bytes()
+        except FileNotFoundError:
+            return []
+        return [int(number) for number in re.findall(rb"^[a-z]+ (\d+)\r?$", text[:text.rfind(b"\n") + 1], re.M)]
+
+
+class Cluster:
+    """`with Cluster(folder, 3) as cluster:` at the end everything is deleted, and nothing may be left."""
+
+    def __init__(self, folder, hosts, etcd_members=1, options=()):
+        self.folder = pathlib.Path(folder)
+        self.options = options
+        self.etcd = Etcd(folder, etcd_members)
+        self.hosts = []
+        self.retired = []  # hosts that are dead for good
+        try:
+            for number in range(hosts):
+                self.add(f"h{number}")
+            first = self.hosts[0]
+            first.wait(lambda: self.all_alive(hosts), "all hosts to be alive")
+        except BaseException:
+            self.kill_all()
+            raise
+
+    def all_alive(self, count):
+        hosts = self.hosts[0].done("GET", "/v1/hosts")["items"]
+        return len(hosts) == count and all(host["health"] == "alive" and host["epoch"] > 0 for host in hosts)
+
+    def add(self, name, *options):
+        self.hosts.append(Member(self.folder / name, name, self.etcd, *self.options, *options))
+        return self.hosts[-1]
+
+    def host(self, name):
+        return next(host for host in self.hosts if host.name == name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.delete_all()
+        finally:
+            self.kill_all()
+            left = [group for host in self.hosts for group in host.cgroups()]
+        if kind is None:
+            expect(not left, f"control groups were left behind: {left}")
+
+    def delete_all(self):
+        host = self.hosts[0]
+        for group in host.done("GET", "/v1/groups")["items"]:
+            host.request("DELETE", f"/v1/groups/{group['name']}")
+        host.wait(host.delete_page, "the microVMs to go")
+        for each in self.hosts:
+            expect(not each.run_folders(), f"{each.name} has run folders left: {each.run_folders()}")
+        left = [key for key in self.etcd.list("/") if key.split("/")[1] not in ("hosts", "heartbeats", "leader")]
+        expect(not left, f"the store has left: {left}")
+        for each in self.hosts:
+            each.process.terminate()
+            expect(each.process.wait() == 0, f"{each.name} ended badly: {each.process.stderr.read()!r}")
+
+    def kill_all(self):
+        for host in self.hosts:
+            if host.process.poll() is None:
+                host.kill_host()
+        self.etcd.__exit__()
+        reap()
+
+    def group(self, name, count, program=(WITNESS,), **more):
+        """Wants a group of witnesses."""
+        spec = {"program": program[0], "arguments": list(program[1:]), "memory_mib": 32, "restart": "never",
+                **more.pop("microvm", {})}
+        self.hosts[0].done("POST", "/v1/groups", {"name": name, "count": count, "microvm": spec,
+                                                  "spreading": "spread", **more})
+
+    def members(self, through, group):
+        """{name: host} of those that run, as `through` sees it."""
+        page = through.done("GET", f"/v1/microvms?group={group}")["items"]
+        return {item["name"]: item["status"]["host"] for item in page
+                if item["status"]["phase"] == RUNNING and not item["deletion"]}
+
+    def wait_for_members(self, through, group, count, but=(), timeout_s=60):
+        """Until so many run, none on the hosts `but`."""
+        def ready():
+            members = self.members(through, group)
+            return members if len(members) == count and not set(members.values()) & set(but) else None
+
+        return through.wait(ready, f"{count} of {group} to run, none on {but}", timeout_s)
+
+    def busiest_but_first(self, members):
+        """The host with most of them; not the one that tests ask."""
+        return max(self.hosts[1:], key=lambda host: list(members.values()).count(host.name))
+
+    def expect_one_at_a_time(self, names):
+        """Each microVM's copies on all hosts never ran at the same time."""
+        for name in names:
+            spans = sorted((ran[0], ran[-1], host.name) for host in [*self.hosts, *self.retired]
+                           if (ran := host.ran(name)))
+            for (_, end, one), (begin, _, other) in zip(spans, spans[1:]):
+                expect(begin > end, f"{name} ran on {one} until {end} and on {other} from {begin}")

@@ -1,0 +1,112 @@
+"""shoald on several hosts: placement, hosts that die, hang and come back. Real microVMs, a real etcd."""
+import os
+import signal
+import time
+
+from cluster import Cluster
+from harness import expect, temporary_folder, test
+
+
+@test("cluster: a group is spread over three hosts, and any of them answers for all")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3) as cluster:
+        cluster.group("web", 6)
+        members = cluster.wait_for_members(cluster.hosts[2], "web", 6)
+        by_host = sorted(list(members.values()).count(host.name) for host in cluster.hosts)
+        expect(by_host == [2, 2, 2], f"{members}")
+        for host in cluster.hosts:
+            expect(len(host.run_folders()) == 2, f"{host.name}: {host.run_folders()}")
+            used = host.done("GET", f"/v1/hosts/{host.name}")["used"]
+            expect(used == {"memory_mib": 64, "vcpu_millis": 2000, "microvms": 2}, f"{used}")
+        cluster.hosts[1].done("DELETE", "/v1/microvms/web-3?grace_s=0")
+        cluster.wait_for_members(cluster.hosts[0], "web", 6)
+
+
+@test("cluster: a cordoned host takes no more, and what fits nowhere says why by hosts")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=("--memory-overcommit", "1")) as cluster:
+        host = cluster.hosts[0]
+        host.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "cordoned"})
+        cluster.group("web", 4)
+        expect(set(cluster.wait_for_members(host, "web", 4).values()) == {"h0"}, "something is on a cordoned host")
+        host.create("/bin/true", name="huge", memory_mib=4 << 20)
+        reason = host.wait(lambda: host.microvm("huge")["status"]["reason"], "the reason")
+        expect(reason == "2 hosts: 1 cordoned, 1 too little memory", reason)
+        host.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "enabled"})
+        cluster.hosts[1].create("/bin/true", name="small", memory_mib=32)
+
+
+@test("cluster: what ran on a host that dies runs elsewhere, and the host comes back clean")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3) as cluster:
+        cluster.group("web", 6)
+        before = cluster.wait_for_members(cluster.hosts[0], "web", 6)
+        dead, other = cluster.busiest_but_first(before), cluster.hosts[0]
+        expect(dead.name in before.values(), f"{before}")
+        dead.kill_host()
+        begun = time.monotonic()
+        cluster.wait_for_members(other, "web", 6, but=[dead.name], timeout_s=30)
+        print(f"        from its death to all running elsewhere: {time.monotonic() - begun:.2f} s")
+        expect(other.done("GET", f"/v1/hosts/{dead.name}")["health"] == "lost", "its health")
+        cluster.expect_one_at_a_time(before)
+        dead.start()
+        other.wait(lambda: other.done("GET", f"/v1/hosts/{dead.name}")["health"] == "alive", "it to come back")
+        other.wait(lambda: not dead.run_folders(), "what it had to be cleaned up")
+        expect(len(cluster.members(other, "web")) == 6, "the group")
+
+
+@test("cluster: a shoald that hangs does not keep its microVMs from being fenced, nor do they run twice")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3) as cluster:
+        cluster.group("web", 6)
+        before = cluster.wait_for_members(cluster.hosts[0], "web", 6)
+        hung, other = cluster.busiest_but_first(before), cluster.hosts[0]
+        expect(hung.name in before.values(), f"{before}")
+        os.kill(hung.process.pid, signal.SIGSTOP)
+        cluster.wait_for_members(other, "web", 6, but=[hung.name], timeout_s=30)
+        time.sleep(0.5)
+        os.kill(hung.process.pid, signal.SIGCONT)
+        other.wait(lambda: other.done("GET", f"/v1/hosts/{hung.name}")["health"] == "alive", "it to come back")
+        other.wait(lambda: not hung.run_folders(), "what it had to be stopped")
+        cluster.wait_for_members(other, "web", 6)
+        cluster.expect_one_at_a_time(before)
+
+
+@test("cluster: a shoald that is killed and started again keeps its microVMs")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2) as cluster:
+        cluster.group("web", 4)
+        before = cluster.wait_for_members(cluster.hosts[0], "web", 4)
+        for host in cluster.hosts:
+            processes = host.processes()
+            host.kill()
+            host.start()
+            expect(host.processes().keys() == processes.keys(), "other processes")
+        expect(cluster.wait_for_members(cluster.hosts[1], "web", 4) == before, "they moved")
+        for name, host in before.items():
+            ran = cluster.host(host).ran(name)
+            expect(max(b - a for a, b in zip(ran, ran[1:])) < 2_000_000_000, f"{name} stood still")
+
+
+@test("cluster: etcd's leader may die or hang: no host is taken for dead")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, etcd_members=3) as cluster:
+        cluster.group("web", 4)
+        host = cluster.hosts[0]
+        before = cluster.wait_for_members(host, "web", 4)
+        epochs = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+        leader = cluster.etcd.leader()
+        cluster.etcd.kill(leader)
+        host.wait(lambda: cluster.etcd.leader() is not None, "another leader of etcd")
+        cluster.etcd.start(leader)
+        cluster.etcd.wait()
+        leader = cluster.etcd.leader()
+        cluster.etcd.stop(leader)
+        time.sleep(6)  # longer than a host's deadline
+        cluster.etcd.go_on(leader)
+        cluster.etcd.wait()
+        host.wait(lambda: cluster.all_alive(2), "all hosts to be alive")
+        expect(cluster.wait_for_members(host, "web", 4) == before, "they moved")
+        now = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+        expect(now == epochs, f"{epochs} became {now}")
+        cluster.expect_one_at_a_time(before)
