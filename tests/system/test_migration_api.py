@@ -25,7 +25,7 @@ def _():
             one.api.put("/migration/cancel")
             status = wait_for_phase(one, "Resumed")
             expect(status["failure"] == "it was cancelled", f"the status: {status}")
-            expect(two.wait_end() == 1, "the exit code of a destination that was left")
+            expect(two.wait_end() == 165, "the exit code of a destination that was left")
             wait_for_ticks(one, one.seen.count(b"tick") + 3)
             expect(one.api.get("/")["state"] == "Running", "the state")
         with ApiVmm(folder, *NO_LOG, socket_name="c") as three:
@@ -33,7 +33,7 @@ def _():
             address = three.api.get("/migration")["address"]
             expect(address.startswith("tcp:127.0.0.1:") and not address.endswith(":0"), f"the address: {address}")
             three.api.put("/migration/cancel")
-            expect(three.wait_end() == 1, "the exit code after a cancel")
+            expect(three.wait_end() == 165, "the exit code after a cancel")
             expect("migration: it was cancelled" in three.errors(), "what it says")
 
 
@@ -72,7 +72,7 @@ def _():
             listen(two, wire)
             send(one, wire)
             expect("the destination refused: " in wait_for_phase(one, "Resumed")["failure"], "why")
-            expect(two.wait_end() == 1, "the exit code")
+            expect(two.wait_end() == 165, "the exit code")
             wait_for_ticks(one, one.seen.count(b"tick") + 3)
 
 
@@ -111,10 +111,13 @@ def _():
             one.api.put("/migration/cancel")
             wait_for_phase(one, "Resumed")
         with ApiVmm(folder, *NO_LOG, socket_name="d") as two:
-            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=destination)
+            two.api.expect_fault_with(["`peer_name`", "needs `tls`"], "PUT", "/migration/receive",
+                                      {"listen": "tcp:127.0.0.1:0", "plain": True, "peer_name": "source"})
+            two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=destination, peer_name="source")
             address = two.api.get("/migration")["address"]
             expect_refused(address, "lost", plain=True)
             expect_refused(address, "lost", tls=stranger)
+            expect_refused(address, "lost", tls=elsewhere)
             one.api.put("/migration/send", destination=address, tls=source)
             expect(one.wait_end() == 164, "the exit code")
             wait_for_phase(two, "Running")

@@ -17,17 +17,21 @@ migration::Address address_of(const std::string& text) {
 }
 
 // A unix socket's path says that it is meant to be plain.
-std::shared_ptr<migration::Tls> tls_of(const migration::Address& address,
-                                       const std::optional<MigrationTls>& tls, bool plain,
+template <typename Params>
+std::shared_ptr<migration::Tls> tls_of(const migration::Address& address, const Params& params,
                                        migration::Tls::Side side) {
-    if (tls && plain) {
+    const std::optional<MigrationTls>& tls = params.tls;
+    if (tls && params.plain) {
         throw Fault{"Either `tls` or `plain`, not both."};
     }
     if (tls) {
         return std::make_shared<migration::Tls>(
             migration::TlsFiles{tls->certificate_path, tls->key_path, tls->authority_path}, side);
     }
-    if (address.kind == migration::Address::Kind::tcp && !plain) {
+    if (params.peer_name) {
+        throw Fault{"`peer_name` is that of a certificate: it needs `tls`."};
+    }
+    if (address.kind == migration::Address::Kind::tcp && !params.plain) {
         throw Fault{
             "A guest's memory does not cross a network in plain: give `tls`, or say `plain`."};
     }
@@ -39,6 +43,10 @@ void receive(Context& context, const MigrationReceive& params) {
         throw Fault{"Not allowed after configuring boot-specific resources."};
     }
     const migration::Address address = address_of(params.listen);
+    const auto tls = tls_of(address, params, migration::Tls::Side::destination);
+    if (tls) {
+        tls->set_peer(params.peer_name.value_or(""));
+    }
     context.migration.receive({
         address,
         [params, serial = context.config.serial](vmm::MicrovmConfig& config) {
@@ -46,7 +54,7 @@ void receive(Context& context, const MigrationReceive& params) {
             config.serial = serial;
         },
         [&context](const vmm::MicrovmConfig& config) { context.config = config; },
-        tls_of(address, params.tls, params.plain, migration::Tls::Side::destination),
+        tls,
     });
 }
 
@@ -57,7 +65,7 @@ void send(Context& context, const MigrationSend& params) {
     }
     migration::SendOrder order;
     order.to = address_of(params.destination);
-    if (const auto tls = tls_of(order.to, params.tls, params.plain, migration::Tls::Side::source)) {
+    if (const auto tls = tls_of(order.to, params, migration::Tls::Side::source)) {
         const bool is_tcp = order.to.kind == migration::Address::Kind::tcp;
         tls->set_peer(params.peer_name.value_or(is_tcp ? order.to.host : ""));
         order.tls = tls;

@@ -66,6 +66,7 @@ struct Description<MigrationSend> {
 struct MigrationReceive {
     std::string listen;
     std::optional<MigrationTls> tls;
+    std::optional<std::string> peer_name;
     bool plain = false;
     std::vector<NetworkOverride> network_overrides;
     std::optional<VsockOverride> vsock_override;
@@ -78,6 +79,7 @@ struct Description<MigrationReceive> {
     static constexpr std::tuple fields{
         required("listen", &Body::listen),
         optional("tls", &Body::tls),
+        optional("peer_name", &Body::peer_name),
         optional("plain", &Body::plain),
         optional("network_overrides", &Body::network_overrides),
         optional("vsock_override", &Body::vsock_override),

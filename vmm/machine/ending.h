@@ -24,6 +24,7 @@ enum class ExitCode : int {
     kvm_internal_error = 162,
     kvm_failure = 163,  // KVM_RUN failed, or an exit that it should not make
     handed_over = 164,  // the guest runs in another process now
+    discarded = 165,    // the guest that this process waited for never ran here and never will
 };
 
 struct Ending {

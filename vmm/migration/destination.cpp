@@ -174,7 +174,7 @@ void Destination::fail(const Trouble& trouble) noexcept {
         static_cast<void>(channel_->send({*step->send, sentence_bytes(trouble.sentence)}));
     }
     static_cast<void>(calls_.run([this, &why] {
-        microvm_.end({static_cast<int>(vmm::ExitCode::failure), why});
+        microvm_.end({static_cast<int>(vmm::ExitCode::discarded), why});
     }));
 }
 

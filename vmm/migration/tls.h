@@ -27,8 +27,8 @@ public:
     Tls(const Tls&) = delete;
     Tls& operator=(const Tls&) = delete;
 
-    // The source's: the destination's certificate must name this IP address or, when it is none,
-    // this host. Empty: any certificate of the authority's.
+    // The other side's certificate must name this IP address or, when it is none, this host. Empty:
+    // any certificate of the authority's.
     void set_peer(const std::string& name) { peer_ = name; }
 
     // The handshake over a connected, non-blocking socket; waits for it. The wire outlives this.

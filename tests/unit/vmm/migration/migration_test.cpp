@@ -132,7 +132,7 @@ TEST_CASE("whatever the destination cannot do leaves the guest where it was") {
     pair.run_until([&] { return pair.source.now == vmm::MicrovmState::running; });
     CHECK(pair.giver.source()->progress().failure == "the destination refused: no such file");
     pair.run_until([&] { return pair.destination.ended.has_value(); });
-    CHECK(pair.destination.ended->code == 1);
+    CHECK(pair.destination.ended->code == 165);
     CHECK(pair.destination.ended->sentence == "migration: no such file");
     CHECK_FALSE(called(pair.destination, "arrive"));
     CHECK_FALSE(pair.giver.is_busy());
