@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "controlplane/api/references.h"
 #include "controlplane/api/target.h"
 #include "controlplane/model/keys.h"
 
@@ -92,7 +93,8 @@ void put(Service& service, const model::Group& group, store::Revision expected, 
 
 void create(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
-    const auto group = body_of<model::Group>(request);
+    auto group = body_of<model::Group>(request);
+    resolve(service, group.microvm);
     check(group);
     if (find(service, group.name) != nullptr) {
         throw Problem{409, "there is a group " + group.name + " already"};
@@ -102,7 +104,8 @@ void create(Service& service, const Request& request, Respond respond) {
 
 void apply(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
-    const auto group = body_of<model::Group>(request);
+    auto group = body_of<model::Group>(request);
+    resolve(service, group.microvm);
     check(group);
     if (group.name != request.path[2]) {
         throw Problem{400, "group.name and the path do not name the same group"};

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "controlplane/api/idempotency.h"
+#include "controlplane/api/references.h"
 #include "controlplane/api/target.h"
 #include "controlplane/model/keys.h"
 #include "devices/host/os_error.h"
@@ -42,6 +43,9 @@ void put(Service& service, const model::MicroVmSpec& spec, store::Revision expec
     const std::string key = keys::of(keys::microvms, spec.name);
     transaction.conditions = {{key, expected}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(spec)});
+    if (expected == 0) {
+        add_conditions(service, spec, transaction);
+    }
     const auto reservation =
         service.placer != nullptr && expected == 0 ? service.placer->reserve(spec) : nullptr;
     if (reservation) {
@@ -60,6 +64,7 @@ void put(Service& service, const model::MicroVmSpec& spec, store::Revision expec
 void create(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
     auto spec = body_of<model::MicroVmSpec>(request);
+    resolve(service, spec);
     check_new(spec);
     const auto key = idempotency_key(request);
     if (spec.name.empty()) {
@@ -88,6 +93,7 @@ model::MicroVmSpec with_changes(const model::MicroVmSpec& from, const model::Mic
 void apply(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
     auto spec = body_of<model::MicroVmSpec>(request);
+    resolve(service, spec);
     const std::string& name = request.path[2];
     if (spec.name.empty()) {
         spec.name = name;

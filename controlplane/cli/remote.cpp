@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/document.h"
@@ -38,10 +39,26 @@ std::string collection(Kind kind) {
             return "/v1/microvms";
         case Kind::group:
             return "/v1/groups";
+        case Kind::template_:
+            return "/v1/templates";
         case Kind::host:
             break;
     }
     return "/v1/host";
+}
+
+std::string name_of(Kind kind) {
+    switch (kind) {
+        case Kind::microvm:
+            return "microvm";
+        case Kind::group:
+            return "group";
+        case Kind::template_:
+            return "template";
+        case Kind::host:
+            break;
+    }
+    return "host";
 }
 
 std::string path_of(Kind kind, const std::string& name) {
@@ -66,6 +83,10 @@ std::vector<Column> columns_of(Kind kind) {
                     {"PENDING", "members.pending"},
                     {"ENDED", "members.ended"},
                     {"PROGRAM", "spec.microvm.program"}};
+        case Kind::template_:
+            return {{"NAME", "name"},          {"MIB", "spec.memory_mib"},
+                    {"VCPUS", "spec.vcpus"},   {"BYTES", "spec.size_bytes"},
+                    {"DIGEST", "spec.digest"}, {"PROGRAM", "spec.program"}};
         case Kind::host:
             break;
     }
@@ -130,24 +151,33 @@ std::string read_file(const std::string& path) {
     return {std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
 }
 
+std::optional<Kind> kind_of(const std::string& name) {
+    for (const Kind kind : {Kind::microvm, Kind::group, Kind::template_}) {
+        if (name == name_of(kind)) {
+            return kind;
+        }
+    }
+    return std::nullopt;
+}
+
 // {"kind": "microvm", "spec": {...}}
 void apply_one(const Client& client, const ApplyOptions& options, const json::value& object) {
     const std::string kind_name = text_of(find(object, "kind"));
     const json::value* spec = find(object, "spec");
-    if ((kind_name != "microvm" && kind_name != "group") || spec == nullptr || !spec->is_object() ||
-        object.get_object().size() != 2) {
-        throw CliError(options.file + R"(: an object is {"kind": "microvm" or "group", "spec": )" +
-                       "{...}}");
+    const auto kind = kind_of(kind_name);
+    if (!kind || spec == nullptr || !spec->is_object() || object.get_object().size() != 2) {
+        throw CliError(options.file +
+                       R"(: an object is {"kind": "microvm", "group" or "template", )" +
+                       R"("spec": {...}})");
     }
-    const Kind kind = kind_name == "group" ? Kind::group : Kind::microvm;
     const std::string name = find(*spec, "name") == nullptr ? "" : text_of(find(*spec, "name"));
-    Call call{"POST", collection(kind), json::serialize(*spec)};
+    Call call{"POST", collection(*kind), json::serialize(*spec)};
     if (options.mode == ApplyOptions::Mode::apply) {
         if (name.empty()) {
             throw CliError(options.file + ": what is applied needs a spec.name");
         }
         call.method = "PUT";
-        call.target = path_of(kind, name);
+        call.target = path_of(*kind, name);
     }
     const Reply reply = client.call(call);
     if (options.output == Output::json) {
@@ -185,7 +215,7 @@ void run_verb(const Client& client, const DeleteOptions& options) {
                                   : std::string{};
     for (const std::string& name : options.names) {
         client.call({"DELETE", path_of(options.kind, name) + query});
-        print((options.kind == Kind::group ? "group " : "microvm ") + name + " is being deleted\n");
+        print(name_of(options.kind) + " " + name + " is being deleted\n");
     }
 }
 

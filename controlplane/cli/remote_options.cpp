@@ -8,10 +8,10 @@
 namespace shoal::cli {
 namespace {
 
-const std::map<std::string, Kind> kinds{{"microvm", Kind::microvm}, {"microvms", Kind::microvm},
-                                        {"vm", Kind::microvm},      {"vms", Kind::microvm},
-                                        {"group", Kind::group},     {"groups", Kind::group},
-                                        {"host", Kind::host}};
+const std::map<std::string, Kind> kinds{
+    {"microvm", Kind::microvm}, {"microvms", Kind::microvm},   {"vm", Kind::microvm},
+    {"vms", Kind::microvm},     {"group", Kind::group},        {"groups", Kind::group},
+    {"host", Kind::host},       {"template", Kind::template_}, {"templates", Kind::template_}};
 const std::map<std::string, Output> outputs{{"table", Output::table}, {"json", Output::json}};
 
 // CLI11 takes -1 for the largest number there is.
@@ -41,7 +41,7 @@ void add_verb(CLI::App& app, RemoteOptions& options, bool& is_given, const char*
 }
 
 void add_kind(CLI::App& sub, Kind& kind) {
-    sub.add_option("KIND", kind, "microvm, group or host")
+    sub.add_option("KIND", kind, "microvm, group, template or host")
         ->required()
         ->transform(CLI::CheckedTransformer(kinds).description(""));
 }

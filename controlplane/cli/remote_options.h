@@ -15,7 +15,7 @@ class App;
 
 namespace shoal::cli {
 
-enum class Kind { microvm, group, host };
+enum class Kind { microvm, group, host, template_ };
 enum class Output { table, json };
 
 struct GetOptions {

@@ -9,6 +9,7 @@
 #include "controlplane/model/group.h"
 #include "controlplane/model/host.h"
 #include "controlplane/model/microvm.h"
+#include "controlplane/model/template.h"
 
 namespace shoal::model {
 
@@ -25,6 +26,8 @@ inline constexpr Limits a_priority{-1'000'000, 1'000'000};
 inline constexpr Limits a_time_limit{1, 365LL * 24 * 60 * 60};  // a year
 inline constexpr Limits a_grace{0, 3600};
 inline constexpr Limits an_exit_code{0, 255};
+inline constexpr Limits a_time_to_get_ready{1, 3600};
+inline constexpr Limits a_digest{64, 64};
 
 template <>
 struct Names<Scheduling> {
@@ -156,7 +159,9 @@ struct Description<MicroVmSpec> {
         optional("name", &MicroVmSpec::name, a_name, Form::name),
         optional("project", &MicroVmSpec::project, {1, 63}, Form::name),
         optional("group", &MicroVmSpec::group, a_name, Form::name),
-        required("program", &MicroVmSpec::program, {1, a_path.highest}),
+        // One of these two, as json.cpp checks.
+        optional("program", &MicroVmSpec::program, a_path),
+        optional("template", &MicroVmSpec::from_template, a_name, Form::name),
         optional("arguments", &MicroVmSpec::arguments, some_words),
         optional("environment", &MicroVmSpec::environment, some_words, Form::assignment),
         optional("memory_mib", &MicroVmSpec::memory_mib, memory_of_microvm),
@@ -166,6 +171,7 @@ struct Description<MicroVmSpec> {
         optional("restart", &MicroVmSpec::restart),
         optional("on_host_failure", &MicroVmSpec::on_host_failure),
         optional("time_limit_s", &MicroVmSpec::time_limit_s, a_time_limit),
+        optional("vsock", &MicroVmSpec::vsock),
     };
 };
 
@@ -190,6 +196,7 @@ struct Description<MicroVmStatus> {
         optional("reason", &MicroVmStatus::reason, a_sentence),
         optional("started_at", &MicroVmStatus::started_at, a_time),
         optional("ended_at", &MicroVmStatus::ended_at, a_time),
+        optional("vsock", &MicroVmStatus::vsock, a_path),
     };
 };
 
@@ -198,6 +205,37 @@ struct Description<Deletion> {
     static constexpr std::string_view name = "deletion";
     static constexpr auto fields = std::tuple{
         optional("grace_s", &Deletion::grace_s, a_grace),
+    };
+};
+
+template <>
+struct Description<TemplateSpec> {
+    static constexpr std::string_view name = "template";
+    static constexpr auto fields = std::tuple{
+        required("name", &TemplateSpec::name, a_name, Form::name),
+        optional("program", &TemplateSpec::program, a_path),
+        optional("arguments", &TemplateSpec::arguments, some_words),
+        optional("environment", &TemplateSpec::environment, some_words, Form::assignment),
+        optional("from", &TemplateSpec::from, a_path),
+        optional("memory_mib", &TemplateSpec::memory_mib, memory_of_microvm),
+        optional("vcpus", &TemplateSpec::vcpus, vcpus_of_microvm),
+        optional("vsock", &TemplateSpec::vsock),
+        optional("ready_line", &TemplateSpec::ready_line, a_sentence),
+        optional("timeout_s", &TemplateSpec::timeout_s, a_time_to_get_ready),
+    };
+};
+
+template <>
+struct Description<Template> {
+    static constexpr std::string_view name = "template";
+    static constexpr auto fields = std::tuple{
+        required("name", &Template::name, a_name, Form::name),
+        required("digest", &Template::digest, a_digest),
+        optional("program", &Template::program, a_path),
+        required("memory_mib", &Template::memory_mib, memory_of_microvm),
+        required("vcpus", &Template::vcpus, vcpus_of_microvm),
+        required("vsock", &Template::vsock),
+        optional("size_bytes", &Template::size_bytes),
     };
 };
 

@@ -57,6 +57,13 @@ void read(const json::value& from, Value& into, const Place& place) {
     into = static_cast<Value>(from.get_int64());
 }
 
+void read(const json::value& from, bool& into, const Place& place) {
+    if (!from.is_bool()) {
+        place.refuse("must be true or false");
+    }
+    into = from.get_bool();
+}
+
 void check_form(const std::string& text, const Place& place) {
     if (text.find('\0') != std::string::npos) {
         place.refuse("has a NUL byte");
@@ -170,6 +177,11 @@ json::value write(Value value) {
     return value;
 }
 
+template <std::same_as<bool> Value>
+json::value write(Value value) {
+    return value;
+}
+
 json::value write(const std::string& value) {
     return json::string{value};
 }
@@ -215,7 +227,24 @@ json::value write(const Body& body) {
 template <typename Body>
 void check_whole(const Body&) {}
 
+void check_source(const std::string& path, const std::string& program, const std::string& instead,
+                  const std::string& value) {
+    if (program.empty() == value.empty()) {
+        throw JsonError(path + " has " + (program.empty() ? "neither" : "both") + " program " +
+                        (program.empty() ? "nor " : "and ") + instead + ": one is needed");
+    }
+}
+
+void check_whole(const MicroVmSpec& spec) {
+    check_source("microvm", spec.program, "template", spec.from_template);
+}
+
+void check_whole(const TemplateSpec& spec) {
+    check_source("template", spec.program, "from", spec.from);
+}
+
 void check_whole(const Group& group) {
+    check_source("group.microvm", group.microvm.program, "template", group.microvm.from_template);
     if (!group.microvm.name.empty()) {
         throw JsonError("group.microvm.name must be empty: members are called " + group.name +
                         "-0, " + group.name + "-1 and so on");
@@ -267,6 +296,8 @@ template Placement from_json(std::string_view, UnknownFields);
 template MicroVmStatus from_json(std::string_view, UnknownFields);
 template Deletion from_json(std::string_view, UnknownFields);
 template Group from_json(std::string_view, UnknownFields);
+template TemplateSpec from_json(std::string_view, UnknownFields);
+template Template from_json(std::string_view, UnknownFields);
 
 template std::string to_json(const Resources&);
 template std::string to_json(const Host&);
@@ -278,5 +309,7 @@ template std::string to_json(const Placement&);
 template std::string to_json(const MicroVmStatus&);
 template std::string to_json(const Deletion&);
 template std::string to_json(const Group&);
+template std::string to_json(const TemplateSpec&);
+template std::string to_json(const Template&);
 
 }  // namespace shoal::model

@@ -20,7 +20,9 @@ struct MicroVmSpec {
     std::string name;
     std::string project = "default";
     std::string group;    // empty: it stands alone
-    std::string program;  // path on the host, or the name of an image
+    std::string program;  // path on the host, or the name of an image; empty: see below
+    // A template's name: the microVM is a clone of it, and the arguments are handed to the clone.
+    std::string from_template;
     std::vector<std::string> arguments;
     std::vector<std::string> environment;  // KEY=VALUE
     std::uint64_t memory_mib = 128;
@@ -30,6 +32,7 @@ struct MicroVmSpec {
     RestartPolicy restart = RestartPolicy::never;
     HostFailurePolicy on_host_failure = HostFailurePolicy::restart;
     std::optional<std::uint64_t> time_limit_s;
+    bool vsock = false;  // a vsock device, whose unix socket the status names
 
     [[nodiscard]] Resources resources() const noexcept { return {memory_mib, vcpus * 1000, 1}; }
 };
@@ -60,6 +63,7 @@ struct MicroVmStatus {
     std::string reason;            // one sentence: why it is pending or failed
     std::string started_at;        // RFC 3339
     std::string ended_at;
+    std::string vsock;  // the path of its vsock device's unix socket, on its host
 };
 
 // Somebody wants it gone. Its host stops it and then deletes all that the store has of it.

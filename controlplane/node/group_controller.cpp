@@ -29,10 +29,6 @@ Phase phase_of(const MicroVm& microvm) {
     return microvm.status.value_or(model::MicroVmStatus{}).phase;
 }
 
-bool has_ended(const MicroVm& microvm) {
-    return phase_of(microvm) == Phase::succeeded || phase_of(microvm) == Phase::failed;
-}
-
 std::string member_name(const std::string& group, std::uint64_t index) {
     return group + "-" + std::to_string(index);
 }

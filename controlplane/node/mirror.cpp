@@ -5,8 +5,8 @@
 #include <chrono>
 #include <utility>
 
-#include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "controlplane/node/decode.h"
 #include "devices/host/log.h"
 
 namespace shoal::node {
@@ -16,20 +16,6 @@ namespace keys = model::keys;
 using store::Event;
 
 constexpr std::chrono::milliseconds retry_delay{100};
-
-// A newer shoald may have written it; one that is damaged is as good as absent.
-template <typename Body>
-std::optional<Body> decode(const Event& event) {
-    if (event.kind == Event::Kind::deleted) {
-        return std::nullopt;
-    }
-    try {
-        return model::from_json<Body>(event.entry.value, model::UnknownFields::ignored);
-    } catch (const model::JsonError& error) {
-        host::log(host::LogLevel::error, event.entry.key + " is ignored: " + error.what());
-        return std::nullopt;
-    }
-}
 
 std::string_view last_segment(std::string_view key) {
     return key.substr(key.rfind('/') + 1);
@@ -171,6 +157,8 @@ void Contents::apply(const Event& event, store::EventLoop::Duration now) {
         apply_host(name, event);
     } else if (key.starts_with(keys::heartbeats)) {
         apply_heartbeat(name, event, now);
+    } else if (objects.apply(event)) {
+        return;
     } else if (key.starts_with(keys::microvms) || key.starts_with(keys::placements) ||
                key.starts_with(keys::statuses) || key.starts_with(keys::deletions) ||
                key.starts_with(keys::assignments)) {

@@ -16,6 +16,7 @@
 #include "controlplane/model/group.h"
 #include "controlplane/model/host.h"
 #include "controlplane/model/microvm.h"
+#include "controlplane/node/objects.h"
 #include "controlplane/store/event_loop.h"
 #include "controlplane/store/store.h"
 
@@ -48,6 +49,11 @@ struct MicroVm {
     [[nodiscard]] const AtHost& at(std::string_view host) const;
 };
 
+[[nodiscard]] inline bool has_ended(const MicroVm& microvm) noexcept {
+    return microvm.status && (microvm.status->phase == model::Phase::succeeded ||
+                              microvm.status->phase == model::Phase::failed);
+}
+
 struct GroupEntry {
     model::Group group;
     Revision revision = 0;
@@ -75,6 +81,7 @@ struct Contents {
     std::map<std::string, MicroVm> microvms;
     std::map<std::string, GroupEntry> groups;
     std::map<std::string, HostEntry> hosts;
+    Objects objects;
 
     // `now`: when it was seen.
     void apply(const store::Event& event, store::EventLoop::Duration now);
@@ -110,6 +117,7 @@ public:
         return contents_.groups;
     }
     [[nodiscard]] const std::map<std::string, HostEntry>& hosts() const { return contents_.hosts; }
+    [[nodiscard]] const Objects& objects() const { return contents_.objects; }
     [[nodiscard]] Revision revision() const noexcept { return revision_; }
 
     // Runs `task` once the mirror shows what was committed at `revision`.

@@ -251,6 +251,9 @@ void NodeAgent::run(const MicroVm& microvm, const Attempt& attempt) {
                 status.ended_at = {};
                 status.exit_code = {};
                 status.started_at = to_rfc3339(seen.started_ms.value_or(0));
+                if (provisions_ != nullptr) {
+                    provisions_->describe(microvm, attempt, status);
+                }
                 commit_status(microvm, std::move(status));
             }
             return;
@@ -273,18 +276,29 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
         if (!settings_.fence.empty()) {
             paths.api_socket = runner_.api_socket_of(attempt);
         }
-        runner_.start(make_launch(microvm.spec, attempt, paths));
+        Launch launch = make_launch(microvm.spec, attempt, paths);
+        if (provisions_ != nullptr) {
+            provisions_->prepare(microvm, launch);
+        }
+        runner_.start(launch);
+    } catch (const NotYet& reason) {
+        postpone(microvm, reason.what());
     } catch (const std::system_error& error) {
         // The host's trouble, not the program's: tried again for as long as it is wanted.
         host::log(host::LogLevel::error, attempt.name + " cannot be started: " + error.what());
-        back_off.until = loop_.now() + seconds{1};
-        look_later(attempt.name, seconds{1});
-        const std::string reason = std::string{"it cannot be started yet: "} + error.what();
-        if (!microvm.status || microvm.status->reason != reason) {
-            model::MicroVmStatus status = microvm.status.value_or(model::MicroVmStatus{});
-            status.reason = reason;
-            commit_status(microvm, std::move(status));
-        }
+        postpone(microvm, error.what());
+    }
+}
+
+void NodeAgent::postpone(const MicroVm& microvm, const std::string& reason) {
+    const std::string& name = microvm.spec.name;
+    back_off_[name].until = loop_.now() + seconds{1};
+    look_later(name, seconds{1});
+    const std::string sentence = "it cannot be started yet: " + reason;
+    if (!microvm.status || microvm.status->reason != sentence) {
+        model::MicroVmStatus status = microvm.status.value_or(model::MicroVmStatus{});
+        status.reason = sentence;
+        commit_status(microvm, std::move(status));
     }
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "controlplane/node/mirror.h"
+#include "controlplane/node/provisions.h"
 #include "controlplane/node/runner.h"
 
 namespace shoal::node {
@@ -33,6 +34,9 @@ public:
     NodeAgent(const NodeAgent&) = delete;
     NodeAgent& operator=(const NodeAgent&) = delete;
     ~NodeAgent() override = default;
+
+    // Borrowed; before start(). Without it microVMs are programs alone.
+    void set_provisions(Provisions& provisions) { provisions_ = &provisions; }
 
     // Once the mirror is ready: looks at all that is wanted and all that is there. Nothing is done
     // before, nor before take().
@@ -60,6 +64,7 @@ private:
     void release(const std::string& name, const MicroVm& microvm);
     void run(const MicroVm& microvm, const Attempt& attempt);
     void start_attempt(const MicroVm& microvm, const Attempt& attempt);
+    void postpone(const MicroVm& microvm, const std::string& reason);
     void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
     void commit_status(const MicroVm& microvm, model::MicroVmStatus status);
     void commit(const std::string& name, store::Transaction transaction);
@@ -70,6 +75,7 @@ private:
     Mirror& mirror_;
     Runner& runner_;
     NodeSettings settings_;
+    Provisions* provisions_ = nullptr;
     bool is_started_ = false;
     std::optional<model::Epoch> epoch_;
     std::function<void()> when_gone_;  // while giving up

@@ -20,11 +20,6 @@ using model::Resources;
 
 constexpr std::chrono::milliseconds retry_delay{100};
 
-bool has_ended(const MicroVm& microvm) {
-    return microvm.status &&
-           (microvm.status->phase == Phase::succeeded || microvm.status->phase == Phase::failed);
-}
-
 std::uint64_t less(std::uint64_t from, std::uint64_t what) {
     return from - std::min(from, what);
 }

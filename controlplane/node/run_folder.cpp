@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -82,7 +81,7 @@ void write_whole(int folder, const char* name, std::string_view text) {
     host::check_os(::renameat(folder, partial.c_str(), folder, name), "renameat");
 }
 
-std::optional<std::string> read_whole(int folder, const char* name) {
+std::optional<std::string> read_whole(int folder, const char* name, std::size_t limit_bytes) {
     const host::UniqueFd file{::openat(folder, name, O_RDONLY | O_CLOEXEC)};
     if (!file && errno == ENOENT) {
         return std::nullopt;
@@ -90,9 +89,10 @@ std::optional<std::string> read_whole(int folder, const char* name) {
     if (!file) {
         host::throw_os_error(std::string{"cannot open "} + name);
     }
-    std::array<char, 4096> bytes{};
+    std::string bytes(limit_bytes, '\0');
     const ssize_t count = host::check_os(::read(file.get(), bytes.data(), bytes.size()), "read");
-    return std::string{bytes.data(), static_cast<std::size_t>(count)};
+    bytes.resize(static_cast<std::size_t>(count));
+    return bytes;
 }
 
 host::UniqueFd try_lock(int folder, const char* name) {

@@ -2,6 +2,7 @@
 //
 //     lock        held (flock) while the supervisor or the VMM lives
 //     supervisor  who the supervisor is; written before the VMM is started
+//     request     for a clone: what the VMM is asked (HTTP) once it runs; written by shoald
 //     exit        how the VMM ended; the supervisor's last word
 //
 // Each file appears whole, by a rename. A folder with a free lock and no exit is that of a
@@ -25,6 +26,9 @@ inline constexpr int ready_fd = 4;  // a pipe's end, closed when the VMM runs or
 inline constexpr const char* lock_file = "lock";
 inline constexpr const char* supervisor_file = "supervisor";
 inline constexpr const char* exit_file = "exit";
+inline constexpr const char* request_file = "request";
+// A clone's arguments take up to 32 KiB, as JSON.
+inline constexpr std::size_t max_request_bytes = std::size_t{256} << 10;
 
 struct Supervision {
     ProcessIdentity supervisor;
@@ -47,8 +51,9 @@ struct Exit {
 // In the folder that is open as `folder` (AT_FDCWD: the working directory). Throws
 // std::system_error.
 void write_whole(int folder, const char* name, std::string_view text);
-// Nothing if there is no such file. At most 4096 bytes are read.
-[[nodiscard]] std::optional<std::string> read_whole(int folder, const char* name);
+// Nothing if there is no such file. No more than the limit is read.
+[[nodiscard]] std::optional<std::string> read_whole(int folder, const char* name,
+                                                    std::size_t limit_bytes = 4096);
 
 // Takes the lock, creating its file. Empty when somebody holds it. Throws std::system_error.
 [[nodiscard]] host::UniqueFd try_lock(int folder, const char* name = lock_file);

@@ -26,6 +26,7 @@ struct Launch {
     std::string log;                 // the file that the output is appended to
     std::uint64_t time_limit_s = 0;  // 0: none
     CgroupLimits limits{};
+    std::string request{};  // what the VMM is asked once it runs (run_folder.h); empty: nothing
 };
 
 enum class AttemptState {

@@ -50,10 +50,13 @@ SupervisedProcess::SupervisedProcess(boost::asio::io_context& context, const std
     }
 }
 
-void SupervisedProcess::start(const std::vector<std::string>& words) {
+void SupervisedProcess::start(const std::vector<std::string>& words, const std::string& request) {
     host::UniqueFd lock = try_lock(folder_.get());
     if (!lock) {
         host::throw_os_error("the run folder is in use", EBUSY);
+    }
+    if (!request.empty()) {
+        write_whole(folder_.get(), request_file, request);
     }
     Spawned spawned = spawn_supervisor(words, folder_.get(), std::move(lock));
     observation_.state = AttemptState::starting;

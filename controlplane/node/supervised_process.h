@@ -25,7 +25,7 @@ public:
     SupervisedProcess(boost::asio::io_context& context, const std::string& path, Changed changed);
 
     // Either one of these comes first.
-    void start(const std::vector<std::string>& words);
+    void start(const std::vector<std::string>& words, const std::string& request);
     void adopt();
 
     void stop(std::chrono::milliseconds grace);

@@ -113,7 +113,7 @@ void SupervisedRunner::start(const Launch& launch) {
         }
         words.insert(words.end(), launch.words.begin(), launch.words.end());
         const auto process = open(launch.attempt);
-        process->start(words);
+        process->start(words, launch.request);
         processes_.emplace(launch.attempt, process);
     } catch (...) {
         remove_cgroup(to_folder_name(launch.attempt));

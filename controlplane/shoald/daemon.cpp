@@ -9,6 +9,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -26,9 +27,11 @@
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/server.h"
 #include "controlplane/api/service.h"
+#include "controlplane/api/templates.h"
 #include "controlplane/node/group_controller.h"
 #include "controlplane/node/host_facts.h"
 #include "controlplane/node/membership.h"
+#include "controlplane/node/host_provisions.h"
 #include "controlplane/node/mirror.h"
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/placer.h"
@@ -183,6 +186,13 @@ private:
     std::optional<Clustered> clustered_;
     rest::Service service_;
     rest::LogService logs_;
+    templates::TemplateFolder template_folder_;
+    boost::asio::thread_pool workers_{1};  // reads and flushes what is large
+    templates::TemplateCheck template_check_{context_, workers_};
+    templates::TemplateMaker template_maker_{context_, workers_, template_folder_,
+                                             find_program("shoal")};
+    rest::TemplateService templates_{service_, template_folder_, template_maker_, template_check_};
+    node::HostProvisions provisions_;
     rest::Api api_;
     std::optional<rest::Server> server_;
 };
@@ -197,7 +207,12 @@ Daemon::Daemon(const Options& options)
       agent_{loop_, *store_, mirror_, runner_, node_settings(options)},
       facts_{loop_, *store_, facts_of(options)},
       service_{loop_, *store_, mirror_, nullptr},
-      logs_{context_, service_, options.state_dir + "/logs"} {
+      logs_{context_, service_, options.state_dir + "/logs"},
+      template_folder_{options.state_dir + "/templates"},
+      provisions_{mirror_,
+                  template_folder_,
+                  template_check_,
+                  {options.run_dir + "/microvms", find_program("shoal-vmm")}} {
     if (is_clustered(options)) {
         clustered_.emplace(options, loop_, *store_, agent_);
     } else {
@@ -210,6 +225,8 @@ Daemon::Daemon(const Options& options)
     rest::add_logs(api_, logs_);
     rest::add_events(api_, service_);
     rest::add_backup(api_, sqlite_);
+    rest::add_templates(api_, templates_);
+    agent_.set_provisions(provisions_);
     runner_.set_listener(agent_);
 }
 
@@ -250,6 +267,7 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
         throw std::runtime_error{"cannot read the store: " + ready.error().reason};
     }
     mirror_.add_listener(agent_);
+    rest::collect_templates(templates_);
     agent_.start();
     facts_.tell();
     if (alone_) {

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <vector>
 
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
@@ -35,7 +36,7 @@ sigset_t watched_signals() {
 }
 
 // In the child: whatever fails is told through `errors`.
-[[noreturn]] void become(std::span<char*> words, int output, int errors, pid_t parent) {
+[[noreturn]] void become(const std::vector<char*>& words, int output, int errors, pid_t parent) {
     sigset_t none;
     sigemptyset(&none);
     const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -93,7 +94,6 @@ void Supervisor::run() {
     node::write_whole(AT_FDCWD, node::supervisor_file,
                       to_text(node::Supervision{self.value(), node::wall_clock_ms()}));
     start();
-    ::close(node::ready_fd);
     while (!exit_) {
         wait_for_event();
     }
@@ -104,9 +104,12 @@ void Supervisor::start() {
     host::Pipe output = host::make_pipe();
     host::Pipe errors = host::make_pipe();
     const pid_t self = ::getpid();
+    const std::vector<char*> words =
+        first_request_.with_connection({order_.words.begin(), order_.words.end()});
     child_ = host::check_os(::fork(), "fork");
     if (child_ == 0) {
-        become(order_.words, output.write.get(), errors.write.get(), self);
+        first_request_.pass_on();
+        become(words, output.write.get(), errors.write.get(), self);
     }
     errors.write = {};
     int error = 0;
@@ -116,6 +119,11 @@ void Supervisor::start() {
             std::string{"cannot run "} + order_.words.front() + ": " + std::strerror(error)};
         return;
     }
+    if (first_request_.is_wanted()) {
+        first_request_.send();
+    } else {
+        ::close(node::ready_fd);
+    }
     output_ = std::move(output.read);
     host::check_os(::fcntl(output_.get(), F_SETFL, O_NONBLOCK), "fcntl");
     if (order_.time_limit_s > 0) {
@@ -124,10 +132,15 @@ void Supervisor::start() {
 }
 
 void Supervisor::wait_for_event() {
-    std::array<pollfd, 3> fds{
-        {{signals_.get(), POLLIN, 0}, {timer_.get(), POLLIN, 0}, {output_.get(), POLLIN, 0}}};
+    std::array<pollfd, 4> fds{{{signals_.get(), POLLIN, 0},
+                               {timer_.get(), POLLIN, 0},
+                               {output_.get(), POLLIN, 0},
+                               {first_request_.connection(), POLLIN, 0}}};
     if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) {
         host::throw_os_error("poll");
+    }
+    if (fds[3].revents != 0 && first_request_.read_answer()) {
+        ::close(node::ready_fd);
     }
     if (fds[2].revents != 0 && !drain()) {
         output_ = {};  // The end of it: nobody will write any more.
@@ -196,7 +209,7 @@ bool Supervisor::reap() {
     if (::waitpid(child_, &status, WNOHANG) != child_) {
         return false;
     }
-    node::Exit exit{0, node::wall_clock_ms(), reason_};
+    node::Exit exit{0, node::wall_clock_ms(), reason_.empty() ? first_request_.refusal() : reason_};
     if (WIFEXITED(status)) {
         exit.code = WEXITSTATUS(status);
     } else {

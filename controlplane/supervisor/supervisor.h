@@ -14,6 +14,7 @@
 #include <string>
 
 #include "controlplane/node/run_folder.h"
+#include "controlplane/supervisor/first_request.h"
 #include "controlplane/supervisor/log_file.h"
 #include "devices/host/unique_fd.h"
 
@@ -24,7 +25,7 @@ struct Order {
     std::uint64_t log_limit_bytes = 0;
     std::uint64_t time_limit_s = 0;  // 0: none
     std::string cgroups;             // files to write "0" to, between colons; "-": none
-    std::span<char*> words;          // the command, its path first, with a null pointer behind it
+    std::span<char*> words;          // the command, its path first
 };
 
 class Supervisor {
@@ -47,6 +48,7 @@ private:
 
     Order order_;
     LogFile log_;
+    FirstRequest first_request_;
     host::UniqueFd signals_;
     host::UniqueFd timer_;
     host::UniqueFd output_;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "controlplane/model/group.h"
+#include "controlplane/model/template.h"
 
 namespace shoal::model::test {
 
@@ -49,10 +50,10 @@ MicroVmSpec make_microvm() {
 TEST_CASE("a microVM's fields are written in the order of their table and read back") {
     const std::string text = to_json(make_microvm());
     CHECK(text ==
-          R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo",)"
+          R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo","template":"",)"
           R"("arguments":["","\"x\"","é"],"environment":["A=","B=c=d"],"memory_mib":64,"vcpus":2,)"
           R"("labels":{"tier":"web","x":""},"priority":-5,"restart":"on_failure",)"
-          R"("on_host_failure":"restore","time_limit_s":7})");
+          R"("on_host_failure":"restore","time_limit_s":7,"vsock":false})");
     CHECK(to_json(from_json<MicroVmSpec>(text)) == text);
 }
 
@@ -62,7 +63,7 @@ TEST_CASE("what a microVM does not say is as its structure has it") {
     const auto read = from_json<MicroVmSpec>(R"({"program":"/bin/true","time_limit_s":null})");
     CHECK(to_json(read) == to_json(expected));
     CHECK(!read.time_limit_s);
-    CHECK(to_json(expected).ends_with(R"("time_limit_s":null})"));
+    CHECK(to_json(expected).ends_with(R"("time_limit_s":null,"vsock":false})"));
     CHECK(to_json(from_json<MicroVmSpec>(to_json(expected))) == to_json(expected));
 }
 
@@ -111,6 +112,28 @@ TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they w
     group.microvm.name.clear();
     group.anti_affinity = AntiAffinity::zone;
     CHECK(to_json(from_json<Group>(to_json(group))) == to_json(group));
+}
+
+TEST_CASE("a microVM is a program or a clone of a template, never both or neither") {
+    CHECK(from_json<MicroVmSpec>(R"({"template":"t","vsock":true})").vsock);
+    CHECK(refusal("{}") == "microvm has neither program nor template: one is needed");
+    CHECK(refusal(with(R"("template":"t")")) ==
+          "microvm has both program and template: one is needed");
+    CHECK(refusal(with(R"("vsock":1)")) == "microvm.vsock must be true or false");
+    CHECK(
+        refusal<Group>(R"({"name":"g","count":1,"microvm":{}})").starts_with("group.microvm has"));
+    CHECK(refusal<TemplateSpec>(R"({"name":"t"})") ==
+          "template has neither program nor from: one is needed");
+    const Template made{.name = "t",
+                        .digest = std::string(64, 'a'),
+                        .program = "/bin/true",
+                        .memory_mib = 64,
+                        .vcpus = 2,
+                        .vsock = true,
+                        .size_bytes = 5};
+    CHECK(to_json(from_json<Template>(to_json(made))) == to_json(made));
+    CHECK(refusal<Template>(R"({"name":"t","digest":"a","memory_mib":1,"vcpus":1,"vsock":false})")
+              .starts_with("template.digest has 1 bytes"));
 }
 
 TEST_CASE("a field that nobody knows is refused in a request and skipped in the store") {
@@ -162,7 +185,8 @@ TEST_CASE("a value of another type is refused with what it must be") {
 
 TEST_CASE("a field that must be there is named when it is missing") {
     CHECK(refusal("{}") == "microvm.program is missing");
-    CHECK(refusal(R"({"program":""})") == "microvm.program has 0 bytes: 1 to 4095 are allowed");
+    CHECK(refusal(R"({"program":""})") ==
+          "microvm has neither program nor template: one is needed");
     CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":{}})") ==
           "group.microvm.program is missing");
     CHECK(refusal<Placement>(R"({"host":"","epoch":1})").starts_with("placement.host is no name"));

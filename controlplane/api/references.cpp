@@ -1,0 +1,58 @@
+// One function for each kind of object.
+#include "controlplane/api/references.h"
+
+#include "controlplane/model/keys.h"
+#include "controlplane/node/clone_request.h"
+
+namespace shoal::rest {
+namespace {
+
+namespace keys = model::keys;
+
+void resolve_template(const Service& service, model::MicroVmSpec& spec) {
+    const auto& all = service.mirror.objects().templates;
+    const auto found = all.find(spec.from_template);
+    if (found == all.end()) {
+        throw Problem{422, "there is no template " + spec.from_template};
+    }
+    const model::Template& from = found->second.body;
+    if (!spec.environment.empty()) {
+        throw Problem{422,
+                      "a clone has the environment of its template: microvm.environment must "
+                      "be empty"};
+    }
+    if (spec.vsock && !from.vsock) {
+        throw Problem{422, "template " + from.name + " has no vsock device"};
+    }
+    std::size_t bytes = spec.name.size() + 1;
+    for (const std::string& argument : spec.arguments) {
+        bytes += argument.size() + 1;
+    }
+    if (bytes > node::max_clone_words_bytes) {
+        throw Problem{422, "a clone's name and arguments have " + std::to_string(bytes) +
+                               " bytes: " + std::to_string(node::max_clone_words_bytes) +
+                               " are allowed"};
+    }
+    spec.memory_mib = from.memory_mib;
+    spec.vcpus = from.vcpus;
+    spec.vsock = from.vsock;
+}
+
+}  // namespace
+
+void resolve(const Service& service, model::MicroVmSpec& spec) {
+    if (!spec.from_template.empty()) {
+        resolve_template(service, spec);
+    }
+}
+
+void add_conditions(const Service& service, const model::MicroVmSpec& spec,
+                    store::Transaction& transaction) {
+    const auto& templates = service.mirror.objects().templates;
+    if (const auto found = templates.find(spec.from_template); found != templates.end()) {
+        transaction.conditions.push_back(
+            {keys::of(keys::templates, spec.from_template), found->second.revision});
+    }
+}
+
+}  // namespace shoal::rest

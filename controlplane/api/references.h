@@ -1,0 +1,16 @@
+// What a microVM refers to by name, looked at when it is asked for.
+#pragma once
+
+#include "controlplane/api/service.h"
+
+namespace shoal::rest {
+
+// Throws Problem for what is not there or does not fit together. A clone's memory and CPUs become
+// those of its template.
+void resolve(const Service& service, model::MicroVmSpec& spec);
+
+// That what it refers to is there still when it is committed.
+void add_conditions(const Service& service, const model::MicroVmSpec& spec,
+                    store::Transaction& transaction);
+
+}  // namespace shoal::rest

@@ -1,0 +1,169 @@
+// A template is there whole, or not at all: the answer waits until it is made.
+#include "controlplane/api/templates.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "controlplane/api/target.h"
+#include "controlplane/model/keys.h"
+
+namespace shoal::rest {
+namespace {
+
+namespace keys = model::keys;
+using Entry = node::Object<model::Template>;
+
+std::string to_json(const Entry& entry) {
+    return R"({"name":)" + quote(entry.body.name) + R"(,"resource_version":)" +
+           std::to_string(entry.revision) + R"(,"spec":)" + model::to_json(entry.body) + "}";
+}
+
+const Entry& find(const Service& service, const std::string& name) {
+    const auto& all = service.mirror.objects().templates;
+    const auto found = all.find(name);
+    if (found == all.end()) {
+        throw Problem{404,
+                      "there is no template " + (model::is_name(name) ? name : "of that name")};
+    }
+    return found->second;
+}
+
+Response show(const Service& service, unsigned status, const std::string& name) {
+    const Entry& entry = find(service, name);
+    return json_response(status, to_json(entry), entry.revision);
+}
+
+long in_making(const TemplateService& service) {
+    return service.making.use_count() - 1;
+}
+
+void check_new(const TemplateService& service, const model::TemplateSpec& spec) {
+    if (service.service.mirror.objects().templates.contains(spec.name)) {
+        throw Problem{409, "there is a template " + spec.name + " already"};
+    }
+    if (!spec.from.empty() && !spec.from.starts_with('/')) {
+        throw Problem{400, "template.from must be an absolute path of the host"};
+    }
+    if (in_making(service) >= max_templates_in_making) {
+        throw Problem{429, std::to_string(max_templates_in_making) +
+                               " templates are being prepared already: try again later"};
+    }
+}
+
+void put(TemplateService& service, const model::Template& made, std::shared_ptr<int> making,
+         Respond respond) {
+    store::Transaction transaction;
+    const std::string key = keys::of(keys::templates, made.name);
+    transaction.conditions = {{key, 0}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(made)});
+    // Read now, not when the first clone waits for it.
+    static_cast<void>(service.check.look(service.folder.path_of(made.digest)));
+    commit(service.service, std::move(transaction), std::move(respond),
+           [&service, name = made.name, making = std::move(making)](store::Revision) {
+               Response response = show(service.service, 201, name);
+               response.headers["Location"] = "/v1/templates/" + name;
+               return response;
+           });
+}
+
+void create(TemplateService& service, const model::TemplateSpec& spec, Respond respond) {
+    check_new(service, spec);
+    collect_templates(service);
+    service.maker.make(spec, [&service, making = service.making, respond = std::move(respond)](
+                                 std::expected<model::Template, std::string> made) mutable {
+        if (!made) {
+            return respond(
+                to_response(Problem{422, "the template cannot be made: " + made.error()}));
+        }
+        put(service, *made, std::move(making), std::move(respond));
+    });
+}
+
+// One that is there stays as it is: it is never changed.
+void apply(TemplateService& service, const Request& request, Respond respond) {
+    expect_parameters(request, {});
+    const auto spec = body_of<model::TemplateSpec>(request);
+    if (spec.name != request.path[2]) {
+        throw Problem{400, "template.name and the path do not name the same template"};
+    }
+    if (service.service.mirror.objects().templates.contains(spec.name)) {
+        return respond(show(service.service, 200, spec.name));
+    }
+    create(service, spec, std::move(respond));
+}
+
+// A microVM that has not ended, or a group. Empty: nobody.
+std::string user_of(const Service& service, const std::string& name) {
+    for (const auto& [microvm_name, microvm] : service.mirror.microvms()) {
+        if (microvm.spec.from_template == name && !has_ended(microvm)) {
+            return "microVM " + microvm_name;
+        }
+    }
+    for (const auto& [group_name, entry] : service.mirror.groups()) {
+        if (entry.group.microvm.from_template == name) {
+            return "group " + group_name;
+        }
+    }
+    return {};
+}
+
+void remove(TemplateService& service, const Request& request, Respond respond) {
+    expect_parameters(request, {});
+    const std::string& name = request.path[2];
+    const Entry& entry = find(service.service, name);
+    expect_match(request, entry.revision);
+    if (const std::string user = user_of(service.service, name); !user.empty()) {
+        throw Problem{409, "template " + name + " is in use by " + user};
+    }
+    store::Transaction transaction;
+    const std::string key = keys::of(keys::templates, name);
+    transaction.conditions = {{key, entry.revision}};
+    transaction.operations.emplace_back(store::Delete{key});
+    commit(service.service, std::move(transaction), std::move(respond),
+           [&service](store::Revision) {
+               collect_templates(service);
+               Response response;
+               response.status = 204;
+               return response;
+           });
+}
+
+}  // namespace
+
+void collect_templates(const TemplateService& service) {
+    if (in_making(service) > 0) {
+        return;  // What is made may be on the disk, and not yet in the store: another time.
+    }
+    std::set<std::string> digests;
+    for (const auto& [name, entry] : service.service.mirror.objects().templates) {
+        digests.insert(entry.body.digest);
+    }
+    service.folder.keep_only(digests);
+}
+
+void add_templates(Api& api, TemplateService& service) {
+    api.add("POST", "/v1/templates", [&service](const Request& request, Respond respond) {
+        expect_parameters(request, {});
+        create(service, body_of<model::TemplateSpec>(request), std::move(respond));
+    });
+    api.add("PUT", "/v1/templates/*", [&service](const Request& request, Respond respond) {
+        apply(service, request, std::move(respond));
+    });
+    api.add("GET", "/v1/templates", [&service](const Request& request, Respond respond) {
+        expect_parameters(request, {"limit", "after"});
+        respond(list_page(
+            service.service, request, service.service.mirror.objects().templates,
+            [](const Entry&) { return true; }, [](const Entry& entry) { return to_json(entry); }));
+    });
+    api.add("GET", "/v1/templates/*", [&service](const Request& request, Respond respond) {
+        expect_parameters(request, {});
+        respond(show(service.service, 200, request.path[2]));
+    });
+    api.add("DELETE", "/v1/templates/*", [&service](const Request& request, Respond respond) {
+        remove(service, request, std::move(respond));
+    });
+}
+
+}  // namespace shoal::rest

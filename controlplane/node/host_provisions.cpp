@@ -1,0 +1,66 @@
+// Looks at everything anew for each start: nothing is remembered.
+#include "controlplane/node/host_provisions.h"
+
+#include <sys/un.h>
+
+#include "controlplane/node/clone_request.h"
+
+namespace shoal::node {
+
+using templates::Soundness;
+using templates::TemplateFolder;
+
+// In the run folder, so that it goes with it.
+std::string HostProvisions::vsock_of(const MicroVm& microvm, const Attempt& attempt) const {
+    if (!microvm.spec.vsock) {
+        return {};
+    }
+    std::string path = settings_.run_folder + "/" + to_folder_name(attempt) + "/vsock";
+    if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+        throw NotYet{"the path of its vsock socket, " + path + ", has " +
+                     std::to_string(path.size()) + " bytes: at most " +
+                     std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " are allowed"};
+    }
+    return path;
+}
+
+void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
+    if (!microvm.spec.from_template.empty()) {
+        return become_clone(microvm, launch);
+    }
+    if (const std::string vsock = vsock_of(microvm, launch.attempt); !vsock.empty()) {
+        // Behind `shoal run`.
+        launch.words.insert(launch.words.begin() + 2, {"--vsock", vsock});
+    }
+}
+
+void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const {
+    const auto& name = microvm.spec.from_template;
+    const auto& all = mirror_.objects().templates;
+    const auto found = all.find(name);
+    if (found == all.end()) {
+        throw NotYet{"there is no template " + name};
+    }
+    const std::string folder = folder_.path_of(found->second.body.digest);
+    switch (check_.look(folder)) {
+        case Soundness::unknown:
+            throw NotYet{"template " + name + " is being checked"};
+        case Soundness::damaged:
+            throw NotYet{"the files of template " + name + " are damaged"};
+        case Soundness::absent:
+            throw NotYet{"the files of template " + name + " are not on this host"};
+        case Soundness::sound:
+            break;
+    }
+    launch.words = {settings_.vmm, "--level", "Off"};
+    launch.request =
+        to_request({TemplateFolder::state_in(folder), TemplateFolder::memory_in(folder),
+                    microvm.spec.name, microvm.spec.arguments, vsock_of(microvm, launch.attempt)});
+}
+
+void HostProvisions::describe(const MicroVm& microvm, const Attempt& attempt,
+                              model::MicroVmStatus& status) const {
+    status.vsock = vsock_of(microvm, attempt);
+}
+
+}  // namespace shoal::node

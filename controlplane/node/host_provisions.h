@@ -1,0 +1,38 @@
+// HostProvisions: templates and vsock sockets of a real host.
+#pragma once
+
+#include <string>
+
+#include "controlplane/node/provisions.h"
+#include "controlplane/template/template_check.h"
+#include "controlplane/template/template_folder.h"
+
+namespace shoal::node {
+
+struct ProvisionSettings {
+    std::string run_folder;  // which has the attempts' folders
+    std::string vmm;         // path of `shoal-vmm`
+};
+
+class HostProvisions final : public Provisions {
+public:
+    // Borrows all.
+    HostProvisions(const Mirror& mirror, const templates::TemplateFolder& folder,
+                   templates::TemplateCheck& check, ProvisionSettings settings)
+        : mirror_{mirror}, folder_{folder}, check_{check}, settings_{std::move(settings)} {}
+
+    void prepare(const MicroVm& microvm, Launch& launch) override;
+    void describe(const MicroVm& microvm, const Attempt& attempt,
+                  model::MicroVmStatus& status) const override;
+
+private:
+    void become_clone(const MicroVm& microvm, Launch& launch) const;
+    [[nodiscard]] std::string vsock_of(const MicroVm& microvm, const Attempt& attempt) const;
+
+    const Mirror& mirror_;
+    const templates::TemplateFolder& folder_;
+    templates::TemplateCheck& check_;
+    ProvisionSettings settings_;
+};
+
+}  // namespace shoal::node

@@ -1,0 +1,30 @@
+// Provisions: what a microVM needs of its host beside processes (a template, a disk, an address).
+#pragma once
+
+#include <stdexcept>
+
+#include "controlplane/model/microvm.h"
+#include "controlplane/node/mirror.h"
+#include "controlplane/node/runner.h"
+
+namespace shoal::node {
+
+// It cannot be started now, for the reason that it says in a sentence; later perhaps.
+class NotYet : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+// On the loop's thread.
+class Provisions {
+public:
+    virtual ~Provisions() = default;
+
+    // Adds to a launch what the microVM refers to. Throws NotYet or std::system_error.
+    virtual void prepare(const MicroVm& microvm, Launch& launch) = 0;
+    // What others are to know of one that runs.
+    virtual void describe(const MicroVm& microvm, const Attempt& attempt,
+                          model::MicroVmStatus& status) const = 0;
+};
+
+}  // namespace shoal::node

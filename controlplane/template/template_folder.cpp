@@ -1,0 +1,168 @@
+// Made beside its place, flushed, and renamed.
+#include "controlplane/template/template_folder.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "devices/host/log.h"
+#include "devices/host/os_error.h"
+#include "devices/host/unique_fd.h"
+
+namespace shoal::templates {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view partial_prefix = ".partial-";
+constexpr std::array<const char*, 2> file_names{"state", "memory"};
+
+class Sha256 {
+public:
+    Sha256() : context_{::EVP_MD_CTX_new(), &::EVP_MD_CTX_free} {
+        check(context_ ? ::EVP_DigestInit_ex(context_.get(), ::EVP_sha256(), nullptr) : 0);
+    }
+    void add(std::string_view bytes) {
+        check(::EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
+    }
+    [[nodiscard]] std::string finish() {
+        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+        unsigned size = 0;
+        check(::EVP_DigestFinal_ex(context_.get(), digest.data(), &size));
+        constexpr std::string_view digits = "0123456789abcdef";
+        std::string text;
+        for (unsigned at = 0; at < size; ++at) {
+            text += digits[digest.at(at) >> 4];
+            text += digits[digest.at(at) & 15];
+        }
+        return text;
+    }
+
+private:
+    static void check(int result) {
+        if (result != 1) {
+            throw std::runtime_error{"OpenSSL cannot compute a SHA-256"};
+        }
+    }
+
+    std::unique_ptr<::EVP_MD_CTX, decltype(&::EVP_MD_CTX_free)> context_;
+};
+
+host::UniqueFd open_to_read(const std::string& path, int flags = 0) {
+    host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
+    if (!file) {
+        host::throw_os_error("cannot open " + path);
+    }
+    return file;
+}
+
+std::string line_of(const std::string& folder, const char* name) {
+    const std::string path = folder + "/" + name;
+    const host::UniqueFd file = open_to_read(path, O_NOFOLLOW);
+    Sha256 sha;
+    std::vector<char> bytes(std::size_t{1} << 20);
+    std::uint64_t size_bytes = 0;
+    while (true) {
+        const ssize_t count = ::read(file.get(), bytes.data(), bytes.size());
+        if (count < 0) {
+            host::throw_os_error("cannot read " + path);
+        }
+        if (count == 0) {
+            break;
+        }
+        sha.add({bytes.data(), static_cast<std::size_t>(count)});
+        size_bytes += static_cast<std::uint64_t>(count);
+    }
+    return std::string{name} + " " + std::to_string(size_bytes) + " " + sha.finish() + "\n";
+}
+
+void flush(const std::string& path) {
+    const host::UniqueFd file = open_to_read(path);
+    if (::fsync(file.get()) < 0) {
+        host::throw_os_error("cannot flush " + path);
+    }
+}
+
+void delete_all(const fs::path& path) {
+    std::error_code error;
+    fs::remove_all(path, error);
+    if (error) {
+        host::log(host::LogLevel::error, "cannot delete " + path.string() + ": " + error.message());
+    }
+}
+
+}  // namespace
+
+std::string digest_of(const std::string& folder) {
+    Sha256 sha;
+    sha.add("shoal template 1\n");
+    for (const char* name : file_names) {
+        sha.add(line_of(folder, name));
+    }
+    return sha.finish();
+}
+
+Sizes sizes_of(const std::string& folder) {
+    Sizes sizes;
+    for (const char* name : file_names) {
+        struct stat status {};
+        const std::string path = folder + "/" + name;
+        host::check_os(::stat(path.c_str(), &status), path.c_str());
+        sizes.disk_bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+        sizes.memory_mib = static_cast<std::uint64_t>(status.st_size) >> 20;  // of the last one
+    }
+    return sizes;
+}
+
+TemplateFolder::TemplateFolder(std::string path) : path_{std::move(path)} {
+    fs::create_directories(path_);
+    for (const auto& entry : fs::directory_iterator{path_}) {
+        if (entry.path().filename().string().starts_with(partial_prefix)) {
+            delete_all(entry.path());
+        }
+    }
+}
+
+std::string TemplateFolder::make_partial() const {
+    std::string path = path_ + "/" + std::string{partial_prefix} + "XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) {
+        host::throw_os_error("cannot create a folder in " + path_);
+    }
+    return path;
+}
+
+std::string TemplateFolder::adopt(const std::string& partial) const {
+    const std::string digest = digest_of(partial);
+    for (const char* name : file_names) {
+        flush(partial + "/" + name);
+    }
+    flush(partial);
+    std::error_code error;
+    fs::rename(partial, path_of(digest), error);
+    if (error == std::errc::directory_not_empty || error == std::errc::file_exists) {
+        delete_all(partial);
+    } else if (error) {
+        throw std::system_error{error, "cannot rename " + partial};
+    }
+    flush(path_);
+    return digest;
+}
+
+void TemplateFolder::keep_only(const std::set<std::string>& digests) const {
+    for (const auto& entry : fs::directory_iterator{path_}) {
+        const std::string name = entry.path().filename().string();
+        if (!name.starts_with(partial_prefix) && !digests.contains(name)) {
+            delete_all(entry.path());
+        }
+    }
+}
+
+}  // namespace shoal::templates

@@ -1,0 +1,50 @@
+// TemplateFolder: where a host keeps templates. Each is a folder with the files `state` and
+// `memory`, named after its content: whoever has the name can check what is in it.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+namespace shoal::templates {
+
+// SHA-256 over the names, sizes and SHA-256s of the two files in `folder`, in hexadecimal digits.
+// Reads all of them: not for the loop's thread. Throws std::system_error or std::runtime_error.
+[[nodiscard]] std::string digest_of(const std::string& folder);
+
+// What a template's folder takes of the disk, and the microVM's memory.
+struct Sizes {
+    std::uint64_t disk_bytes = 0;
+    std::uint64_t memory_mib = 0;
+};
+[[nodiscard]] Sizes sizes_of(const std::string& folder);
+
+class TemplateFolder {
+public:
+    // Created if it is missing. What an earlier shoald was making is deleted. Throws
+    // std::system_error.
+    explicit TemplateFolder(std::string path);
+
+    [[nodiscard]] std::string path_of(const std::string& digest) const {
+        return path_ + "/" + digest;
+    }
+    [[nodiscard]] static std::string state_in(const std::string& folder) {
+        return folder + "/state";
+    }
+    [[nodiscard]] static std::string memory_in(const std::string& folder) {
+        return folder + "/memory";
+    }
+
+    // An empty folder in which a template is made. Throws std::system_error.
+    [[nodiscard]] std::string make_partial() const;
+    // Gives what was made its name, once all of it is on the disk; its digest. What is there
+    // already under that name stays. Not for the loop's thread. Throws as digest_of().
+    [[nodiscard]] std::string adopt(const std::string& partial) const;
+    // Deletes all but these.
+    void keep_only(const std::set<std::string>& digests) const;
+
+private:
+    std::string path_;
+};
+
+}  // namespace shoal::templates

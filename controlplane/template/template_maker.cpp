@@ -1,0 +1,212 @@
+// `shoal snapshot` as a child that dies with us; what it prints is the reason when it fails.
+#include "controlplane/template/template_maker.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "devices/host/os_error.h"
+#include "devices/host/pipe.h"
+#include "devices/host/unique_fd.h"
+
+namespace shoal::templates {
+namespace {
+
+namespace fs = std::filesystem;
+using boost::system::error_code;
+
+// Of what it printed: the last words, which say what went wrong.
+constexpr std::size_t max_output_bytes = 512;
+
+std::vector<std::string> words_of(const std::string& shoal, const model::TemplateSpec& spec,
+                                  const std::string& folder) {
+    std::vector<std::string> words{shoal,       "snapshot",
+                                   "--to",      folder,
+                                   "--memory",  std::to_string(spec.memory_mib),
+                                   "--vcpus",   std::to_string(spec.vcpus),
+                                   "--timeout", std::to_string(spec.timeout_s)};
+    for (const std::string& assignment : spec.environment) {
+        words.insert(words.end(), {"--env", assignment});
+    }
+    if (spec.vsock) {
+        words.emplace_back("--vsock");
+    }
+    if (spec.ready_line) {
+        words.insert(words.end(), {"--ready-line", *spec.ready_line});
+    }
+    words.insert(words.end(), {"--", spec.program});
+    words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
+    return words;
+}
+
+// Its end of the pipe is its standard output and error.
+pid_t start(const std::vector<std::string>& words, int output) {
+    std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
+    for (const std::string& word : words) {
+        argv.push_back(const_cast<char*>(word.c_str()));  // execv does not write there
+    }
+    argv.push_back(nullptr);
+    const pid_t parent = ::getpid();
+    const pid_t child = host::check_os(::fork(), "fork");
+    if (child == 0) {
+        // Async-signal-safe calls alone: other threads' locks are as they were.
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        ::dup2(nothing, STDIN_FILENO);
+        ::dup2(output, STDOUT_FILENO);
+        ::dup2(output, STDERR_FILENO);
+        ::close_range(3, ~0U, 0);
+        if (::getppid() == parent) {
+            ::execv(argv.front(), argv.data());
+        }
+        ::_exit(127);
+    }
+    return child;
+}
+
+// Zeros become holes: most of a memory is.
+void copy_file(const std::string& from, const std::string& to) {
+    const host::UniqueFd source{::open(from.c_str(), O_RDONLY | O_CLOEXEC)};
+    const host::UniqueFd target{::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
+    if (!source || !target) {
+        host::throw_os_error("cannot copy " + from + " to " + to);
+    }
+    std::vector<char> bytes(std::size_t{64} << 10);
+    off_t at = 0;
+    while (true) {
+        const ssize_t count = host::check_os(::read(source.get(), bytes.data(), bytes.size()),
+                                             "reading a template's file");
+        if (count == 0) {
+            break;
+        }
+        const auto size = static_cast<std::size_t>(count);
+        const bool is_zero =
+            std::all_of(bytes.data(), bytes.data() + size, [](char byte) { return byte == 0; });
+        if (!is_zero && ::pwrite(target.get(), bytes.data(), size, at) != count) {
+            host::throw_os_error("cannot write " + to);
+        }
+        at += count;
+    }
+    host::check_os(::ftruncate(target.get(), at), "ftruncate");
+}
+
+// Of a folder that somebody else has, which may go away.
+void copy_files(const std::string& from, const std::string& to) {
+    for (const auto path_in : {TemplateFolder::state_in, TemplateFolder::memory_in}) {
+        copy_file(path_in(from), path_in(to));
+    }
+}
+
+std::string last_words(std::string output) {
+    while (output.ends_with('\n')) {
+        output.pop_back();
+    }
+    return output.substr(output.rfind('\n') + 1);
+}
+
+}  // namespace
+
+// One that runs. Keeps itself alive.
+class TemplateMaker::Making : public std::enable_shared_from_this<Making> {
+public:
+    using Done = std::move_only_function<void(std::string failure)>;
+
+    Making(boost::asio::io_context& context, Done done)
+        : output_{context}, done_{std::move(done)} {}
+
+    void start(const std::vector<std::string>& words) {
+        host::Pipe pipe = host::make_pipe();
+        child_ = templates::start(words, pipe.write.get());
+        pipe.write = {};
+        output_.assign(::fcntl(pipe.read.get(), F_DUPFD_CLOEXEC, 0));
+        read();
+    }
+
+private:
+    void read() {
+        output_.async_read_some(boost::asio::buffer(buffer_),
+                                [self = shared_from_this()](error_code error, std::size_t count) {
+                                    error ? self->finish() : self->append(count);
+                                });
+    }
+    void append(std::size_t count) {
+        text_.append(buffer_.data(), count);
+        if (text_.size() > max_output_bytes) {
+            text_.erase(0, text_.size() - max_output_bytes);
+        }
+        read();
+    }
+    // It has closed its output, and ends now.
+    void finish() {
+        int status = 0;
+        while (::waitpid(child_, &status, 0) < 0 && errno == EINTR) {
+        }
+        const bool is_done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        const std::string words = last_words(text_);
+        done_(is_done ? "" : words.empty() ? "shoal snapshot failed" : words);
+    }
+
+    boost::asio::posix::stream_descriptor output_;
+    Done done_;
+    pid_t child_ = 0;
+    std::array<char, 4096> buffer_{};
+    std::string text_;
+};
+
+void TemplateMaker::make(const model::TemplateSpec& spec, Made made) {
+    const std::string partial = folder_.make_partial();
+    if (!spec.from.empty()) {
+        return adopt(spec, partial, std::move(made));
+    }
+    auto done = [this, spec, partial, made = std::move(made)](const std::string& failure) mutable {
+        if (failure.empty()) {
+            return adopt(spec, partial, std::move(made));
+        }
+        std::error_code ignored;
+        fs::remove_all(partial, ignored);
+        made(std::unexpected{failure});
+    };
+    try {
+        std::make_shared<Making>(context_, std::move(done))->start(words_of(shoal_, spec, partial));
+    } catch (const std::system_error&) {
+        std::error_code ignored;
+        fs::remove_all(partial, ignored);
+        throw;
+    }
+}
+
+// Reads and flushes all of it.
+void TemplateMaker::adopt(const model::TemplateSpec& spec, const std::string& partial, Made made) {
+    boost::asio::post(workers_, [this, spec, partial, made = std::move(made)]() mutable {
+        std::expected<model::Template, std::string> result;
+        try {
+            if (!spec.from.empty()) {
+                copy_files(spec.from, partial);
+            }
+            const Sizes sizes = sizes_of(partial);
+            result = model::Template{
+                spec.name,  folder_.adopt(partial), spec.program, sizes.memory_mib, spec.vcpus,
+                spec.vsock, sizes.disk_bytes};
+        } catch (const std::exception& error) {
+            std::error_code ignored;
+            fs::remove_all(partial, ignored);
+            result = std::unexpected{std::string{error.what()}};
+        }
+        boost::asio::post(context_,
+                          [made = std::move(made), result]() mutable { made(std::move(result)); });
+    });
+}
+
+}  // namespace shoal::templates
