@@ -30,8 +30,12 @@ const char* title_of(unsigned status) {
             return "Too Many Requests";
         case 431:
             return "Request Header Fields Too Large";
+        case 502:
+            return "Bad Gateway";
         case 503:
             return "Service Unavailable";
+        case 504:
+            return "Gateway Timeout";
         case 507:
             return "Insufficient Storage";
         default:

@@ -36,7 +36,9 @@ int main(int argc, char** argv) {
             return clone(*options);
         }
         if (const auto* options = std::get_if<RemoteOptions>(&command)) {
-            run(*options);
+            const int code = run(*options);
+            return std::fflush(stdout) == 0 ? code
+                                            : fail("cannot write to stdout", ExitCode::failed);
         } else {
             std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
         }

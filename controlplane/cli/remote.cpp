@@ -161,7 +161,9 @@ std::optional<Kind> kind_of(const std::string& name) {
 }
 
 // {"kind": "microvm", "spec": {...}}
-void apply_one(const Client& client, const ApplyOptions& options, const json::value& object) {
+// The name that it has.
+std::string apply_one(const Client& client, const ApplyOptions& options,
+                      const json::value& object) {
     const std::string kind_name = text_of(find(object, "kind"));
     const json::value* spec = find(object, "spec");
     const auto kind = kind_of(kind_name);
@@ -180,21 +182,54 @@ void apply_one(const Client& client, const ApplyOptions& options, const json::va
         call.target = path_of(*kind, name);
     }
     const Reply reply = client.call(call);
-    if (options.output == Output::json) {
-        return print(reply.body + "\n");
+    std::string made = text_of(find(parse(reply.body, "shoald's answer"), "name"));
+    if (options.waits) {
+        return made;
     }
-    const std::string made = text_of(find(parse(reply.body, "shoald's answer"), "name"));
-    print(kind_name + " " + made + (reply.status == 201 ? " created\n" : " applied\n"));
+    print(options.output == Output::json
+              ? reply.body + "\n"
+              : kind_name + " " + made + (reply.status == 201 ? " created\n" : " applied\n"));
+    return made;
 }
 
-void run_verb(const Client& client, const ApplyOptions& options) {
+// Its output, as it comes, until it has ended; then its exit code.
+int run_verb(const Client& client, const WaitOptions& options) {
+    const std::string path = path_of(Kind::microvm, options.name);
+    client.stream({"GET", path + "/logs?follow=true"}, [](std::string_view piece) {
+        print(piece);
+        std::fflush(stdout);
+    });
+    const json::value microvm = parse(client.call({"GET", path}).body, "shoald's answer");
+    const json::value* code = find(microvm, "status.exit_code");
+    if (code == nullptr || !code->is_int64()) {
+        throw CliError("microVM " + options.name + " has not ended");
+    }
+    return static_cast<int>(code->get_int64());
+}
+
+int run_verb(const Client& client, const ApplyOptions& options) {
     const json::value document = parse(read_file(options.file), options.file);
+    if (options.waits) {
+        if (document.is_array() || text_of(find(document, "kind")) != "microvm") {
+            throw CliError("--wait is for one microVM");
+        }
+        return run_verb(client, WaitOptions{apply_one(client, options, document)});
+    }
     if (!document.is_array()) {
-        return apply_one(client, options, document);
+        apply_one(client, options, document);
+        return 0;
     }
     for (const json::value& object : document.get_array()) {
         apply_one(client, options, object);
     }
+    return 0;
+}
+
+void run_verb(const Client& client, const CallOptions& options) {
+    const std::string target = path_of(Kind::microvm, options.name) +
+                               "/call?port=" + std::to_string(options.port) +
+                               "&timeout_s=" + std::to_string(options.timeout_s);
+    print(client.call({"POST", target, read_file("-")}).body);
 }
 
 void run_verb(const Client& client, const LogsOptions& options) {
@@ -246,9 +281,18 @@ void run_verb(const Client& client, const BackupOptions& options) {
 
 }  // namespace
 
-void run(const RemoteOptions& options) {
+int run(const RemoteOptions& options) {
     const Client client{options.socket};
-    std::visit([&client](const auto& verb) { run_verb(client, verb); }, options.verb);
+    return std::visit(
+        [&client](const auto& verb) {
+            if constexpr (requires { int{run_verb(client, verb)}; }) {
+                return run_verb(client, verb);
+            } else {
+                run_verb(client, verb);
+                return 0;
+            }
+        },
+        options.verb);
 }
 
 }  // namespace shoal::cli

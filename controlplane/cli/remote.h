@@ -5,7 +5,7 @@
 
 namespace shoal::cli {
 
-// Prints to stdout. Throws CliError.
-void run(const RemoteOptions& options);
+// Prints to stdout. The exit code: 0, or that of the microVM that was waited for. Throws CliError.
+[[nodiscard]] int run(const RemoteOptions& options);
 
 }  // namespace shoal::cli

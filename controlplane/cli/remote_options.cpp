@@ -62,6 +62,11 @@ void add_apply(CLI::App& app, RemoteOptions& options, bool& is_given, const char
                                    ->required()
                                    ->type_name("FILE");
                                add_output(sub, verb.output);
+                               if (mode == ApplyOptions::Mode::create) {
+                                   sub.add_flag("--wait", verb.waits,
+                                                "Of one microVM: print its output until it has\n"
+                                                "ended, and exit with its exit code");
+                               }
                            });
 }
 
@@ -115,6 +120,23 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
                                     ->check(check_whole)
                                     ->type_name("N");
                             });
+    add_verb<WaitOptions>(app, options, is_given, "wait",
+                          "Print a microVM's output until it has ended, and exit as it did",
+                          [](CLI::App& sub, WaitOptions& verb) {
+                              sub.add_option("NAME", verb.name, "The microVM")->required();
+                          });
+    add_verb<CallOptions>(app, options, is_given, "call",
+                          "Send standard input to a vsock port of a microVM, and print the reply",
+                          [](CLI::App& sub, CallOptions& verb) {
+                              sub.add_option("NAME", verb.name, "The microVM")->required();
+                              sub.add_option("PORT", verb.port, "Where its program listens")
+                                  ->required()
+                                  ->check(check_whole);
+                              sub.add_option("--timeout", verb.timeout_s,
+                                             "For the whole reply (default 30)")
+                                  ->check(check_whole)
+                                  ->type_name("SECONDS");
+                          });
     add_verb<BackupOptions>(
         app, options, is_given, "backup", "Copy shoald's store into a file",
         [](CLI::App& sub, BackupOptions& verb) {

@@ -33,6 +33,15 @@ struct ApplyOptions {
     Mode mode = Mode::apply;
     std::string file;  // "-": standard input
     Output output = Output::table;
+    bool waits = false;  // for the end of the one microVM that is created
+};
+struct WaitOptions {
+    std::string name;
+};
+struct CallOptions {
+    std::string name;
+    std::uint64_t port = 0;
+    std::uint64_t timeout_s = 30;
 };
 struct LogsOptions {
     enum class Until { now, end };
@@ -58,7 +67,7 @@ struct BackupOptions {
 struct RemoteOptions {
     std::string socket = default_socket;
     std::variant<GetOptions, DescribeOptions, ApplyOptions, LogsOptions, DeleteOptions,
-                 ScaleOptions, EventsOptions, BackupOptions>
+                 ScaleOptions, EventsOptions, BackupOptions, WaitOptions, CallOptions>
         verb;
 };
 

@@ -310,6 +310,7 @@ void NodeAgent::record_end(const MicroVm& microvm, const Exit& exit, const Obser
         status.started_at = to_rfc3339(*seen.started_ms);
     }
     status.ended_at = to_rfc3339(exit.ended_ms);
+    status.vsock = {};
     if (starts_again(microvm.spec, exit)) {
         BackOff& back_off = back_off_[microvm.spec.name];
         const bool was_long = seen.started_ms && exit.ended_ms - *seen.started_ms >= long_run_ms;

@@ -20,6 +20,7 @@
 
 #include "controlplane/api/api.h"
 #include "controlplane/api/backup.h"
+#include "controlplane/api/calls.h"
 #include "controlplane/api/events.h"
 #include "controlplane/api/groups.h"
 #include "controlplane/api/hosts.h"
@@ -223,6 +224,7 @@ Daemon::Daemon(const Options& options)
     rest::add_microvms(api_, service_);
     rest::add_groups(api_, service_);
     rest::add_logs(api_, logs_);
+    rest::add_calls(api_, service_, context_);
     rest::add_events(api_, service_);
     rest::add_backup(api_, sqlite_);
     rest::add_templates(api_, templates_);

@@ -44,6 +44,12 @@ TEST_CASE("verbs that ask shoald are told apart, with their words and defaults")
     CHECK(parse_verb<ScaleOptions>({"scale", "g", "7"}).count == 7);
     CHECK_FALSE(parse_verb<EventsOptions>({"events"}).since);
     CHECK(parse_verb<EventsOptions>({"events", "--since", "5"}).since == 5);
+    CHECK(parse_verb<ApplyOptions>({"create", "-f", "x", "--wait"}).waits);
+    CHECK(parse_verb<WaitOptions>({"wait", "a"}).name == "a");
+    const auto call = parse_verb<CallOptions>({"call", "a", "7", "--timeout", "5"});
+    CHECK(call.name == "a");
+    CHECK(call.port == 7);
+    CHECK(call.timeout_s == 5);
     CHECK(std::get<RemoteOptions>(parse({"get", "vms", "--socket", "/x"})).socket == "/x");
 }
 
@@ -58,6 +64,9 @@ TEST_CASE("verbs with wrong words are refused") {
                                                   {"logs"},
                                                   {"describe"},
                                                   {"backup"},
+                                                  {"apply", "-f", "x", "--wait"},
+                                                  {"call", "a"},
+                                                  {"call", "a", "x"},
                                                   {"events", "--since", "x"}}) {
         CAPTURE(words[0]);
         CHECK_THROWS_AS(static_cast<void>(parse(words)), CliError);

@@ -1,0 +1,157 @@
+// Firecracker's way to a guest's port: "CONNECT <port>\n" and "OK <port>\n" on the unix socket. The
+// end of the request is the end of what is written; the guest ends the reply by closing.
+#include "controlplane/api/calls.h"
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "controlplane/api/microvms.h"
+#include "controlplane/api/target.h"
+
+namespace shoal::rest {
+namespace {
+
+using boost::system::error_code;
+
+// What the device says before the guest's first byte.
+constexpr std::size_t max_greeting_bytes = 64;
+
+class Call : public std::enable_shared_from_this<Call> {
+public:
+    Call(boost::asio::io_context& context, std::uint64_t port, std::string body, Respond respond)
+        : socket_{context},
+          deadline_{context},
+          port_{port},
+          body_{std::move(body)},
+          respond_{std::move(respond)} {}
+
+    void start(const std::string& path, std::chrono::seconds timeout) {
+        deadline_.expires_after(timeout);
+        deadline_.async_wait([self = shared_from_this(), timeout](error_code error) {
+            if (!error) {
+                self->fail(504, "the microVM has not replied within " +
+                                    std::to_string(timeout.count()) + " s");
+            }
+        });
+        socket_.async_connect({path}, [self = shared_from_this(), path](error_code error) {
+            error ? self->fail(502, "cannot connect to " + path + ": " + error.message())
+                  : self->ask_for_port();
+        });
+    }
+
+private:
+    void ask_for_port() {
+        connect_ = "CONNECT " + std::to_string(port_) + "\n";
+        boost::asio::async_write(
+            socket_, boost::asio::buffer(connect_),
+            [self = shared_from_this()](error_code, std::size_t) { self->read_greeting(); });
+    }
+    void read_greeting() {
+        boost::asio::async_read_until(
+            socket_, boost::asio::dynamic_buffer(reply_, max_greeting_bytes), '\n',
+            [self = shared_from_this()](error_code error, std::size_t count) {
+                if (error || !self->reply_.starts_with("OK ")) {
+                    return self->fail(502, "nobody listens on port " + std::to_string(self->port_) +
+                                               " of the microVM");
+                }
+                self->reply_.erase(0, count);
+                self->send_body();
+                self->read_reply();
+            });
+    }
+    // While it is read: the guest may reply before it has everything, or stop reading.
+    void send_body() {
+        boost::asio::async_write(socket_, boost::asio::buffer(body_),
+                                 [self = shared_from_this()](error_code, std::size_t) {
+                                     error_code ignored;
+                                     self->socket_.shutdown(Socket::shutdown_send, ignored);
+                                 });
+    }
+    void read_reply() {
+        socket_.async_read_some(boost::asio::buffer(buffer_),
+                                [self = shared_from_this()](error_code error, std::size_t count) {
+                                    if (error) {
+                                        return self->finish();
+                                    }
+                                    self->reply_.append(self->buffer_.data(), count);
+                                    if (self->reply_.size() > max_reply_bytes) {
+                                        return self->fail(502, "the reply has more than " +
+                                                                   std::to_string(max_reply_bytes) +
+                                                                   " bytes");
+                                    }
+                                    self->read_reply();
+                                });
+    }
+    void finish() {
+        Response response;
+        response.content_type = "application/octet-stream";
+        response.body = std::move(reply_);
+        answer(std::move(response));
+    }
+    void fail(unsigned status, const std::string& why) {
+        answer(to_response(Problem{status, why}));
+    }
+    // The first one counts: what is under way ends with the socket.
+    void answer(Response response) {
+        if (is_answered_) {
+            return;
+        }
+        is_answered_ = true;
+        deadline_.cancel();
+        error_code ignored;
+        socket_.close(ignored);
+        respond_(std::move(response));
+    }
+
+    using Socket = boost::asio::local::stream_protocol::socket;
+
+    Socket socket_;
+    boost::asio::steady_timer deadline_;
+    std::uint64_t port_;
+    std::string body_;
+    std::string connect_;
+    std::string reply_;
+    std::array<char, 16384> buffer_{};
+    Respond respond_;
+    bool is_answered_ = false;
+};
+
+void call(Service& service, boost::asio::io_context& context, const Request& request,
+          Respond respond) {
+    expect_parameters(request, {"port", "timeout_s"});
+    const node::MicroVm& microvm = find_microvm(service, request.path[2]);
+    const std::string& name = microvm.spec.name;
+    if (!request.query.contains("port")) {
+        throw Problem{400, "the parameter port is missing"};
+    }
+    constexpr std::uint64_t any_port = 0xFFFF'FFFF;  // VMADDR_PORT_ANY: no port itself
+    const std::uint64_t port = number_of(request, "port", 0, any_port - 1);
+    const std::uint64_t timeout_s = number_of(request, "timeout_s", 30, 3600);
+    if (!microvm.spec.vsock) {
+        throw Problem{409, "microVM " + name + " has no vsock device: create it with vsock"};
+    }
+    if (!microvm.status || microvm.status->phase != model::Phase::running) {
+        throw Problem{409, "microVM " + name + " does not run"};
+    }
+    std::make_shared<Call>(context, port, request.body, std::move(respond))
+        ->start(microvm.status->vsock, std::chrono::seconds{timeout_s});
+}
+
+}  // namespace
+
+void add_calls(Api& api, Service& service, boost::asio::io_context& context) {
+    api.add("POST", "/v1/microvms/*/call",
+            [&service, &context](const Request& request, Respond respond) {
+                call(service, context, request, std::move(respond));
+            });
+}
+
+}  // namespace shoal::rest
