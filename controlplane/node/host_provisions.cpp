@@ -53,6 +53,9 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
             break;
     }
     launch.words = {settings_.vmm, "--level", "Off"};
+    if (!settings_.fence.empty()) {
+        launch.words.insert(launch.words.end(), {"--fence", settings_.fence});
+    }
     launch.request =
         to_request({TemplateFolder::state_in(folder), TemplateFolder::memory_in(folder),
                     microvm.spec.name, microvm.spec.arguments, vsock_of(microvm, launch.attempt)});

@@ -12,6 +12,7 @@ namespace shoal::node {
 struct ProvisionSettings {
     std::string run_folder;  // which has the attempts' folders
     std::string vmm;         // path of `shoal-vmm`
+    std::string fence{};     // the file of VMMs' deadline; empty: none
 };
 
 class HostProvisions final : public Provisions {

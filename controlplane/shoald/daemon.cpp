@@ -31,8 +31,8 @@
 #include "controlplane/api/templates.h"
 #include "controlplane/node/group_controller.h"
 #include "controlplane/node/host_facts.h"
-#include "controlplane/node/membership.h"
 #include "controlplane/node/host_provisions.h"
+#include "controlplane/node/membership.h"
 #include "controlplane/node/mirror.h"
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/placer.h"
@@ -213,7 +213,8 @@ Daemon::Daemon(const Options& options)
       provisions_{mirror_,
                   template_folder_,
                   template_check_,
-                  {options.run_dir + "/microvms", find_program("shoal-vmm")}} {
+                  {options.run_dir + "/microvms", find_program("shoal-vmm"),
+                   node_settings(options).fence}} {
     if (is_clustered(options)) {
         clustered_.emplace(options, loop_, *store_, agent_);
     } else {
