@@ -9,6 +9,7 @@
 #include "controlplane/model/group.h"
 #include "controlplane/model/host.h"
 #include "controlplane/model/microvm.h"
+#include "controlplane/model/move.h"
 #include "controlplane/model/template.h"
 
 namespace shoal::model {
@@ -181,6 +182,30 @@ struct Description<Placement> {
     static constexpr auto fields = std::tuple{
         required("host", &Placement::host, a_name, Form::name),
         required("epoch", &Placement::epoch),
+    };
+};
+
+template <>
+struct Description<Move> {
+    static constexpr std::string_view name = "move";
+    static constexpr auto fields = std::tuple{
+        required("from", &Move::from, a_name, Form::name),
+        required("from_epoch", &Move::from_epoch),
+        required("to", &Move::to, a_name, Form::name),
+        required("to_epoch", &Move::to_epoch),
+        optional("address", &Move::address, a_sentence),
+        optional("failure", &Move::failure, a_sentence),
+        optional("is_lost", &Move::is_lost),
+    };
+};
+
+template <>
+struct Description<Drain> {
+    static constexpr std::string_view name = "drain";
+    static constexpr auto fields = std::tuple{
+        required("moving", &Drain::moving),
+        required("waiting", &Drain::waiting),
+        optional("stays", &Drain::stays, some_words),
     };
 };
 

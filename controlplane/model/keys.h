@@ -16,6 +16,8 @@ inline constexpr std::string_view statuses = "/statuses/";      // HOST/NAME: Mi
 // HOST/NAME: Assignment. Made with the placement: so a host watches only what is its own.
 inline constexpr std::string_view assignments = "/assignments/";
 inline constexpr std::string_view templates = "/templates/";  // NAME: Template
+inline constexpr std::string_view moves = "/moves/";          // NAME: Move
+inline constexpr std::string_view drains = "/drains/";        // HOST: Drain
 inline constexpr std::string_view leader = "/leader";         // with a lease: who schedules
 
 // Stands for HOST in the status of a microVM that has none. No host can be called so.

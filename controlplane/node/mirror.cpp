@@ -157,11 +157,13 @@ void Contents::apply(const Event& event, store::EventLoop::Duration now) {
         apply_host(name, event);
     } else if (key.starts_with(keys::heartbeats)) {
         apply_heartbeat(name, event, now);
+    } else if (key.starts_with(keys::drains)) {
+        apply_drain(name, event);
     } else if (objects.apply(event)) {
         return;
     } else if (key.starts_with(keys::microvms) || key.starts_with(keys::placements) ||
                key.starts_with(keys::statuses) || key.starts_with(keys::deletions) ||
-               key.starts_with(keys::assignments)) {
+               key.starts_with(keys::assignments) || key.starts_with(keys::moves)) {
         apply_microvm(name, event);
     }
 }
@@ -179,11 +181,14 @@ void Contents::apply_microvm(const std::string& name, const Event& event) {
         microvm.placement_revision = microvm.placement ? event.entry.mod_revision : 0;
     } else if (key.starts_with(keys::deletions)) {
         microvm.deletion = decode<model::Deletion>(event);
+    } else if (key.starts_with(keys::moves)) {
+        microvm.move = decode<model::Move>(event);
+        microvm.move_revision = microvm.move ? event.entry.mod_revision : 0;
     } else {
         apply_at_host(microvm, event);
     }
     choose_status(microvm);
-    if (microvm.revision == 0 && !microvm.placement && !microvm.deletion &&
+    if (microvm.revision == 0 && !microvm.placement && !microvm.deletion && !microvm.move &&
         microvm.at_hosts.empty()) {
         microvms.erase(name);
     }
@@ -222,7 +227,17 @@ void Contents::apply_host(const std::string& name, const Event& event) {
     HostEntry& entry = hosts[name];
     entry.revision = host ? event.entry.mod_revision : 0;
     entry.host = std::move(host).value_or(model::Host{});
-    if (entry.revision == 0 && entry.heartbeat_revision == 0) {
+    tidy_host(name);
+}
+
+void Contents::apply_drain(const std::string& name, const Event& event) {
+    hosts[name].drain = decode<model::Drain>(event);
+    tidy_host(name);
+}
+
+void Contents::tidy_host(const std::string& name) {
+    const HostEntry& entry = hosts[name];
+    if (entry.revision == 0 && entry.heartbeat_revision == 0 && !entry.drain) {
         hosts.erase(name);
     }
 }
@@ -234,9 +249,7 @@ void Contents::apply_heartbeat(const std::string& name, const Event& event,
     entry.heartbeat = heartbeat.value_or(model::Heartbeat{});
     entry.heartbeat_revision = heartbeat ? event.entry.mod_revision : 0;
     entry.beat_at = now;
-    if (entry.revision == 0 && entry.heartbeat_revision == 0) {
-        hosts.erase(name);
-    }
+    tidy_host(name);
 }
 
 void Mirror::reached(Revision revision) {
@@ -257,7 +270,7 @@ void Mirror::on_changes(std::span<const Event> events) {
         const std::string& key = event.entry.key;
         if (key.starts_with(keys::groups)) {
             tell(&MirrorListener::on_group_changed, name);
-        } else if (key.starts_with(keys::hosts)) {
+        } else if (key.starts_with(keys::hosts) || key.starts_with(keys::drains)) {
             tell(&MirrorListener::on_host_changed, name);
         } else if (!key.starts_with(keys::heartbeats)) {
             tell(&MirrorListener::on_microvm_changed, name);

@@ -16,6 +16,7 @@
 #include "controlplane/model/group.h"
 #include "controlplane/model/host.h"
 #include "controlplane/model/microvm.h"
+#include "controlplane/model/move.h"
 #include "controlplane/node/objects.h"
 #include "controlplane/store/event_loop.h"
 #include "controlplane/store/store.h"
@@ -41,6 +42,8 @@ struct MicroVm {
     std::optional<model::Placement> placement;
     Revision placement_revision = 0;
     std::optional<model::Deletion> deletion;
+    std::optional<model::Move> move;
+    Revision move_revision = 0;
     std::vector<std::pair<std::string, AtHost>> at_hosts;  // by name; few
     // Of the host where it is placed; of one that is placed nowhere, why.
     std::optional<model::MicroVmStatus> status;
@@ -65,6 +68,7 @@ struct HostEntry {
     model::Heartbeat heartbeat;
     Revision heartbeat_revision = 0;
     store::EventLoop::Duration beat_at{};  // when its last heartbeat was seen here
+    std::optional<model::Drain> drain;     // while it is draining
 };
 
 // Told after the mirror has changed. On the loop's thread.
@@ -91,6 +95,8 @@ private:
     static void apply_at_host(MicroVm& microvm, const store::Event& event);
     void apply_group(const std::string& name, const store::Event& event);
     void apply_host(const std::string& name, const store::Event& event);
+    void apply_drain(const std::string& name, const store::Event& event);
+    void tidy_host(const std::string& name);
     void apply_heartbeat(const std::string& name, const store::Event& event,
                          store::EventLoop::Duration now);
 };

@@ -28,9 +28,15 @@ constexpr seconds trouble_retry{1};
 constexpr seconds longest_back_off{60};
 // Whoever ran for so long has not failed at its start.
 constexpr std::int64_t long_run_ms = 60'000;
+// Of a VMM whose guest runs in another one (vmm/migration/README.md).
+constexpr int exit_code_of_handed_over = 164;
 
 bool is_final(const std::optional<model::MicroVmStatus>& status) {
     return status && (status->phase == Phase::succeeded || status->phase == Phase::failed);
+}
+
+Attempt attempt_of(const std::string& name, const MicroVm& microvm) {
+    return {name, microvm.created, microvm.status ? microvm.status->restarts : 0};
 }
 
 bool has_processes(const Observation& seen) {
@@ -60,6 +66,11 @@ NodeAgent::NodeAgent(store::EventLoop& loop, store::Store& store, Mirror& mirror
       mirror_{mirror},
       runner_{runner},
       settings_{std::move(settings)} {}
+
+void NodeAgent::set_mover(Mover& mover) {
+    mover_ = &mover;
+    mover.set_agent(*this);
+}
 
 void NodeAgent::start() {
     is_started_ = true;
@@ -137,11 +148,10 @@ bool NodeAgent::is_here(const MicroVm& microvm) const {
 void NodeAgent::reconcile(const std::string& name) {
     const auto found = mirror_.microvms().find(name);
     if (found == mirror_.microvms().end() || !is_here(found->second)) {
-        static_cast<void>(end_all_but(nullptr, name));
-        return;
+        return look_from_afar(name, found == mirror_.microvms().end() ? nullptr : &found->second);
     }
     const MicroVm& microvm = found->second;
-    const Attempt attempt{name, microvm.created, microvm.status ? microvm.status->restarts : 0};
+    const Attempt attempt = attempt_of(name, microvm);
     if (!end_all_but(microvm.revision == 0 ? nullptr : &attempt, name)) {
         return;
     }
@@ -152,7 +162,26 @@ void NodeAgent::reconcile(const std::string& name) {
     } else if (microvm.deletion || shall_stop) {
         stop(microvm, attempt);
     } else {
-        run(microvm, attempt);
+        if (mover_ != nullptr && microvm.move) {
+            mover_->send(microvm, attempt);
+        }
+        if (!committing_.contains(name)) {
+            run(microvm, attempt);
+        }
+    }
+}
+
+// At one that is not placed here: it is on its way to here, or has no business here.
+void NodeAgent::look_from_afar(const std::string& name, const MicroVm* microvm) {
+    const bool is_coming =
+        mover_ != nullptr && microvm != nullptr && mover_->is_coming(*microvm, *epoch_);
+    if (!is_coming) {
+        static_cast<void>(end_all_but(nullptr, name));
+        return;
+    }
+    const Attempt attempt = attempt_of(name, *microvm);
+    if (end_all_but(&attempt, name)) {
+        mover_->receive(*microvm, attempt);
     }
 }
 
@@ -217,6 +246,7 @@ void NodeAgent::release(const std::string& name, const MicroVm& microvm) {
         transaction.operations.emplace_back(
             store::Delete{keys::of(keys::assignments, settings_.host, name)});
     }
+    Mover::end_move(microvm, name, transaction);
     if (settings_.fence.empty()) {
         transaction.conditions.push_back({keys::of(keys::microvms, name), microvm.revision});
         for (const std::string_view folder : {keys::microvms, keys::deletions}) {
@@ -258,12 +288,22 @@ void NodeAgent::run(const MicroVm& microvm, const Attempt& attempt) {
             }
             return;
         case AttemptState::ended:
-            if (seen.exit) {
-                return record_end(microvm, *seen.exit, seen);
-            }
-            // A supervisor that was killed before it did anything.
-            return runner_.discard(attempt), look_at(attempt.name);
+            return on_ended(microvm, attempt, seen);
     }
+}
+
+void NodeAgent::on_ended(const MicroVm& microvm, const Attempt& attempt, const Observation& seen) {
+    if (!seen.exit) {
+        // A supervisor that was killed before it did anything.
+        runner_.discard(attempt);
+        return look_at(attempt.name);
+    }
+    const bool was_handed_over = seen.exit->code == exit_code_of_handed_over;
+    if (microvm.move && (was_handed_over || microvm.move->is_lost)) {
+        // Its new host has the word; if that has died, it is nowhere.
+        return microvm.move->is_lost ? release(attempt.name, microvm) : void();
+    }
+    record_end(microvm, *seen.exit, seen);
 }
 
 void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {

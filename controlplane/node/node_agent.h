@@ -14,6 +14,7 @@
 #include <string>
 
 #include "controlplane/node/mirror.h"
+#include "controlplane/node/mover.h"
 #include "controlplane/node/provisions.h"
 #include "controlplane/node/runner.h"
 
@@ -26,7 +27,7 @@ struct NodeSettings {
     std::string fence{};      // the file of VMMs' deadline; empty: a host alone, which has none
 };
 
-class NodeAgent final : public MirrorListener, public RunnerListener {
+class NodeAgent final : public MirrorListener, public RunnerListener, private MoveAgent {
 public:
     // Borrows all.
     NodeAgent(store::EventLoop& loop, store::Store& store, Mirror& mirror, Runner& runner,
@@ -37,6 +38,8 @@ public:
 
     // Borrowed; before start(). Without it microVMs are programs alone.
     void set_provisions(Provisions& provisions) { provisions_ = &provisions; }
+    // Borrowed; before start(). Of a host among others, which has migrations.
+    void set_mover(Mover& mover);
 
     // Once the mirror is ready: looks at all that is wanted and all that is there. Nothing is done
     // before, nor before take().
@@ -46,28 +49,30 @@ public:
     // Others own what is here: all of it is killed. `when_gone`: nothing is left.
     void give_up(std::function<void()> when_gone);
 
-    [[nodiscard]] std::string log_of(const std::string& name) const;
+    [[nodiscard]] std::string log_of(const std::string& name) const override;
 
 private:
     void on_microvm_changed(const std::string& name) override { look_at(name); }
     void on_attempt_changed(const std::string& name) override { look_at(name); }
 
     void look_at_all();
-    void look_at(const std::string& name);
+    void look_at(const std::string& name) override;
     void look_later(const std::string& name, store::EventLoop::Duration delay);
     void look();
     void reconcile(const std::string& name);
     [[nodiscard]] bool is_here(const MicroVm& microvm) const;
+    void look_from_afar(const std::string& name, const MicroVm* microvm);
     [[nodiscard]] bool end_all_but(const Attempt* kept, const std::string& name);
     void kill_all(const std::string& name);
     void stop(const MicroVm& microvm, const Attempt& attempt);
     void release(const std::string& name, const MicroVm& microvm);
     void run(const MicroVm& microvm, const Attempt& attempt);
+    void on_ended(const MicroVm& microvm, const Attempt& attempt, const Observation& seen);
     void start_attempt(const MicroVm& microvm, const Attempt& attempt);
     void postpone(const MicroVm& microvm, const std::string& reason);
     void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
     void commit_status(const MicroVm& microvm, model::MicroVmStatus status);
-    void commit(const std::string& name, store::Transaction transaction);
+    void commit(const std::string& name, store::Transaction transaction) override;
     void committed(const std::string& name, store::Result<Revision> result);
 
     store::EventLoop& loop_;
@@ -76,6 +81,7 @@ private:
     Runner& runner_;
     NodeSettings settings_;
     Provisions* provisions_ = nullptr;
+    Mover* mover_ = nullptr;
     bool is_started_ = false;
     std::optional<model::Epoch> epoch_;
     std::function<void()> when_gone_;  // while giving up

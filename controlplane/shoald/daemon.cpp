@@ -34,6 +34,7 @@
 #include "controlplane/node/host_provisions.h"
 #include "controlplane/node/membership.h"
 #include "controlplane/node/mirror.h"
+#include "controlplane/node/mover.h"
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/placer.h"
 #include "controlplane/node/supervised_runner.h"
@@ -123,6 +124,7 @@ model::Host facts_of(const Options& options) {
     host.name = options.host;
     host.zone = options.zone;
     host.labels = options.labels;
+    host.peer_address = options.address;
     host.cpu_model = cpu_model();
     host.allocatable = allocatable(options);
     return host;
@@ -149,11 +151,24 @@ struct Alone {
 
 // Of a host among others: it lives for as long as it tells them, and may lead.
 struct Clustered {
-    Clustered(const Options& options, store::EventLoop& loop, store::Store& store,
+    Clustered(const Options& options, boost::asio::io_context& context, store::EventLoop& loop,
+              store::Store& store, node::Mirror& mirror, node::Runner& runner,
               node::NodeAgent& agent)
-        : membership{loop, store, agent, {options.host, options.run_dir}},
-          leader{loop, store, options.host} {}
+        : vmm_client{context},
+          mover{loop,
+                mirror,
+                runner,
+                vmm_client,
+                {options.host, options.address, find_program("shoal-vmm"),
+                 node::fence_path(options.run_dir), options.peer_tls.certificate,
+                 options.peer_tls.key, options.peer_tls.authority}},
+          membership{loop, store, agent, {options.host, options.run_dir}},
+          leader{loop, store, options.host} {
+        agent.set_mover(mover);
+    }
 
+    node::UnixVmmClient vmm_client;
+    node::Mover mover;
     node::Membership membership;
     scheduler::Leader leader;
 };
@@ -216,7 +231,8 @@ Daemon::Daemon(const Options& options)
                   {options.run_dir + "/microvms", find_program("shoal-vmm"),
                    node_settings(options).fence}} {
     if (is_clustered(options)) {
-        clustered_.emplace(options, loop_, *store_, agent_);
+        clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_);
+        clustered_->mover.set_provisions(provisions_);
     } else {
         alone_.emplace(options, loop_, *store_, mirror_);
         service_.placer = &alone_->placer;

@@ -96,7 +96,23 @@ struct RawOptions {
     std::vector<std::string> etcd;
     std::vector<std::string> labels;
     store::TlsFiles tls{};
+    bool plain_peers = false;
 };
+
+void check_peers(const Options& options, const RawOptions& raw) {
+    const store::TlsFiles& files = options.peer_tls;
+    const bool has_any =
+        !files.authority.empty() || !files.certificate.empty() || !files.key.empty();
+    const bool has_all =
+        !files.authority.empty() && !files.certificate.empty() && !files.key.empty();
+    if (has_any && !has_all) {
+        throw OptionsError{"--peer-ca, --peer-cert and --peer-key need each other"};
+    }
+    if (!options.address.empty() && !has_all && !raw.plain_peers) {
+        throw OptionsError{
+            "--address needs --peer-ca, --peer-cert and --peer-key, or --plain-peers"};
+    }
+}
 
 void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_option("--etcd", raw.etcd,
@@ -109,6 +125,19 @@ void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_option("--etcd-cert", raw.tls.certificate, "This host's certificate for etcd (PEM)")
         ->type_name("FILE");
     app.add_option("--etcd-key", raw.tls.key, "Its key (PEM)")->type_name("FILE");
+    app.add_option("--address", options.address,
+                   "By which the other hosts reach this one, so that microVMs can move")
+        ->type_name("IP");
+    app.add_option("--peer-ca", options.peer_tls.authority,
+                   "Whose certificates the cluster's hosts have (PEM)")
+        ->type_name("FILE");
+    app.add_option("--peer-cert", options.peer_tls.certificate,
+                   "This host's certificate, for its --host name (PEM)")
+        ->type_name("FILE");
+    app.add_option("--peer-key", options.peer_tls.key, "Its key (PEM)")->type_name("FILE");
+    app.add_flag("--plain-peers", raw.plain_peers,
+                 "MicroVMs' memory crosses the network without encryption")
+        ->excludes("--peer-cert");
     app.add_option("--zone", options.zone, "Where this host is, for spreading over zones")
         ->type_name("NAME");
     app.add_option("--label", raw.labels, "A label of this host; may be repeated")
@@ -169,6 +198,7 @@ Options parse_options(std::span<char* const> args) {
     }
     take_etcd(raw.etcd, raw.tls, options);
     options.labels = parse_labels(raw.labels);
+    check_peers(options, raw);
     if (!options.zone.empty() && !model::is_name(options.zone)) {
         throw OptionsError{"--zone " + options.zone + ": 1 to 63 of a-z, 0-9 and '-'"};
     }

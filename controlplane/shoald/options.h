@@ -32,6 +32,10 @@ struct Options {
     store::EtcdOptions etcd;
     std::string zone;
     model::Labels labels;
+    // By which other hosts reach this one; empty: no microVM moves to or from here.
+    std::string address;
+    // Of connections between hosts; without a certificate they are plain.
+    store::TlsFiles peer_tls{};
     std::string text;  // to print, and nothing else to do
 };
 

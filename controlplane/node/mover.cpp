@@ -1,0 +1,333 @@
+// One look does at most one thing; what a VMM answers, and each change of the store, bring the
+// next.
+#include "controlplane/node/mover.h"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "controlplane/node/launch.h"
+
+namespace shoal::node {
+namespace {
+
+namespace json = boost::json;
+namespace keys = model::keys;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds look_period{10};
+// How long a destination waits for its source to connect.
+constexpr seconds longest_wait{30};
+// Of a VMM whose guest never came (vmm/migration/README.md).
+constexpr int exit_code_of_never_ran = 165;
+
+std::string text_in(const json::object& object, std::string_view name) {
+    const json::value* value = object.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string{value->get_string()} : "";
+}
+
+std::optional<json::object> object_in(const std::optional<VmmAnswer>& answer) {
+    if (!answer) {
+        return std::nullopt;
+    }
+    boost::system::error_code error;
+    json::value document = json::parse(answer->body, error);
+    return error || !document.is_object() ? std::nullopt
+                                          : std::optional{std::move(document.get_object())};
+}
+
+bool has_processes(const Observation& seen) {
+    return seen.state == AttemptState::starting || seen.state == AttemptState::running;
+}
+
+}  // namespace
+
+Mover::Mover(store::EventLoop& loop, Mirror& mirror, Runner& runner, VmmClient& client,
+             MoverSettings settings)
+    : loop_{loop},
+      mirror_{mirror},
+      runner_{runner},
+      client_{client},
+      settings_{std::move(settings)} {}
+
+bool Mover::is_coming(const MicroVm& microvm, model::Epoch epoch) const {
+    return microvm.revision != 0 && microvm.move && microvm.move->to == settings_.host &&
+           microvm.move->to_epoch == epoch;
+}
+
+void Mover::receive(const MicroVm& microvm, const Attempt& attempt) {
+    const model::Move& move = *microvm.move;
+    const Observation seen = runner_.observe(attempt);
+    if (!move.failure.empty()) {  // The source, or the leader, ends it.
+        if (has_processes(seen)) {
+            runner_.stop(attempt, milliseconds{0});
+        } else if (seen.state == AttemptState::ended) {
+            runner_.discard(attempt);
+        }
+        return;
+    }
+    switch (seen.state) {
+        case AttemptState::absent:
+            return move.address.empty()
+                       ? start(microvm, attempt)
+                       : fail(microvm, "its destination has lost the process that waited for it");
+        case AttemptState::starting:
+            return;
+        case AttemptState::running:
+            return ask(microvm, attempt, [this, attempt](const MicroVm& now, const Status& status) {
+                on_receiving(now, attempt, status);
+            });
+        case AttemptState::ended:
+            // Who has not told an address has not had a guest. Who has, and did not say that it
+            // never ran, may have run it: it came, and died here.
+            if (move.address.empty() || (seen.exit && seen.exit->code == exit_code_of_never_ran)) {
+                return fail(microvm, "its destination could not take it");
+            }
+            return arrive(microvm, attempt);
+    }
+}
+
+void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
+    if (settings_.address.empty()) {
+        return fail(microvm, "host " + settings_.host + " has no --address for migrations");
+    }
+    Launch launch;
+    launch.attempt = attempt;
+    launch.words = {settings_.vmm, "--api-sock",   runner_.api_socket_of(attempt), "--level", "Off",
+                    "--fence",     settings_.fence};
+    launch.log = agent_->log_of(attempt.name);
+    launch.time_limit_s = microvm.spec.time_limit_s.value_or(0);
+    launch.limits = {microvm.spec.memory_mib, microvm.spec.vcpus};
+    try {
+        runner_.start(launch);
+    } catch (const std::system_error& error) {
+        fail(microvm, error.what());
+    }
+}
+
+void Mover::on_receiving(const MicroVm& microvm, const Attempt& attempt, const Status& status) {
+    const model::Move& move = *microvm.move;
+    if (status.phase == "Running") {
+        return arrive(microvm, attempt);
+    }
+    if (status.phase == "None") {
+        model::MicroVmStatus described;
+        if (provisions_ != nullptr) {
+            provisions_->describe(microvm, attempt, described);
+        }
+        std::string body =
+            R"({"listen":")" + ("tcp:" + settings_.address + ":0") + "\"," + tls(move.from);
+        if (!described.vsock.empty()) {
+            body += R"(,"vsock_override":{"uds_path":)" +
+                    json::serialize(json::value(described.vsock)) + "}";
+        }
+        return order(attempt, "/migration/receive", body + "}");
+    }
+    if (status.phase == "Waiting" && move.address.empty()) {
+        return tell_address(microvm, status.address);
+    }
+    const auto since = waiting_since_.emplace(attempt, loop_.now()).first->second;
+    const auto source = mirror_.hosts().find(move.from);
+    const bool source_is_lost =
+        source == mirror_.hosts().end() || source->second.heartbeat.epoch != move.from_epoch;
+    if (status.phase == "Waiting" && (source_is_lost || loop_.now() - since > longest_wait)) {
+        return order(attempt, "/migration/cancel", "{}");
+    }
+    look_later(attempt.name);
+}
+
+void Mover::send(const MicroVm& microvm, const Attempt& attempt) {
+    const model::Move& move = *microvm.move;
+    const bool runs = has_processes(runner_.observe(attempt));
+    if (!move.failure.empty() && !runs) {
+        return move.is_lost ? void() : stay(microvm, move.failure);
+    }
+    if (!runs || (move.address.empty() && move.failure.empty())) {
+        return;
+    }
+    ask(microvm, attempt, [this, attempt](const MicroVm& now, const Status& status) {
+        on_sending(now, attempt, status);
+    });
+}
+
+void Mover::on_sending(const MicroVm& microvm, const Attempt& attempt, const Status& status) {
+    const model::Move& move = *microvm.move;
+    const bool is_at_home = status.phase == "None" || status.phase == "Resumed";
+    if (!move.failure.empty()) {
+        if (is_at_home) {
+            return stay(microvm, move.failure);
+        }
+        if (status.phase == "InDoubt" && move.is_lost) {
+            // It may have run there, and died with that host.
+            return runner_.stop(attempt, milliseconds{0});
+        }
+        if (status.phase == "InDoubt") {
+            return order(attempt, "/migration/resolve", R"({"guest_runs":"Here"})");
+        }
+        return look_later(attempt.name);
+    }
+    std::string& sent_to = sent_to_[attempt];
+    if (is_at_home && sent_to == move.address) {
+        return stay(microvm, status.failure);
+    }
+    if (is_at_home) {
+        sent_to = move.address;
+        return order(attempt, "/migration/send",
+                     R"({"destination":)" + json::serialize(json::value(move.address)) + "," +
+                         tls(move.to) + "}");
+    }
+    look_later(attempt.name);
+}
+
+// Without a certificate the connection is plain: shoald's own options have said so.
+std::string Mover::tls(const std::string& peer) const {
+    if (settings_.certificate.empty()) {
+        return R"("plain":true)";
+    }
+    return "\"tls\":" +
+           json::serialize(json::object{{"certificate_path", settings_.certificate},
+                                        {"key_path", settings_.key},
+                                        {"authority_path", settings_.authority}}) +
+           R"(,"peer_name":")" + peer + "\"";
+}
+
+void Mover::ask(const MicroVm& microvm, const Attempt& attempt, Then then) {
+    if (!asking_.insert(attempt).second) {
+        return;
+    }
+    client_.call(runner_.api_socket_of(attempt), {"GET", "/migration"},
+                 [weak = std::weak_ptr{self_}, attempt, then = std::move(then),
+                  revision = microvm.move_revision](std::optional<VmmAnswer> answer) {
+                     const auto self = weak.lock();
+                     if (!self) {
+                         return;
+                     }
+                     Mover& mover = **self;
+                     mover.asking_.erase(attempt);
+                     const auto found = mover.mirror_.microvms().find(attempt.name);
+                     const auto object = object_in(answer);
+                     if (!object) {  // It does not listen yet, or has just ended.
+                         return mover.look_later(attempt.name);
+                     }
+                     if (found == mover.mirror_.microvms().end() ||
+                         found->second.move_revision != revision) {
+                         return mover.agent_->look_at(attempt.name);
+                     }
+                     then(found->second, {text_in(*object, "phase"), text_in(*object, "address"),
+                                          text_in(*object, "failure")});
+                 });
+}
+
+// A refusal is the end of the move; an answer that is lost is seen from the next status.
+void Mover::order(const Attempt& attempt, const char* target, std::string body) {
+    asking_.insert(attempt);
+    client_.call(runner_.api_socket_of(attempt), {"PUT", target, std::move(body)},
+                 [weak = std::weak_ptr{self_}, attempt](const std::optional<VmmAnswer>& answer) {
+                     const auto self = weak.lock();
+                     if (!self) {
+                         return;
+                     }
+                     Mover& mover = **self;
+                     mover.asking_.erase(attempt);
+                     const auto found = mover.mirror_.microvms().find(attempt.name);
+                     if (!answer || answer->status < 400 ||
+                         found == mover.mirror_.microvms().end() || !found->second.move) {
+                         return mover.look_later(attempt.name);
+                     }
+                     const auto object = object_in(answer);
+                     const std::string reason = object ? text_in(*object, "fault_message") : "";
+                     const bool is_source = found->second.placement &&
+                                            found->second.placement->host == mover.settings_.host;
+                     is_source ? mover.stay(found->second, reason)
+                               : mover.fail(found->second, reason);
+                 });
+}
+
+void Mover::look_later(const std::string& name) {
+    loop_.call_after(look_period, [weak = std::weak_ptr{self_}, name] {
+        if (const auto self = weak.lock()) {
+            (*self)->agent_->look_at(name);
+        }
+    });
+}
+
+void Mover::tell_address(const MicroVm& microvm, const std::string& address) {
+    model::Move move = *microvm.move;
+    move.address = address;
+    const std::string key = keys::of(keys::moves, microvm.spec.name);
+    store::Transaction transaction;
+    transaction.conditions = {{key, microvm.move_revision}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(move)});
+    agent_->commit(microvm.spec.name, std::move(transaction));
+}
+
+void Mover::fail(const MicroVm& microvm, const std::string& reason) {
+    model::Move move = *microvm.move;
+    move.failure = reason.empty() ? "the destination refused it" : reason;
+    const std::string key = keys::of(keys::moves, microvm.spec.name);
+    store::Transaction transaction;
+    transaction.conditions = {{key, microvm.move_revision}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(move)});
+    agent_->commit(microvm.spec.name, std::move(transaction));
+}
+
+// The guest runs here: from this transaction on it is placed here.
+void Mover::arrive(const MicroVm& microvm, const Attempt& attempt) {
+    const std::string& name = microvm.spec.name;
+    const model::Move& move = *microvm.move;
+    model::MicroVmStatus status = microvm.status.value_or(model::MicroVmStatus{});
+    status.phase = model::Phase::running;
+    status.host = settings_.host;
+    status.epoch = move.to_epoch;
+    status.reason = {};
+    if (provisions_ != nullptr) {
+        provisions_->describe(microvm, attempt, status);
+    }
+    const model::Assignment run{move.to_epoch, model::Assignment::Wanted::run};
+    store::Transaction transaction;
+    transaction.conditions = {{keys::of(keys::moves, name), microvm.move_revision},
+                              {keys::of(keys::placements, name), microvm.placement_revision}};
+    transaction.operations = {
+        store::Put{keys::of(keys::placements, name),
+                   model::to_json(model::Placement{settings_.host, move.to_epoch})},
+        store::Put{keys::of(keys::assignments, settings_.host, name), model::to_json(run)},
+        store::Delete{keys::of(keys::assignments, move.from, name)},
+        store::Put{keys::of(keys::statuses, settings_.host, name), model::to_json(status)},
+        store::Delete{keys::of(keys::statuses, move.from, name)},
+        store::Delete{keys::of(keys::moves, name)},
+    };
+    waiting_since_.erase(attempt);
+    agent_->commit(name, std::move(transaction));
+}
+
+// The guest goes on where it was.
+void Mover::stay(const MicroVm& microvm, const std::string& reason) {
+    const std::string& name = microvm.spec.name;
+    store::Transaction transaction;
+    end_move(microvm, name, transaction);
+    if (microvm.status) {
+        model::MicroVmStatus status = *microvm.status;
+        status.reason = "it could not move to " + microvm.move->to + ": " + reason;
+        const std::string key = keys::of(keys::statuses, settings_.host, name);
+        transaction.conditions.push_back({key, microvm.status_revision});
+        transaction.operations.emplace_back(store::Put{key, model::to_json(status)});
+    }
+    agent_->commit(name, std::move(transaction));
+}
+
+void Mover::end_move(const MicroVm& microvm, const std::string& name,
+                     store::Transaction& transaction) {
+    const std::string key = keys::of(keys::moves, name);
+    transaction.conditions.push_back({key, microvm.move_revision});
+    if (microvm.move) {
+        transaction.operations.emplace_back(store::Delete{key});
+    }
+}
+
+}  // namespace shoal::node
