@@ -44,10 +44,12 @@ const char* health_of(const Service& service, const node::HostEntry& entry) {
 
 std::string to_json(const Service& service, const node::HostEntry& entry, const Usage& usage) {
     const auto used = usage.find(entry.host.name);
+    const bool is_draining = entry.host.scheduling == model::Scheduling::draining;
     return R"({"name":)" + quote(entry.host.name) + R"(,"resource_version":)" +
            std::to_string(entry.revision) + R"(,"spec":)" + model::to_json(entry.host) +
            R"(,"health":")" + health_of(service, entry) + R"(","epoch":)" +
-           std::to_string(entry.heartbeat.epoch) + R"(,"used":)" +
+           std::to_string(entry.heartbeat.epoch) + R"(,"drain":)" +
+           (is_draining && entry.drain ? model::to_json(*entry.drain) : "null") + R"(,"used":)" +
            model::to_json(used == usage.end() ? model::Resources{} : used->second) + "}";
 }
 
@@ -86,6 +88,7 @@ void schedule(Service& service, const Request& request, Respond respond) {
     store::Transaction transaction;
     transaction.conditions = {{key, entry.revision}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(host)});
+    transaction.operations.emplace_back(store::Delete{keys::of(keys::drains, name)});
     commit(service, std::move(transaction), std::move(respond),
            [&service, name](store::Revision) { return show(service, name); });
 }

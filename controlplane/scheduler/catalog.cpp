@@ -24,12 +24,13 @@ Catalog::Catalog(store::EventLoop& loop, store::Store& store, CatalogListener& l
                          keys::placements,
                          &Catalog::on_placement,
                          &Catalog::on_placement_gone},
+      moves_folder_{*this, loop, store, keys::moves, &Catalog::on_move, &Catalog::on_move_gone},
       statuses_folder_{
           *this, loop, store, keys::statuses, &Catalog::on_status, &Catalog::on_status_gone} {}
 
 void Catalog::start() {
     for (Folder* folder : {&hosts_folder_, &groups_folder_, &specs_folder_, &deletions_folder_,
-                           &placements_folder_, &statuses_folder_}) {
+                           &placements_folder_, &moves_folder_, &statuses_folder_}) {
         folder->follower.list();
     }
 }
@@ -41,7 +42,8 @@ bool Catalog::is_ready() const {
 void Catalog::on_synced() {
     was_ready_ = hosts_folder_.follower.is_synced() && groups_folder_.follower.is_synced() &&
                  specs_folder_.follower.is_synced() && deletions_folder_.follower.is_synced() &&
-                 placements_folder_.follower.is_synced() && statuses_folder_.follower.is_synced();
+                 placements_folder_.follower.is_synced() && moves_folder_.follower.is_synced() &&
+                 statuses_folder_.follower.is_synced();
     if (was_ready_) {
         for (const auto& [name, since] : std::exchange(settling_, {})) {
             if (const MicroVm* microvm = find(name);
@@ -57,6 +59,7 @@ void Catalog::on_synced() {
 void Catalog::read_again() {
     was_ready_ = false;
     placements_folder_.follower.list();
+    moves_folder_.follower.list();
     specs_folder_.follower.list();
 }
 
@@ -134,6 +137,9 @@ void Catalog::set_presence(const std::string& host, failover::Presence presence,
         for (const std::string& name : info.placed) {
             refresh(name);
         }
+        for (const std::string& name : Names{moving_}) {
+            refresh(name);
+        }
     }
     listener_.on_work();
 }
@@ -203,6 +209,8 @@ void Catalog::unlist(const std::string& name, const MicroVm& microvm) {
     to_stop_.erase(name);
     to_forget_.erase(name);
     to_tidy_.erase(name);
+    moves_lost_.erase(name);
+    moves_to_tidy_.erase(name);
     if (microvm.workload) {
         pending_.erase({-std::int64_t{microvm.workload->priority}, microvm.created, name});
     }
@@ -235,15 +243,29 @@ void Catalog::refresh(const std::string& name) {
     } else {
         refresh_unplaced(name, microvm);
     }
-    if (!microvm.workload && !microvm.placed && !microvm.is_deleted && !microvm.has_reason) {
+    if (!microvm.workload && !microvm.placed && !microvm.is_deleted && !microvm.has_reason &&
+        !microvm.move) {
         microvms_.erase(found);
     }
+}
+
+bool Catalog::is_alive_under(const std::string& host, model::Epoch epoch) const {
+    const auto index = cluster_.find_host(host);
+    return index && epoch_of(*index) == epoch;
 }
 
 void Catalog::refresh_placed(const std::string& name, MicroVm& microvm) {
     const MicroVm::At& at = *microvm.placed;
     microvm.waits_since = {};
-    const bool is_lost = at.epoch < epoch_of(at.host);
+    const bool has_lost_host = at.epoch < epoch_of(at.host);
+    // While its destination lives, that has the word: it may run there already.
+    const bool may_be_there = microvm.move && microvm.move->failure.empty() &&
+                              is_alive_under(microvm.move->to, microvm.move->to_epoch);
+    const bool is_lost = has_lost_host && !may_be_there;
+    if (microvm.move && microvm.move->failure.empty() && !has_lost_host && !may_be_there) {
+        moves_lost_.insert(name);
+        listener_.on_work();
+    }
     if (is_lost || microvm.is_finished || !microvm.workload) {
         cluster_.remove(name);
     } else {
@@ -263,6 +285,9 @@ void Catalog::refresh_placed(const std::string& name, MicroVm& microvm) {
 }
 
 void Catalog::refresh_unplaced(const std::string& name, MicroVm& microvm) {
+    if (microvm.move) {
+        moves_to_tidy_.insert(name);
+    }
     const Placed* claim = cluster_.find(name);
     if (claim != nullptr && claim->claim != Claim::held) {
         cluster_.remove(name);

@@ -16,6 +16,7 @@
 #include "controlplane/failover/folder_follower.h"
 #include "controlplane/failover/host_watch.h"
 #include "controlplane/model/group.h"
+#include "controlplane/model/move.h"
 #include "controlplane/scheduler/cluster.h"
 #include "controlplane/scheduler/workload.h"
 
@@ -37,6 +38,8 @@ struct MicroVm {
     store::Revision revision = 0;  // of the spec
     std::size_t fingerprint = 0;   // of the spec, without its name and group
     std::optional<At> placed;
+    std::optional<model::Move> move;  // it is on its way to another host
+    store::Revision move_revision = 0;
     bool is_deleted = false;   // somebody wants it gone
     bool is_running = false;   // as its host says
     bool is_finished = false;  // it ended, and is not started again
@@ -90,6 +93,12 @@ public:
     [[nodiscard]] const Names& to_stop() const noexcept { return to_stop_; }      // by their host
     [[nodiscard]] const Names& to_forget() const noexcept { return to_forget_; }  // run nowhere
     [[nodiscard]] const Names& to_tidy() const noexcept { return to_tidy_; }  // a reason is left
+    // On their way to a host that has died.
+    [[nodiscard]] const Names& moves_lost() const noexcept { return moves_lost_; }
+    // A record of a move is left, and no placement.
+    [[nodiscard]] const Names& moves_to_tidy() const noexcept { return moves_to_tidy_; }
+    // All that have a record.
+    [[nodiscard]] const Names& moving() const noexcept { return moving_; }
     [[nodiscard]] Names take_changed_groups() { return std::exchange(changed_groups_, {}); }
     void mark_group(const std::string& name) { changed_groups_.insert(name); }
     // Those whose room is no longer to be held.
@@ -141,6 +150,8 @@ private:
     void on_deletion_gone(const std::string& name);
     void on_placement(const std::string& name, const store::Entry& entry);
     void on_placement_gone(const std::string& name);
+    void on_move(const std::string& name, const store::Entry& entry);
+    void on_move_gone(const std::string& name);
     void on_status(const std::string& path, const store::Entry& entry);
     void on_status_gone(const std::string& path);
     void on_synced();
@@ -153,6 +164,7 @@ private:
     void refresh(const std::string& name);
     void refresh_placed(const std::string& name, MicroVm& microvm);
     void refresh_unplaced(const std::string& name, MicroVm& microvm);
+    [[nodiscard]] bool is_alive_under(const std::string& host, model::Epoch epoch) const;
     void unlist(const std::string& name, const MicroVm& microvm);
     void set_placed(const std::string& name, MicroVm& microvm, std::optional<MicroVm::At> at);
 
@@ -171,6 +183,9 @@ private:
     Names to_stop_;
     Names to_forget_;
     Names to_tidy_;
+    Names moves_lost_;
+    Names moves_to_tidy_;
+    Names moving_;
     Names changed_groups_;
     Names unwanted_;
     bool hosts_known_ = false;
@@ -180,6 +195,7 @@ private:
     Folder specs_folder_;
     Folder deletions_folder_;
     Folder placements_folder_;
+    Folder moves_folder_;
     Folder statuses_folder_;
 };
 

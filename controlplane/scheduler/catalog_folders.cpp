@@ -145,6 +145,32 @@ void Catalog::on_placement_gone(const std::string& name) {
     refresh(name);
 }
 
+void Catalog::on_move(const std::string& name, const store::Entry& entry) {
+    auto move = decode<model::Move>(entry);
+    if (!move) {
+        return on_move_gone(name);
+    }
+    MicroVm& microvm = microvms_[name];
+    unlist(name, microvm);
+    microvm.move = std::move(move);
+    microvm.move_revision = entry.mod_revision;
+    microvm.flight = Flight::none;
+    moving_.insert(name);
+    refresh(name);
+    listener_.on_work();
+}
+
+void Catalog::on_move_gone(const std::string& name) {
+    MicroVm& microvm = microvms_[name];
+    unlist(name, microvm);
+    microvm.move.reset();
+    microvm.move_revision = 0;
+    microvm.flight = Flight::none;
+    moving_.erase(name);
+    refresh(name);
+    listener_.on_work();
+}
+
 void Catalog::on_status(const std::string& path, const store::Entry& entry) {
     const auto status = decode<model::MicroVmStatus>(entry);
     const auto [host, name] = split(path);

@@ -13,8 +13,8 @@ namespace {
 
 namespace keys = model::keys;
 
-// Up to 5 operations and 2 conditions for each, of 128 in all (store/limits.h).
-constexpr std::size_t microvms_in_transaction = 25;
+// Up to 6 operations and 3 conditions for each, of 128 in all (store/limits.h).
+constexpr std::size_t microvms_in_transaction = 21;
 constexpr std::size_t reasons_in_tick = 100;
 constexpr std::chrono::seconds idle_period{1};
 
@@ -32,7 +32,8 @@ Controller::Controller(store::EventLoop& loop, store::Store& store,
       settings_{settings},
       catalog_{loop, store, *this},
       scheduler_{catalog_.cluster(), settings.seed, settings.scheduler},
-      watch_{loop, store, leadership, *this, settings.watch} {}
+      watch_{loop, store, leadership, *this, settings.watch},
+      moves_{catalog_.cluster(), settings.moves} {}
 
 void Controller::start() {
     catalog_.start();
@@ -69,6 +70,7 @@ void Controller::tick() {
     write(all(catalog_.to_tidy()), [](const std::string& name, MicroVm&, auto& transaction) {
         transaction.operations.emplace_back(delete_reason(name));
     });
+    reconcile_moves();
     reconcile_groups();
     if (catalog_.is_ready()) {
         place();

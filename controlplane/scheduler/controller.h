@@ -14,6 +14,7 @@
 #include "controlplane/failover/host_watch.h"
 #include "controlplane/failover/leadership.h"
 #include "controlplane/scheduler/catalog.h"
+#include "controlplane/scheduler/drain_plan.h"
 #include "controlplane/scheduler/group_plan.h"
 #include "controlplane/scheduler/scheduler.h"
 
@@ -30,6 +31,10 @@ struct ControllerSettings {
     std::size_t batch = 1000;
     std::size_t transactions_in_flight = 256;
     std::size_t reasons = 100'000;  // remembered
+    MoveLimits moves;
+    // How often the fullest hosts are relieved by moves; 0: never.
+    failover::Time rebalance_period{};
+    failover::Time move_retry = std::chrono::seconds{10};  // after one that failed
 };
 
 class Controller final : private failover::HostWatchListener, private CatalogListener {
@@ -69,6 +74,13 @@ private:
     [[nodiscard]] MemberState state_of(const std::string& member, const std::string& group);
     void put_off(const std::string& member);
     void commit_group(const std::string& group, store::Transaction transaction);
+    void reconcile_moves();
+    void follow_moves();
+    void drain(HostIdx host);
+    void rebalance();
+    void begin_moves(const std::vector<Move>& begun);
+    void tell_drain(const std::string& host, const std::optional<model::Drain>& drain);
+    [[nodiscard]] std::optional<std::string> why_immovable(const std::string& name);
     void place();
     [[nodiscard]] std::vector<Request> next_batch();
     void evict(const Decision& decision);
@@ -90,6 +102,13 @@ private:
     failover::HostWatch watch_;
     std::string stopped_;
     std::size_t in_flight_ = 0;
+    Moves moves_;
+    // As they were looked at last: where each comes from.
+    std::unordered_map<std::string, HostIdx> followed_;
+    Catalog::Names being_begun_;  // the store does not have them yet
+    std::unordered_map<std::string, failover::Time> failed_moves_;
+    std::unordered_map<std::string, model::Drain> told_drains_;  // by hosts
+    failover::Time rebalanced_at_{};
     // Behind which of the pending ones the next batch begins; none: at the first.
     std::optional<Catalog::Pending::value_type> behind_;
     std::unordered_map<std::string, Told> told_;

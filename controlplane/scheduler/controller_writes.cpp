@@ -27,6 +27,10 @@ void Controller::relinquish(const std::string& name, MicroVm& microvm,
     transaction.operations.emplace_back(delete_of(keys::placements, name));
     transaction.operations.emplace_back(store::Delete{keys::of(keys::assignments, host, name)});
     transaction.operations.emplace_back(store::Delete{keys::of(keys::statuses, host, name)});
+    transaction.conditions.push_back({keys::of(keys::moves, name), microvm.move_revision});
+    if (microvm.move) {
+        transaction.operations.emplace_back(delete_of(keys::moves, name));
+    }
     const bool is_left = microvm.workload && !microvm.is_deleted &&
                          microvm.on_host_failure == model::HostFailurePolicy::none;
     if (is_left) {

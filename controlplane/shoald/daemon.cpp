@@ -51,6 +51,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds read_retry{1};
+constexpr std::chrono::seconds rebalance_period{30};
 
 // Two daemons would both start everything.
 host::UniqueFd lock_folder(const Options& options) {
@@ -149,6 +150,12 @@ struct Alone {
     node::GroupController groups;
 };
 
+scheduler::ControllerSettings leader_settings() {
+    scheduler::ControllerSettings settings;
+    settings.rebalance_period = rebalance_period;
+    return settings;
+}
+
 // Of a host among others: it lives for as long as it tells them, and may lead.
 struct Clustered {
     Clustered(const Options& options, boost::asio::io_context& context, store::EventLoop& loop,
@@ -163,7 +170,7 @@ struct Clustered {
                  node::fence_path(options.run_dir), options.peer_tls.certificate,
                  options.peer_tls.key, options.peer_tls.authority}},
           membership{loop, store, agent, {options.host, options.run_dir}},
-          leader{loop, store, options.host} {
+          leader{loop, store, options.host, leader_settings()} {
         agent.set_mover(mover);
     }
 

@@ -11,6 +11,7 @@ from harness import PROGRAMS, expect
 
 WITNESS = str(PROGRAMS / "witness")
 RUNNING = "running"
+PLAIN = ("--address", "127.0.0.1", "--plain-peers")
 
 
 class Member(Daemon):

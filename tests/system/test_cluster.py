@@ -3,7 +3,7 @@ import os
 import signal
 import time
 
-from cluster import Cluster
+from cluster import PLAIN, Cluster
 from harness import expect, temporary_folder, test
 
 
@@ -110,3 +110,33 @@ def _():
         now = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
         expect(now == epochs, f"{epochs} became {now}")
         cluster.expect_one_at_a_time(before)
+
+
+@test("cluster: a host is drained by live migration, and no microVM stands still for long")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        cluster.group("web", 9)
+        host = cluster.hosts[0]
+        before = cluster.wait_for_members(host, "web", 9)
+        drained = cluster.busiest_but_first(before)
+        leaving = [name for name, where in before.items() if where == drained.name]
+        expect(len(leaving) >= 2, f"{before}")
+        host.done("PUT", f"/v1/hosts/{drained.name}/scheduling", {"scheduling": "draining"})
+        begun = time.monotonic()
+        members = cluster.wait_for_members(host, "web", 9, but=[drained.name])
+        print(f"        {len(leaving)} of 9 left in {time.monotonic() - begun:.2f} s")
+        expect({name: where for name, where in members.items() if name not in leaving} ==
+               {name: where for name, where in before.items() if name not in leaving}, "others moved too")
+        host.wait(lambda: not drained.run_folders(), "their processes to go")
+        wanted = {"moving": 0, "waiting": 0, "stays": []}
+        host.wait(lambda: host.done("GET", f"/v1/hosts/{drained.name}")["drain"] == wanted, "the drain to be done")
+        host.done("PUT", f"/v1/hosts/{drained.name}/scheduling", {"scheduling": "enabled"})
+        cluster.expect_one_at_a_time(before)
+        for name in leaving:
+            arrived = cluster.host(members[name])
+            status = host.microvm(name)["status"]
+            expect(status["restarts"] == 0 and status["phase"] == "running", f"{status}")
+            host.wait(lambda arrived=arrived, name=name: arrived.ran(name), f"{name} to say something")
+            gap = arrived.ran(name)[0] - drained.ran(name)[-1]
+            print(f"        {name}: {gap / 1e6:.1f} ms between what it said last there and first here")
+            expect(gap < 2_000_000_000, f"{name} stood still for {gap} ns")
