@@ -51,6 +51,7 @@ private:
     struct Work {
         model::Assignment assignment;
         store::Revision placement = 0;  // its revision
+        store::Revision status = 0;     // the status's, as it was last known
         bool is_busy = false;
         bool is_told = false;  // that it ended
     };
@@ -189,16 +190,34 @@ private:
         status.host = host_.name();
         status.epoch = found->second.assignment.epoch;
         store::Transaction transaction;
-        transaction.conditions.push_back(
-            {keys::of(keys::placements, name), found->second.placement});
-        transaction.operations.emplace_back(
-            store::Put{keys::of(keys::statuses, host_.name(), name), model::to_json(status)});
+        const std::string key = keys::of(keys::statuses, host_.name(), name);
+        transaction.conditions = {{keys::of(keys::placements, name), found->second.placement},
+                                  {key, found->second.status}};
+        transaction.operations.emplace_back(store::Put{key, model::to_json(status)});
         link_.commit(std::move(transaction), [this, name, phase](const auto& result) {
+            const auto told = work_.find(name);
             const bool is_current =
                 (phase == model::Phase::succeeded) == host_.finished_.contains(name);
-            if (!result && result.error().failure != store::Failure::conflict && is_current) {
-                loop_.call_after(500ms, [this, name, phase] { tell(name, phase); });
+            if (told != work_.end() && result) {
+                told->second.status = *result;
+            } else if (told != work_.end() && is_current) {
+                loop_.call_after(500ms, [this, name, phase] { tell_again(name, phase); });
             }
+        });
+    }
+    // What was sent before may have been done, or may still be.
+    void tell_again(const std::string& name, model::Phase phase) {
+        link_.get(keys::of(keys::statuses, host_.name(), name), [this, name,
+                                                                 phase](const auto& lookup) {
+            const auto found = work_.find(name);
+            if (found == work_.end()) {
+                return;
+            }
+            if (!lookup) {
+                return loop_.call_after(500ms, [this, name, phase] { tell_again(name, phase); });
+            }
+            found->second.status = lookup->entry ? lookup->entry->mod_revision : 0;
+            tell(name, phase);
         });
     }
     void stop(const std::string& name) {
