@@ -5,12 +5,15 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <optional>
+#include <thread>
+#include <utility>
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/document.h"
@@ -44,7 +47,7 @@ std::string collection(Kind kind) {
         case Kind::host:
             break;
     }
-    return "/v1/host";
+    return "/v1/hosts";
 }
 
 std::string name_of(Kind kind) {
@@ -70,6 +73,7 @@ std::vector<Column> columns_of(Kind kind) {
         case Kind::microvm:
             return {{"NAME", "name"},
                     {"PHASE", "status.phase"},
+                    {"HOST", "status.host"},
                     {"RESTARTS", "status.restarts"},
                     {"EXIT", "status.exit_code"},
                     {"MIB", "spec.memory_mib"},
@@ -91,6 +95,9 @@ std::vector<Column> columns_of(Kind kind) {
             break;
     }
     return {{"NAME", "name"},
+            {"HEALTH", "health"},
+            {"SCHEDULING", "spec.scheduling"},
+            {"ZONE", "spec.zone"},
             {"MICROVMS", "used.microvms"},
             {"MIB USED", "used.memory_mib"},
             {"MIB", "allocatable.memory_mib"},
@@ -118,7 +125,7 @@ json::array list(const Client& client, const GetOptions& options) {
 }
 
 void run_verb(const Client& client, const GetOptions& options) {
-    const bool is_one = !options.name.empty() || options.kind == Kind::host;
+    const bool is_one = !options.name.empty();
     json::array items;
     if (is_one) {
         const Reply reply = client.call({"GET", path_of(options.kind, options.name)});
@@ -136,7 +143,9 @@ void run_verb(const Client& client, const DescribeOptions& options) {
     if (options.name.empty() && options.kind != Kind::host) {
         throw CliError("describe needs a NAME");
     }
-    const Reply reply = client.call({"GET", path_of(options.kind, options.name)});
+    // Of a host without a name: the one that answers.
+    const Reply reply = client.call(
+        {"GET", options.name.empty() ? "/v1/host" : path_of(options.kind, options.name)});
     print(to_description(parse(reply.body, "shoald's answer")));
 }
 
@@ -242,9 +251,6 @@ void run_verb(const Client& client, const LogsOptions& options) {
 }
 
 void run_verb(const Client& client, const DeleteOptions& options) {
-    if (options.kind == Kind::host) {
-        throw CliError("a host cannot be deleted");
-    }
     const std::string query = options.kind == Kind::microvm
                                   ? "?grace_s=" + std::to_string(options.grace_s)
                                   : std::string{};
@@ -261,6 +267,72 @@ void run_verb(const Client& client, const ScaleOptions& options) {
     spec["count"] = options.count;
     client.call({"PUT", path, json::serialize(spec), text_of(find(group, "resource_version"))});
     print("group " + options.group + " scaled to " + std::to_string(options.count) + "\n");
+}
+
+// How far a drain is, in one line, and whether nothing goes on.
+struct DrainProgress {
+    std::uint64_t left = 0;
+    bool rests = false;
+    std::string line;
+    std::string stays;
+};
+
+DrainProgress drain_progress(const json::value& host) {
+    DrainProgress progress;
+    progress.left = host.at("used").at("microvms").to_number<std::uint64_t>();
+    const json::value& drain = host.at("drain");
+    const std::string left = std::to_string(progress.left) + " microVMs left";
+    if (!drain.is_object()) {
+        progress.line = left;
+        return progress;
+    }
+    const auto moving = drain.at("moving").to_number<std::uint64_t>();
+    const auto waiting = drain.at("waiting").to_number<std::uint64_t>();
+    progress.rests = moving == 0 && waiting == 0;
+    progress.line =
+        left + ", " + std::to_string(moving) + " moving, " + std::to_string(waiting) + " waiting";
+    for (const json::value& reason : drain.at("stays").as_array()) {
+        progress.stays += "\n  " + text_of(&reason);
+    }
+    return progress;
+}
+
+void wait_for_drain(const Client& client, const std::string& host) {
+    constexpr std::chrono::milliseconds period{100};
+    // What stays may only be about to start, or to be tried again.
+    constexpr std::chrono::seconds patience{15};
+    auto moved_at = std::chrono::steady_clock::now();
+    std::string told;
+    for (;;) {
+        const Reply reply = client.call({"GET", path_of(Kind::host, host)});
+        const DrainProgress progress = drain_progress(parse(reply.body, "shoald's answer"));
+        if (progress.left == 0 && progress.rests) {
+            return print("host " + host + " is drained\n");
+        }
+        const auto now = std::chrono::steady_clock::now();
+        if (progress.line != std::exchange(told, progress.line)) {
+            print(host + ": " + progress.line + "\n");
+            std::fflush(stdout);
+            moved_at = now;
+        }
+        if (!progress.rests) {
+            moved_at = now;
+        } else if (now - moved_at > patience) {
+            throw CliError("host " + host +
+                           " is not drained; these cannot leave:" + progress.stays);
+        }
+        std::this_thread::sleep_for(period);
+    }
+}
+
+void run_verb(const Client& client, const ScheduleOptions& options) {
+    json::object change{{"scheduling", options.scheduling}};
+    client.call(
+        {"PUT", path_of(Kind::host, options.host) + "/scheduling", json::serialize(change)});
+    if (options.scheduling == "draining" && options.waits) {
+        return wait_for_drain(client, options.host);
+    }
+    print("host " + options.host + " is " + options.scheduling + "\n");
 }
 
 void run_verb(const Client& client, const EventsOptions& options) {

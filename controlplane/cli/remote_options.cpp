@@ -70,6 +70,19 @@ void add_apply(CLI::App& app, RemoteOptions& options, bool& is_given, const char
                            });
 }
 
+void add_schedule(CLI::App& app, RemoteOptions& options, bool& is_given, const char* name,
+                  const char* what, const char* scheduling) {
+    add_verb<ScheduleOptions>(
+        app, options, is_given, name, what, [scheduling](CLI::App& sub, ScheduleOptions& verb) {
+            verb.scheduling = scheduling;
+            sub.add_option("HOST", verb.host, "Its name")->required();
+            if (verb.scheduling == "draining") {
+                sub.add_flag_callback(
+                    "--no-wait", [&verb] { verb.waits = false; }, "Only begin");
+            }
+        });
+}
+
 }  // namespace
 
 void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
@@ -113,6 +126,10 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
             sub.add_option("GROUP", verb.group, "Its name")->required();
             sub.add_option("COUNT", verb.count, "How many")->required()->check(check_whole);
         });
+    add_schedule(app, options, is_given, "cordon", "Let a host take no more microVMs", "cordoned");
+    add_schedule(app, options, is_given, "uncordon", "Let a host take microVMs again", "enabled");
+    add_schedule(app, options, is_given, "drain",
+                 "Have all microVMs leave a host by live migration, and wait for it", "draining");
     add_verb<EventsOptions>(app, options, is_given, "events", "Print changes as they happen",
                             [](CLI::App& sub, EventsOptions& verb) {
                                 sub.add_option("--since", verb.since,

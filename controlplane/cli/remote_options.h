@@ -57,6 +57,12 @@ struct ScaleOptions {
     std::string group;
     std::uint64_t count = 0;
 };
+// Whether a host takes more microVMs, and keeps those that it has.
+struct ScheduleOptions {
+    std::string host;
+    std::string scheduling;  // enabled, cordoned or draining
+    bool waits = true;       // for a drain to be done
+};
 struct EventsOptions {
     std::optional<std::uint64_t> since;  // a resource_version; absent: from now on
 };
@@ -67,7 +73,8 @@ struct BackupOptions {
 struct RemoteOptions {
     std::string socket = default_socket;
     std::variant<GetOptions, DescribeOptions, ApplyOptions, LogsOptions, DeleteOptions,
-                 ScaleOptions, EventsOptions, BackupOptions, WaitOptions, CallOptions>
+                 ScaleOptions, ScheduleOptions, EventsOptions, BackupOptions, WaitOptions,
+                 CallOptions>
         verb;
 };
 
