@@ -102,6 +102,7 @@ all: $(programs)
 help:
 	@echo "make            build everything into build/"
 	@echo "make run        run a real Linux program in a microVM"
+	@echo "make demo       three hosts: 30 microVMs answer while one host is drained and one is killed"
 	@echo "make test       all tests: unit (plain, ASan+UBSan, TSan), sim, system (real microVMs), nested"
 	@echo "make test-unit  the unit tests only; make test-system the system tests only"
 	@echo "make test-nested  the system tests and Linux guests on hardware KVM, emulated by QEMU"
@@ -171,9 +172,17 @@ include tests/tests.mk
 include scripts/check.mk
 endif
 
-.PHONY: run install clean
+.PHONY: run demo install clean
 run: all
 	@scripts/demo
+
+demo: all build/cluster/answer
+	@scripts/cluster/demo
+
+build/cluster/answer: scripts/cluster/answer.c | setup
+	@mkdir -p $(@D)
+	@echo "  MUSL  $@"
+	@musl-gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
 
 install: all
 	install -D -m 755 build/shoal $(DESTDIR)$(PREFIX)/bin/shoal

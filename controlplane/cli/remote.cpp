@@ -100,9 +100,9 @@ std::vector<Column> columns_of(Kind kind) {
             {"ZONE", "spec.zone"},
             {"MICROVMS", "used.microvms"},
             {"MIB USED", "used.memory_mib"},
-            {"MIB", "allocatable.memory_mib"},
+            {"MIB", "spec.allocatable.memory_mib"},
             {"CPU MILLIS USED", "used.vcpu_millis"},
-            {"CPU MILLIS", "allocatable.vcpu_millis"}};
+            {"CPU MILLIS", "spec.allocatable.vcpu_millis"}};
 }
 
 // All pages of a list.

@@ -9,9 +9,10 @@ namespace shoal::cli {
 namespace {
 
 const std::map<std::string, Kind> kinds{
-    {"microvm", Kind::microvm}, {"microvms", Kind::microvm},   {"vm", Kind::microvm},
-    {"vms", Kind::microvm},     {"group", Kind::group},        {"groups", Kind::group},
-    {"host", Kind::host},       {"template", Kind::template_}, {"templates", Kind::template_}};
+    {"microvm", Kind::microvm},    {"microvms", Kind::microvm}, {"vm", Kind::microvm},
+    {"vms", Kind::microvm},        {"group", Kind::group},      {"groups", Kind::group},
+    {"host", Kind::host},          {"hosts", Kind::host},       {"template", Kind::template_},
+    {"templates", Kind::template_}};
 const std::map<std::string, Output> outputs{{"table", Output::table}, {"json", Output::json}};
 
 // CLI11 takes -1 for the largest number there is.

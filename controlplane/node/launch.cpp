@@ -7,7 +7,8 @@ Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
                    const LaunchPaths& paths) {
     std::vector<std::string> words{paths.run_command, "run",
                                    "--memory",        std::to_string(spec.memory_mib),
-                                   "--vcpus",         std::to_string(spec.vcpus)};
+                                   "--vcpus",         std::to_string(spec.vcpus),
+                                   "--env",           "SHOAL_NAME=" + spec.name};
     for (const std::string& assignment : spec.environment) {
         words.insert(words.end(), {"--env", assignment});
     }

@@ -1,10 +1,11 @@
 """shoald on several hosts: placement, hosts that die, hang and come back. Real microVMs, a real etcd."""
+import json
 import os
 import signal
 import time
 
 from cluster import PLAIN, Cluster
-from harness import expect, temporary_folder, test
+from harness import ROOT, expect, run, temporary_folder, test
 
 
 @test("cluster: a group is spread over three hosts, and any of them answers for all")
@@ -140,3 +141,14 @@ def _():
             gap = arrived.ran(name)[0] - drained.ran(name)[-1]
             print(f"        {name}: {gap / 1e6:.1f} ms between what it said last there and first here")
             expect(gap < 2_000_000_000, f"{name} stood still for {gap} ns")
+
+
+@test("cluster: make demo drains a host and kills another, and every microVM answers in the end")
+def _():
+    result = run([ROOT / "scripts/cluster/demo"], deadline_s=120)
+    expect(result.code == 0, f"{result}")
+    told = json.loads(result.out.splitlines()[-1])
+    expect(set(told) == {"requests", "failed", "longest_gap_ms", "drain_ms", "failover_ms"}, f"{told}")
+    expect(told["requests"] > 0 and told["failed"] < told["requests"] and told["drain_ms"] > 0, f"{told}")
+    expect(b"0 lost their memory" in result.out, "a microVM that was moved began anew")
+    print(f"        {result.out.splitlines()[-1].decode()}")

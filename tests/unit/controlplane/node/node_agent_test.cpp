@@ -83,9 +83,9 @@ TEST_CASE("a microVM that is wanted is started once, and seen to run and to end"
     const Attempt attempt = host.create("a");
     REQUIRE(host.runner.launches.size() == 1);
     CHECK(host.runner.launches[0].attempt == attempt);
-    CHECK(host.runner.launches[0].words == std::vector<std::string>{"/bin/shoal", "run", "--memory",
-                                                                    "128", "--vcpus", "1", "--",
-                                                                    "/bin/true"});
+    CHECK(host.runner.launches[0].words ==
+          std::vector<std::string>{"/bin/shoal", "run", "--memory", "128", "--vcpus", "1", "--env",
+                                   "SHOAL_NAME=a", "--", "/bin/true"});
     CHECK(host.phase("a") == Phase::pending);
     host.runner.runs(attempt);
     host.loop.settle();
