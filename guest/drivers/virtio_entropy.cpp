@@ -11,7 +11,8 @@ namespace shoal::guest {
 namespace {
 
 // A device whose rate is limited may have nothing for now; the CPU's own entropy has to do then.
-constexpr std::uint64_t answer_limit_ns = 5'000'000;
+// Long enough for a monitor that has to wait for a CPU, or for its own code to come from a disk.
+constexpr std::uint64_t answer_limit_ns = 100'000'000;
 constexpr std::size_t buffer_offset = page_size / 2;
 static_assert(Virtqueue::memory_bytes(Virtqueue::default_size) <= buffer_offset);
 static_assert(buffer_offset + entropy_bytes_max <= page_size);
