@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -51,10 +52,10 @@ static long long now_ms(void) {
 
 // Two threads that do not enter the kernel answer each other. On one CPU each answer takes a turn,
 // some milliseconds; a hundred of them in 10 ms are those of two. The host's CPUs may be busy, so
-// there is time for that to happen once.
+// there is time for that to happen once: as many milliseconds as the argument says.
 #define ANSWERS 100
 #define ANSWERS_MS 10
-#define PATIENCE_MS 30000
+static long patience_ms;
 static atomic_long said[2];
 static atomic_int is_parallel;
 static atomic_int is_over;
@@ -70,7 +71,7 @@ static void* answer(void* argument) {
         if (self == 0 && i % ANSWERS == 0) {
             const long long now = now_ms();
             atomic_store(&is_parallel, now - before < ANSWERS_MS);
-            atomic_store(&is_over, atomic_load(&is_parallel) || now - start >= PATIENCE_MS);
+            atomic_store(&is_over, atomic_load(&is_parallel) || now - start >= patience_ms);
             before = now;
         }
     }
@@ -250,7 +251,8 @@ static void many(void) {
 }
 
 // A thread that computes does not outlive the program.
-int main(void) {
+int main(int argc, char** argv) {
+    patience_ms = argc == 2 ? atol(argv[1]) : 0;
     count();
     at_the_same_time();
     locks();
