@@ -51,11 +51,17 @@ void IoApic::read(std::uint64_t offset, std::span<std::byte> data) noexcept {
 void IoApic::write(std::uint64_t offset, std::span<const std::byte> data) noexcept {
     std::uint32_t value = 0;
     std::memcpy(&value, data.data(), std::min(data.size(), sizeof value));
-    const std::scoped_lock lock{mutex_};
-    if (offset == select_offset) {
-        selected_ = value & 0xFF;
-    } else if (offset == data_offset) {
-        write_register(value);
+    bool is_rerouted = false;
+    {
+        const std::scoped_lock lock{mutex_};
+        if (offset == select_offset) {
+            selected_ = value & 0xFF;
+        } else if (offset == data_offset) {
+            is_rerouted = write_register(value);
+        }
+    }
+    if (is_rerouted) {
+        reroute_();
     }
 }
 
@@ -73,20 +79,22 @@ std::uint32_t IoApic::read_register() const noexcept {
     return static_cast<std::uint32_t>(entries_[idx / 2] >> (idx % 2 * 32));
 }
 
-void IoApic::write_register(std::uint32_t value) noexcept {
+bool IoApic::write_register(std::uint32_t value) noexcept {
     if (selected_ == register_id) {
         id_ = value & 0x0F00'0000;
     }
     const std::uint32_t idx = selected_ - register_entries;
     if (selected_ < register_entries || idx >= 2 * entries_.size()) {
-        return;
+        return false;
     }
     std::uint64_t& entry = entries_[idx / 2];
+    const std::uint64_t before = entry;
     if (idx % 2 == 0) {
         entry = (entry & ~0xFFFF'FFFFULL) | (value & ~entry_read_only);
     } else {
         entry = (entry & 0xFFFF'FFFF) | std::uint64_t{value} << 32;
     }
+    return entry != before;
 }
 
 void IoApic::raise(std::uint32_t pin) noexcept {
@@ -101,6 +109,12 @@ void IoApic::raise(std::uint32_t pin) noexcept {
     }
 }
 
+std::optional<Message> IoApic::message(std::uint32_t pin) const noexcept {
+    const std::scoped_lock lock{mutex_};
+    const std::uint64_t entry = entries_[pin];
+    return (entry & entry_masked) == 0 ? std::optional{message_of(entry)} : std::nullopt;
+}
+
 IoApicMetrics IoApic::metrics() const noexcept {
     const std::scoped_lock lock{mutex_};
     return metrics_;
@@ -112,10 +126,13 @@ IoApicState IoApic::save() const noexcept {
 }
 
 void IoApic::restore(const IoApicState& state) noexcept {
-    const std::scoped_lock lock{mutex_};
-    selected_ = state.selected;
-    id_ = state.id;
-    entries_ = state.entries;
+    {
+        const std::scoped_lock lock{mutex_};
+        selected_ = state.selected;
+        id_ = state.id;
+        entries_ = state.entries;
+    }
+    reroute_();
 }
 
 }  // namespace shoal::legacy

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -22,8 +23,11 @@ namespace shoal::legacy {
 struct Message {
     std::uint64_t address;
     std::uint32_t data;
+
+    friend bool operator==(const Message&, const Message&) = default;
 };
 
+// Of edges that came by raise().
 struct IoApicMetrics {
     std::uint64_t message_count = 0;
     std::uint64_t lost_edge_count = 0;  // while the line was masked
@@ -53,6 +57,12 @@ public:
     // An edge on a line. Any thread.
     void raise(std::uint32_t pin) noexcept;
 
+    // For lines whose edges go past raise(): what an edge becomes now, nothing while masked; and
+    // who is told, on the thread that changed it, that this may differ for some line. Set before
+    // the first vCPU runs.
+    [[nodiscard]] std::optional<Message> message(std::uint32_t pin) const noexcept;
+    void on_reroute(std::function<void()> reroute) { reroute_ = std::move(reroute); }
+
     [[nodiscard]] IoApicMetrics metrics() const noexcept;
     [[nodiscard]] IoApicState save() const noexcept;
     void restore(const IoApicState& state) noexcept;
@@ -70,9 +80,11 @@ public:
 
 private:
     [[nodiscard]] std::uint32_t read_register() const noexcept;
-    void write_register(std::uint32_t value) noexcept;
+    // Whether an entry is another now.
+    [[nodiscard]] bool write_register(std::uint32_t value) noexcept;
 
     std::function<void(Message)> send_;
+    std::function<void()> reroute_ = [] {};
     mutable std::mutex mutex_;
     std::uint32_t selected_ = 0;
     std::uint32_t id_ = 0;

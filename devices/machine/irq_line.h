@@ -4,7 +4,7 @@
 namespace shoal::machine {
 
 // An edge-triggered interrupt line. raise() never blocks and may be called from any thread.
-// Implemented by an irqfd in the machine and by a counter in unit tests.
+// Implemented by a line of the I/O APIC in the machine and by a counter in unit tests.
 class IrqLine {
 public:
     virtual ~IrqLine() = default;

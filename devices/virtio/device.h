@@ -6,6 +6,7 @@
 #include <mutex>
 #include <span>
 
+#include "devices/host/event_fd.h"
 #include "devices/virtio/queue.h"
 
 namespace shoal::virtio {
@@ -16,8 +17,6 @@ public:
     virtual ~Transport() = default;
     // Buffers were pushed to `queue`: interrupts, unless the driver does not want to know.
     virtual void used_buffers(Queue& queue) noexcept = 0;
-    // Another process pushed buffers to a queue, and found that the driver wants to know.
-    virtual void interrupt_used() noexcept = 0;
     // Work is left that was too much for one call: process() is called again.
     virtual void process_again() noexcept = 0;
     // The configuration reads differently from now on.
@@ -36,12 +35,15 @@ public:
 
     [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
 
-    // These four never change.
+    // These five never change.
     [[nodiscard]] virtual std::uint32_t device_id() const noexcept = 0;
     // The device's own; the transport adds those of queues and of the transport.
     [[nodiscard]] virtual std::uint64_t features() const noexcept = 0;
     [[nodiscard]] virtual std::uint32_t queue_count() const noexcept = 0;
     [[nodiscard]] virtual std::uint32_t queue_size_max() const noexcept = 0;  // a power of two
+    // Where another process serves the queues: what it signals when the driver wants to know of
+    // used buffers. That goes to the driver as an interrupt, past this process. Else nullptr.
+    [[nodiscard]] virtual const host::EventFd* used_event() const noexcept { return nullptr; }
 
     // Any offset and 1 to 8 bytes; what lies outside the configuration reads as 0.
     virtual void read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept = 0;

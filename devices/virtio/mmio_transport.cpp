@@ -90,7 +90,7 @@ std::uint32_t MmioTransport::read_register(MmioRegister which) const noexcept {
         case MmioRegister::queue_ready:
             return queue_exists && queues_[queue_select_].is_ready() ? 1 : 0;
         case MmioRegister::interrupt_status:
-            return interrupt_status_;
+            return interrupt_reasons();
         case MmioRegister::status:
             return static_cast<std::uint32_t>(status_) | trouble_;
         case MmioRegister::config_generation:
@@ -215,6 +215,12 @@ void MmioTransport::fail(QueueError error) noexcept {
     ++metrics_.queue_error_count;
     trouble_ |= abi::virtio::status::device_needs_reset;
     interrupt(abi::virtio::interrupt::configuration_change);
+}
+
+// Nobody here knows when another process used buffers: the driver looks each time it asks.
+std::uint32_t MmioTransport::interrupt_reasons() const noexcept {
+    const bool may_be_used = device_.used_event() != nullptr && is_active();
+    return interrupt_status_ | (may_be_used ? abi::virtio::interrupt::used_buffer : 0);
 }
 
 void MmioTransport::interrupt(std::uint32_t reason) noexcept {

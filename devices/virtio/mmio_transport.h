@@ -98,7 +98,6 @@ private:
     enum class Remainder : std::uint8_t { nothing, drain, complete_activation };
 
     void used_buffers(Queue& queue) noexcept override;
-    void interrupt_used() noexcept override { interrupt(abi::virtio::interrupt::used_buffer); }
     void process_again() noexcept override { notify_.signal(); }
     void config_changed() noexcept override;
     void fail(QueueError error) noexcept override;
@@ -115,6 +114,7 @@ private:
     void activate() noexcept;
     void restore_queue(std::size_t idx, const MmioQueueState& state);
     void interrupt(std::uint32_t reason) noexcept;
+    [[nodiscard]] std::uint32_t interrupt_reasons() const noexcept;
     [[nodiscard]] std::uint64_t offered_features() const noexcept;
     [[nodiscard]] bool is_active() const noexcept;
     // The selected queue's layout while the driver may change it, else nullptr.

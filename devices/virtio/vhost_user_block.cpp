@@ -13,6 +13,7 @@
 #include "devices/abi/virtio_mmio.h"
 #include "devices/host/clock.h"
 #include "devices/host/log.h"
+#include "devices/host/loop_lock.h"
 
 namespace shoal::virtio {
 
@@ -59,16 +60,14 @@ VhostUserBlock::VhostUserBlock(const VhostUserBlockConfig& config,
                                         "reading the disk's configuration from " + config.socket);
     }
     metrics_.init_time_us = (host::monotonic_ns() - begun_ns_) / 1'000;
-    reactor_.add(call_.fd(), EPOLLIN, call_watch_);
-    reactor_.add(connection_.fd(), EPOLLRDHUP, hang_up_watch_);
+    reactor_.add(connection_.fd(), EPOLLRDHUP, *this);
 }
 
 VhostUserBlock::~VhostUserBlock() {
     reset();
     drain();
-    reactor_.remove(call_.fd(), call_watch_);
     if (connected_) {
-        reactor_.remove(connection_.fd(), hang_up_watch_);
+        reactor_.remove(connection_.fd(), *this);
     }
 }
 
@@ -216,15 +215,12 @@ void VhostUserBlock::fail() noexcept {
     transport.fail(QueueError::backend_lost);
 }
 
-void VhostUserBlock::on_call() noexcept {
-    call_.drain();
-    if (transport_ != nullptr) {
-        transport_->interrupt_used();
+void VhostUserBlock::on_events(std::uint32_t events) noexcept {
+    const host::LoopLock lock{mutex(), reactor_, *this, events};
+    if (!lock) {
+        return;
     }
-}
-
-void VhostUserBlock::on_hang_up() noexcept {
-    reactor_.remove(connection_.fd(), hang_up_watch_);
+    reactor_.remove(connection_.fd(), *this);
     connected_ = false;
     ++metrics_.event_fails;
     if (transport_ != nullptr) {

@@ -4,7 +4,7 @@
 // That process sees all of the guest's memory, and the operator trusts it like this one. Its
 // state cannot be saved. Whoever activates or resets the device waits for it, up to a limit, and
 // nobody else does. When it goes away or is too slow the device fails, as if the driver had broken
-// a rule. Registers its descriptors with the reactor; served on the event loop.
+// a rule. Registers its connection with the reactor; served on the event loop.
 #pragma once
 
 #include <array>
@@ -20,7 +20,6 @@
 #include "devices/backend/vhost_user.h"
 #include "devices/host/clock.h"
 #include "devices/host/event_fd.h"
-#include "devices/host/loop_lock.h"
 #include "devices/host/metrics.h"
 #include "devices/host/reactor.h"
 #include "devices/machine/guest_memory.h"
@@ -49,7 +48,7 @@ struct VhostUserBlockMetrics {
     void report(host::MetricSink& sink) const;
 };
 
-class VhostUserBlock final : public Device {
+class VhostUserBlock final : public Device, private host::EventHandler {
 public:
     // Borrows memory and reactor. Throws std::system_error or std::runtime_error, with the socket's
     // path, when there is no backend or one that cannot do what is needed.
@@ -68,6 +67,7 @@ public:
     [[nodiscard]] std::uint64_t features() const noexcept override { return features_; }
     [[nodiscard]] std::uint32_t queue_count() const noexcept override { return 1; }
     [[nodiscard]] std::uint32_t queue_size_max() const noexcept override { return Queue::max_size; }
+    [[nodiscard]] const host::EventFd* used_event() const noexcept override { return &call_; }
     void read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept override;
     void write_config(std::uint64_t, std::span<const std::byte>) noexcept override {}
     void activate(std::uint64_t features, std::span<Queue> queues,
@@ -82,18 +82,6 @@ private:
     using ConfigBytes =
         std::array<std::byte, offsetof(abi::virtio::block::Config, max_secure_erase_sectors)>;
 
-    struct Watch final : host::EventHandler {
-        Watch(VhostUserBlock& owner, void (VhostUserBlock::*function)() noexcept)
-            : device{owner}, call{function} {}
-        void on_events(std::uint32_t events) noexcept override {
-            if (const host::LoopLock lock{device.mutex(), device.reactor_, *this, events}) {
-                (device.*call)();
-            }
-        }
-        VhostUserBlock& device;
-        void (VhostUserBlock::*call)() noexcept;
-    };
-
     using Lock = std::unique_lock<std::mutex>;
 
     [[nodiscard]] backend::VhostUserResult<void> start(std::uint64_t features,
@@ -102,10 +90,9 @@ private:
     // With both mutexes; gives mutex() back while the backend is told.
     void stop(Lock& lock) noexcept;
     void log_failure(const char* what, std::error_code error) const noexcept;
-    // These two with the mutex held.
-    void on_call() noexcept;
-    void on_hang_up() noexcept;
-    void fail() noexcept;
+    // The backend hung up.
+    void on_events(std::uint32_t events) noexcept override;
+    void fail() noexcept;  // with the mutex held
 
     const VhostUserBlockConfig config_;
     const machine::GuestMemory& memory_;
@@ -120,8 +107,6 @@ private:
     host::EventFd kick_;
     host::EventFd call_;
     VhostUserBlockMetrics metrics_;
-    Watch call_watch_{*this, &VhostUserBlock::on_call};
-    Watch hang_up_watch_{*this, &VhostUserBlock::on_hang_up};
     Transport* transport_ = nullptr;  // while the device is active
     std::uint64_t driver_features_ = 0;
     std::uint32_t activation_ = 0;  // counts resets

@@ -3,10 +3,11 @@ import json
 import os
 import shutil
 import signal
+import struct
 import sys
 
 from api import ApiVmm
-from harness import BUSYBOX, ROOT, UNIKERNEL, expect, temporary_folder, test
+from harness import BUSYBOX, PROGRAMS, ROOT, UNIKERNEL, VMM, expect, run, temporary_folder, test
 from tiny_kernel import IDLE, write_kernel
 from vhost_user import serve_disk
 
@@ -18,10 +19,12 @@ import cpio
 SCRIPT = "echo ready; while read line; do echo got $line; [ $line = stop ] && exit 5; done"
 
 
-def write_shell(folder):
-    """An initramfs with a shell; the path."""
+def write_shell(folder, *others):
+    """An initramfs with a shell, and other programs; the path."""
     archive = cpio.Archive()
     archive.folder("bin")
+    for program in others:
+        archive.copy(f"bin/{program.name}", program)
     archive.copy("bin/sh", BUSYBOX)
     path = os.path.join(folder, "initramfs")
     with open(path, "wb") as file:
@@ -71,10 +74,39 @@ def _():
             expect(os.path.exists(default_socket) == was_there, "a socket was made")
 
 
+def has_storage_daemon():
+    found = shutil.which("qemu-storage-daemon") is not None
+    expect(found or os.environ.get("CI") != "true", "qemu-storage-daemon is not installed")
+    return found
+
+
+@test("API: a guest's threads wait for a disk that another process serves, whose interrupts wake them")
+def _():
+    if not has_storage_daemon():
+        return
+    with temporary_folder() as folder:
+        disk, socket_path, config = (os.path.join(folder, name) for name in ("served", "socket", "config"))
+        with open(disk, "wb") as file:
+            file.write(struct.pack("<524288Q", *range(0, 4 << 20, 8)))
+        initramfs = write_shell(folder, PROGRAMS / "disk_threads")
+        for vcpus in (1, 2):
+            with open(config, "w", encoding="utf-8") as file:
+                json.dump({"boot-source": {"kernel_image_path": UNIKERNEL, "initrd_path": initramfs,
+                                           "boot_args": "console=ttyS0 rdinit=/bin/disk_threads -- /dev/vda"},
+                           "drives": [{"drive_id": "served", "is_root_device": False, "socket": socket_path}],
+                           "machine-config": {"vcpu_count": vcpus, "mem_size_mib": 128}}, file)
+            with serve_disk(disk, socket_path) as server:
+                try:
+                    result = run([VMM, "--no-api", "--config-file", config, "--log-path", "/dev/null"])
+                finally:
+                    server.kill()
+            os.unlink(socket_path)
+            expect((result.code, result.out) == (0, b"1800 of 1800 reads are right\n"), f"{vcpus} vCPUs: {result}")
+
+
 @test("API: a disk that another process serves: its configuration is read again, and the server may die")
 def _():
-    if shutil.which("qemu-storage-daemon") is None:
-        expect(os.environ.get("CI") != "true", "qemu-storage-daemon is not installed")
+    if not has_storage_daemon():
         return
     with temporary_folder() as folder, ApiVmm(folder, "--log-path", "/dev/null") as vmm:
         api = vmm.api

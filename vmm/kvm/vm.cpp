@@ -1,7 +1,11 @@
 // The machine's ioctls.
 #include "vmm/kvm/vm.h"
 
+#include <array>
+#include <cstddef>
+
 #include "devices/abi/address_map.h"
+#include "devices/host/check.h"
 #include "devices/host/clock.h"
 #include "vmm/kvm/ioctl.h"
 
@@ -46,6 +50,36 @@ void Vm::signal(std::uint64_t address, std::uint32_t data) const noexcept {
     message.data = data;
     // Fails only when the guest named no CPU that exists: its own loss.
     ::ioctl(fd_.get(), KVM_SIGNAL_MSI, &message);
+}
+
+void Vm::add_irqfd(const host::EventFd& event, std::uint32_t gsi) {
+    kvm_irqfd wanted{};
+    wanted.fd = static_cast<std::uint32_t>(event.fd());
+    wanted.gsi = gsi;
+    SHOAL_KVM_CALL(fd_.get(), KVM_IRQFD, &wanted);
+}
+
+bool Vm::set_routes(std::span<const Route> routes) const noexcept {
+    SHOAL_CHECK(routes.size() <= abi::ioapic_pins);
+    // kvm_irq_routing as C lays it out; its size, and so the request, are others in C++ (see
+    // cpuid_table.h).
+    constexpr std::size_t head_bytes = 8;
+    constexpr unsigned long set_gsi_routing = _IOC(_IOC_WRITE, KVMIO, 0x6A, head_bytes);
+    struct {
+        std::uint32_t count;
+        std::uint32_t flags;
+        std::array<kvm_irq_routing_entry, abi::ioapic_pins> entries;
+    } table{};
+    static_assert(offsetof(decltype(table), entries) == head_bytes);
+    for (const Route& route : routes) {
+        kvm_irq_routing_entry& entry = table.entries[table.count++];
+        entry.gsi = route.gsi;
+        entry.type = KVM_IRQ_ROUTING_MSI;
+        entry.u.msi.address_lo = static_cast<std::uint32_t>(route.address);
+        entry.u.msi.address_hi = static_cast<std::uint32_t>(route.address >> 32);
+        entry.u.msi.data = route.data;
+    }
+    return ::ioctl(fd_.get(), set_gsi_routing, &table) == 0;
 }
 
 void Vm::add_ioeventfd(machine::Gpa address, const host::EventFd& event) {

@@ -2,11 +2,12 @@
 //
 // Call in this order, which is the fast one: memory, then local APICs, then vCPUs. A memory region
 // added after the APICs costs an SRCU grace period (4 to 11 ms). KVM's own I/O APIC and PIC cost
-// one when the machine is torn down (12 ms), so there are none; so do ioeventfds, so only machines
-// that live long have them.
+// one when the machine is torn down (12 ms), so there are none; so do ioeventfds and irqfds, so
+// only machines that live long have them.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "devices/host/event_fd.h"
 #include "devices/host/unique_fd.h"
@@ -30,6 +31,20 @@ public:
     void create_local_apics();
     // Delivers a message-signalled interrupt. Any thread.
     void signal(std::uint64_t address, std::uint32_t data) const noexcept;
+
+    // From now on a signal of `event` is an interrupt, the message that set_routes() names for the
+    // line, or none; nobody else may wait for the event. Borrows it for the machine's life.
+    void add_irqfd(const host::EventFd& event, std::uint32_t gsi);
+    // All of them: a line that is not named has no message. Any thread, one at a time; takes some
+    // 10 us. False, and no change, when the kernel has no memory left.
+    struct Route {
+        std::uint32_t gsi;
+        std::uint64_t address;
+        std::uint32_t data;
+
+        friend bool operator==(const Route&, const Route&) = default;
+    };
+    [[nodiscard]] bool set_routes(std::span<const Route> routes) const noexcept;
 
     // From now on a 32-bit write to `address` signals `event` without leaving the kernel. Borrows
     // the event for the machine's life.

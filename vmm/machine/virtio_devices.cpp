@@ -49,7 +49,7 @@ private:
 };
 
 VirtioDevices::VirtioDevices(const VirtioSurroundings& surroundings)
-    : surroundings_{surroundings} {}
+    : surroundings_{surroundings}, direct_interrupts_{surroundings.ioapic, surroundings.vm} {}
 
 VirtioDevices::~VirtioDevices() = default;
 
@@ -67,6 +67,9 @@ void VirtioDevices::add(virtio::Device& device, Notification notification) {
         surroundings_.vm.add_ioeventfd(
             machine::Gpa{slot.start.value() + virtio::MmioTransport::notify_offset},
             attachment->transport().notify_event());
+    }
+    if (const host::EventFd* const event = device.used_event()) {
+        direct_interrupts_.add(*event, slot.gsi);
     }
     surroundings_.mmio.add(slot.start.value(), slot.size_bytes, attachment->transport());
     slots_.push_back(slot);

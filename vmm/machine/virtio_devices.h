@@ -13,6 +13,7 @@
 #include "firmware/machine_layout.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/bus.h"
+#include "vmm/machine/direct_interrupts.h"
 #include "vmm/machine/event_loop.h"
 
 namespace shoal::vmm {
@@ -60,6 +61,7 @@ private:
     class Attachment;
 
     VirtioSurroundings surroundings_;
+    DirectInterrupts direct_interrupts_;
     std::vector<firmware::VirtioMmioSlot> slots_;
     std::vector<std::unique_ptr<Attachment>> attachments_;
     bool are_suspended_ = false;  // since restore()

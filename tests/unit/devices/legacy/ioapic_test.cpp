@@ -143,6 +143,30 @@ TEST_CASE("an I/O APIC survives a saved state") {
     CHECK(g.sent[0].data == 0x4039);
 }
 
+TEST_CASE("who passes edges by another way learns of every change, and only of changes") {
+    Fixture f;
+    int told = 0;
+    f.apic.on_reroute([&told] { ++told; });
+    CHECK_FALSE(f.apic.message(5));
+    f.route(5, 0x31, 0x0300'0000);
+    CHECK(told == 2);  // two registers
+    CHECK(f.apic.message(5) == Message{0xFEE0'3000, 0x4031});
+    CHECK(f.sent.empty());
+    f.route(5, 0x31, 0x0300'0000);
+    f.write(0, 0x0500'0000);
+    static_cast<void>(f.read(entry_registers + 10));
+    CHECK(told == 2);
+    f.write(entry_registers + 10, masked | 0x31);
+    CHECK(told == 3);
+    CHECK_FALSE(f.apic.message(5));
+    const IoApicState state = f.apic.save();
+    f.write(entry_registers + 10, 0x8032);  // level-triggered: as an edge
+    CHECK(f.apic.message(5) == Message{0xFEE0'3000, 0x4032});
+    f.apic.restore(state);
+    CHECK(told == 5);
+    CHECK_FALSE(f.apic.message(5));
+}
+
 TEST_CASE("the I/O APIC counts what it sent and what was lost") {
     Fixture f;
     f.route(5, 0x31, 0);

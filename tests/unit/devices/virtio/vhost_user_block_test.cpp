@@ -81,6 +81,17 @@ private:
     pid_t pid_;
 };
 
+// KVM's part: what the other process signals is an interrupt.
+struct Irqfd final : host::EventHandler {
+    Irqfd(const host::EventFd& source, machine::IrqLine& target) : event{source}, irq{target} {}
+    void on_events(std::uint32_t) noexcept override {
+        event.drain();
+        irq.raise();
+    }
+    const host::EventFd& event;
+    machine::IrqLine& irq;
+};
+
 struct VhostFixture : BlockDriver {
     explicit VhostFixture(bool writable = true) : daemon{image.path(), writable} {
         image.fill(0, image_bytes, std::byte{0x42});
@@ -91,12 +102,25 @@ struct VhostFixture : BlockDriver {
         device.emplace(VhostUserBlockConfig{daemon.socket(), CacheType::writeback}, memory,
                        reactor);
         attach(*device);
+        irqfd.emplace(*device->used_event(), irq);
+        reactor.add(irqfd->event.fd(), EPOLLIN, *irqfd);
+    }
+    ~VhostFixture() {
+        if (irqfd) {
+            reactor.remove(irqfd->event.fd(), *irqfd);
+        }
+    }
+    VhostFixture(const VhostFixture&) = delete;
+    VhostFixture& operator=(const VhostFixture&) = delete;
+    [[nodiscard]] std::uint32_t interrupt_status() const {
+        return driver->read(TestDriver::Register::interrupt_status);
     }
     [[nodiscard]] bool is_skipped() const { return !device; }
     void start() { BlockDriver::start(device->features()); }
 
     StorageDaemon daemon;
     std::optional<VhostUserBlock> device;
+    std::optional<Irqfd> irqfd;
 };
 
 // A backend that answers the first request with these words and then hangs up.
@@ -161,6 +185,33 @@ TEST_CASE("another process serves the disk") {
     CHECK(f.image.byte_at(0) == std::byte{0});
     CHECK(f.run(Type::in, BlockDriver::image_bytes / 512, 512) == Answer::io_error);
     CHECK(f.irq.take() > 0);
+}
+
+TEST_CASE(
+    "whenever the driver of an active disk asks why it was interrupted, buffers may be used") {
+    using abi::virtio::interrupt::configuration_change;
+    using abi::virtio::interrupt::used_buffer;
+    VhostFixture f;
+    if (f.is_skipped()) {
+        return;
+    }
+    CHECK(f.interrupt_status() == 0);
+    f.start();
+    CHECK(f.run(Type::in, 0, 512) == Answer::ok);
+    CHECK(f.interrupt_status() == used_buffer);
+    f.driver->write(TestDriver::Register::interrupt_acknowledge, used_buffer);
+    CHECK(f.interrupt_status() == used_buffer);
+    f.device->update_config();
+    CHECK(f.interrupt_status() == (used_buffer | configuration_change));
+    f.driver->write(TestDriver::Register::interrupt_acknowledge, configuration_change);
+    CHECK(f.interrupt_status() == used_buffer);
+    f.driver->set_status(Status::reset);
+    CHECK(f.interrupt_status() == 0);
+    f.start();
+    f.daemon.end();
+    f.reactor.dispatch(1000);
+    CHECK(f.needs_reset());
+    CHECK(f.interrupt_status() == configuration_change);
 }
 
 TEST_CASE("a read-only export is a read-only disk") {
