@@ -1,7 +1,6 @@
 // Reads the headers of an ELF file, and the strings of its dynamic section.
 #include "controlplane/cli/elf_file.h"
 
-#include <elf.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -159,13 +158,17 @@ ElfFile Reader::read() const {
 
 }  // namespace
 
-ElfFile read_elf_file(int fd) {
+ElfHeaders read_elf_headers(int fd) {
     const Elf64_Ehdr header = read_header(fd);
     std::vector<Elf64_Phdr> segments(header.e_phnum);
     if (!read_at(fd, header.e_phoff, std::span{segments})) {
         throw ElfError{"is cut off in its program headers"};
     }
-    return Reader{fd, std::move(segments)}.read();
+    return {header, std::move(segments)};
+}
+
+ElfFile read_elf_file(int fd) {
+    return Reader{fd, read_elf_headers(fd).segments}.read();
 }
 
 }  // namespace shoal::cli

@@ -3,6 +3,8 @@
 // Files are hostile: every number is checked, and all that is read has a limit.
 #pragma once
 
+#include <elf.h>
+
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -24,5 +26,12 @@ public:
 
 // Reads the file at `fd`, whose offset stays. Throws ElfError.
 [[nodiscard]] ElfFile read_elf_file(int fd);
+
+// Its headers alone. Throws ElfError.
+struct ElfHeaders {
+    Elf64_Ehdr file;
+    std::vector<Elf64_Phdr> segments;
+};
+[[nodiscard]] ElfHeaders read_elf_headers(int fd);
 
 }  // namespace shoal::cli

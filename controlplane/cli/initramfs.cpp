@@ -17,6 +17,7 @@
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/cpio_writer.h"
+#include "controlplane/cli/ready_tables.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::cli {
@@ -105,6 +106,8 @@ void add_tree(CpioWriter& archive, int dir, const std::string& path) {
 constexpr std::uint64_t mapped_file_min = 16384;
 // The kernel allows 65,530 mappings in a process (vm.max_map_count).
 constexpr std::size_t mapped_files_max = 10'000;
+// Smaller microVMs need the memory more than the time.
+constexpr std::uint64_t ready_tables_from = 64ULL << 20;
 
 class Packer {
 public:
@@ -123,6 +126,7 @@ private:
     CpioWriter archive_;
     std::string map_;
     std::size_t mapped_ = 0;
+    ReadyTables ready_tables_;
 };
 
 void Packer::add_file(const std::string& path, const RootTree::Item& item) {
@@ -143,6 +147,9 @@ void Packer::add_file(const std::string& path, const RootTree::Item& item) {
         ++mapped_;
         map_ += std::to_string(*at) + " " + std::to_string(size / page_size * page_size) + " " +
                 path + std::string{'\0'};
+        if (plan_.limit_bytes >= ready_tables_from) {
+            map_ += ready_tables_.lines_for(file.get(), *at, size / page_size);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "guest/kernel/address_space_pages.h"
 #include "guest/kernel/random.h"
+#include "guest/kernel/ready_tables.h"
 #include "guest/kernel/space_numbers.h"
 
 namespace shoal::guest {
@@ -72,8 +73,9 @@ bool AddressSpace::is_covered(std::uint64_t start, std::uint64_t end) const {
     return false;
 }
 
-std::uint64_t AddressSpace::find_gap(std::uint64_t size_bytes, std::uint64_t alignment) const {
-    std::uint64_t at = (mappings_start_ + alignment - 1) & ~(alignment - 1);
+std::uint64_t AddressSpace::find_gap(std::uint64_t size_bytes, std::uint64_t alignment,
+                                     std::uint64_t from) const {
+    std::uint64_t at = (from + alignment - 1) & ~(alignment - 1);
     for (const Area& area : areas_) {
         if (area.end <= at) {
             continue;
@@ -120,11 +122,57 @@ void AddressSpace::insert(Area area) {
     areas_.insert(areas_.begin() + at, std::move(area));
 }
 
-void AddressSpace::remove(std::uint64_t start, std::uint64_t end) {
+void AddressSpace::forget(std::uint64_t start, std::uint64_t end) {
     split_areas_at(start);
     split_areas_at(end);
     std::erase_if(areas_, [=](const Area& area) { return area.start >= start && area.end <= end; });
+}
+
+void AddressSpace::remove(std::uint64_t start, std::uint64_t end) {
+    forget(start, end);
     release_pages(start, end, PartialPage::split);
+}
+
+// Whether a request is for the same bytes of the same file that are there already: loaders map all
+// of a library, and then its segments over that.
+bool AddressSpace::goes_on_in(const MapRequest& request, std::uint64_t end) {
+    const Area* area = find_area(request.address);
+    return area != nullptr && request.file && area->file && area->end >= end &&
+           &area->file->inode() == &request.file->inode() &&
+           area->file_offset + (request.address - area->start) == request.file_offset;
+}
+
+std::uint64_t AddressSpace::choose_place(const MapRequest& request, std::uint64_t size_bytes) {
+    if (request.file && request.file_offset == 0 && (request.protection & prot_write) == 0) {
+        if (const std::uint64_t place = link_ready(request.file, size_bytes, mappings_start_)) {
+            return place;
+        }
+    }
+    const bool large = !request.file && size_bytes >= large_page_size;
+    return find_gap(size_bytes, large ? large_page_size : page_size, mappings_start_);
+}
+
+std::uint64_t AddressSpace::link_ready(const EntryRef& file, std::uint64_t size_bytes,
+                                       std::uint64_t from) {
+    const void* first_page = file->inode().page_for_read(0);
+    const auto run = first_page == nullptr ? std::nullopt : ready_tables.find(first_page);
+    if (!run || size_bytes < run->pages * page_size) {
+        return 0;
+    }
+    const std::uint64_t lead = run->first_entry * page_size;
+    const std::uint64_t room = (lead + size_bytes + large_page_size - 1) & ~(large_page_size - 1);
+    const std::uint64_t block = find_gap(room, large_page_size, from);
+    if (block == 0) {
+        return 0;
+    }
+    for (std::size_t i = 0; i < run->count; ++i) {
+        if (!link_ready_table(block + i * large_page_size, run->start + i * page_size)) {
+            release_pages(block, block + i * large_page_size, PartialPage::split);
+            return 0;
+        }
+    }
+    ready_tables.take(*run);
+    return block + lead;
 }
 
 Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
@@ -143,8 +191,7 @@ Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
     if (request.placement == Placement::anywhere) {
         start &= ~(page_size - 1);
         if (start == 0 || !is_user_range(start, size) || !is_free(start, start + size)) {
-            const bool large = !request.file && size >= large_page_size;
-            start = find_gap(size, large ? large_page_size : page_size);
+            start = choose_place(request, size);
         }
         if (start == 0) {
             return std::unexpected(Errno::nomem);
@@ -157,7 +204,12 @@ Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
             if (request.placement == Placement::exclusive) {
                 return std::unexpected(Errno::exist);
             }
-            remove(start, start + size);
+            if (goes_on_in(request, start + size)) {
+                forget(start, start + size);
+                release_unlike(start, start + size, request.protection);
+            } else {
+                remove(start, start + size);
+            }
         }
     }
     insert({start, start + size, request.protection, AreaKind::mapping, request.file,

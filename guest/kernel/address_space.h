@@ -77,6 +77,12 @@ public:
     // Addresses and offsets are whole pages, or the call fails with EINVAL. A page of an area that
     // is writable and executable is one of both at a time.
     [[nodiscard]] Result<std::uint64_t> map(const MapRequest& request);
+    // Where `size_bytes` from the start of a file, which hold all that it has of ready tables
+    // (ready_tables.h), find these tables linked: from `from` on. 0 when it has none. The place is
+    // to be mapped next. Files that are mapped from their start anywhere get such a place by
+    // themselves.
+    [[nodiscard]] std::uint64_t link_ready(const EntryRef& file, std::uint64_t size_bytes,
+                                           std::uint64_t from);
     [[nodiscard]] Result<void> unmap(std::uint64_t address, std::uint64_t size_bytes);
     [[nodiscard]] Result<void> protect(std::uint64_t address, std::uint64_t size_bytes,
                                        unsigned protection);
@@ -118,7 +124,11 @@ public:
 
 private:
     [[nodiscard]] Area* find_area(std::uint64_t address);
-    [[nodiscard]] std::uint64_t find_gap(std::uint64_t size_bytes, std::uint64_t alignment) const;
+    [[nodiscard]] std::uint64_t find_gap(std::uint64_t size_bytes, std::uint64_t alignment,
+                                         std::uint64_t from) const;
+    [[nodiscard]] std::uint64_t choose_place(const MapRequest& request, std::uint64_t size_bytes);
+    [[nodiscard]] bool goes_on_in(const MapRequest& request, std::uint64_t end);
+    void forget(std::uint64_t start, std::uint64_t end);
     [[nodiscard]] bool is_free(std::uint64_t start, std::uint64_t end) const;
     [[nodiscard]] bool is_covered(std::uint64_t start, std::uint64_t end) const;
     [[nodiscard]] std::ptrdiff_t position_of(std::uint64_t start) const;
@@ -131,6 +141,8 @@ private:
     FaultResult turn_page(const Area& area, std::uint64_t page, Access access);
     FaultResult borrow_pages(const Area& area, std::uint64_t page, std::uint64_t end);
     FaultResult make_own(const Area& area, std::uint64_t page);
+    FaultResult make_own(const Area& area, std::uint64_t page, std::uint64_t start,
+                         std::uint64_t end);
     FaultResult copy_pages(const Area& area, std::uint64_t first, std::size_t wanted);
     [[nodiscard]] std::uint64_t copied_end(const Area& area) const;
     [[nodiscard]] bool reserve_stubs();

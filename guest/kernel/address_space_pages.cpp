@@ -258,15 +258,20 @@ FaultResult AddressSpace::borrow_pages(const Area& area, std::uint64_t page, std
 // which in data segments are written, too.
 FaultResult AddressSpace::make_own(const Area& area, std::uint64_t page) {
     const std::uint64_t window = page & ~(window_size - 1);
+    return make_own(area, page, window, window + window_size);
+}
+
+FaultResult AddressSpace::make_own(const Area& area, std::uint64_t page, std::uint64_t start,
+                                   std::uint64_t end) {
     const std::uint64_t file_end = area.start + (area.file->inode().size() - area.file_offset);
     if (area.file->inode().size() <= area.file_offset || page >= file_end) {
         return FaultResult::past_end_of_file;
     }
     std::uint64_t first = page;
-    while (first > std::max(window, area.start) && !find_page(first - page_size).owned()) {
+    while (first > std::max(start, area.start) && !find_page(first - page_size).owned()) {
         first -= page_size;
     }
-    const std::uint64_t end = std::min({window + window_size, area.end, file_end});
+    end = std::min({end, area.end, file_end, large_page_of(page) + large_page_size});
     std::uint64_t last = page + page_size;
     while (last < end && !find_page(last).owned()) {
         last += page_size;
@@ -312,15 +317,14 @@ void AddressSpace::prefetch(std::uint64_t address, std::uint64_t size_bytes) {
     if (area == nullptr || !area->file) {
         return;
     }
+    const std::uint64_t end = address + std::min(size_bytes, prefetch_size);
     if ((area->protection & prot_write) != 0) {
-        static_cast<void>(resolve(address, Access::write));
+        static_cast<void>(make_own(*area, address, address, end));
         return;
     }
-    const std::uint64_t end = address + std::min(size_bytes, prefetch_size);
-    while (address < end && borrowed_page(*area, address) != nullptr &&
-           borrow_pages(*area, address, end) == FaultResult::resolved) {
-        while (address < end && !is_absent(address)) {
-            address += page_size;
+    for (; address < end && borrowed_page(*area, address) != nullptr; address += page_size) {
+        if (is_absent(address) && borrow_pages(*area, address, end) != FaultResult::resolved) {
+            return;
         }
     }
 }
@@ -374,6 +378,26 @@ bool release_pages_unflushed(std::uint64_t start, std::uint64_t end, PartialPage
 void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial) {
     if (release_pages_unflushed(start, end, partial)) {
         flush_pages();
+    }
+}
+
+void release_unlike(std::uint64_t start, std::uint64_t end, unsigned protection) {
+    const std::uint64_t rights =
+        PageEntry{PageKind::small, entry_flags(protection & ~prot_write), nullptr}.rights();
+    const auto is_like = [&](std::uint64_t page) {
+        const PageEntry entry = find_page(page);
+        return entry.kind == PageKind::absent ||
+               (entry.kind == PageKind::small && !entry.owned() && entry.rights() == rights);
+    };
+    for (std::uint64_t at = start; at < end;) {
+        std::uint64_t stop = at;
+        while (stop < end && !is_like(stop)) {
+            stop += page_size;
+        }
+        if (stop != at) {
+            release_pages(at, stop, PartialPage::split);
+        }
+        at = stop + page_size;
     }
 }
 

@@ -50,6 +50,11 @@ void add_free_ram(PhysicalRange ram, PhysicalRange taken, std::uint64_t tables_e
     physical_memory.add({std::max(ram.start, taken.end), ram.end});
 }
 
+// In large pages.
+std::uint64_t ready_tables_end() {
+    return (shoal_ready_end + large_page_size - 1) & ~(large_page_size - 1);
+}
+
 // Where the RAM ends that is left to page tables at first: the nub's limit, or half of what there
 // is before anything else comes.
 std::uint64_t choose_tables_end(std::span<const abi::pvh::MemoryMapEntry> map,
@@ -64,7 +69,8 @@ std::uint64_t choose_tables_end(std::span<const abi::pvh::MemoryMapEntry> map,
         end = std::max<std::uint64_t>(taken.start, NUB_TABLES_START);
     }
     const std::uint64_t half = NUB_TABLES_START + (end - NUB_TABLES_START) / 2;
-    return std::min<std::uint64_t>(NUB_TABLES_END, half & ~(large_page_size - 1));
+    return std::min<std::uint64_t>(NUB_TABLES_END,
+                                   std::max(half & ~(large_page_size - 1), ready_tables_end()));
 }
 
 }  // namespace
@@ -102,7 +108,8 @@ BootInfo read_boot_info(std::uint64_t start_info) {
     }
     const std::uint64_t kept =
         total < tables_kept_from ? 0 : (total / 512 + large_page_size - 1) & ~(large_page_size - 1);
-    physical_memory.leave_to_tables(tables_end, std::min(NUB_TABLES_START + kept, tables_end));
+    physical_memory.leave_to_tables(
+        tables_end, std::min(std::max(NUB_TABLES_START + kept, ready_tables_end()), tables_end));
     physical_memory.reserve_kernel(kernel_reserve);
     physical_memory.count_blocks();
     return result;

@@ -18,6 +18,11 @@ constexpr std::size_t max_interpreter_size = 4096;  // PATH_MAX
 constexpr unsigned random_bits = 15;
 constexpr std::uint64_t random_range = page_size << random_bits;
 static_assert(NUB_RELOCATED_PROGRAM + 2 * random_range <= NUB_HEAP);
+// Those with ready tables start in one of 64 large pages, behind the nub's own first tables, and
+// within it where the tables say.
+constexpr std::uint64_t ready_start = NUB_RELOCATED_PROGRAM + 2 * large_page_size;
+constexpr std::uint64_t ready_size_max = 64ULL << 20;
+static_assert(ready_start + 65 * large_page_size + ready_size_max <= NUB_HEAP);
 
 std::uint64_t page_down(std::uint64_t value) {
     return value & ~(page_size - 1);
@@ -108,13 +113,20 @@ Result<void> Loader::choose_base(ImageRole role) {
         }
     }
     if (role == ImageRole::program) {
+        base_ = end > ready_size_max || alignment != page_size
+                    ? 0
+                    : space_.link_ready(file_, page_up(end),
+                                        ready_start + random_number(6) * large_page_size);
+        if (base_ != 0) {
+            return {};
+        }
         // Larger ones take all the room up to the heap.
         const bool moves = end <= random_range && alignment == page_size;
         base_ = NUB_RELOCATED_PROGRAM + (moves ? random_number(random_bits) * page_size : 0);
         return {};
     }
     // Room for all of it; the segments take their places in there.
-    const auto room = space_.map({0, end, prot_none, Placement::anywhere, {}, 0});
+    const auto room = space_.map({0, end, prot_none, Placement::anywhere, file_, 0});
     if (!room) {
         return fail(room.error());
     }

@@ -21,6 +21,7 @@
 #include "guest/kernel/process.h"
 #include "guest/kernel/program.h"
 #include "guest/kernel/random.h"
+#include "guest/kernel/ready_tables.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/script.h"
 #include "guest/net/net.h"
@@ -165,6 +166,7 @@ Registers load(const CommandLine& command_line) {
 void start(std::uint64_t start_info) {
     asm volatile("fninit");
     const BootInfo boot = read_boot_info(start_info);
+    ready_tables.look();
     const auto& command_line = make_forever<CommandLine>(parse_command_line(boot.command_line));
     const auto virtio_devices = find_virtio_mmio(command_line.virtio_mmio);
     ConsoleDevice& device = start_console(command_line, virtio_devices);

@@ -117,6 +117,10 @@ bool map_large_page(std::uint64_t address, std::uint64_t entry) {
     return shoal_nub_call(NUB_LINK, address, entry | NUB_PTE_LARGE) == NUB_OK;
 }
 
+bool link_ready_table(std::uint64_t address, std::uint64_t table) {
+    return shoal_nub_call(NUB_LINK, address, table) == NUB_OK;
+}
+
 bool split_large_page(std::uint64_t address) {
     address &= ~(large_page_size - 1);
     const std::uint64_t entry = find_page(address).value & ~std::uint64_t{NUB_PTE_LARGE};

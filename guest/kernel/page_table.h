@@ -50,6 +50,10 @@ struct PageEntry {
     [[nodiscard]] bool executable() const { return (value & NUB_PTE_NO_EXECUTE) == 0; }
     [[nodiscard]] bool user() const { return (value & NUB_PTE_USER) != 0; }
     [[nodiscard]] bool owned() const { return (value & owned_bit) != 0; }
+    // What entry_flags() decides.
+    [[nodiscard]] std::uint64_t rights() const {
+        return value & (NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_USER | NUB_PTE_NO_EXECUTE);
+    }
     [[nodiscard]] std::uint64_t physical() const { return value & 0x000F'FFFF'FFFF'F000; }
 
     // A bit that the CPU ignores: the page goes back to the allocator when it is unmapped.
@@ -65,6 +69,9 @@ struct PageEntry {
 [[nodiscard]] bool map_large_page(std::uint64_t address, std::uint64_t entry);
 // Turns a large page into 512 small ones with the same rights and owner.
 [[nodiscard]] bool split_large_page(std::uint64_t address);
+// Lets a ready table (ready_tables.h) be that of the 2 MiB at `address`. False when there is one or
+// there are no more page tables.
+[[nodiscard]] bool link_ready_table(std::uint64_t address, std::uint64_t table);
 void unmap_pages(std::uint64_t address, std::size_t count);
 void unmap_large_page(std::uint64_t address);
 void flush_pages();

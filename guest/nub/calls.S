@@ -173,7 +173,7 @@ nub_set_leaves:
     lea rcx, [r9 + NUB_GRANULE]
     cmp rcx, NUB_RESERVED_END
     jne 1f
-    mov ecx, NUB_TABLES_START
+    mov rcx, shoal_ready_end[rip]
 1:  mov shoal_tables_next[rip], rcx
     lea rcx, [r9 + NUB_GRANULE]
 .endm
@@ -226,7 +226,8 @@ nub_take_upper_granule:
     add rax, r11
 .endm
 
-// rdi address, rsi entry of a 2 MiB page, or 0 for a leaf table, or 1 to clear a 2 MiB page.
+// rdi address, rsi entry of a 2 MiB page, or 0 for a leaf table, or 1 to clear a 2 MiB page, or the
+// address of a ready table.
 nub_link:
     movabs r11, offset NUB_BASE
     test edi, 0x1FFFFF
@@ -254,7 +255,7 @@ nub_link:
     cmp rsi, 1
     je 4f
     test sil, NUB_PTE_LARGE
-    jz nub_refuse
+    jz nub_link_ready
     mov r9d, 0x200000
     CHECK_PAGES nub_refuse
     mov rax, [rdx]
@@ -269,6 +270,21 @@ nub_link:
     mov qword ptr [rdx], 0
     jmp nub_ok
 5:  NEXT_TABLE 21, leaf
+    jmp nub_ok
+nub_link_ready:
+    cmp rsi, NUB_TABLES_START
+    jb nub_refuse
+    cmp rsi, shoal_ready_end[rip]
+    jae nub_refuse
+    test esi, 4095
+    jnz nub_refuse
+    cmp qword ptr [rdx], 0
+    jne nub_refuse
+    mov eax, esi
+    shr eax, NUB_GRANULE_SHIFT
+    bts nub_leaf_granules[rip], eax
+    or rsi, TABLE_ENTRY
+    mov [rdx], rsi
     jmp nub_ok
 
 // rdi index, rsi value.
@@ -459,7 +475,7 @@ nub_start_cpu:
 nub_release_tables:
     test edi, 0x1FFFFF
     jnz nub_refuse
-    cmp rdi, NUB_TABLES_START
+    cmp rdi, shoal_ready_end[rip]
     jb nub_refuse
     cmp rdi, shoal_tables_next[rip]
     jb nub_refuse

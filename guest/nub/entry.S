@@ -34,6 +34,10 @@
     .asciz "Shoal"
     .balign 4
     .quad nub_cpu_entry, PHYSICAL(shoal_page_tables), PHYSICAL(shoal_cpus_given)
+    .long 6, 24, NUB_NOTE_READY_TABLES
+    .asciz "Shoal"
+    .balign 4
+    .quad NUB_TABLES_START, NUB_READY_BYTES, PHYSICAL(shoal_ready_end)
 
     .section .nub.text, "ax", @progbits
     .code32

@@ -37,6 +37,8 @@
 
 // ELF note, owner "Shoal": where CPUs but the first start (guest/README.md).
 #define NUB_NOTE_CPUS 1
+// The same: where leaf tables may lie that a monitor has filled (devices/abi/ready_tables.h).
+#define NUB_NOTE_READY_TABLES 2
 
 // Where the program's tables are linked from the start: the usual place of static executables, and
 // the places that the kernel chooses for position-independent ones, heap and stack. The first
@@ -50,9 +52,11 @@
 
 // RAM for page tables, which ring 3 can read but never could write: from the image's end to
 // NUB_RESERVED_END, and from NUB_TABLES_START on. NUB_RELEASE_TABLES moves the end down from
-// NUB_TABLES_END. The nub takes it in granules, for leaf tables or for those above them.
+// NUB_TABLES_END. The nub takes it in granules, for leaf tables or for those above them. Up to
+// shoal_ready_end there are leaf tables that the monitor has filled.
 #define NUB_TABLES_START 0x600000
 #define NUB_TABLES_END 0x2600000
+#define NUB_READY_BYTES 0x100000
 #define NUB_GRANULE 0x10000
 #define NUB_GRANULE_SHIFT 16
 
@@ -90,7 +94,8 @@
 // way to write it.
 #define NUB_RELEASE_TABLES 4
 // link(address, entry): the 2 MiB at `address` get a leaf table (entry 0), become one page (an
-// entry with NUB_PTE_LARGE) or cease to be one (entry 1). Refused besides as for set_leaves.
+// entry with NUB_PTE_LARGE), cease to be one (entry 1), or get the ready leaf table whose physical
+// address the entry is. Refused besides as for set_leaves; a ready table also if one is there.
 #define NUB_LINK 5
 // write_devices(writes, count): stores 32-bit values in device registers, in this order. Where ring
 // 0 is emulated, an access from here costs a fifth of one from ring 3, which works all the same.
@@ -156,6 +161,8 @@ extern const std::uint64_t shoal_spaces[NUB_CPUS][NUB_SPACES];
 // Of the RAM for page tables, what comes next, and where it ends. The nub changes them.
 extern const volatile std::uint64_t shoal_tables_next;
 extern const volatile std::uint64_t shoal_tables_end;
+// Where the ready tables end that lie from NUB_TABLES_START on. The monitor writes it.
+extern const volatile std::uint64_t shoal_ready_end;
 
 // What NUB_STOP_VECTOR does: the CPU counts itself in `stopped` until `wanted` is 0.
 struct NubStop {

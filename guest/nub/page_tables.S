@@ -62,12 +62,13 @@ program_directory:
     .quad NUB_STACK_PAGE + PROGRAM_RAM
     .balign 4096
 
-    .globl shoal_spaces, shoal_tables_next, shoal_tables_end
+    .globl shoal_spaces, shoal_tables_next, shoal_tables_end, shoal_ready_end
 shoal_spaces:
     .quad shoal_page_tables - NUB_BASE
     .fill NUB_CPUS * NUB_SPACES - 1, 8, 0
 shoal_tables_next: .quad nub_leaves_start_physical + NUB_GRANULE
 shoal_tables_end: .quad NUB_TABLES_END
+shoal_ready_end: .quad NUB_TABLES_START  // a multiple of NUB_GRANULE
     .balign 4096
 
     .section .nub.data, "aw", @progbits

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "controlplane/cli/ready_tables.h"
 #include "tests/fuzz/image.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -17,5 +18,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
     } catch (const cli::ElfError&) {
     }
+    static_cast<void>(cli::ReadyTables{}.lines_for(file.get(), 0, size / 4096));
     return 0;
 }

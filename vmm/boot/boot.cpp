@@ -68,6 +68,7 @@ struct Kernel {
     machine::Gpa end;
     std::uint64_t initrd_end;
     setup_header header;
+    std::optional<ReadyTables> ready_tables{};
 };
 
 Kernel load_kernel(const machine::GuestMemory& memory, const ImageFile& file) {
@@ -78,7 +79,8 @@ Kernel load_kernel(const machine::GuestMemory& memory, const ImageFile& file) {
                 {Protocol::pvh, *elf.pvh_entry, machine::Gpa{abi::pvh_start_info}, elf.other_cpus},
                 elf.end,
                 abi::ram_hole_start,
-                {}};
+                {},
+                elf.ready_tables};
         }
         return {{Protocol::linux64, elf.entry, machine::Gpa{abi::zero_page}},
                 elf.end,
@@ -110,6 +112,8 @@ EntryPoint load(const machine::GuestMemory& memory, const BootSource& source,
         initrd = load_initrd(memory, *source.initrd, kernel.end, kernel.initrd_end);
         if (source.initrd_map != nullptr) {
             source.initrd_map->apply(memory, initrd->start, initrd->size_bytes);
+            source.initrd_map->fill_tables(memory, kernel.ready_tables, initrd->start,
+                                           initrd->size_bytes);
         }
     }
     const machine::Gpa rsdp = firmware::write_acpi_tables(memory, layout);

@@ -49,6 +49,13 @@ struct OtherCpus {
     machine::Gpa count;  // where the kernel finds how many vCPUs start, 32 bits
 };
 
+// What the note of type 2 says: devices/abi/ready_tables.h.
+struct ReadyTables {
+    machine::Gpa start;
+    std::uint64_t most_bytes = 0;
+    machine::Gpa end_at;
+};
+
 struct EntryPoint {
     Protocol protocol = Protocol::pvh;
     machine::Gpa entry;

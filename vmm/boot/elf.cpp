@@ -11,9 +11,12 @@
 #include <vector>
 
 #include "devices/abi/address_map.h"
+#include "devices/abi/ready_tables.h"
 
 namespace shoal::boot {
 namespace {
+
+namespace ready = abi::ready_tables;
 
 constexpr std::uint16_t max_program_headers = 128;
 constexpr std::uint64_t max_note_bytes = 64 * 1024;
@@ -131,6 +134,13 @@ void take_note(const Note& note, ElfKernel& kernel) {
         std::memcpy(words.data(), note.value.data(), sizeof words);
         kernel.other_cpus = {words[0], machine::Gpa{words[1]}, machine::Gpa{words[2]}};
     }
+    if (std::ranges::equal(note.owner, shoal_owner) && note.type == ready::note_type &&
+        !kernel.ready_tables && note.value.size() == sizeof(ready::Note)) {
+        ready::Note value{};
+        std::memcpy(&value, note.value.data(), sizeof value);
+        kernel.ready_tables = {machine::Gpa{value.start}, value.most_bytes,
+                               machine::Gpa{value.end_at}};
+    }
 }
 
 bool contains(const std::vector<Elf64_Phdr>& segments, std::uint64_t address,
@@ -150,6 +160,23 @@ void check_other_cpus(const ImageFile& file, const OtherCpus& cpus,
     }
     if (!contains(segments, cpus.count.value(), sizeof(std::uint32_t))) {
         file.fail("wants the number of CPUs at " + hex(cpus.count.value()) +
+                  ", outside its segments");
+    }
+}
+
+void check_ready_tables(const ImageFile& file, const ReadyTables& tables,
+                        const std::vector<Elf64_Phdr>& segments) {
+    const bool overlaps = std::ranges::any_of(segments, [&](const Elf64_Phdr& segment) {
+        return segment.p_paddr + segment.p_memsz > tables.start.value() &&
+               segment.p_paddr < tables.start.value() + tables.most_bytes;
+    });
+    if (tables.start.value() % abi::page_size != 0 || tables.start.value() > abi::ram_hole_start ||
+        tables.most_bytes > abi::ram_hole_start || overlaps) {
+        file.fail("wants ready page tables at " + hex(tables.start.value()) +
+                  ", which is no page beside its segments");
+    }
+    if (!contains(segments, tables.end_at.value(), sizeof(std::uint64_t))) {
+        file.fail("wants the end of ready page tables at " + hex(tables.end_at.value()) +
                   ", outside its segments");
     }
 }
@@ -186,6 +213,9 @@ ElfKernel load_elf(const machine::GuestMemory& memory, const ImageFile& file) {
     }
     if (kernel.other_cpus) {
         check_other_cpus(file, *kernel.other_cpus, segments);
+    }
+    if (kernel.ready_tables) {
+        check_ready_tables(file, *kernel.ready_tables, segments);
     }
     for (const Elf64_Phdr& segment : segments) {
         file.read(segment.p_offset, *memory.slice(machine::Gpa{segment.p_paddr}, segment.p_filesz));

@@ -14,6 +14,7 @@ struct ElfKernel {
     std::optional<machine::Gpa> pvh_entry;  // from the note XEN_ELFNOTE_PHYS32_ENTRY
     machine::Gpa end;                       // past the last segment, bss included
     std::optional<OtherCpus> other_cpus{};  // without: they wait for INIT and SIPI
+    std::optional<ReadyTables> ready_tables{};
 };
 
 [[nodiscard]] bool is_elf(const ImageFile& file);

@@ -4,17 +4,25 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 
 #include "devices/abi/address_map.h"
+#include "devices/abi/ready_tables.h"
+#include "devices/host/check.h"
 #include "vmm/boot/image_file.h"
 
 namespace shoal::boot {
 namespace {
 
+namespace ready = abi::ready_tables;
+
 constexpr std::uint64_t list_bytes_max = 64ULL << 20;
+constexpr std::string_view rights_word = "rights ";
+constexpr std::uint64_t large_page_bytes = 2ULL << 20;
+constexpr std::uint64_t pages_max = 1ULL << 20;  // in all tables: 4 GiB, more than an initrd has
 
 // Takes a number and the blank behind it from the front of `text`.
 bool take_number(std::string_view& text, std::uint64_t& number) {
@@ -38,7 +46,12 @@ InitrdMap::InitrdMap(const std::string& path) {
     list.read(0, std::as_writable_bytes(std::span{text}));
     for (std::size_t start = 0; start < text.size();) {
         const std::size_t end = std::min(text.find('\0', start), text.size());
-        pieces_.push_back(parse(text.substr(start, end - start)));
+        const std::string line = text.substr(start, end - start);
+        if (line.starts_with(rights_word)) {
+            runs_.push_back(parse_run(line));
+        } else {
+            pieces_.push_back(parse(line));
+        }
         start = end + 1;
     }
 }
@@ -53,6 +66,22 @@ InitrdMap::Piece InitrdMap::parse(const std::string& line) {
     }
     piece.path = rest;
     return piece;
+}
+
+InitrdMap::Run InitrdMap::parse_run(const std::string& line) {
+    Run run;
+    std::string_view rest = std::string_view{line}.substr(rights_word.size());
+    bool is_sound = take_number(rest, run.page) && take_number(rest, run.offset) &&
+                    take_number(rest, run.count) && run.page < pages_max &&
+                    run.offset % abi::page_size == 0 && run.count - 1 < pages_max;
+    const std::string_view rights = rest;
+    is_sound &= rights == "r" || rights == "x" || rights == "f" || rights == "fx";
+    if (!is_sound) {
+        throw BootError("initrd map: \"" + line + "\" is not rights PAGE OFFSET PAGES RIGHTS");
+    }
+    run.bits = ready::entry_read | (rights.ends_with('x') ? 0 : ready::entry_no_execute);
+    run.first_bits = rights.starts_with('f') ? ready::entry_file_start : 0;
+    return run;
 }
 
 host::UniqueFd InitrdMap::open(const Piece& piece) {
@@ -80,6 +109,48 @@ void InitrdMap::apply(const machine::GuestMemory& memory, machine::Gpa start,
         const host::UniqueFd file = open(piece);
         memory.map_file(machine::Gpa{start.value() + piece.offset}, file.get(), piece.size_bytes);
     }
+}
+
+void InitrdMap::fill_tables(const machine::GuestMemory& memory,
+                            const std::optional<ReadyTables>& place, machine::Gpa start,
+                            std::uint64_t initrd_bytes) const {
+    std::uint64_t pages = 0;
+    for (const Run& run : runs_) {
+        pages = std::max(pages, run.page + run.count);
+        const std::uint64_t size_bytes = run.count * abi::page_size;
+        if (run.offset > initrd_bytes || size_bytes > initrd_bytes - run.offset) {
+            throw BootError("initrd map: page tables for " + std::to_string(run.count) +
+                            " pages at " + std::to_string(run.offset) +
+                            " reach beyond the initrd's " + std::to_string(initrd_bytes) +
+                            " bytes");
+        }
+    }
+    if (!place || pages == 0) {
+        return;
+    }
+    const std::uint64_t bytes =
+        (pages * sizeof(std::uint64_t) + ready::granule_bytes - 1) & ~(ready::granule_bytes - 1);
+    if (bytes > place->most_bytes) {
+        throw BootError("initrd map: page tables of " + std::to_string(bytes) +
+                        " bytes; the kernel takes " + std::to_string(place->most_bytes));
+    }
+    const std::uint64_t end = place->start.value() + bytes;
+    // In whole large pages, as the kernel divides its memory.
+    if ((end + large_page_bytes - 1) / large_page_bytes * large_page_bytes > start.value()) {
+        return;
+    }
+    const auto table = memory.slice(place->start, bytes);
+    if (!table) {
+        return;
+    }
+    for (const Run& run : runs_) {
+        for (std::uint64_t i = 0; i < run.count; ++i) {
+            const std::uint64_t entry = (start.value() + run.offset + i * abi::page_size) |
+                                        run.bits | (i == 0 ? run.first_bits : 0);
+            std::memcpy(table->data() + (run.page + i) * sizeof entry, &entry, sizeof entry);
+        }
+    }
+    SHOAL_CHECK(memory.write(place->end_at, end));
 }
 
 }  // namespace shoal::boot

@@ -180,6 +180,36 @@ TEST_CASE("segments that do not fit the guest are refused by their address") {
     }
 }
 
+TEST_CASE("a note says where ready page tables may lie, beside the kernel's segments") {
+    constexpr std::uint64_t tables = start + 0x100000;
+    ElfImage image{start, std::string(abi::page_size, 'c')};
+    CHECK(!load(image.bytes()).ready_tables);
+    SUBCASE("a sound one") {
+        image.add_ready_tables_note({tables, 0x10000, start + 8});
+        const auto kernel = load(image.bytes());
+        REQUIRE(kernel.ready_tables);
+        CHECK(kernel.ready_tables->start == Gpa{tables});
+        CHECK(kernel.ready_tables->most_bytes == 0x10000);
+        CHECK(kernel.ready_tables->end_at == Gpa{start + 8});
+    }
+    SUBCASE("over the kernel") {
+        image.add_ready_tables_note({start - abi::page_size, 0x10000, start + 8});
+        CHECK(is_refused_with(image, "ready page tables at"));
+    }
+    SUBCASE("not at a page") {
+        image.add_ready_tables_note({tables + 8, 0x10000, start + 8});
+        CHECK(is_refused_with(image, "ready page tables at"));
+    }
+    SUBCASE("wrapping") {
+        image.add_ready_tables_note({tables, ~0ULL - tables + 1, start + 8});
+        CHECK(is_refused_with(image, "ready page tables at"));
+    }
+    SUBCASE("their end outside the segments") {
+        image.add_ready_tables_note({tables, 0x10000, start + abi::page_size - 4});
+        CHECK(is_refused_with(image, "the end of ready page tables at"));
+    }
+}
+
 TEST_CASE("a note says where other CPUs start, on tables that are the kernel's own") {
     constexpr std::uint64_t entry = 0x7F80'0000'0000 + start;
     ElfImage image{start, std::string(2 * abi::page_size, 'x')};

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "devices/abi/ready_tables.h"
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
 
@@ -74,6 +75,12 @@ struct ElfImage {
         append(notes, entry);
         append(notes, page_tables);
         append(notes, count);
+    }
+
+    void add_ready_tables_note(const abi::ready_tables::Note& note) {
+        append(notes, Elf64_Nhdr{6, sizeof note, abi::ready_tables::note_type});
+        notes.append("Shoal\0\0", 8);
+        append(notes, note);
     }
 
     [[nodiscard]] std::string bytes() const {

@@ -4,7 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
+#include "devices/abi/ready_tables.h"
 #include "tests/unit/vmm/boot/image_builder.h"
 #include "vmm/boot/boot.h"
 #include "vmm/boot/image_file.h"
@@ -63,6 +66,71 @@ TEST_CASE("a file that would reach beyond the initrd is refused") {
         const MemoryFile list{line(numbers, file)};
         const InitrdMap map{list.path()};
         CHECK_THROWS_AS(map.apply(memory, start, 2 * page), BootError);
+    }
+}
+
+// A list with runs of pages alone.
+std::string runs(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& one : lines) {
+        text += "rights " + one + std::string(1, '\0');
+    }
+    return text;
+}
+
+constexpr std::uint64_t large_page = 2ULL << 20;
+const ReadyTables place{machine::Gpa{large_page}, 0x20000, machine::Gpa{0x8000}};
+
+std::uint64_t entry_at(const machine::GuestMemory& memory, std::uint64_t idx) {
+    return *memory.read<std::uint64_t>(machine::Gpa{place.start.value() + idx * 8});
+}
+
+TEST_CASE("ready page tables say where pages of the initrd lie, and their rights") {
+    namespace ready = abi::ready_tables;
+    const machine::GuestMemory memory{8 << 20};
+    const machine::Gpa initrd{3 * large_page};
+    const MemoryFile list{runs({"510 4096 3 f", "513 16384 1 x", "1024 0 1 fx", "1025 8192 1 r"})};
+    InitrdMap{list.path()}.fill_tables(memory, place, initrd, 5 * page);
+    const std::uint64_t data = ready::entry_read | ready::entry_no_execute;
+    const std::uint64_t first = initrd.value();
+    CHECK(entry_at(memory, 509) == 0);
+    CHECK(entry_at(memory, 510) == ((first + page) | data | ready::entry_file_start));
+    CHECK(entry_at(memory, 511) == ((first + 2 * page) | data));
+    CHECK(entry_at(memory, 512) == ((first + 3 * page) | data));
+    CHECK(entry_at(memory, 513) == ((first + 4 * page) | ready::entry_read));
+    CHECK(entry_at(memory, 514) == 0);
+    CHECK(entry_at(memory, 1024) == (first | ready::entry_read | ready::entry_file_start));
+    CHECK(entry_at(memory, 1025) == ((first + 2 * page) | data));
+    CHECK(*memory.read<std::uint64_t>(place.end_at) == place.start.value() + 0x10000);
+}
+
+TEST_CASE("without a note, or without room below the initrd, there are no ready tables") {
+    const machine::GuestMemory memory{8 << 20};
+    const MemoryFile list{runs({"0 0 1 f"})};
+    const InitrdMap map{list.path()};
+    map.fill_tables(memory, std::nullopt, machine::Gpa{3 * large_page}, page);
+    map.fill_tables(memory, place, machine::Gpa{2 * large_page - page}, page);
+    CHECK(entry_at(memory, 0) == 0);
+    CHECK(*memory.read<std::uint64_t>(place.end_at) == 0);
+}
+
+TEST_CASE("ready tables beyond the initrd, or more than the kernel takes, are refused") {
+    const machine::GuestMemory memory{8 << 20};
+    for (const char* one : {"0 0 3 r", "0 12288 1 r", "0 8192 1 r", "16384 0 1 r"}) {
+        const MemoryFile list{runs({one})};
+        const InitrdMap map{list.path()};
+        CHECK_THROWS_AS(map.fill_tables(memory, place, machine::Gpa{3 * large_page}, 2 * page),
+                        BootError);
+    }
+    CHECK(entry_at(memory, 0) == 0);
+}
+
+TEST_CASE("a line of rights that makes no sense is refused") {
+    for (const char* one :
+         {"", "0 0 1", "0 0 1 ", "0 0 1 w", "0 0 1 rw", "0 0 1 xf", "0 0 0 r", "0 1 1 r",
+          "1048576 0 1 r", "0 0 1048577 r", "-1 0 1 r", "0 0 99999999999999999999 r"}) {
+        const MemoryFile list{runs({one})};
+        CHECK_THROWS_AS(InitrdMap{list.path()}, BootError);
     }
 }
 

@@ -1,0 +1,98 @@
+// Which pages of a library its loader will map where, and with which rights.
+#include "controlplane/cli/ready_tables.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "controlplane/cli/elf_file.h"
+#include "devices/host/os_error.h"
+
+namespace shoal::cli {
+namespace {
+
+constexpr std::uint64_t page_size = 4096;
+constexpr std::uint64_t entries_per_table = 512;
+constexpr std::uint64_t tables_max = 256;                       // NUB_READY_BYTES
+constexpr std::uint64_t pages_max = (64ULL << 20) / page_size;  // what the unikernel has room for
+
+// What a loader maps of a file and nobody writes.
+struct Segment {
+    std::uint64_t page = 0;  // of the file's address space
+    std::uint64_t file_page = 0;
+    std::uint64_t count = 0;
+    bool is_code = false;
+};
+
+ElfHeaders headers_of(int fd) {
+    try {
+        return read_elf_headers(fd);
+    } catch (const ElfError&) {
+        return {};
+    }
+}
+
+// Empty for a file whose loader would look for another place, or whose numbers make no sense.
+std::vector<Segment> segments_of(int fd, std::uint64_t file_pages) {
+    const ElfHeaders headers = headers_of(fd);
+    std::vector<Segment> found;
+    std::uint64_t next_page = 0;
+    for (const Elf64_Phdr& segment : headers.segments) {
+        if (segment.p_type != PT_LOAD) {
+            continue;
+        }
+        const std::uint64_t page = segment.p_vaddr / page_size;
+        const std::uint64_t file_page = segment.p_offset / page_size;
+        if (headers.file.e_type != ET_DYN || segment.p_align > page_size ||
+            segment.p_vaddr % page_size != segment.p_offset % page_size || page < next_page ||
+            page >= pages_max || file_page >= file_pages ||
+            segment.p_filesz > file_pages * page_size) {
+            return {};
+        }
+        const std::uint64_t end =
+            (segment.p_offset % page_size + segment.p_filesz + page_size - 1) / page_size;
+        next_page = page + end;
+        if ((segment.p_flags & PF_W) == 0 && end != 0) {
+            found.push_back({page, file_page, std::min(end, file_pages - file_page),
+                             (segment.p_flags & PF_X) != 0});
+        }
+    }
+    const bool starts_at_zero = !found.empty() && found[0].page == 0 && found[0].file_page == 0;
+    return starts_at_zero && next_page <= pages_max ? found : std::vector<Segment>{};
+}
+
+std::uint64_t random_entry() {
+    std::uint16_t number = 0;
+    host::check_os(::getrandom(&number, sizeof number, 0), "getrandom");
+    return number % entries_per_table;
+}
+
+}  // namespace
+
+std::string ReadyTables::lines_for(int fd, std::uint64_t offset, std::uint64_t pages) {
+    const auto segments = segments_of(fd, pages);
+    if (segments.empty()) {
+        return {};
+    }
+    const std::uint64_t lead = random_entry();
+    const std::uint64_t end = lead + segments.back().page + segments.back().count;
+    const std::uint64_t count = (end + entries_per_table - 1) / entries_per_table;
+    if (count > tables_max - tables_) {
+        return {};
+    }
+    std::string lines;
+    for (const Segment& segment : segments) {
+        lines += "rights " + std::to_string(tables_ * entries_per_table + lead + segment.page) +
+                 " " + std::to_string(offset + segment.file_page * page_size) + " " +
+                 std::to_string(segment.count) + " " + (lines.empty() ? "f" : "") +
+                 (segment.is_code ? "x"
+                  : lines.empty() ? ""
+                                  : "r") +
+                 std::string{'\0'};
+    }
+    tables_ += count;
+    return lines;
+}
+
+}  // namespace shoal::cli

@@ -1,0 +1,160 @@
+// Which pages of a library get ready page tables, and which files get none.
+#include "controlplane/cli/ready_tables.h"
+
+#include <doctest/doctest.h>
+#include <elf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <sstream>
+#include <vector>
+
+#include "devices/host/unique_fd.h"
+
+namespace shoal::cli {
+namespace {
+
+constexpr std::uint64_t page = 4096;
+
+// A library as today's linkers make it: headers, code, constants, data.
+struct Library {
+    Elf64_Ehdr header{};
+    Elf64_Phdr segments[4]{};
+
+    Library() {
+        std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+        header.e_ident[EI_CLASS] = ELFCLASS64;
+        header.e_machine = EM_X86_64;
+        header.e_type = ET_DYN;
+        header.e_phoff = offsetof(Library, segments);
+        header.e_phentsize = sizeof(Elf64_Phdr);
+        header.e_phnum = 4;
+        set(0, PF_R, 0, 0, page + 100);
+        set(1, PF_R | PF_X, 2 * page, 2 * page, 3 * page);
+        set(2, PF_R, 5 * page, 5 * page, page);
+        set(3, PF_R | PF_W, 7 * page + 0x800, 6 * page + 0x800, page);
+    }
+    void set(std::size_t idx, std::uint32_t flags, std::uint64_t address, std::uint64_t offset,
+             std::uint64_t size) {
+        segments[idx] = {PT_LOAD, flags, offset, address, address, size, size, page};
+    }
+};
+
+struct Line {
+    std::uint64_t first, offset, count;
+    std::string rights;
+};
+
+std::vector<Line> lines_of(ReadyTables& tables, const Library& library, std::uint64_t offset = 0,
+                           std::uint64_t pages = 8) {
+    const host::UniqueFd fd{::memfd_create("test", MFD_CLOEXEC)};
+    REQUIRE(::write(fd.get(), &library, sizeof library) == sizeof library);
+    std::istringstream text{tables.lines_for(fd.get(), offset, pages)};
+    std::vector<Line> lines;
+    for (std::string one; std::getline(text, one, '\0');) {
+        std::istringstream words{one};
+        std::string word;
+        Line line{};
+        words >> word >> line.first >> line.offset >> line.count >> line.rights;
+        CHECK(word == "rights");
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+std::vector<Line> lines_of(const Library& library) {
+    ReadyTables tables;
+    return lines_of(tables, library);
+}
+
+TEST_CASE("what a loader maps and nobody writes is in the tables, where its addresses say") {
+    const auto lines = lines_of(Library{});
+    REQUIRE(lines.size() == 3);
+    const std::uint64_t lead = lines[0].first;
+    CHECK(lead < 512);
+    CHECK(lines[0].count == 2);
+    CHECK(lines[0].rights == "f");
+    CHECK(lines[1].first == lead + 2);
+    CHECK(lines[1].offset == 2 * page);
+    CHECK(lines[1].count == 3);
+    CHECK(lines[1].rights == "x");
+    CHECK(lines[2].first == lead + 5);
+    CHECK(lines[2].rights == "r");
+}
+
+TEST_CASE("each file has tables of its own, and its place in the archive counts") {
+    ReadyTables tables;
+    Library library;
+    library.set(1, PF_R | PF_X, 2 * page, 2 * page, 6 * page);
+    library.set(2, PF_R, 600 * page, 5 * page, page);
+    library.header.e_phnum = 3;
+    const auto first = lines_of(tables, library, 10 * page);
+    const auto second = lines_of(tables, library, 20 * page);
+    REQUIRE(first.size() == 3);
+    REQUIRE(second.size() == 3);
+    CHECK(first[2].first == first[0].first + 600);
+    CHECK(second[0].first / 512 > first[2].first / 512);
+    CHECK(second[1].offset == 22 * page);
+}
+
+TEST_CASE("no more tables are asked for than the kernel takes") {
+    ReadyTables tables;
+    std::uint64_t end = 0;
+    for (auto lines = lines_of(tables, Library{}); !lines.empty();
+         lines = lines_of(tables, Library{})) {
+        end = lines.back().first + lines.back().count;
+    }
+    // The last of them is not used when the file would reach beyond it.
+    CHECK(end > 254 * 512);
+    CHECK(end <= 256 * 512);
+}
+
+TEST_CASE("files with another layout have no ready tables") {
+    Library library;
+    SUBCASE("a program with a fixed address") {
+        library.header.e_type = ET_EXEC;
+    }
+    SUBCASE("no ELF file") {
+        library.header.e_ident[0] = 0;
+    }
+    SUBCASE("not from the file's start") {
+        library.segments[0].p_offset = page;
+    }
+    SUBCASE("not from address 0") {
+        library.segments[0].p_vaddr = page;
+    }
+    SUBCASE("aligned to more than pages") {
+        library.segments[1].p_align = 2 << 20;
+    }
+    SUBCASE("offset and address do not fit") {
+        library.segments[1].p_vaddr += 8;
+    }
+    SUBCASE("descending") {
+        library.segments[2].p_vaddr = 0;
+    }
+    SUBCASE("an address beyond 64 MiB") {
+        library.segments[2].p_vaddr = 0xFFFFFFFFFFFFF000;
+    }
+    SUBCASE("an offset behind the file's end") {
+        library.segments[2].p_offset = 8 * page;
+        library.segments[2].p_vaddr = 8 * page;
+    }
+    SUBCASE("larger than the file") {
+        library.segments[2].p_filesz = ~0ULL;
+    }
+    CHECK(lines_of(library).empty());
+}
+
+TEST_CASE("pages behind the file's last whole page are left to the kernel") {
+    ReadyTables tables;
+    Library library;
+    library.set(2, PF_R, 5 * page, 5 * page, 2 * page);
+    library.header.e_phnum = 3;
+    const auto lines = lines_of(tables, library, 0, 6);
+    REQUIRE(lines.size() == 3);
+    CHECK(lines[2].count == 1);
+}
+
+}  // namespace
+}  // namespace shoal::cli
