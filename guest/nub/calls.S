@@ -85,22 +85,29 @@ nub_breakpoint_of_cpus:
     pause
     jmp 1b
 
-// Jumps to `refused` when the pages of entry rsi, r9 bytes from its address on, may not be mapped:
-// the nub's own, writable and executable, or so far up that the addresses behind would wrap. Uses
-// rax.
-.macro CHECK_PAGES refused
+// Jumps to `refused` when the pages of entry rsi may not be mapped: the nub's own, writable and
+// executable, or so far up that the addresses behind would wrap. Without `bytes` they are as many
+// as edx says. Uses rax and r9.
+.macro CHECK_PAGES refused, bytes
     bt rsi, 63
     jc 1f
     test sil, NUB_PTE_WRITE
     jnz \refused
-1:  bt rsi, 51
-    jc \refused
-    movabs rax, offset 0x000FFFFFFFFFF000
-    and rax, rsi
-    cmp rax, NUB_RESERVED_END
-    jb \refused
+1:  mov rax, rsi
+    shl rax, 12  // bits that are no part of the address; bit 51 is the sign
+    js \refused
+    shr rax, 12
     cmp rax, shoal_tables_end[rip]
     jae 2f
+    and rax, -4096
+    cmp rax, NUB_RESERVED_END
+    jb \refused
+    .ifb \bytes
+    mov r9d, edx
+    shl r9, 12
+    .else
+    mov r9d, \bytes
+    .endif
     add rax, r9
     cmp rax, NUB_TABLES_START
     ja \refused
@@ -109,33 +116,30 @@ nub_breakpoint_of_cpus:
 
 // rdi address of the first entry (as the kernel sees it), rsi its value, rdx count.
 nub_set_leaves:
-    // The entries: whole ones, within one page of leaf tables.
+    // The entries: at least one, whole ones, within one page of leaf tables.
+    lea eax, [rdx - 1]
+    cmp eax, 511
+    ja nub_refuse
+    lea rax, [rdi + rdx * 8 - 1]
+    xor rax, rdi
+    shr rax, 12
+    jnz nub_refuse
     test dil, 7
     jnz nub_refuse
-    mov eax, edi
-    and eax, 4095
-    lea eax, [rax + rdx * 8]
-    cmp eax, 4096
-    ja nub_refuse
-    cmp edx, 512
-    ja nub_refuse
-    movabs r11, offset NUB_BASE
     mov rax, rdi
-    sub rax, r11
-    cmp rax, NUB_TABLES_END
+    shr rax, NUB_GRANULE_SHIFT
+    sub rax, NUB_BASE >> NUB_GRANULE_SHIFT
+    cmp rax, NUB_TABLES_END >> NUB_GRANULE_SHIFT
     jae nub_refuse
-    shr eax, NUB_GRANULE_SHIFT
     bt nub_leaf_granules[rip], eax
     jnc nub_refuse
     xor r10d, r10d
     test sil, NUB_PTE_PRESENT
     jz 4f  // unmapping: every entry is the same
     mov r10d, 4096
-    mov r9d, edx
-    shl r9, 12
     CHECK_PAGES nub_refuse
-4:  sub edx, 8
-    js 6f
+4:  cmp edx, 8
+    jb 6f
 5:  // Eight at a time: two instructions an entry instead of five.
     .set entry, 0
     .rept 8
@@ -145,15 +149,15 @@ nub_set_leaves:
     .endr
     add rdi, 64
     sub edx, 8
-    jns 5b
-6:  add edx, 8
     jz nub_ok
-7:  mov [rdi], rsi
+    cmp edx, 8
+    jae 5b
+6:  mov [rdi], rsi
+    dec edx
+    jz nub_ok
     add rsi, r10
     add rdi, 8
-    dec edx
-    jnz 7b
-    jmp nub_ok
+    jmp 6b
 
 // r9: the physical address of a free table of the kind, `upper` or `leaf`. Uses rcx.
 .macro TAKE_TABLE kind
@@ -232,8 +236,6 @@ nub_link:
     movabs r11, offset NUB_BASE
     test edi, 0x1FFFFF
     jnz nub_refuse
-    bt rdi, 47
-    jc nub_refuse
     mov rax, rdi
     shr rax, 47
     jnz nub_refuse
@@ -256,8 +258,7 @@ nub_link:
     je 4f
     test sil, NUB_PTE_LARGE
     jz nub_link_ready
-    mov r9d, 0x200000
-    CHECK_PAGES nub_refuse
+    CHECK_PAGES nub_refuse, 0x200000
     mov rax, [rdx]
     test al, al  // a large page may follow a large page or nothing
     jz 6f
@@ -419,8 +420,7 @@ nub_start_cpu:
     jnz nub_refuse
     or rsi, CPU_PAGE | NUB_PTE_USER
     bts rsi, 63  // no execution
-    mov r9d, 4096
-    CHECK_PAGES nub_refuse
+    CHECK_PAGES nub_refuse, 4096
     mov r10, rdi
     shl r10, 9  // the row's offset: NUB_SPACES * 8
     lea rcx, shoal_spaces[rip]

@@ -96,6 +96,8 @@ int main(void) {
     expect("the entry as it is", nub(set_leaves, at, *entry, 1), ok);
 
     expect("half entries", nub(set_leaves, at + 4, *entry, 1), refused);
+    expect("no entries", nub(set_leaves, at, *entry, 0), refused);
+    expect("more than a table has", nub(set_leaves, at & ~0xFFFUL, *entry, 513), refused);
     expect("an entry too many", nub(set_leaves, at | 0xFF8, *entry, 2), refused);
     expect("an upper table", nub(set_leaves, IMAGE + 0x4000, *entry, 1), refused);
     expect("a table that nobody took", nub(set_leaves, TABLES, *entry, 1), refused);
@@ -107,6 +109,9 @@ int main(void) {
     expect("addresses that wrap", nub(set_leaves, at & ~0xFFFUL, 0xFFFFFFFFFF000 | ram, 512), refused);
     expect("2 MiB for tables", nub(link, 0x7000000000, 0x600000 | ram | LARGE, 0), refused);
     expect("2 MiB with the nub", nub(link, 0x7000000000, ram | LARGE, 0), refused);
+    expect("a ready table that is none", nub(link, 0x7000000000, TABLES - BASE, 0), refused);
+    expect("a ready table at half a page", nub(link, 0x7000000000, TABLES - BASE + 8, 0), refused);
+    expect("RAM as a ready table", nub(link, 0x7000000000, 0x4000000, 0), refused);
     expect("where the nub reads tables", nub(link, TABLES, 0x4000000 | ram | LARGE, 0), refused);
     expect("where the nub lies", nub(link, BASE, 0x4000000 | ram | LARGE, 0), refused);
     expect("the first tables", nub(release_tables, 0x200000, 0, 0), refused);
