@@ -121,6 +121,7 @@ private:
     void add_root();
     void add_item(const std::string& path, const RootTree::Item& item);
     void add_file(const std::string& path, const RootTree::Item& item);
+    void add_ready_tables();
 
     const InitramfsPlan& plan_;
     CpioWriter archive_;
@@ -148,7 +149,7 @@ void Packer::add_file(const std::string& path, const RootTree::Item& item) {
         map_ += std::to_string(*at) + " " + std::to_string(size / page_size * page_size) + " " +
                 path + std::string{'\0'};
         if (plan_.limit_bytes >= ready_tables_from) {
-            map_ += ready_tables_.lines_for(file.get(), *at, size / page_size);
+            ready_tables_.add(file.get(), *at, size / page_size);
         }
     }
 }
@@ -183,6 +184,14 @@ void Packer::add_root() {
     add_tree(archive_, root.get(), "");
 }
 
+void Packer::add_ready_tables() {
+    const auto copies = ready_tables_.copies();
+    if (!copies.empty()) {
+        archive_.add_file(".shoal/copies", private_file, copies);
+    }
+    map_ += ready_tables_.lines(archive_.size_bytes() - copies.size());
+}
+
 std::string Packer::pack() {
     add_root();
     archive_.add_directory(".shoal", private_directory);
@@ -191,6 +200,7 @@ std::string Packer::pack() {
     for (const auto& [path, item] : plan_.tree->items()) {
         add_item(path, item);
     }
+    add_ready_tables();
     archive_.finish();
     return std::move(map_);
 }

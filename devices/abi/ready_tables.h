@@ -29,6 +29,9 @@ inline constexpr std::uint64_t entry_write = 0x2;
 inline constexpr std::uint64_t entry_no_execute = 1ULL << 63;
 // Bits that the CPU ignores. The page is the first program's that maps the file, and free after it.
 inline constexpr std::uint64_t entry_owned = 1ULL << 9;
+// Of an owned page: how many pages further from the file's first one it lies than in the file.
+inline constexpr unsigned shift_bit = 52;
+inline constexpr std::uint64_t shift_max = 127;
 // The first page of a file.
 inline constexpr std::uint64_t entry_file_start = 1ULL << 10;
 

@@ -133,23 +133,19 @@ void AddressSpace::remove(std::uint64_t start, std::uint64_t end) {
     release_pages(start, end, PartialPage::split);
 }
 
-// Whether a request is for the same bytes of the same file that are there already: loaders map all
-// of a library, and then its segments over that.
-bool AddressSpace::goes_on_in(const MapRequest& request, std::uint64_t end) {
+// Loaders map all of a library, and then its segments over that: the area of the whole.
+const Area* AddressSpace::find_ready(const MapRequest& request, std::uint64_t end) {
     const Area* area = find_area(request.address);
-    return area != nullptr && request.file && area->file && area->end >= end &&
-           &area->file->inode() == &request.file->inode() &&
-           area->file_offset + (request.address - area->start) == request.file_offset;
+    return area != nullptr && area->is_ready && request.file && area->end >= end &&
+                   &area->file->inode() == &request.file->inode()
+               ? area
+               : nullptr;
 }
 
-std::uint64_t AddressSpace::choose_place(const MapRequest& request, std::uint64_t size_bytes) {
-    if (request.file && request.file_offset == 0 && (request.protection & prot_write) == 0) {
-        if (const std::uint64_t place = link_ready(request.file, size_bytes, mappings_start_)) {
-            return place;
-        }
-    }
-    const bool large = !request.file && size_bytes >= large_page_size;
-    return find_gap(size_bytes, large ? large_page_size : page_size, mappings_start_);
+std::uint64_t AddressSpace::find_ready_place(const MapRequest& request, std::uint64_t size_bytes) {
+    return request.file && request.file_offset == 0 && (request.protection & prot_write) == 0
+               ? link_ready(request.file, size_bytes, mappings_start_)
+               : 0;
 }
 
 std::uint64_t AddressSpace::link_ready(const EntryRef& file, std::uint64_t size_bytes,
@@ -188,10 +184,16 @@ Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
         return std::unexpected(Errno::nomem);
     }
     std::uint64_t start = request.address;
+    bool is_ready = false;
     if (request.placement == Placement::anywhere) {
         start &= ~(page_size - 1);
         if (start == 0 || !is_user_range(start, size) || !is_free(start, start + size)) {
-            start = choose_place(request, size);
+            start = find_ready_place(request, size);
+            is_ready = start != 0;
+        }
+        if (start == 0) {
+            const bool large = !request.file && size >= large_page_size;
+            start = find_gap(size, large ? large_page_size : page_size, mappings_start_);
         }
         if (start == 0) {
             return std::unexpected(Errno::nomem);
@@ -204,16 +206,16 @@ Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
             if (request.placement == Placement::exclusive) {
                 return std::unexpected(Errno::exist);
             }
-            if (goes_on_in(request, start + size)) {
+            if (const Area* area = find_ready(request, start + size)) {
+                release_unlike(*area, request, start + size);
                 forget(start, start + size);
-                release_unlike(start, start + size, request.protection);
             } else {
                 remove(start, start + size);
             }
         }
     }
     insert({start, start + size, request.protection, AreaKind::mapping, request.file,
-            request.file_offset});
+            request.file_offset, is_ready});
     return start;
 }
 

@@ -36,6 +36,7 @@ struct Area {
     AreaKind kind = AreaKind::mapping;
     EntryRef file;                  // empty: anonymous
     std::uint64_t file_offset = 0;  // of `start`
+    bool is_ready = false;          // its pages are as ready tables had them
 };
 
 enum class Placement {
@@ -126,8 +127,10 @@ private:
     [[nodiscard]] Area* find_area(std::uint64_t address);
     [[nodiscard]] std::uint64_t find_gap(std::uint64_t size_bytes, std::uint64_t alignment,
                                          std::uint64_t from) const;
-    [[nodiscard]] std::uint64_t choose_place(const MapRequest& request, std::uint64_t size_bytes);
-    [[nodiscard]] bool goes_on_in(const MapRequest& request, std::uint64_t end);
+    [[nodiscard]] std::uint64_t find_ready_place(const MapRequest& request,
+                                                 std::uint64_t size_bytes);
+    [[nodiscard]] const Area* find_ready(const MapRequest& request, std::uint64_t end);
+    void release_unlike(const Area& old, const MapRequest& request, std::uint64_t end);
     void forget(std::uint64_t start, std::uint64_t end);
     [[nodiscard]] bool is_free(std::uint64_t start, std::uint64_t end) const;
     [[nodiscard]] bool is_covered(std::uint64_t start, std::uint64_t end) const;

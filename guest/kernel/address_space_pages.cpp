@@ -312,6 +312,36 @@ FaultResult AddressSpace::copy_pages(const Area& area, std::uint64_t first, std:
     return FaultResult::resolved;
 }
 
+// Unmaps what ready tables have there of `old`, but not what the new mapping would have so, too.
+void AddressSpace::release_unlike(const Area& old, const MapRequest& request, std::uint64_t end) {
+    const std::uint64_t start = request.address;
+    // In the file, pages are by so many nearer to its first one than in the address space.
+    const std::uint64_t shift =
+        (start - (old.start - old.file_offset) - request.file_offset) / page_size;
+    const Area wanted{
+        start, end, request.protection, AreaKind::mapping, request.file, request.file_offset};
+    const auto is_like = [&](std::uint64_t page) {
+        const PageEntry entry = find_page(page);
+        const std::uint64_t protection =
+            entry.owned() ? request.protection : request.protection & ~prot_write;
+        return entry.kind == PageKind::absent ||
+               (entry.kind == PageKind::small &&
+                entry.has_rights(entry_flags(static_cast<unsigned>(protection))) &&
+                (entry.owned() ? entry.shift() == shift
+                               : borrowed_page(wanted, page) == kernel_address(entry.physical())));
+    };
+    for (std::uint64_t at = start; at < end;) {
+        std::uint64_t stop = at;
+        while (stop < end && !is_like(stop)) {
+            stop += page_size;
+        }
+        if (stop != at) {
+            release_pages(at, stop, PartialPage::split);
+        }
+        at = stop + page_size;
+    }
+}
+
 void AddressSpace::prefetch(std::uint64_t address, std::uint64_t size_bytes) {
     const Area* area = find_area(address);
     if (area == nullptr || !area->file) {
@@ -319,7 +349,9 @@ void AddressSpace::prefetch(std::uint64_t address, std::uint64_t size_bytes) {
     }
     const std::uint64_t end = address + std::min(size_bytes, prefetch_size);
     if ((area->protection & prot_write) != 0) {
-        static_cast<void>(make_own(*area, address, address, end));
+        if (!find_page(address).owned()) {
+            static_cast<void>(make_own(*area, address, address, end));
+        }
         return;
     }
     for (; address < end && borrowed_page(*area, address) != nullptr; address += page_size) {
@@ -378,26 +410,6 @@ bool release_pages_unflushed(std::uint64_t start, std::uint64_t end, PartialPage
 void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial) {
     if (release_pages_unflushed(start, end, partial)) {
         flush_pages();
-    }
-}
-
-void release_unlike(std::uint64_t start, std::uint64_t end, unsigned protection) {
-    const std::uint64_t rights =
-        PageEntry{PageKind::small, entry_flags(protection & ~prot_write), nullptr}.rights();
-    const auto is_like = [&](std::uint64_t page) {
-        const PageEntry entry = find_page(page);
-        return entry.kind == PageKind::absent ||
-               (entry.kind == PageKind::small && !entry.owned() && entry.rights() == rights);
-    };
-    for (std::uint64_t at = start; at < end;) {
-        std::uint64_t stop = at;
-        while (stop < end && !is_like(stop)) {
-            stop += page_size;
-        }
-        if (stop != at) {
-            release_pages(at, stop, PartialPage::split);
-        }
-        at = stop + page_size;
     }
 }
 

@@ -28,9 +28,6 @@ void release_pages(std::uint64_t start, std::uint64_t end, PartialPage partial);
 // there were any.
 bool release_pages_unflushed(std::uint64_t start, std::uint64_t end, PartialPage partial);
 
-// Unmaps those that a file's mapping with this protection would not borrow as they are.
-void release_unlike(std::uint64_t start, std::uint64_t end, unsigned protection);
-
 // Gives the area's present pages the area's rights. False when there are no more page tables.
 [[nodiscard]] bool protect_pages(const Area& area);
 

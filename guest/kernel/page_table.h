@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "devices/abi/ready_tables.h"
 #include "guest/kernel/physical_memory.h"
 #include "guest/nub/nub.h"
 
@@ -50,9 +51,15 @@ struct PageEntry {
     [[nodiscard]] bool executable() const { return (value & NUB_PTE_NO_EXECUTE) == 0; }
     [[nodiscard]] bool user() const { return (value & NUB_PTE_USER) != 0; }
     [[nodiscard]] bool owned() const { return (value & owned_bit) != 0; }
-    // What entry_flags() decides.
-    [[nodiscard]] std::uint64_t rights() const {
-        return value & (NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_USER | NUB_PTE_NO_EXECUTE);
+    // What entry_flags() decides is the same.
+    [[nodiscard]] bool has_rights(std::uint64_t flags) const {
+        constexpr std::uint64_t mask =
+            NUB_PTE_PRESENT | NUB_PTE_WRITE | NUB_PTE_USER | NUB_PTE_NO_EXECUTE;
+        return ((value ^ flags) & mask) == 0;
+    }
+    // Of an owned page in a ready table (devices/abi/ready_tables.h).
+    [[nodiscard]] std::uint64_t shift() const {
+        return value >> abi::ready_tables::shift_bit & abi::ready_tables::shift_max;
     }
     [[nodiscard]] std::uint64_t physical() const { return value & 0x000F'FFFF'FFFF'F000; }
 

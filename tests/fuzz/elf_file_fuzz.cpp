@@ -18,6 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
     } catch (const cli::ElfError&) {
     }
-    static_cast<void>(cli::ReadyTables{}.lines_for(file.get(), 0, size / 4096));
+    cli::ReadyTables tables;
+    tables.add(file.get(), 0, size / 4096);
+    static_cast<void>(tables.lines(0));
     return 0;
 }

@@ -75,11 +75,22 @@ InitrdMap::Run InitrdMap::parse_run(const std::string& line) {
                     take_number(rest, run.count) && run.page < pages_max &&
                     run.offset % abi::page_size == 0 && run.count - 1 < pages_max;
     const std::string_view rights = rest;
-    is_sound &= rights == "r" || rights == "x" || rights == "f" || rights == "fx";
+    std::uint64_t shift = 0;
+    const bool is_writable = rights.starts_with('w');
+    if (is_writable) {
+        const auto [end, error] =
+            std::from_chars(rights.data() + 1, rights.data() + rights.size(), shift);
+        is_sound &= error == std::errc{} && end == rights.data() + rights.size() &&
+                    shift <= ready::shift_max;
+    } else {
+        is_sound &= rights == "r" || rights == "x" || rights == "f" || rights == "fx";
+    }
     if (!is_sound) {
         throw BootError("initrd map: \"" + line + "\" is not rights PAGE OFFSET PAGES RIGHTS");
     }
-    run.bits = ready::entry_read | (rights.ends_with('x') ? 0 : ready::entry_no_execute);
+    run.bits = ready::entry_read | (rights.ends_with('x') ? 0 : ready::entry_no_execute) |
+               (is_writable ? ready::entry_write | ready::entry_owned : 0) |
+               shift << ready::shift_bit;
     run.first_bits = rights.starts_with('f') ? ready::entry_file_start : 0;
     return run;
 }

@@ -26,8 +26,9 @@ public:
     // Reads the list, whose numbers are decimal and whose entries end with a NUL each: "OFFSET SIZE
     // PATH" for a file, in whole pages; "rights PAGE OFFSET PAGES RIGHTS" for pages of it in the
     // ready tables (devices/abi/ready_tables.h): from this page number on, what lies at this
-    // offset, which a program may "r" or "x", or "f" or "fx" for the first pages of a file. Throws
-    // BootError.
+    // offset, which a program may "r" or "x", or "f" or "fx" for the first pages of a file. "w" and
+    // a number for what the program may write: copies of pages of the file that are by so many
+    // nearer to its start. Throws BootError.
     explicit InitrdMap(const std::string& path);
 
     // Maps the files over the initrd that was loaded at `start`. Throws BootError when a file would

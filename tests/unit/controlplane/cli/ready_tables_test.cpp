@@ -16,6 +16,7 @@ namespace shoal::cli {
 namespace {
 
 constexpr std::uint64_t page = 4096;
+constexpr std::uint64_t copies_at = 1000 * page;
 
 // A library as today's linkers make it: headers, code, constants, data.
 struct Library {
@@ -50,7 +51,10 @@ std::vector<Line> lines_of(ReadyTables& tables, const Library& library, std::uin
                            std::uint64_t pages = 8) {
     const host::UniqueFd fd{::memfd_create("test", MFD_CLOEXEC)};
     REQUIRE(::write(fd.get(), &library, sizeof library) == sizeof library);
-    std::istringstream text{tables.lines_for(fd.get(), offset, pages)};
+    REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(pages * page)) == 0);
+    const std::size_t before = tables.lines(copies_at).size();
+    tables.add(fd.get(), offset, pages);
+    std::istringstream text{tables.lines(copies_at).substr(before)};
     std::vector<Line> lines;
     for (std::string one; std::getline(text, one, '\0');) {
         std::istringstream words{one};
@@ -68,9 +72,9 @@ std::vector<Line> lines_of(const Library& library) {
     return lines_of(tables, library);
 }
 
-TEST_CASE("what a loader maps and nobody writes is in the tables, where its addresses say") {
+TEST_CASE("what a loader maps is in the tables, where its addresses say") {
     const auto lines = lines_of(Library{});
-    REQUIRE(lines.size() == 3);
+    REQUIRE(lines.size() == 4);
     const std::uint64_t lead = lines[0].first;
     CHECK(lead < 512);
     CHECK(lines[0].count == 2);
@@ -81,6 +85,26 @@ TEST_CASE("what a loader maps and nobody writes is in the tables, where its addr
     CHECK(lines[1].rights == "x");
     CHECK(lines[2].first == lead + 5);
     CHECK(lines[2].rights == "r");
+    CHECK(lines[3].first == lead + 7);
+    CHECK(lines[3].offset == copies_at);
+    CHECK(lines[3].count == 2);
+    CHECK(lines[3].rights == "w1");
+}
+
+TEST_CASE("pages that programs write come along, each file's behind the one before") {
+    ReadyTables tables;
+    Library library;
+    static_cast<void>(lines_of(tables, library));
+    CHECK(tables.copies().size() == 2 * page);
+    const auto second = lines_of(tables, library);
+    REQUIRE(second.size() == 4);
+    CHECK(second[3].offset == copies_at + 2 * page);
+    CHECK(tables.copies().size() == 4 * page);
+    SUBCASE("but not those that are code, too") {
+        library.segments[3].p_flags |= PF_X;
+        CHECK(lines_of(tables, library).size() == 3);
+        CHECK(tables.copies().size() == 4 * page);
+    }
 }
 
 TEST_CASE("each file has tables of its own, and its place in the archive counts") {
@@ -123,6 +147,9 @@ TEST_CASE("files with another layout have no ready tables") {
     }
     SUBCASE("not from address 0") {
         library.segments[0].p_vaddr = page;
+    }
+    SUBCASE("written from its start on") {
+        library.segments[0].p_flags |= PF_W;
     }
     SUBCASE("aligned to more than pages") {
         library.segments[1].p_align = 2 << 20;

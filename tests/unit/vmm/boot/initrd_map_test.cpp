@@ -89,7 +89,8 @@ TEST_CASE("ready page tables say where pages of the initrd lie, and their rights
     namespace ready = abi::ready_tables;
     const machine::GuestMemory memory{8 << 20};
     const machine::Gpa initrd{3 * large_page};
-    const MemoryFile list{runs({"510 4096 3 f", "513 16384 1 x", "1024 0 1 fx", "1025 8192 1 r"})};
+    const MemoryFile list{
+        runs({"510 4096 3 f", "513 16384 1 x", "1024 0 1 fx", "1025 8192 1 r", "1026 0 1 w3"})};
     InitrdMap{list.path()}.fill_tables(memory, place, initrd, 5 * page);
     const std::uint64_t data = ready::entry_read | ready::entry_no_execute;
     const std::uint64_t first = initrd.value();
@@ -101,6 +102,8 @@ TEST_CASE("ready page tables say where pages of the initrd lie, and their rights
     CHECK(entry_at(memory, 514) == 0);
     CHECK(entry_at(memory, 1024) == (first | ready::entry_read | ready::entry_file_start));
     CHECK(entry_at(memory, 1025) == ((first + 2 * page) | data));
+    CHECK(entry_at(memory, 1026) ==
+          (first | data | ready::entry_write | ready::entry_owned | 3ULL << ready::shift_bit));
     CHECK(*memory.read<std::uint64_t>(place.end_at) == place.start.value() + 0x10000);
 }
 
@@ -127,8 +130,9 @@ TEST_CASE("ready tables beyond the initrd, or more than the kernel takes, are re
 
 TEST_CASE("a line of rights that makes no sense is refused") {
     for (const char* one :
-         {"", "0 0 1", "0 0 1 ", "0 0 1 w", "0 0 1 rw", "0 0 1 xf", "0 0 0 r", "0 1 1 r",
-          "1048576 0 1 r", "0 0 1048577 r", "-1 0 1 r", "0 0 99999999999999999999 r"}) {
+         {"", "0 0 1", "0 0 1 ", "0 0 1 w", "0 0 1 w128", "0 0 1 w1x", "0 0 1 w-1", "0 0 1 wx",
+          "0 0 1 rw", "0 0 1 xf", "0 0 0 r", "0 1 1 r", "1048576 0 1 r", "0 0 1048577 r",
+          "-1 0 1 r", "0 0 99999999999999999999 r"}) {
         const MemoryFile list{runs({one})};
         CHECK_THROWS_AS(InitrdMap{list.path()}, BootError);
     }
