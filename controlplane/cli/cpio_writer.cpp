@@ -97,6 +97,16 @@ std::optional<std::uint64_t> CpioWriter::add_file_with_hole(std::string_view pat
     return has_hole ? std::optional{start} : std::nullopt;
 }
 
+std::uint64_t CpioWriter::add_part(std::string_view path, const CpioMetadata& metadata, int source,
+                                   std::uint64_t from, std::uint64_t size_bytes) {
+    put_header(path, metadata, size_bytes);
+    flush();
+    const std::uint64_t start = written_;
+    copy_from(path, source, static_cast<off_t>(from), size_bytes);
+    pad_to(field_alignment);
+    return start;
+}
+
 std::uint64_t CpioWriter::finish() {
     put_header("TRAILER!!!", {}, 0);
     flush();

@@ -50,6 +50,11 @@ public:
                                                     const CpioMetadata& metadata, int source,
                                                     std::uint64_t size_bytes);
 
+    // Of a page or more from the middle of `source`, copied inside the host kernel. Returns where
+    // they start in the archive.
+    std::uint64_t add_part(std::string_view path, const CpioMetadata& metadata, int source,
+                           std::uint64_t from, std::uint64_t size_bytes);
+
     // Ends the archive and gives its size. Call it once, last.
     std::uint64_t finish();
 

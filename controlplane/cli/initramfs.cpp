@@ -121,13 +121,12 @@ private:
     void add_root();
     void add_item(const std::string& path, const RootTree::Item& item);
     void add_file(const std::string& path, const RootTree::Item& item);
-    void add_ready_tables();
 
     const InitramfsPlan& plan_;
     CpioWriter archive_;
     std::string map_;
     std::size_t mapped_ = 0;
-    ReadyTables ready_tables_;
+    ReadyTables ready_tables_{archive_};
 };
 
 void Packer::add_file(const std::string& path, const RootTree::Item& item) {
@@ -184,14 +183,6 @@ void Packer::add_root() {
     add_tree(archive_, root.get(), "");
 }
 
-void Packer::add_ready_tables() {
-    const auto copies = ready_tables_.copies();
-    if (!copies.empty()) {
-        archive_.add_file(".shoal/copies", private_file, copies);
-    }
-    map_ += ready_tables_.lines(archive_.size_bytes() - copies.size());
-}
-
 std::string Packer::pack() {
     add_root();
     archive_.add_directory(".shoal", private_directory);
@@ -200,9 +191,8 @@ std::string Packer::pack() {
     for (const auto& [path, item] : plan_.tree->items()) {
         add_item(path, item);
     }
-    add_ready_tables();
     archive_.finish();
-    return std::move(map_);
+    return map_ + ready_tables_.lines();
 }
 
 // Not close-on-exec: the microVM's process inherits it.

@@ -2,7 +2,7 @@
 #include "controlplane/cli/ready_tables.h"
 
 #include <sys/random.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <vector>
@@ -20,6 +20,8 @@ constexpr std::uint64_t pages_max = (64ULL << 20) / page_size;  // what the unik
 
 constexpr std::uint64_t shift_max = 127;          // devices/abi/ready_tables.h
 constexpr std::uint64_t copies_max = 8ULL << 20;  // more are left to the kernel, page by page
+
+constexpr CpioMetadata copy_metadata{S_IFREG | 0400, 0, 0, 1, 0};
 
 // What a loader maps of a file.
 struct Segment {
@@ -75,23 +77,6 @@ std::uint64_t random_entry() {
 
 }  // namespace
 
-// False when they are too many, or the file became shorter.
-bool ReadyTables::copy(int fd, std::uint64_t file_page, std::uint64_t count) {
-    const std::size_t before = copies_.size();
-    const std::uint64_t size_bytes = count * page_size;
-    if (size_bytes > copies_max - before) {
-        return false;
-    }
-    copies_.resize(before + size_bytes);
-    const ssize_t got =
-        ::pread(fd, copies_.data() + before, size_bytes, static_cast<off_t>(file_page * page_size));
-    if (got != static_cast<ssize_t>(size_bytes)) {
-        copies_.resize(before);
-        return false;
-    }
-    return true;
-}
-
 void ReadyTables::add(int fd, std::uint64_t offset, std::uint64_t pages) {
     const auto segments = segments_of(fd, pages);
     if (segments.empty()) {
@@ -104,34 +89,26 @@ void ReadyTables::add(int fd, std::uint64_t offset, std::uint64_t pages) {
         return;
     }
     for (const Segment& segment : segments) {
-        const bool is_first = &segment == &segments.front();
         const bool is_code = (segment.flags & PF_X) != 0;
-        Run run{tables_ * entries_per_table + lead + segment.page,
-                offset + segment.file_page * page_size, segment.count,
-                is_first ? (is_code ? "fx" : "f") : (is_code ? "x" : "r")};
+        std::uint64_t at = offset + segment.file_page * page_size;
+        std::string rights = &segment == &segments.front() ? "f" : "";
+        rights += is_code ? "x" : rights.empty() ? "r" : "";
         if ((segment.flags & PF_W) != 0) {
-            const std::uint64_t at = copies_.size();
             const std::uint64_t shift = segment.page - segment.file_page;
-            if (is_code || shift > shift_max || !copy(fd, segment.file_page, segment.count)) {
+            const std::uint64_t size_bytes = segment.count * page_size;
+            if (is_code || shift > shift_max || size_bytes > copies_max - copied_bytes_) {
                 continue;
             }
-            run.offset = at;
-            run.rights = "w" + std::to_string(shift);
-            run.is_copy = true;
+            at = archive_.add_part(".shoal/copy" + std::to_string(tables_), copy_metadata, fd,
+                                   segment.file_page * page_size, size_bytes);
+            copied_bytes_ += size_bytes;
+            rights = "w" + std::to_string(shift);
         }
-        runs_.push_back(run);
+        lines_ += "rights " + std::to_string(tables_ * entries_per_table + lead + segment.page) +
+                  " " + std::to_string(at) + " " + std::to_string(segment.count) + " " + rights +
+                  std::string{'\0'};
     }
     tables_ += count;
-}
-
-std::string ReadyTables::lines(std::uint64_t copies_offset) const {
-    std::string text;
-    for (const Run& run : runs_) {
-        text += "rights " + std::to_string(run.page) + " " +
-                std::to_string(run.offset + (run.is_copy ? copies_offset : 0)) + " " +
-                std::to_string(run.count) + " " + run.rights + std::string{'\0'};
-    }
-    return text;
 }
 
 }  // namespace shoal::cli
