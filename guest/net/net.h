@@ -3,6 +3,7 @@
 
 #include "guest/kernel/boot/command_line.h"
 #include "guest/kernel/net/families.h"
+#include "guest/kernel/net/netlink_answers.h"
 
 namespace shoal::guest::net {
 
@@ -12,6 +13,9 @@ void configure(const CommandLine& command_line);
 
 // socket(2) of AF_INET and AF_INET6.
 [[nodiscard]] Result<SocketRef> make_inet_socket(FileSystem& file_system, const SocketKind& kind);
+
+// Which there are, the loopback interface first.
+[[nodiscard]] std::vector<NetInterface> interfaces();
 
 // When the program has ended and its files are closed: returns when its last bytes have reached
 // their peers, or after a second.

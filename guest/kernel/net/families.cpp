@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "guest/kernel/net/netlink_socket.h"
 #include "guest/kernel/net/unix_socket.h"
 #include "guest/kernel/net/vsock_socket.h"
 #include "guest/net/net.h"
@@ -14,6 +15,7 @@ constexpr std::array families{
     SocketFamily{address_family::local, UnixSocket::make, UnixSocket::make_pair},
     SocketFamily{address_family::inet, net::make_inet_socket, nullptr},
     SocketFamily{address_family::inet6, net::make_inet_socket, nullptr},
+    SocketFamily{address_family::netlink, NetlinkSocket::make, nullptr},
     SocketFamily{address_family::vsock, VsockSocket::make, nullptr},
 };
 

@@ -18,6 +18,7 @@ inline constexpr std::uint16_t unspecified = 0;
 inline constexpr std::uint16_t local = 1;  // AF_UNIX
 inline constexpr std::uint16_t inet = 2;
 inline constexpr std::uint16_t inet6 = 10;
+inline constexpr std::uint16_t netlink = 16;
 inline constexpr std::uint16_t vsock = 40;
 }  // namespace address_family
 
