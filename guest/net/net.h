@@ -14,7 +14,7 @@ void configure(const CommandLine& command_line);
 // socket(2) of AF_INET and AF_INET6.
 [[nodiscard]] Result<SocketRef> make_inet_socket(FileSystem& file_system, const SocketKind& kind);
 
-// Which there are, the loopback interface first.
+// For network_interfaces().
 [[nodiscard]] std::vector<NetInterface> interfaces();
 
 // When the program has ended and its files are closed: returns when its last bytes have reached

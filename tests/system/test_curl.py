@@ -61,28 +61,32 @@ def web_server(network, address):
         thread.join()
 
 
-def curl(network, tap, *words, stdin=b""):
-    result = inside(network, tap, "curl", "-sS", "--fail", "--max-time", "60", *words, stdin=stdin)
+def curl(network, tap, *words, vcpus=1, stdin=b""):
+    result = inside(network, tap, "curl", "-sS", "--fail", "--max-time", "60", *words, vcpus=vcpus, stdin=stdin)
     expect(result.code == 0, str(result))
     return result.out
 
 
-def ask(network, tap, url):
-    expect(curl(network, tap, f"{url}/a", f"{url}/b") == b"GET /a\nGET /b\n", "two requests over one connection")
-    expect(curl(network, tap, "-L", f"{url}/moved") == b"GET /there\n", "what a redirection led to")
-    large = curl(network, tap, f"{url}/large")
+def ask(network, tap, url, vcpus):
+    def get(*words, stdin=b""):
+        return curl(network, tap, *words, vcpus=vcpus, stdin=stdin)
+
+    expect(get(f"{url}/a", f"{url}/b") == b"GET /a\nGET /b\n", "two requests over one connection")
+    expect(get("-L", f"{url}/moved") == b"GET /there\n", "what a redirection led to")
+    large = get(f"{url}/large")
     expect(large == Handler.large, f"{len(large)} bytes, or not the ones that were sent")
-    answer = curl(network, tap, "--data-binary", "@-", f"{url}/post", stdin=Handler.large)
+    answer = get("--data-binary", "@-", f"{url}/post", stdin=Handler.large)
     expect(answer.decode() == f"POST /post {hashlib.sha256(Handler.large).hexdigest()}\n", str(answer))
 
 
-for family in ("IPv4", "IPv6"):
-    def _(network, tap, family=family):
+for family, vcpus in (("IPv4", 1), ("IPv6", 1), ("IPv4", 2)):
+    def _(network, tap, family=family, vcpus=vcpus):
         address = tap.host_address if family == "IPv4" else host6(tap)
         with web_server(network, address):
-            ask(network, tap, f"http://[{address}]:{PORT}" if family == "IPv6" else f"http://{address}:{PORT}")
+            host = f"[{address}]" if family == "IPv6" else address
+            ask(network, tap, f"http://{host}:{PORT}", vcpus)
 
-    network_test(f"curl inside gets and posts large files with checksums over {family}")(_)
+    network_test(f"curl inside gets and posts large files with checksums over {family}, {vcpus} vCPUs")(_)
 
 
 @network_test("curl inside says why it got nothing")

@@ -68,12 +68,14 @@ def _():
                  "print map { \"$_ $n{$_}\\n\" } sort keys %n;")
 
 
-@test("dynamic sqlite3 in memory")
+@test("dynamic sqlite3 in memory, on 1 and 2 vCPUs")
 def _():
-    same_on_data("sqlite3", ":memory:",
-                 "create table t(a integer, b text); insert into t values (1, 'x'), (2, 'y');"
-                 "with recursive n(i) as (select 1 union all select i + 1 from n where i < 9999) "
-                 "select sum(i), max(i) from n; select * from t order by a desc;")
+    for vcpus in ("1", "2"):
+        expect_same_as_host("sqlite3", ":memory:",
+                            "create table t(a integer, b text); insert into t values (1, 'x'), (2, 'y');"
+                            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 9999) "
+                            "select sum(i), max(i) from n; select * from t order by a desc;",
+                            options=["--vcpus", vcpus])
 
 
 @test("dynamic sqlite3 on a file: transactions, an index, a rollback, and the file is whole")

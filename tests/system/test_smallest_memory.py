@@ -6,7 +6,7 @@ import time
 
 from harness import BUSYBOX, ENVIRONMENT, SHOAL, TIME_SCALE, expect, temporary_folder, test
 from test_dynamic import PYTHON, WITH_PYTHON
-from test_servers import LIBRARIES, NGINX, NGINX_CONFIG, REDIS_SERVER
+from test_servers import LIBRARIES, NGINX, NGINX_CONFIG, REDIS_SERVER, SERVERS
 
 LIMIT_S = 20
 
@@ -59,6 +59,12 @@ def _():
         measure("busybox", [], [BUSYBOX, "echo", "it runs"], b"it runs", 30)
         measure("sqlite3", [], ["/usr/bin/sqlite3", ":memory:", "create table t(n); select 'it' || ' runs'"],
                 b"it runs", 42)
+        measure("curl", [], ["/usr/bin/curl", "--version"], b"Release-Date", 60)
+        markdown = os.path.join(folder, "text.md")
+        with open(markdown, "w", encoding="ascii") as file:
+            file.write("It *runs*.\n")
+        measure("a static program in Go", ["--with", markdown], [SERVERS / "usr/bin/mmark", "-html", markdown],
+                b"<em>runs</em>", 60)
         measure("python3", WITH_PYTHON, [PYTHON, "-c", "print('it' + ' runs')"], b"it runs", 256)
         measure("node", [], ["/usr/bin/node", "--jitless", "-e", "console.log('it' + ' runs')"], b"it runs", 336)
         measure("redis-server", servers, [REDIS_SERVER, "--save", ""], b"Ready to accept connections", 100)

@@ -57,9 +57,9 @@ def options(tap):
             f"gateway={tap.host_address},ip6={guest6(tap)}/64,mac={tap.guest_mac}"]
 
 
-def inside(network, tap, *words, **more):
+def inside(network, tap, *words, vcpus=1, **more):
     """Runs a program in a microVM on the TAP to its end."""
-    return network.run([SHOAL, "run", *options(tap), "--", *words], **more)
+    return network.run([SHOAL, "run", *options(tap), "--vcpus", str(vcpus), "--", *words], **more)
 
 
 @contextlib.contextmanager

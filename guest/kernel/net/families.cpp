@@ -30,4 +30,8 @@ const SocketFamily* find_socket_family(std::uint16_t number) noexcept {
     return nullptr;
 }
 
+std::vector<NetInterface> network_interfaces() {
+    return net::interfaces();
+}
+
 }  // namespace shoal::guest

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "guest/kernel/fs/file_system.h"
+#include "guest/kernel/net/netlink_answers.h"
 #include "guest/kernel/net/socket.h"
 
 namespace shoal::guest {
@@ -26,5 +27,8 @@ struct SocketFamily {
 
 // nullptr when there is no such family.
 [[nodiscard]] const SocketFamily* find_socket_family(std::uint16_t number) noexcept;
+
+// Which there are, the loopback interface first.
+[[nodiscard]] std::vector<NetInterface> network_interfaces();
 
 }  // namespace shoal::guest

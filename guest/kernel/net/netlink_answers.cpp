@@ -77,11 +77,9 @@ private:
 
 void add_link(Writer& writer, const NetInterface& interface, std::uint16_t flags) {
     ifinfomsg link{};
-    link.ifi_type = interface.is_loopback ? type_loopback : type_ethernet;
+    link.ifi_type = hardware_type(interface);
     link.ifi_index = static_cast<int>(interface.index);
-    link.ifi_flags = (interface.is_loopback ? iff_loopback : iff_broadcast | iff_multicast) |
-                     (interface.is_up ? iff_up | iff_running | iff_lower_up : 0);
-    link.ifi_change = 0;
+    link.ifi_flags = interface_flags(interface);
     writer.begin(RTM_NEWLINK, flags, link);
     writer.add(IFLA_IFNAME, interface.name);
     writer.add(IFLA_TXQLEN, bytes_of(queue_length));
@@ -190,6 +188,15 @@ void answer(const nlmsghdr& request, std::span<const std::byte> body,
 }
 
 }  // namespace
+
+std::uint32_t interface_flags(const NetInterface& interface) noexcept {
+    return (interface.is_loopback ? iff_loopback : iff_broadcast | iff_multicast) |
+           (interface.is_up ? iff_up | iff_running | iff_lower_up : 0);
+}
+
+std::uint16_t hardware_type(const NetInterface& interface) noexcept {
+    return interface.is_loopback ? type_loopback : type_ethernet;
+}
 
 std::vector<Bytes> answer_netlink(std::span<const std::byte> requests,
                                   std::span<const NetInterface> interfaces, std::uint32_t port) {

@@ -28,6 +28,10 @@ struct NetInterface {
     std::vector<NetAddress> addresses{};
 };
 
+// IFF_... and ARPHRD_..., as all who ask are told.
+[[nodiscard]] std::uint32_t interface_flags(const NetInterface& interface) noexcept;
+[[nodiscard]] std::uint16_t hardware_type(const NetInterface& interface) noexcept;
+
 // The datagrams that answer one datagram of requests, for the socket with this port. A request that
 // is cut off ends the answers; what is not known is answered with EOPNOTSUPP.
 [[nodiscard]] std::vector<std::vector<std::byte>> answer_netlink(

@@ -5,7 +5,6 @@
 #include <array>
 
 #include "guest/kernel/net/netlink_answers.h"
-#include "guest/net/net.h"
 
 namespace shoal::guest {
 namespace {
@@ -84,7 +83,7 @@ Result<std::size_t> NetlinkSocket::send(OutgoingMessage& message) {
     if (!message.data.get(requests)) {
         return fail(Errno::fault);
     }
-    auto answers = answer_netlink(requests, net::interfaces(), port_);
+    auto answers = answer_netlink(requests, network_interfaces(), port_);
     if (answers.size() > answers_max - std::min(answers_max, answers_.size())) {
         return fail(Errno::nobufs);
     }

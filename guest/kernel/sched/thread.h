@@ -48,6 +48,7 @@ struct Thread {
 
     ThreadSignals signals;
     std::uint64_t clear_child_tid = 0;
+    std::uint64_t cpus = ~0ULL;  // sched_setaffinity's mask
     std::uint64_t robust_list = 0;
     std::array<char, 16> name{"init"};
 

@@ -42,6 +42,7 @@ std::int64_t sys_sysinfo(Process& process, const Arguments& args);
 std::int64_t sys_uname(Process& process, const Arguments& args);
 std::int64_t sys_getrandom(Process& process, const Arguments& args);
 std::int64_t sys_sched_getaffinity(Process& process, const Arguments& args);
+std::int64_t sys_sched_setaffinity(Process& process, const Arguments& args);
 std::int64_t sys_getcpu(Process& process, const Arguments& args);
 std::int64_t sys_getgroups(Process& process, const Arguments& args);
 std::int64_t sys_sched_yield(Process& process, const Arguments& args);

@@ -55,6 +55,7 @@ void set_up(Thread& child, const Request& request) {
     child.fs = request.has(CLONE_SETTLS) ? request.tls : fs_base();
     child.gs = gs_base();
     child.name = self.name;
+    child.cpus = self.cpus;
     child.signals.blocked = self.signals.mask_before_call.value_or(self.signals.blocked);
     if (!request.has(CLONE_VM) || request.has(CLONE_VFORK)) {
         child.signals.stack = self.signals.stack;

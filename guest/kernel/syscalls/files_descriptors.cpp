@@ -3,6 +3,7 @@
 #include "guest/kernel/fs/console_file.h"
 #include "guest/kernel/fs/pipe.h"
 #include "guest/kernel/syscalls/files_support.h"
+#include "guest/kernel/syscalls/sockets_support.h"
 
 namespace shoal::guest {
 
@@ -265,6 +266,9 @@ std::int64_t sys_ioctl(FileContext& context, const CallArguments& args) {
     if (file->inode().as_disk() != nullptr) {
         const OpenFileRef held{file};  // flushing lets others run
         return disk_request(file->inode(), request, args[2]);
+    }
+    if (file->inode().as_socket() != nullptr) {
+        return sockets::interface_request(low32(args[1]), args[2]);
     }
     ConsoleFile* console = file->inode().as_console();
     if (console == nullptr || !console->is_tty()) {

@@ -220,15 +220,6 @@ std::int64_t sys_getrandom(Process& process, const Arguments& args) {
     return static_cast<std::int64_t>(size);
 }
 
-std::int64_t sys_sched_getaffinity(Process&, const Arguments& args) {
-    const std::uint64_t all_cpus = (1ULL << cpu_count()) - 1;
-    if (args[1] < sizeof all_cpus) {
-        return negative(Errno::inval);
-    }
-    const std::int64_t result = give(args[2], all_cpus);
-    return result < 0 ? result : static_cast<std::int64_t>(sizeof all_cpus);
-}
-
 std::int64_t sys_getcpu(Process&, const Arguments& args) {
     const std::uint32_t node = 0;
     const bool given = (args[0] == 0 || give(args[0], this_cpu().index) == 0) &&

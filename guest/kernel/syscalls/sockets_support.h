@@ -30,6 +30,9 @@ struct OpenSocket {
 [[nodiscard]] Result<void> store_address(const SocketAddress& address, UserAddress to,
                                          UserAddress size_at);
 
+// An ioctl on a socket that asks for interfaces (net/interface_requests.h).
+[[nodiscard]] std::int64_t interface_request(std::uint32_t call, UserAddress argument);
+
 enum class Patience { none, as_long_as_it_takes };
 
 // Whether a call with these flags of send(2) or recv(2) waits.

@@ -237,6 +237,7 @@ constexpr Call calls[] = {
     CALL(getrandom, sys_getrandom),
     CALL(sched_yield, sys_sched_yield),
     CALL(sched_getaffinity, sys_sched_getaffinity),
+    CALL(sched_setaffinity, sys_sched_setaffinity),
     CALL(getcpu, sys_getcpu),
     CALL(futex, sys_futex),
     CALL(clone, sys_clone),

@@ -9,4 +9,8 @@ const SocketFamily* find_socket_family(std::uint16_t number) noexcept {
     return number == local.number ? &local : nullptr;
 }
 
+std::vector<NetInterface> network_interfaces() {
+    return {};
+}
+
 }  // namespace shoal::guest
