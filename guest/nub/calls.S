@@ -36,26 +36,28 @@ nub_breakpoint:
     cmp dword ptr [rsp + 4], NUB_BASE >> 32
     jne nub_trap_stubs + 16 * 3
 nub_serve:
+    // Those first that there are most of.
     test eax, eax  // NUB_SET_LEAVES
     jz nub_set_leaves
+    cmp eax, NUB_WRITE_DEVICES
+    je nub_write_devices
+    cmp eax, NUB_WAIT
+    je nub_wait
     cmp eax, NUB_LINK
     je nub_link
     cmp eax, NUB_WRITE_MSR
     je nub_write_msr
-    cmp eax, NUB_WAIT
-    je nub_wait
-    cmp eax, NUB_RELEASE_TABLES
-    je nub_release_tables
-    cmp eax, NUB_WRITE_DEVICES
-    je nub_write_devices
+    cmp eax, NUB_FLUSH
+    je nub_flush
     cmp eax, NUB_SELECT_SPACE
     je nub_select_space
+    cmp eax, NUB_RELEASE_TABLES
+    je nub_release_tables
     cmp eax, NUB_ENABLE_INTERRUPTS
     je nub_enable_interrupts
     cmp eax, NUB_START_CPU
     je nub_start_cpu
-    cmp eax, NUB_FLUSH
-    jne nub_refuse
+    jmp nub_refuse
 nub_flush:
     mov rax, cr3
     mov cr3, rax
@@ -324,9 +326,9 @@ nub_write_msr:
 // rdi: NubWrites, rsi: how many.
 nub_write_devices:
     movabs r10, offset NUB_DEVICES
-1:  test esi, esi
+    test esi, esi
     jz nub_ok
-    mov rax, [rdi]
+1:  mov rax, [rdi]
     mov rcx, rax
     sub rcx, r10
     shr rcx, 30
@@ -335,8 +337,9 @@ nub_write_devices:
     jnz nub_refuse
     mov ecx, [rdi + 8]
     mov [rax], ecx
-    add rdi, 16
     dec esi
+    jz nub_ok
+    add rdi, 16
     jmp 1b
 
 // An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt.
