@@ -37,6 +37,8 @@
 
 namespace shoal::vmm {
 
+class WrittenPages;
+
 // What stdin, stdout and stderr of the process lead to in the guest.
 enum class Console {
     none,
@@ -103,7 +105,7 @@ public:
     // As the constructor with a state does it. Throws with one sentence; a machine that did is not
     // to be run.
     void restore(const MachineState& state);
-    // May be while the guest runs, which then stands still for a moment.
+    // Of any number. May be while the guest runs, which then stands still for a moment.
     [[nodiscard]] std::unique_ptr<PageLog> log_pages();
     // While running: the vCPUs stand still for so much of the time, 0 to 99 percent, until they are
     // paused.
@@ -169,6 +171,7 @@ private:
     VcpuThrottle throttle_;
     const host::DeadlineFile* fence_;
     std::optional<FenceTimer> fence_timer_;
+    std::weak_ptr<WrittenPages> written_pages_;  // while somebody logs
 };
 
 }  // namespace shoal::vmm

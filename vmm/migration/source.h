@@ -11,13 +11,13 @@
 
 #include "devices/host/event_fd.h"
 #include "vmm/machine/microvm.h"
+#include "vmm/machine/page_set.h"
 #include "vmm/machine/thread.h"
 #include "vmm/migration/channel.h"
 #include "vmm/migration/handover.h"
 #include "vmm/migration/loop_calls.h"
 #include "vmm/migration/pace.h"
 #include "vmm/migration/page_scan.h"
-#include "vmm/migration/page_set.h"
 #include "vmm/migration/progress.h"
 #include "vmm/migration/tls.h"
 
@@ -112,7 +112,7 @@ private:
     std::optional<Channel> channel_;
     Pace pace_;
     std::unique_ptr<vmm::PageLog> log_;
-    PageSet pages_;  // still to be sent
+    vmm::PageSet pages_;  // still to be sent
     Clock::time_point paused_at_;
     std::vector<std::byte> state_;
 

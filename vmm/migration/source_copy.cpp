@@ -14,10 +14,10 @@ Source::Failure Source::copy() {
     if (Failure logging = on_loop([this] { log_ = microvm_.log_pages(); })) {
         return logging;
     }
-    pages_ = touched_pages(microvm_.memory());
+    pages_ = vmm::touched_pages(microvm_.memory());
     Zeros zeros = Zeros::are_there;  // the destination's memory is new
     while (true) {
-        const std::uint64_t pages = count_pages(pages_);
+        const std::uint64_t pages = vmm::count_pages(pages_);
         {
             const std::scoped_lock lock{mutex_};
             ++progress_.rounds;
@@ -62,7 +62,7 @@ Source::Failure Source::throttle(std::uint64_t pages_before) {
 }
 
 void Source::note_rest() {
-    const std::uint64_t left = count_pages(pages_);
+    const std::uint64_t left = vmm::count_pages(pages_);
     const std::scoped_lock lock{mutex_};
     progress_.remaining_pages = left;
     progress_.bytes_per_s = pace_.bytes_per_s();

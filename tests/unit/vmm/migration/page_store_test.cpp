@@ -1,4 +1,3 @@
-// From the pages that a guest has touched to another memory.
 #include "vmm/migration/page_store.h"
 
 #include <doctest/doctest.h>
@@ -6,7 +5,6 @@
 #include <algorithm>
 
 #include "devices/abi/address_map.h"
-#include "vmm/migration/page_set.h"
 
 namespace shoal::migration {
 namespace {
@@ -15,27 +13,6 @@ using machine::Gpa;
 using machine::GuestMemory;
 
 constexpr std::uint64_t mib = 1 << 20;
-
-TEST_CASE("the touched pages of a memory are known without touching the others") {
-    const GuestMemory memory{4 * mib};
-    CHECK(count_pages(touched_pages(memory)) == 0);
-    REQUIRE(memory.write(Gpa{3 * page_bytes}, 1U));
-    REQUIRE(memory.write(Gpa{4 * mib - 4}, 0U));
-    const PageSet pages = touched_pages(memory);
-    CHECK(pages.size() == 16);
-    CHECK(pages.front() == 8);
-    CHECK(pages.back() == 1ULL << 63);
-    CHECK(count_pages(pages) == 2);
-    CHECK(touched_pages(memory) == pages);
-}
-
-TEST_CASE("a memory with no whole word of pages has no bits behind its last page") {
-    const GuestMemory memory{mib + page_bytes};
-    std::ranges::fill(memory.slice(Gpa{0}, mib + page_bytes).value(), std::byte{1});
-    const PageSet pages = touched_pages(memory);
-    CHECK(pages.size() == 5);
-    CHECK(pages.back() == 1);
-}
 
 TEST_CASE("pages are put at their places, and zeros give them back") {
     const GuestMemory memory{mib};

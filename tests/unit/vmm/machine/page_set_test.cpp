@@ -1,0 +1,81 @@
+#include "vmm/machine/page_set.h"
+
+#include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "devices/abi/address_map.h"
+
+namespace shoal::vmm {
+namespace {
+
+using machine::Gpa;
+using machine::GuestMemory;
+
+constexpr std::uint64_t mib = 1 << 20;
+constexpr std::uint64_t page_bytes = abi::page_size;
+
+TEST_CASE("the touched pages of a memory are known without touching the others") {
+    const GuestMemory memory{4 * mib};
+    CHECK(count_pages(touched_pages(memory)) == 0);
+    REQUIRE(memory.write(Gpa{3 * page_bytes}, 1U));
+    REQUIRE(memory.write(Gpa{4 * mib - 4}, 0U));
+    const PageSet pages = touched_pages(memory);
+    CHECK(pages.size() == 16);
+    CHECK(pages.front() == 8);
+    CHECK(pages.back() == 1ULL << 63);
+    CHECK(count_pages(pages) == 2);
+    CHECK(touched_pages(memory) == pages);
+}
+
+TEST_CASE("a memory with no whole word of pages has no bits behind its last page") {
+    const GuestMemory memory{mib + page_bytes};
+    std::ranges::fill(memory.slice(Gpa{0}, mib + page_bytes).value(), std::byte{1});
+    const PageSet pages = touched_pages(memory);
+    CHECK(pages.size() == 5);
+    CHECK(pages.back() == 1);
+}
+
+TEST_CASE("of a copy the touched pages are the file's and its own") {
+    host::UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
+    REQUIRE(::ftruncate(file.get(), 4 * mib) == 0);
+    constexpr char byte = 1;
+    REQUIRE(::pwrite(file.get(), &byte, 1, 2 * page_bytes) == 1);
+    const GuestMemory memory{4 * mib, std::move(file)};
+    REQUIRE(memory.write(Gpa{70 * page_bytes}, 1U));
+    const PageSet pages = touched_pages(memory);
+    CHECK(count_pages(pages) == 2);
+    CHECK(pages[0] == 4);
+    CHECK(pages[1] == 1 << 6);
+    REQUIRE(memory.discard(Gpa{2 * page_bytes}, page_bytes));
+    CHECK(touched_pages(memory) == pages);  // the file's page is hidden, not gone
+}
+
+TEST_CASE("the neighbours of a set are found in order, over the ends of words") {
+    PageSet pages = empty_set(mib);
+    CHECK_FALSE(next_range(pages, 0));
+    pages = {1ULL << 63 | 1, 1, 0, 1ULL << 63};
+    std::uint64_t at = 0;
+    for (const auto& [first, end] : {PageRange{0, 1}, PageRange{63, 65}, PageRange{255, 256}}) {
+        const auto range = next_range(pages, at);
+        REQUIRE(range);
+        CHECK(range->first == first);
+        CHECK(range->end == end);
+        at = range->end;
+    }
+    CHECK_FALSE(next_range(pages, at));
+    const auto within = next_range(pages, 64);
+    REQUIRE(within);
+    CHECK(within->first == 64);
+    const PageSet all(4, ~0ULL);
+    REQUIRE(next_range(all, 7));
+    CHECK(next_range(all, 7)->first == 7);
+    CHECK(next_range(all, 7)->end == 256);
+    add_pages(pages, all);
+    CHECK(pages == all);
+}
+
+}  // namespace
+}  // namespace shoal::vmm

@@ -1,0 +1,127 @@
+// What is in a memfd or a file, and what this process has of a copy: to look at the rest would fill
+// it.
+#include "vmm/machine/page_set.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <functional>
+#include <numeric>
+
+#include "devices/abi/address_map.h"
+#include "devices/host/check.h"
+#include "devices/host/os_error.h"
+#include "devices/host/unique_fd.h"
+
+namespace shoal::vmm {
+namespace {
+
+constexpr std::uint64_t pages_per_word = 64;
+
+void add(PageSet& pages, std::uint64_t page) noexcept {
+    pages[page / pages_per_word] |= std::uint64_t{1} << page % pages_per_word;
+}
+
+// Where the next data or hole begins, or the end.
+std::uint64_t seek(const machine::GuestMemory& memory, std::uint64_t at, int what) {
+    const off_t found = ::lseek(memory.content_fd(), static_cast<off_t>(at), what);
+    return found < 0 ? memory.size_bytes()
+                     : std::min(memory.size_bytes(), static_cast<std::uint64_t>(found));
+}
+
+void add_content(const machine::GuestMemory& memory, PageSet& pages) {
+    for (std::uint64_t at = 0; at < memory.size_bytes();) {
+        const std::uint64_t from = seek(memory, at, SEEK_DATA);
+        const std::uint64_t end = from < memory.size_bytes() ? seek(memory, from, SEEK_HOLE) : from;
+        for (std::uint64_t page = from / abi::page_size; page * abi::page_size < end; ++page) {
+            add(pages, page);
+        }
+        at = std::max(end, at + abi::page_size);
+    }
+}
+
+// In the holes of the file the copy may have pages all the same
+// (Documentation/admin-guide/mm/pagemap.rst).
+void add_copied(const machine::GuestMemory& memory, PageSet& pages) {
+    constexpr std::uint64_t present_or_swapped = 3ULL << 62;
+    const host::UniqueFd file{::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)};
+    if (!file) {
+        host::throw_os_error("cannot open /proc/self/pagemap");
+    }
+    // SAFETY: the address as a number.
+    const std::uint64_t start =
+        reinterpret_cast<std::uintptr_t>(memory.bytes().data()) / abi::page_size;
+    const std::uint64_t page_count = memory.size_bytes() / abi::page_size;
+    std::array<std::uint64_t, 4096> entries;
+    for (std::uint64_t page = 0; page < page_count;) {
+        const std::uint64_t wanted = std::min<std::uint64_t>(entries.size(), page_count - page);
+        const ssize_t size = ::pread(file.get(), entries.data(), wanted * sizeof entries[0],
+                                     static_cast<off_t>((start + page) * sizeof entries[0]));
+        if (size < static_cast<ssize_t>(sizeof entries[0])) {
+            host::throw_os_error("cannot read /proc/self/pagemap");
+        }
+        for (std::size_t idx = 0; idx < static_cast<std::size_t>(size) / sizeof entries[0]; ++idx) {
+            if ((entries[idx] & present_or_swapped) != 0) {
+                add(pages, page);
+            }
+            ++page;
+        }
+    }
+}
+
+// The first page from `at` on that is in the set, or, with a mask of all ones, is not.
+std::uint64_t find(std::span<const std::uint64_t> pages, std::uint64_t at,
+                   std::uint64_t mask) noexcept {
+    for (std::uint64_t word = at / pages_per_word; word < pages.size(); ++word) {
+        std::uint64_t bits = pages[word] ^ mask;
+        if (word == at / pages_per_word) {
+            bits &= ~std::uint64_t{0} << at % pages_per_word;
+        }
+        if (bits != 0) {
+            return word * pages_per_word + static_cast<std::uint64_t>(std::countr_zero(bits));
+        }
+    }
+    return pages.size() * pages_per_word;
+}
+
+}  // namespace
+
+PageSet empty_set(std::uint64_t memory_bytes) {
+    const std::uint64_t page_count = memory_bytes / abi::page_size;
+    return PageSet((page_count + pages_per_word - 1) / pages_per_word);
+}
+
+std::uint64_t count_pages(std::span<const std::uint64_t> pages) noexcept {
+    return std::accumulate(pages.begin(), pages.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, std::uint64_t word) {
+                               return sum + static_cast<std::uint64_t>(std::popcount(word));
+                           });
+}
+
+std::optional<PageRange> next_range(std::span<const std::uint64_t> pages,
+                                    std::uint64_t at) noexcept {
+    const std::uint64_t first = find(pages, at, 0);
+    if (first == pages.size() * pages_per_word) {
+        return std::nullopt;
+    }
+    return PageRange{first, find(pages, first, ~std::uint64_t{0})};
+}
+
+void add_pages(PageSet& pages, std::span<const std::uint64_t> more) noexcept {
+    SHOAL_CHECK(pages.size() == more.size());
+    std::ranges::transform(pages, more, pages.begin(), std::bit_or{});
+}
+
+PageSet touched_pages(const machine::GuestMemory& memory) {
+    PageSet pages = empty_set(memory.size_bytes());
+    add_content(memory, pages);
+    if (memory.fd() < 0) {
+        add_copied(memory, pages);
+    }
+    return pages;
+}
+
+}  // namespace shoal::vmm
