@@ -10,6 +10,7 @@
 #include "vmm/api_mode.h"
 #include "vmm/direct_mode.h"
 #include "vmm/options.h"
+#include "vmm/state/snapshot_files.h"
 
 namespace {
 
@@ -31,6 +32,10 @@ int run(const vmm::Options& options, std::uint64_t now_us) {
     }
     if (const auto* api = std::get_if<vmm::ApiOptions>(&options)) {
         return vmm::run_with_api(*api, now_us);
+    }
+    if (const auto* rebase = std::get_if<vmm::RebaseOptions>(&options)) {
+        state::rebase_memory(rebase->base, rebase->difference);
+        return 0;
     }
     std::fputs(std::get<vmm::PrintOptions>(options).text.c_str(), stdout);
     return 0;

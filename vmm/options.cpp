@@ -25,6 +25,7 @@ constexpr std::size_t max_instance_id_bytes = 64;
 struct RawOptions {
     DirectOptions direct;
     ApiOptions api;
+    RebaseOptions rebase;
     std::string log_level;
     bool show_level = false;
     bool show_origin = false;
@@ -138,6 +139,18 @@ void define_api(CLI::App& app, RawOptions& raw) {
     }
 }
 
+void define_rebase(CLI::App& app, RebaseOptions& options) {
+    app.add_option(
+           "--rebase", options.base,
+           "Runs nothing: merges the memory file of a Diff snapshot (--diff) into this one\n"
+           "of the snapshot before, which then belongs to the Diff's state file")
+        ->type_name("FILE");
+    app.add_option("--diff", options.difference, "For --rebase")
+        ->needs("--rebase")
+        ->type_name("FILE");
+    app.get_option("--rebase")->needs("--diff");
+}
+
 void define_later(CLI::App& app) {
     for (const char* name : later_options) {
         app.add_option(name, "Not supported yet");
@@ -230,6 +243,7 @@ Options parse_options(std::span<char*> args) {
     define(app, raw);
     if (!is_direct(args)) {
         define_api(app, raw);
+        define_rebase(app, raw.rebase);
         define_later(app);
     }
     try {
@@ -246,6 +260,9 @@ Options parse_options(std::span<char*> args) {
         return raw.direct;
     }
     refuse_later(app);
+    if (!raw.rebase.base.empty()) {
+        return raw.rebase;
+    }
     return api_options(raw);
 }
 

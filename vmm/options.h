@@ -55,12 +55,18 @@ struct ApiOptions {
     std::uint64_t parent_cpu_time_us = 0;
 };
 
+// Merges a Diff snapshot's memory file into that of the snapshot it builds on.
+struct RebaseOptions {
+    std::string base;
+    std::string difference;
+};
+
 // There is nothing to run: what was asked for (--help, --version) is printed on stdout.
 struct PrintOptions {
     std::string text;
 };
 
-using Options = std::variant<DirectOptions, ApiOptions, PrintOptions>;
+using Options = std::variant<DirectOptions, ApiOptions, RebaseOptions, PrintOptions>;
 
 // Options that cannot be, with the exit code for it.
 struct OptionsError : std::runtime_error {

@@ -1,9 +1,11 @@
 // Fuzzes the reader of state files: it reads or throws StateError. What it reads, it writes as it
 // was. A second way, past the checksums, feeds the bytes to the sections' own fields.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
 
+#include "devices/host/check.h"
 #include "vmm/state/config_fields.h"
 #include "vmm/state/microvm_file.h"
 #include "vmm/state/section.h"
@@ -30,6 +32,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const state::Snapshot snapshot = state::decode(bytes);
         static_cast<void>(state::encode(snapshot));
     } catch (const state::StateError&) {
+    }
+    constexpr std::uint64_t memory_bytes = 1 << 20;
+    if (const auto mark = state::parse_mark(bytes, memory_bytes)) {
+        SHOAL_CHECK(std::ranges::equal(state::encode(*mark), bytes));
     }
     read_as<vmm::MicrovmConfig>(bytes);
     read_as<kvm::VcpuState>(bytes);

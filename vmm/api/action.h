@@ -14,6 +14,7 @@
 #include "vmm/api/http.h"
 #include "vmm/api/metrics_file.h"
 #include "vmm/machine/microvm.h"
+#include "vmm/state/snapshot_chain.h"
 #include "vmm/state/snapshot_writer.h"
 
 namespace shoal::migration {
@@ -32,6 +33,7 @@ struct Context {
     vmm::MicrovmConfig config{};
     // Whether somebody said what machine it is to be, if only the default one.
     bool is_machine_configured = false;
+    state::SnapshotChain snapshots{};
     // The last snapshot that was written behind the running guest, and how long the guest stood.
     std::optional<state::SnapshotWriter> snapshot_writer{};
     std::uint64_t snapshot_pause_us = 0;

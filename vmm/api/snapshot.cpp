@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view create_prefix = "Create snapshot error: ";
 constexpr std::string_view load_prefix = "Load snapshot error: ";
 
+// Whether the last one that is written behind the guest is done is noticed when somebody asks.
 SnapshotProgress progress_of(Context& context) {
     SnapshotProgress progress;
     if (auto& writer = context.snapshot_writer) {
@@ -32,6 +33,20 @@ SnapshotProgress progress_of(Context& context) {
     return progress;
 }
 
+// What has become of it counts for the one that follows.
+void finish_writer(Context& context) {
+    const SnapshotState state = progress_of(context).state;
+    if (state == SnapshotState::writing) {
+        throw Fault{"The snapshot before this one is still being written."};
+    }
+    if (state == SnapshotState::done) {
+        context.snapshots.made(context.snapshot_writer->id());
+    } else if (state == SnapshotState::failed) {
+        context.snapshots.failed();
+    }
+    context.snapshot_writer.reset();
+}
+
 // Goes on, whether or not a snapshot could be made.
 class Pause {
 public:
@@ -50,11 +65,42 @@ private:
     std::uint64_t started_us_;
 };
 
+// While the guest stands still.
+std::optional<state::Difference> begin(Context& context, SnapshotType type) {
+    if (context.config.machine.track_dirty_pages && !context.snapshots.has_log()) {
+        context.snapshots.keep(context.microvm.log_pages());
+    }
+    context.snapshots.begin(context.microvm.memory());
+    return type == SnapshotType::diff ? context.snapshots.difference(context.microvm.memory())
+                                      : std::nullopt;
+}
+
 void create_behind(Context& context, const SnapshotCreateParams& params) {
     const Pause pause{context};
-    context.snapshot_writer.emplace(
-        state::SnapshotPaths{params.snapshot_path, params.mem_file_path},
-        context.microvm.save(context.config), context.microvm.memory());
+    vmm::SavedMicrovm saved = context.microvm.save(context.config);
+    auto difference = begin(context, params.snapshot_type);
+    try {
+        context.snapshot_writer.emplace(
+            state::SnapshotPaths{params.snapshot_path, params.mem_file_path}, saved,
+            context.microvm.memory(), std::move(difference));
+    } catch (...) {
+        context.snapshots.failed();
+        throw;
+    }
+}
+
+void create_paused(Context& context, const SnapshotCreateParams& params) {
+    const vmm::SavedMicrovm saved = context.microvm.save(context.config);
+    auto difference = begin(context, params.snapshot_type);
+    try {
+        state::SnapshotFiles files{
+            {params.snapshot_path, params.mem_file_path}, saved, std::move(difference)};
+        files.write(context.microvm.memory());
+        context.snapshots.made(files.id());
+    } catch (...) {
+        context.snapshots.failed();
+        throw;
+    }
 }
 
 void create(Context& context, const SnapshotCreateParams& params) {
@@ -63,22 +109,15 @@ void create(Context& context, const SnapshotCreateParams& params) {
             "Cannot save the microVM state: Operation not allowed: save/restore unavailable while "
             "running"};
     }
-    if (params.snapshot_type == SnapshotType::diff) {
-        throw Fault{"Diff snapshots are not supported yet."};
-    }
     if (params.snapshot_path == params.mem_file_path) {
         throw Fault{"The state and the memory need a file each."};
     }
-    if (progress_of(context).state == SnapshotState::writing) {
-        throw Fault{"The snapshot before this one is still being written."};
-    }
-    context.snapshot_writer.reset();
+    finish_writer(context);
     if (params.resume_vm) {
         create_behind(context, params);
-        return;
+    } else {
+        create_paused(context, params);
     }
-    state::write_snapshot({params.snapshot_path, params.mem_file_path},
-                          context.microvm.save(context.config), context.microvm.memory());
 }
 
 // What is decided by the body alone.
@@ -123,6 +162,8 @@ void restore(Context& context, const SnapshotLoadParams& params) {
     const std::string& memory_path =
         params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
     context.microvm.restore(snapshot.microvm, state::open_memory(memory_path, snapshot));
+    context.snapshots.loaded(
+        snapshot.id, config.machine.track_dirty_pages ? context.microvm.log_pages() : nullptr);
     context.microvm.renew_generation(params.clone);
     context.config = config;
     if (params.resume_vm) {

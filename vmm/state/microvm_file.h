@@ -1,17 +1,14 @@
 // A microVM's state as the bytes of a state file, and back.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <span>
 #include <vector>
 
 #include "vmm/machine/machine_state.h"
+#include "vmm/state/memory_mark.h"
 
 namespace shoal::state {
-
-// Random: which memory file belongs to a state file.
-using SnapshotId = std::array<std::byte, 16>;
 
 struct Snapshot {
     SnapshotId id{};

@@ -2,13 +2,17 @@
 #include "vmm/state/new_file.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "devices/host/os_error.h"
 #include "vmm/state/state_error.h"
@@ -59,6 +63,40 @@ void NewFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
         }
         bytes = bytes.subspan(static_cast<std::size_t>(written));
         offset += static_cast<std::uint64_t>(written);
+    }
+}
+
+void NewFile::copy_from(int fd, std::uint64_t size_bytes) {
+    if (::ioctl(fd_.get(), FICLONE, fd) == 0) {
+        return;
+    }
+    for (std::uint64_t at = 0; at < size_bytes;) {
+        const off_t from = ::lseek(fd, static_cast<off_t>(at), SEEK_DATA);
+        if (from < 0 || static_cast<std::uint64_t>(from) >= size_bytes) {
+            break;
+        }
+        const off_t hole = ::lseek(fd, from, SEEK_HOLE);
+        at = hole < 0 ? size_bytes : std::min(static_cast<std::uint64_t>(hole), size_bytes);
+        copy_range(fd, static_cast<std::uint64_t>(from), at - static_cast<std::uint64_t>(from));
+    }
+}
+
+void NewFile::copy_range(int fd, std::uint64_t offset, std::uint64_t size_bytes) {
+    std::vector<std::byte> buffer(std::min<std::uint64_t>(size_bytes, 1 << 20));
+    while (size_bytes > 0) {
+        const std::size_t wanted = std::min<std::uint64_t>(size_bytes, buffer.size());
+        const ssize_t count = ::pread(fd, buffer.data(), wanted, static_cast<off_t>(offset));
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) {
+            host::throw_os_error("cannot read what " + temporary_ + " is a copy of",
+                                 count < 0 ? errno : EIO);
+        }
+        const auto size = static_cast<std::size_t>(count);
+        write(std::span{buffer}.first(size), offset);
+        offset += size;
+        size_bytes -= size;
     }
 }
 

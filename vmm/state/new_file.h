@@ -23,6 +23,11 @@ public:
     // What nobody writes to is a hole, and reads as zeros.
     void set_size(std::uint64_t size_bytes);
     void write(std::span<const std::byte> bytes, std::uint64_t offset);
+    // The bytes of another file, holes left out, at their places; shared with it where the file
+    // system can.
+    void copy_from(int fd, std::uint64_t size_bytes);
+    // Some of them, in any case.
+    void copy_range(int fd, std::uint64_t offset, std::uint64_t size_bytes);
     // Everything is on the medium.
     void sync();
     // After sync(): takes the place of what `path` was, and is there after a crash, too.

@@ -7,27 +7,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
-#include <string_view>
+#include <utility>
 
+#include "devices/abi/address_map.h"
 #include "devices/host/os_error.h"
+#include "vmm/machine/page_set.h"
 #include "vmm/state/memory_image.h"
 #include "vmm/state/new_file.h"
 #include "vmm/state/section.h"
 
 namespace shoal::state {
 namespace {
-
-constexpr std::string_view trailer_magic = "SHOALMEM";
-using Trailer = std::array<std::byte, trailer_magic.size() + SnapshotId{}.size()>;
-
-Trailer trailer_of(const SnapshotId& id) {
-    Trailer trailer;
-    std::ranges::copy(std::as_bytes(std::span{trailer_magic}), trailer.begin());
-    std::ranges::copy(id, trailer.begin() + trailer_magic.size());
-    return trailer;
-}
 
 SnapshotId make_id() {
     SnapshotId id;
@@ -82,30 +73,42 @@ std::vector<std::byte> read_all(const std::string& path) {
     return bytes;
 }
 
-bool belongs(int fd, std::uint64_t size_bytes, const SnapshotId& id) {
-    Trailer trailer{};
-    return ::pread(fd, trailer.data(), trailer.size(), static_cast<off_t>(size_bytes)) ==
-               static_cast<ssize_t>(trailer.size()) &&
-           trailer == trailer_of(id);
+// The memory file that a difference is to be merged into, if it is the base's: all of its memory,
+// or itself a difference.
+struct Base {
+    host::UniqueFd fd;
+    MemoryMark mark;
+};
+
+std::optional<Base> open_base(const std::string& path, std::uint64_t memory_bytes,
+                              const SnapshotId& id) {
+    host::UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    auto mark = fd ? read_mark(fd.get(), memory_bytes) : std::nullopt;
+    if (!mark || mark->id != id) {
+        return std::nullopt;
+    }
+    return Base{std::move(fd), std::move(*mark)};
 }
 
 }  // namespace
 
-void write_snapshot(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
-                    const machine::GuestMemory& memory) {
-    SnapshotFiles{paths, saved}.write(memory);
-}
-
-SnapshotFiles::SnapshotFiles(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved)
+SnapshotFiles::SnapshotFiles(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
+                             std::optional<Difference> difference)
     : paths_{paths},
       snapshot_{make_id(), saved},
+      difference_{std::move(difference)},
       memory_file_{paths.memory},
       state_file_{paths.state} {}
 
 void SnapshotFiles::write(const machine::GuestMemory& memory) {
-    memory_file_.set_size(memory.size_bytes());
-    write_memory(memory, memory_file_);
-    memory_file_.write(trailer_of(snapshot_.id), memory.size_bytes());
+    MemoryMark mark{snapshot_.id, {}};
+    if (difference_) {
+        mark = write_difference(memory);
+    } else {
+        memory_file_.set_size(memory.size_bytes());
+        write_pages(memory, vmm::touched_pages(memory), Zeros::are_holes, memory_file_);
+    }
+    memory_file_.write(encode(mark), memory.size_bytes());
     state_file_.write(encode(snapshot_), 0);
     memory_file_.sync();
     state_file_.sync();
@@ -113,6 +116,20 @@ void SnapshotFiles::write(const machine::GuestMemory& memory) {
     memory_file_.publish();
     state_file_.publish();
     ::unlink(old_name(paths_.memory).c_str());
+}
+
+MemoryMark SnapshotFiles::write_difference(const machine::GuestMemory& memory) {
+    MemoryMark mark{snapshot_.id, difference_};
+    if (auto base = open_base(paths_.memory, memory.size_bytes(), difference_->base)) {
+        memory_file_.copy_from(base->fd.get(), memory.size_bytes());
+        mark.difference = std::move(base->mark.difference);
+        if (mark.difference) {
+            vmm::add_pages(mark.difference->pages, difference_->pages);
+        }
+    }
+    memory_file_.set_size(memory.size_bytes());
+    write_pages(memory, difference_->pages, Zeros::are_written, memory_file_);
+    return mark;
 }
 
 void SnapshotFiles::leave() noexcept {
@@ -128,6 +145,35 @@ Snapshot read_state(const std::string& path) {
     }
 }
 
+void rebase_memory(const std::string& base_path, const std::string& difference_path) {
+    const host::UniqueFd base = open_file(base_path);
+    const auto memory_bytes = whole_memory_bytes(base.get());
+    if (!memory_bytes) {
+        throw StateError(base_path + " is no memory file that has all of a memory");
+    }
+    const auto base_mark = read_mark(base.get(), *memory_bytes);
+    const host::UniqueFd changes = open_file(difference_path);
+    const auto mark = read_mark(changes.get(), *memory_bytes);
+    if (!mark || !mark->difference) {
+        throw StateError(difference_path + " is no difference to a memory of " +
+                         std::to_string(*memory_bytes >> 20) + " MiB");
+    }
+    if (!base_mark || mark->difference->base != base_mark->id) {
+        throw StateError(difference_path + " is a difference to another snapshot than that of " +
+                         base_path);
+    }
+    NewFile file{base_path};
+    file.copy_from(base.get(), *memory_bytes);
+    for (auto range = vmm::next_range(mark->difference->pages, 0); range;
+         range = vmm::next_range(mark->difference->pages, range->end)) {
+        file.copy_range(changes.get(), range->first * abi::page_size,
+                        (range->end - range->first) * abi::page_size);
+    }
+    file.write(encode(MemoryMark{mark->id, {}}), *memory_bytes);
+    file.sync();
+    file.publish();
+}
+
 machine::GuestMemory open_memory(const std::string& path, const Snapshot& snapshot) {
     const std::uint64_t size_bytes = snapshot.microvm.config.machine.mem_size_mib << 20;
     for (const std::string& name : {path, old_name(path)}) {
@@ -135,7 +181,12 @@ machine::GuestMemory open_memory(const std::string& path, const Snapshot& snapsh
             break;
         }
         host::UniqueFd fd = open_file(name);
-        if (belongs(fd.get(), size_bytes, snapshot.id)) {
+        const auto mark = read_mark(fd.get(), size_bytes);
+        if (mark && mark->id == snapshot.id) {
+            if (mark->difference) {
+                throw StateError("the memory file " + name +
+                                 " has only what changed since another snapshot: rebase it first");
+            }
             return {size_bytes, std::move(fd)};
         }
     }

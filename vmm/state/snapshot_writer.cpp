@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
@@ -23,8 +24,8 @@ constexpr std::size_t stack_bytes = 64 << 10;
 }  // namespace
 
 SnapshotWriter::SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
-                               machine::GuestMemory& memory)
-    : files_{std::in_place, paths, saved} {
+                               machine::GuestMemory& memory, std::optional<Difference> difference)
+    : files_{std::in_place, paths, saved, std::move(difference)}, id_{files_->id()} {
     host::Pipe report = host::make_pipe();
     report_ = std::move(report.read);
     auto before = std::make_shared<host::Mapping>(memory.make_private());

@@ -25,12 +25,13 @@ public:
     // While the guest stands still, on a thread that lives as long as the process. Afterwards the
     // memory is a private copy, and the guest may run. Throws with one sentence.
     SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
-                   machine::GuestMemory& memory);
+                   machine::GuestMemory& memory, std::optional<Difference> difference = {});
     // A snapshot that is not done by then is not made.
     ~SnapshotWriter();
     SnapshotWriter(const SnapshotWriter&) = delete;
     SnapshotWriter& operator=(const SnapshotWriter&) = delete;
 
+    [[nodiscard]] const SnapshotId& id() const noexcept { return id_; }
     // Looks, and does not wait.
     [[nodiscard]] WriterState state();
     // Why it failed.
@@ -41,6 +42,7 @@ private:
     [[noreturn]] void write_in_child(const machine::GuestMemory& memory, int report_fd);
 
     std::optional<SnapshotFiles> files_;  // gone once they are the child's, or are not to be
+    SnapshotId id_;
     host::UniqueFd report_;
     pid_t child_ = -1;
     WriterState state_ = WriterState::writing;

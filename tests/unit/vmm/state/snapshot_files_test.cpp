@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tests/unit/vmm/state/sample_state.h"
+#include "vmm/machine/page_set.h"
 #include "vmm/state/snapshot_writer.h"
 #include "vmm/state/state_error.h"
 
@@ -41,6 +42,14 @@ void set(const machine::GuestMemory& memory, std::uint64_t at, std::uint64_t val
 
 std::uint64_t get(const machine::GuestMemory& memory, std::uint64_t at) {
     return *memory.read<std::uint64_t>(machine::Gpa{at});
+}
+
+SnapshotId write_snapshot(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
+                          const machine::GuestMemory& memory,
+                          std::optional<Difference> difference = {}) {
+    SnapshotFiles files{paths, saved, std::move(difference)};
+    files.write(memory);
+    return files.id();
 }
 
 TEST_CASE("memory comes back from its file, whose pages of zeros are holes") {
@@ -93,6 +102,97 @@ TEST_CASE("a memory file belongs to one state") {
         std::filesystem::remove(old);
         CHECK_THROWS_AS(static_cast<void>(open_memory(folder.paths().memory, before)), StateError);
     }
+}
+
+vmm::PageSet pages_at(std::initializer_list<std::uint64_t> addresses) {
+    vmm::PageSet pages = vmm::empty_set(memory_bytes);
+    for (const std::uint64_t at : addresses) {
+        pages[at / 4096 / 64] |= 1ULL << at / 4096 % 64;
+    }
+    return pages;
+}
+
+std::uint64_t blocks_of(const std::string& path) {
+    struct stat status {};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    return static_cast<std::uint64_t>(status.st_blocks) * 512 / 4096;
+}
+
+TEST_CASE("a difference has its pages alone, and with its base makes the memory") {
+    const Folder folder;
+    const auto saved = testing::sample_snapshot().microvm;
+    const machine::GuestMemory memory{memory_bytes};
+    const SnapshotPaths second{folder.path / "state2", folder.path / "memory2"};
+    for (const std::uint64_t at : {0x1000U, 0x2000U, 0x3000U}) {
+        set(memory, at, 1);
+    }
+    const SnapshotId base = write_snapshot(folder.paths(), saved, memory);
+    set(memory, 0x1000, 0);
+    set(memory, 0x2000, 2);
+    set(memory, 0x3000, 3);  // not in the set
+    set(memory, memory_bytes - 8, 4);
+    const Difference difference{base, pages_at({0x1000, 0x2000, memory_bytes - 8})};
+    SUBCASE("in a file of its own") {
+        write_snapshot(second, saved, memory, difference);
+        CHECK(blocks_of(second.memory) <= 4);  // and the mark
+        const Snapshot after = read_state(second.state);
+        CHECK_THROWS_WITH(static_cast<void>(open_memory(second.memory, after)),
+                          ("the memory file " + second.memory +
+                           " has only what changed since another snapshot: rebase it first")
+                              .c_str());
+        SUBCASE("that is merged later") {
+            rebase_memory(folder.paths().memory, second.memory);
+            CHECK(folder.file_count() == 4);
+        }
+        SUBCASE("that another difference is merged into first") {
+            set(memory, 0x4000, 5);
+            const SnapshotId middle = after.id;
+            write_snapshot(second, saved, memory, Difference{middle, pages_at({0x4000})});
+            rebase_memory(folder.paths().memory, second.memory);
+            CHECK(get(open_memory(folder.paths().memory, read_state(second.state)), 0x4000) == 5);
+        }
+        std::filesystem::rename(folder.paths().memory, second.memory);
+    }
+    SUBCASE("over the base's file") {
+        std::filesystem::rename(folder.paths().memory, second.memory);
+        write_snapshot(second, saved, memory, difference);
+    }
+    const machine::GuestMemory copy = open_memory(second.memory, read_state(second.state));
+    CHECK(get(copy, 0x1000) == 0);
+    CHECK(get(copy, 0x2000) == 2);
+    CHECK(get(copy, 0x3000) == 1);
+    CHECK(get(copy, memory_bytes - 8) == 4);
+}
+
+TEST_CASE("a difference is merged into its base alone") {
+    const Folder folder;
+    const auto saved = testing::sample_snapshot().microvm;
+    const machine::GuestMemory memory{memory_bytes};
+    const SnapshotPaths second{folder.path / "state2", folder.path / "memory2"};
+    const std::string base = folder.paths().memory;
+    set(memory, 0, 1);
+    const SnapshotId id = write_snapshot(folder.paths(), saved, memory);
+    write_snapshot(second, saved, memory, Difference{id, pages_at({0})});
+    SUBCASE("not into another snapshot") {
+        write_snapshot(folder.paths(), saved, memory);
+        CHECK_THROWS_AS(rebase_memory(base, second.memory), StateError);
+    }
+    SUBCASE("not into a difference") {
+        CHECK_THROWS_AS(rebase_memory(second.memory, second.memory), StateError);
+    }
+    SUBCASE("not a whole memory") {
+        CHECK_THROWS_AS(rebase_memory(base, base), StateError);
+    }
+    SUBCASE("not of another size") {
+        std::filesystem::resize_file(second.memory, memory_bytes);
+        CHECK_THROWS_AS(rebase_memory(base, second.memory), StateError);
+    }
+    SUBCASE("what is no memory file at all") {
+        CHECK_THROWS_AS(rebase_memory(folder.paths().state, second.memory), StateError);
+        CHECK_THROWS_AS(rebase_memory(base, folder.path), StateError);
+        CHECK_THROWS(rebase_memory(folder.path / "nothing", second.memory));
+    }
+    CHECK(get(open_memory(base, read_state(folder.paths().state)), 0) == 1);
 }
 
 // Waits for the end; the state then.
