@@ -49,7 +49,7 @@ public:
           started_us_{options.start_time_us != 0 ? options.start_time_us : now_us},
           fence_{open_fence(options.fence)},
           microvm_{make_microvm({loop_, options.boot_timer ? BootTimerLog::on : BootTimerLog::off,
-                                 options.ready_fd, fence_ ? &*fence_ : nullptr})},
+                                 options.ready_fd, fence_ ? &*fence_ : nullptr, options.warm})},
           metrics_{[this](api::MetricsDocument& document) { collect(document); },
                    options.instance_id},
           migration_{*microvm_, loop_.context()},

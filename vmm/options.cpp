@@ -4,8 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 
+#include "devices/abi/address_map.h"
 #include "devices/host/version.h"
 #include "vmm/api/instance_info.h"
 #include "vmm/api/logger.h"
@@ -85,6 +87,25 @@ void define_direct(CLI::App& app, DirectOptions& options) {
     app.add_flag("--timing", options.timing, "Print when what happened, in microseconds");
 }
 
+WarmShape warm_shape(const std::vector<std::string>& words) {
+    WarmShape shape;
+    if (words.empty() || words.front().empty()) {
+        return shape;
+    }
+    const std::string& word = words.front();
+    const char* const end = word.data() + word.size();
+    const auto vcpus = std::from_chars(word.data(), end, shape.vcpu_count);
+    const bool has_comma = vcpus.ec == std::errc{} && vcpus.ptr != end && *vcpus.ptr == ',';
+    const auto mib = std::from_chars(has_comma ? vcpus.ptr + 1 : end, end, shape.mem_size_mib);
+    if (mib.ec != std::errc{} || mib.ptr != end || shape.vcpu_count < 1 ||
+        shape.vcpu_count > abi::max_vcpus || shape.mem_size_mib < 1 ||
+        shape.mem_size_mib >= 1ULL << 32) {
+        throw CLI::ValidationError("--warm", word + " is not VCPUS,MIB with 1 to " +
+                                                 std::to_string(abi::max_vcpus) + " vCPUs");
+    }
+    return shape;
+}
+
 void define_api(CLI::App& app, RawOptions& raw) {
     ApiOptions& options = raw.api;
     app.add_option("--api-sock", options.socket_path, "Unix socket of the API")
@@ -103,6 +124,14 @@ void define_api(CLI::App& app, RawOptions& raw) {
                    "The guest stands still once the moment in this file has passed: 8 bytes,\n"
                    "nanoseconds of CLOCK_BOOTTIME, which may be moved on")
         ->type_name("FILE");
+    app.add_option_function<std::vector<std::string>>(
+           "--warm",
+           [&options](const std::vector<std::string>& words) { options.warm = warm_shape(words); },
+           "Makes the VM and its vCPUs at once, for a snapshot (or a microVM) of this shape that "
+           "is\n"
+           "loaded later, and faster for it; one of another shape is loaded as always (1,128)")
+        ->expected(0, 1)
+        ->type_name("VCPUS,MIB");
     app.add_option("--id", options.instance_id, "The microVM's name: letters, digits, '-'")
         ->capture_default_str();
     app.add_option("--config-file", options.config_path, "Configures and starts the microVM")

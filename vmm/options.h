@@ -15,6 +15,7 @@
 #include "vmm/api/server.h"
 #include "vmm/machine/config.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/microvm_factory.h"
 
 namespace shoal::vmm {
 
@@ -43,6 +44,7 @@ struct ApiOptions {
     std::string instance_id = "anonymous-instance";
     int connection = -1;  // an open connection of the API instead of a socket's path; -1: none
     int ready_fd = -1;    // gets a byte when the guest waits to be copied; -1: none
+    std::optional<WarmShape> warm;  // make a VM of this shape before anybody asks for one
     std::optional<std::string> config_path;
     std::string fence;  // file of the moment until which the guest may run; empty: none
     std::optional<std::string> metrics_path;

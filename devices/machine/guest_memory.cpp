@@ -45,6 +45,19 @@ std::uint64_t checked_length(int file, std::uint64_t size_bytes) {
     return size_bytes;
 }
 
+// Linux puts anonymous mappings of this kind (since 6.7) at a multiple of 2 MiB, but not those of
+// files. There the page tables of a whole 2 MiB can be moved at once, and be one entry.
+host::Mapping reserve(std::uint64_t size_bytes) {
+    return {size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1};
+}
+
+void map_over(const host::Mapping& place, int flags, int fd) {
+    if (::mmap(place.data(), place.size(), PROT_READ | PROT_WRITE,
+               flags | MAP_NORESERVE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        host::throw_os_error("mmap of the guest's memory");
+    }
+}
+
 // Of a private copy: new pages in the place of old ones. Without them the file's would come back.
 bool replace_with_zeros(std::byte* at, std::uint64_t size_bytes) noexcept {
     return ::mmap(at, size_bytes, PROT_READ | PROT_WRITE,
@@ -67,7 +80,8 @@ GuestMemory::GuestMemory(std::uint64_t size_bytes)
     : size_bytes_{checked_size(size_bytes)},
       is_shared_{true},
       file_{make_memfd(size_bytes)},
-      mapping_{size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_.get()} {
+      mapping_{reserve(size_bytes)} {
+    map_over(mapping_, MAP_SHARED, file_.get());
     add_regions();
 }
 
@@ -75,9 +89,25 @@ GuestMemory::GuestMemory(std::uint64_t size_bytes, host::UniqueFd file)
     : size_bytes_{checked_size(size_bytes)},
       is_shared_{false},
       file_{std::move(file)},
-      mapping_{checked_length(file_.get(), size_bytes), PROT_READ | PROT_WRITE,
-               MAP_PRIVATE | MAP_NORESERVE, file_.get()} {
+      mapping_{reserve(checked_length(file_.get(), size_bytes))} {
+    map_over(mapping_, MAP_PRIVATE, file_.get());
     add_regions();
+}
+
+void GuestMemory::become_copy(host::UniqueFd file) {
+    checked_length(file.get(), size_bytes_);
+    put_private(MAP_PRIVATE, file.get());
+    file_ = std::move(file);
+}
+
+void GuestMemory::become_private_zeros() {
+    put_private(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    file_ = {};
+}
+
+void GuestMemory::put_private(int flags, int fd) {
+    map_over(mapping_, flags, fd);
+    is_shared_ = false;
 }
 
 // To move a mapping is to move its page tables; to unmap it would be to look at every page.
@@ -85,7 +115,7 @@ host::Mapping GuestMemory::make_private() {
     if (!is_shared_) {
         return {};
     }
-    host::Mapping old{size_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1};
+    host::Mapping old = reserve(size_bytes_);
     const auto move = [this](std::byte* from, std::byte* to) {
         return ::mremap(from, size_bytes_, size_bytes_, MREMAP_MAYMOVE | MREMAP_FIXED, to) !=
                MAP_FAILED;

@@ -49,11 +49,17 @@ public:
     // above, and when the file is too short.
     GuestMemory(std::uint64_t size_bytes, host::UniqueFd file);
 
+    // The same in the place of a memory that nobody has used yet, or of nothing but zeros, which
+    // others fill: what KVM knows of the place stays right. Throws as above.
+    void become_copy(host::UniqueFd file);
+    void become_private_zeros();
+
     [[nodiscard]] std::uint64_t size_bytes() const noexcept { return size_bytes_; }
     [[nodiscard]] std::span<const RamRegion> regions() const noexcept { return regions_; }
     // The memfd, which others may share; -1 when the memory is a copy.
     [[nodiscard]] int fd() const noexcept { return is_shared_ ? file_.get() : -1; }
-    // What a page holds that nobody has written to since it became a copy: the memfd or the file.
+    // What a page holds that nobody has written to since it became a copy: the memfd or the file;
+    // -1 when there is none.
     [[nodiscard]] int content_fd() const noexcept { return file_.get(); }
     // All of it, as the file has it: without the hole.
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return mapping_.bytes(); }
@@ -107,6 +113,7 @@ public:
 
 private:
     void add_regions();
+    void put_private(int flags, int fd);
     [[nodiscard]] std::uint64_t offset_of(std::span<const std::byte> bytes) const noexcept;
 
     std::uint64_t size_bytes_;

@@ -26,7 +26,7 @@ def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", **m
     initramfs = os.path.join(folder, "initramfs")
     with open(initramfs, "wb") as file:
         file.write(archive.bytes())
-    vmm.api.put("/machine-config", vcpu_count=1, mem_size_mib=memory_mib, **machine)
+    vmm.api.put("/machine-config", **{"vcpu_count": 1, "mem_size_mib": memory_mib, **machine})
     vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=initramfs,
                 boot_args=f"console=ttyS0 quiet panic=1 rdinit=/init -- {mib} {mb_per_s} {disk}")
     vmm.start()

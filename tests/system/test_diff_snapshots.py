@@ -2,14 +2,13 @@
 import os
 import shutil
 import subprocess
-import time
 
 from api import ApiVmm
-from harness import TIME_SCALE, VMM, expect, expect_refused, run, temporary_folder, test
+from harness import VMM, expect, expect_refused, run, temporary_folder, test
 from migration_calls import NO_LOG, start_generations, wait_for_ticks
-from snapshot_calls import load, names
+from snapshot_calls import finish_live_snapshot, load, names
 
-ROUNDS = 6
+ROUNDS = 4
 FILLED_MIB = 16
 
 
@@ -19,15 +18,6 @@ def blocks(path):
 
 def rebase(folder, base, diff):
     return run([VMM, "--rebase", names(folder, base)["mem_file_path"], "--diff", names(folder, diff)["mem_file_path"]])
-
-
-def finish(vmm):
-    """Waits for the snapshot that is written behind the guest."""
-    deadline = time.monotonic() + 30 * TIME_SCALE
-    while (progress := vmm.api.get("/snapshot/create"))["state"] == "Writing":
-        expect(time.monotonic() < deadline, "it never gets ready")
-        time.sleep(0.001)
-    expect(progress["state"] == "Done", f"{progress}")
 
 
 def expect_goes_on(folder, name):
@@ -92,11 +82,11 @@ def _():
         with ApiVmm(folder, *NO_LOG, socket_name="source") as vmm:
             start_tracked(vmm, folder, 50)
             vmm.api.put("/snapshot/create", **names(folder), resume_vm=True)
-            finish(vmm)
+            finish_live_snapshot(vmm)
             for number in range(ROUNDS):
                 more_ticks(vmm, 10)
                 vmm.api.put("/snapshot/create", **names(folder), snapshot_type="Diff", resume_vm=True)
-                finish(vmm)
+                finish_live_snapshot(vmm)
                 if number % 3 == 0:
                     shutil.copy(names(folder)["snapshot_path"], names(folder, "copy-")["snapshot_path"])
                     shutil.copy(names(folder)["mem_file_path"], names(folder, "copy-")["mem_file_path"])

@@ -12,7 +12,7 @@ import time
 from api import ApiVmm
 from harness import BUSYBOX, PROGRAMS, ROOT, TIME_SCALE, UNIKERNEL, Failure, expect, temporary_folder, test
 from netns import Network, why_no_network
-from snapshot_calls import load, names
+from snapshot_calls import finish_live_snapshot, load, names
 from tiny_kernel import IDLE, write_kernel
 
 sys.path.append(str(ROOT / "scripts/nested"))
@@ -141,16 +141,6 @@ def make_live_snapshot(vmm, folder, name=""):
     """A snapshot of a guest that runs on; call finish_live_snapshot() for its files."""
     vmm.api.put("/snapshot/create", resume_vm=True, **names(folder, name))
     expect(vmm.api.get("/")["state"] == "Running", "it runs")
-
-
-def finish_live_snapshot(vmm):
-    """How long the guest stood still, in microseconds, once the files are there."""
-    deadline = time.monotonic() + 30 * TIME_SCALE
-    while (progress := vmm.api.get("/snapshot/create"))["state"] == "Writing":
-        expect(time.monotonic() < deadline, "it never gets ready")
-        time.sleep(0.001)
-    expect(progress["state"] == "Done", f"{progress}")
-    return progress["pause_us"]
 
 
 def expect_goes_on(folder, name, number):

@@ -113,6 +113,10 @@ void create(Context& context, const SnapshotCreateParams& params) {
         throw Fault{"The state and the memory need a file each."};
     }
     finish_writer(context);
+    if (params.resume_vm && context.microvm.memory().content_fd() < 0) {
+        throw Fault{
+            "Memory of a userfaultfd handler can be saved while the guest stands still only."};
+    }
     if (params.resume_vm) {
         create_behind(context, params);
     } else {
@@ -131,13 +135,17 @@ void check(const SnapshotLoadParams& params) {
     }
 }
 
-void refuse_unsupported(const SnapshotLoadParams& params) {
-    if (params.mem_backend && params.mem_backend->backend_type == MemoryBackendType::uffd) {
-        throw Fault{"Memory of a userfaultfd handler is not supported yet."};
+bool is_of_handler(const SnapshotLoadParams& params) {
+    return params.mem_backend && params.mem_backend->backend_type == MemoryBackendType::uffd;
+}
+
+vmm::MemorySource memory_source(const SnapshotLoadParams& params, const state::Snapshot& snapshot) {
+    if (is_of_handler(params)) {
+        return {{}, params.mem_backend->backend_path};
     }
-    if (params.huge_pages == LoadHugePages::hugetlbfs_2m) {
-        throw Fault{"Memory of a file cannot have huge pages of hugetlbfs."};
-    }
+    const std::string& path =
+        params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
+    return {state::open_memory(path, snapshot), {}};
 }
 
 // The guest's clock goes on as if it had run meanwhile. Not back, when the host's clock was.
@@ -150,7 +158,11 @@ void advance(kvm::ClockState& clock) {
 }
 
 void restore(Context& context, const SnapshotLoadParams& params) {
-    refuse_unsupported(params);
+    if (params.huge_pages == LoadHugePages::hugetlbfs_2m) {
+        throw Fault{is_of_handler(params)
+                        ? "Huge pages of hugetlbfs are not supported yet."
+                        : "Memory of a file cannot have huge pages of hugetlbfs."};
+    }
     state::Snapshot snapshot = state::read_state(params.snapshot_path);
     vmm::MicrovmConfig& config = snapshot.microvm.config;
     override_devices(config, params.network_overrides, params.vsock_override);
@@ -159,9 +171,7 @@ void restore(Context& context, const SnapshotLoadParams& params) {
     if (params.clock_realtime) {
         advance(snapshot.microvm.machine.clock);
     }
-    const std::string& memory_path =
-        params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
-    context.microvm.restore(snapshot.microvm, state::open_memory(memory_path, snapshot));
+    context.microvm.restore(snapshot.microvm, memory_source(params, snapshot));
     context.snapshots.loaded(
         snapshot.id, config.machine.track_dirty_pages ? context.microvm.log_pages() : nullptr);
     context.microvm.renew_generation(params.clone);

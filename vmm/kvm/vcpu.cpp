@@ -66,7 +66,8 @@ void set_cpuid(int fd, const Kvm& kvm, std::uint32_t idx, std::uint32_t count) {
 }  // namespace
 
 Vcpu::Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count)
-    : vm_{&vm},
+    : kvm_{&vm.kvm()},
+      xsave_bytes_{vm.xsave_bytes()},
       fd_{SHOAL_KVM_CALL(vm.fd(), KVM_CREATE_VCPU, idx)},
       run_{vm.kvm().run_size_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get()} {
     set_cpuid(fd_.get(), vm.kvm(), idx, count);

@@ -47,7 +47,8 @@ private:
     [[nodiscard]] kvm_run& shared() const noexcept;
     [[nodiscard]] Exit decode() const noexcept;
 
-    const Vm* vm_;
+    const Kvm* kvm_;
+    std::size_t xsave_bytes_;
     host::UniqueFd fd_;
     host::Mapping run_;
 };

@@ -98,11 +98,6 @@ kvm_sregs with_usable_task_register(kvm_sregs registers) {
     return registers;
 }
 
-std::size_t xsave_bytes(int vm_fd) {
-    const int size = ::ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
-    return std::max(static_cast<std::size_t>(std::max(size, 0)), sizeof(LegacyXsave));
-}
-
 // KVM writes as many bytes as KVM_CAP_XSAVE2 tells, whatever the request's number says.
 // SAFETY of the two: a vector's bytes are aligned as malloc aligns, which is enough for KVM.
 void read_xsave(int fd, std::vector<std::byte>& bytes) {
@@ -142,14 +137,14 @@ VcpuState Vcpu::save() const {
     SHOAL_KVM_CALL(fd, KVM_GET_MP_STATE, &state.mp_state);
     state.registers = registers();
     state.special_registers = special_registers();
-    state.xsave.resize(xsave_bytes(vm_->fd()));
+    state.xsave.resize(xsave_bytes_);
     read_xsave(fd, state.xsave);
     SHOAL_KVM_CALL(fd, KVM_GET_XCRS, &state.extended_control);
     SHOAL_KVM_CALL(fd, KVM_GET_DEBUGREGS, &state.debug_registers);
     kvm_lapic_state apic{};
     SHOAL_KVM_CALL(fd, KVM_GET_LAPIC, &apic);
     std::memcpy(state.local_apic.data(), apic.regs, sizeof apic.regs);
-    state.msrs = read_msrs(fd, saved_msrs(vm_->kvm().fd()));
+    state.msrs = read_msrs(fd, saved_msrs(kvm_->fd()));
     order_deadline(state.msrs);
     SHOAL_KVM_CALL(fd, KVM_GET_VCPU_EVENTS, &state.events);
     state.tsc_khz = static_cast<std::uint32_t>(SHOAL_KVM_CALL(fd, KVM_GET_TSC_KHZ));
@@ -157,11 +152,10 @@ VcpuState Vcpu::save() const {
 }
 
 void Vcpu::restore(const VcpuState& saved) {
-    const std::size_t xsave_here = xsave_bytes(vm_->fd());
-    if (saved.xsave.size() != xsave_here) {
+    if (saved.xsave.size() != xsave_bytes_) {
         throw std::runtime_error("the saved extended registers have " +
                                  std::to_string(saved.xsave.size()) + " bytes, here they have " +
-                                 std::to_string(xsave_here));
+                                 std::to_string(xsave_bytes_));
     }
     adopt_cpuid(fd_.get(), saved.cpuid);
     VcpuState state = saved;  // the requests take pointers to what they only read

@@ -1,6 +1,7 @@
 // The machine's ioctls.
 #include "vmm/kvm/vm.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -88,6 +89,12 @@ void Vm::add_ioeventfd(machine::Gpa address, const host::EventFd& event) {
     wanted.len = sizeof(std::uint32_t);
     wanted.fd = event.fd();
     SHOAL_KVM_CALL(fd_.get(), KVM_IOEVENTFD, &wanted);
+}
+
+std::size_t Vm::xsave_bytes() const noexcept {
+    constexpr int legacy_bytes = 4096;  // of KVM_GET_XSAVE
+    const int size = ::ioctl(fd_.get(), KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
+    return static_cast<std::size_t>(std::max(size, legacy_bytes));
 }
 
 // KVM tells both of one moment, unless the guest's TSCs differ.

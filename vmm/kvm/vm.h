@@ -6,6 +6,7 @@
 // only machines that live long have them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -53,6 +54,9 @@ public:
     // kvmclock, while no vCPU runs. set_clock() before vCPUs are restored.
     [[nodiscard]] ClockState clock() const;
     void set_clock(const ClockState& state);
+
+    // What KVM_GET_XSAVE2 of its vCPUs writes.
+    [[nodiscard]] std::size_t xsave_bytes() const noexcept;
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const Kvm& kvm() const noexcept { return kvm_; }

@@ -28,6 +28,10 @@ KvmMicrovm::KvmMicrovm(const MicrovmSurroundings& surroundings)
       fence_{surroundings.fence} {
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP},
                      [this](int number) { end(ending_by_signal(number)); });
+    if (surroundings.warm) {
+        allocate_memory(surroundings.warm->mem_size_mib);
+        warm_shell_.emplace(kvm_, *memory_, surroundings.warm->vcpu_count);
+    }
 }
 
 KvmMicrovm::~KvmMicrovm() = default;
@@ -184,7 +188,12 @@ std::vector<DeviceToAttach> KvmMicrovm::devices_of(const MicrovmConfig& config) 
     return devices;
 }
 
+// A shell that waits keeps its memory's place.
 void KvmMicrovm::allocate_memory(std::uint64_t size_mib) {
+    if (warm_shell_ && memory_->size_bytes() >> 20 == size_mib) {
+        return;
+    }
+    warm_shell_.reset();
     try {
         if (size_mib > std::numeric_limits<std::uint64_t>::max() >> 20) {
             throw std::overflow_error("no host has so much");
@@ -196,6 +205,15 @@ void KvmMicrovm::allocate_memory(std::uint64_t size_mib) {
     }
 }
 
+VmShell KvmMicrovm::take_shell(const MachineShape& shape) {
+    std::optional<VmShell> shell = std::exchange(warm_shell_, std::nullopt);
+    if (shell && shell->vcpus.size() == shape.vcpu_count) {
+        return std::move(*shell);
+    }
+    shell.reset();
+    return {kvm_, *memory_, shape.vcpu_count};
+}
+
 void KvmMicrovm::start(const MicrovmConfig& config) {
     // After a try that failed nothing may refer to its memory.
     machine_.reset();
@@ -204,7 +222,8 @@ void KvmMicrovm::start(const MicrovmConfig& config) {
     vhost_user_drives_.clear();
     allocate_memory(config.machine.mem_size_mib);
     const std::vector<DeviceToAttach> devices = devices_of(config);
-    machine_ = std::make_unique<Machine>(kvm_, loop_, *memory_, machine_config(config), devices);
+    machine_ = std::make_unique<Machine>(take_shell(config.machine), loop_, *memory_,
+                                         machine_config(config), devices);
     machine_->start();
     state_ = MicrovmState::running;
 }

@@ -19,6 +19,7 @@
 #include "vmm/boot/image_file.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/machine/event_loop.h"
+#include "vmm/machine/fault_handler.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/microvm.h"
 #include "vmm/machine/microvm_factory.h"
@@ -42,7 +43,7 @@ public:
     void start(const MicrovmConfig& config) override;
     [[nodiscard]] SavedMicrovm save(const MicrovmConfig& config) override;
     [[nodiscard]] machine::GuestMemory& memory() override { return *memory_; }
-    void restore(const SavedMicrovm& saved, machine::GuestMemory memory) override;
+    void restore(const SavedMicrovm& saved, MemorySource memory) override;
     void build(const MicrovmConfig& config) override;
     void load(const SavedMicrovm& saved) override;
     void arrive() override;
@@ -78,6 +79,8 @@ private:
     void open_backends(const SavedMicrovm& saved);
     void restore_active_devices(const SavedMicrovm& saved);
     void allocate_memory(std::uint64_t size_mib);
+    // Of memory_: see there.
+    [[nodiscard]] VmShell take_shell(const MachineShape& shape);
 
     const kvm::Kvm kvm_;
     EventLoop& loop_;
@@ -95,8 +98,10 @@ private:
     std::string vsock_path_;
     host::UniqueFd serial_output_;
     SerialConfig serial_;
-    // Made by start(), which knows the guest's memory.
+    // Made by start() and its like, or before, with a shell that waits for them.
     std::optional<machine::GuestMemory> memory_;
+    std::optional<VmShell> warm_shell_;
+    std::optional<FaultHandler> fault_handler_;  // of memory_
     std::map<std::string, std::unique_ptr<virtio::VhostUserBlock>> vhost_user_drives_;
     std::unique_ptr<virtio::Entropy> entropy_;
     std::unique_ptr<virtio::Balloon> balloon_;

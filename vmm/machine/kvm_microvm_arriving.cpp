@@ -15,8 +15,8 @@ void KvmMicrovm::build(const MicrovmConfig& config) {
     }
     allocate_memory(config.machine.mem_size_mib);
     const std::vector<DeviceToAttach> devices = devices_of(config);
-    machine_ = std::make_unique<Machine>(kvm_, loop_, *memory_, machine_config(config), devices,
-                                         Machine::Blank{});
+    machine_ = std::make_unique<Machine>(take_shell(config.machine), loop_, *memory_,
+                                         machine_config(config), devices, Machine::Blank{});
     machine_->start_paused();
     state_ = MicrovmState::paused;
 }

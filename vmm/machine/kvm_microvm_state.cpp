@@ -67,12 +67,18 @@ void KvmMicrovm::restore_active_devices(const SavedMicrovm& saved) {
     }
 }
 
-void KvmMicrovm::restore(const SavedMicrovm& saved, machine::GuestMemory memory) {
+void KvmMicrovm::restore(const SavedMicrovm& saved, MemorySource memory) {
     open_backends(saved);
-    memory_.emplace(std::move(memory));
+    allocate_memory(saved.config.machine.mem_size_mib);
+    if (memory.handler_path.empty()) {
+        memory_->become_copy(std::move(memory.file));
+    } else {
+        memory_->become_private_zeros();
+        fault_handler_.emplace(*memory_, memory.handler_path);
+    }
     const std::vector<DeviceToAttach> devices = devices_of(saved.config);
-    machine_ = std::make_unique<Machine>(kvm_, loop_, *memory_, machine_config(saved.config),
-                                         devices, saved.machine);
+    machine_ = std::make_unique<Machine>(take_shell(saved.config.machine), loop_, *memory_,
+                                         machine_config(saved.config), devices, saved.machine);
     restore_active_devices(saved);
     machine_->start_paused();
     state_ = MicrovmState::paused;

@@ -25,18 +25,19 @@ std::unique_ptr<virtio::Console> make_console(const host::EventFd& wake) {
 
 }  // namespace
 
-Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+Machine::Machine(VmShell shell, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices)
-    : Machine{kvm, loop, memory, config, devices, Unfinished{}} {
+    : Machine{shell, loop, memory, config, devices, Unfinished{}} {
     write_generation(memory_);
-    make_vcpus(config, boot::load(memory_, config.boot, {config.vcpu_count, virtio_.slots()}));
+    make_vcpus(std::move(shell.vcpus),
+               boot::load(memory_, config.boot, {config.vcpu_count, virtio_.slots()}));
 }
 
-Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+Machine::Machine(VmShell& shell, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices, Unfinished)
     : loop_{loop},
       memory_{memory},
-      vm_{kvm},
+      vm_{std::move(shell.vm)},
       ioapic_{[this](legacy::Message message) { vm_.signal(message.address, message.data); }},
       serial_irq_{ioapic_, abi::serial_gsi},
       serial_{serial_irq_, loop_.wake(),
@@ -63,10 +64,7 @@ Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemor
       virtio_{{memory_, ioapic_, mmio_, loop_, vm_}},
       throttle_{loop_.context(), vcpus_},
       fence_{config.fence} {
-    // The order is the fast one: see kvm::Vm.
-    vm_.set_memory(memory_);
-    vm_.create_local_apics();
-    timing_.vm_created_us = host::monotonic_us();
+    timing_.vm_created_us = shell.created_us;
     add_legacy_devices();
     serial_.set_rate_limit(config.serial_rate_limit);
     if (config.console == Console::virtio) {
@@ -94,16 +92,16 @@ void Machine::add_virtio_console() {
     virtio_.add(*console_, Notification::exit);
 }
 
-void Machine::make_vcpus(const MachineConfig& config, const boot::EntryPoint& entry) {
-    for (std::uint32_t idx = 0; idx < config.vcpu_count; ++idx) {
-        kvm::Vcpu vcpu{vm_, idx, config.vcpu_count};
+void Machine::make_vcpus(std::vector<kvm::Vcpu> vcpus, const boot::EntryPoint& entry) {
+    std::uint32_t idx = 0;
+    for (kvm::Vcpu& vcpu : vcpus) {
         set_boot_msrs(vcpu);
         if (idx == 0) {
             set_boot_registers(vcpu, entry);
         } else if (entry.other_cpus) {
             set_other_registers(vcpu, *entry.other_cpus, idx);
         }
-        add_vcpu(idx, std::move(vcpu));
+        add_vcpu(idx++, std::move(vcpu));
     }
 }
 

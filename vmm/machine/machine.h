@@ -22,7 +22,6 @@
 #include "devices/machine/guest_memory.h"
 #include "devices/virtio/console.h"
 #include "vmm/boot/boot.h"
-#include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/bus.h"
 #include "vmm/machine/ending.h"
@@ -34,6 +33,7 @@
 #include "vmm/machine/vcpu_thread.h"
 #include "vmm/machine/vcpu_throttle.h"
 #include "vmm/machine/virtio_devices.h"
+#include "vmm/machine/vm_shell.h"
 
 namespace shoal::vmm {
 
@@ -76,18 +76,19 @@ struct Timing {
 class Machine {
 public:
     // Builds everything; nothing runs yet. Throws with one sentence. Borrows the loop, which stops
-    // when the guest has ended, and the memory.
-    Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+    // when the guest has ended, and the memory, which is the shell's; the shell has as many vCPUs
+    // as `config` says.
+    Machine(VmShell shell, EventLoop& loop, const machine::GuestMemory& memory,
             const MachineConfig& config, std::span<const DeviceToAttach> devices = {});
     // Where `state` was taken; `config` needs no boot source. The devices whose state goes into
     // them before they are active have it, the others get it next; then start().
-    Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+    Machine(VmShell shell, EventLoop& loop, const machine::GuestMemory& memory,
             const MachineConfig& config, std::span<const DeviceToAttach> devices,
             const MachineState& state);
     // Everything built, the vCPUs too, for a state that comes later: restore(), after
     // start_paused().
     struct Blank {};
-    Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+    Machine(VmShell shell, EventLoop& loop, const machine::GuestMemory& memory,
             const MachineConfig& config, std::span<const DeviceToAttach> devices, Blank);
     ~Machine();
 
@@ -133,13 +134,13 @@ public:
 
 private:
     struct Unfinished {};
-    // All but the vCPUs.
-    Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+    // All but the vCPUs' threads.
+    Machine(VmShell& shell, EventLoop& loop, const machine::GuestMemory& memory,
             const MachineConfig& config, std::span<const DeviceToAttach> devices, Unfinished);
 
     void add_legacy_devices();
     void add_virtio_console();
-    void make_vcpus(const MachineConfig& config, const boot::EntryPoint& entry);
+    void make_vcpus(std::vector<kvm::Vcpu> vcpus, const boot::EntryPoint& entry);
     void add_vcpu(std::uint32_t idx, kvm::Vcpu vcpu);
     void finish_output() noexcept;
     void run();

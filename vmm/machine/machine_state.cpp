@@ -3,24 +3,26 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "devices/abi/address_map.h"
 #include "vmm/machine/machine.h"
 
 namespace shoal::vmm {
 
-Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+Machine::Machine(VmShell shell, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices,
                  const MachineState& state)
-    : Machine{kvm, loop, memory, config, devices, Blank{}} {
+    : Machine{std::move(shell), loop, memory, config, devices, Blank{}} {
     restore(state);
 }
 
-Machine::Machine(const kvm::Kvm& kvm, EventLoop& loop, const machine::GuestMemory& memory,
+Machine::Machine(VmShell shell, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices, Blank)
-    : Machine{kvm, loop, memory, config, devices, Unfinished{}} {
-    for (std::uint32_t idx = 0; idx < config.vcpu_count; ++idx) {
-        add_vcpu(idx, kvm::Vcpu{vm_, idx, config.vcpu_count});
+    : Machine{shell, loop, memory, config, devices, Unfinished{}} {
+    std::uint32_t idx = 0;
+    for (kvm::Vcpu& vcpu : shell.vcpus) {
+        add_vcpu(idx++, std::move(vcpu));
     }
 }
 

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
+#include "devices/host/unique_fd.h"
 #include "vmm/machine/config.h"
 #include "vmm/machine/ending.h"
 #include "vmm/machine/generation.h"
@@ -40,6 +42,12 @@ struct HintingStart {
 struct HintingStatus {
     std::uint32_t host_cmd = 0;
     std::optional<std::uint32_t> guest_cmd;
+};
+
+// Where the memory of a microVM that is restored comes from.
+struct MemorySource {
+    host::UniqueFd file;       // a private copy of it, which nobody may change any more
+    std::string handler_path;  // instead: who serves its pages (fault_handler.h)
 };
 
 class Microvm {
@@ -72,7 +80,7 @@ public:
     // Instead of start(), and before anything but the serial port was set: opens what the
     // configuration in `saved` names, and builds the machine. It is paused. What threw is not to be
     // tried again: the microVM is of no use any more.
-    virtual void restore(const SavedMicrovm& saved, machine::GuestMemory memory) = 0;
+    virtual void restore(const SavedMicrovm& saved, MemorySource memory) = 0;
     // restore() in two steps, for a guest that comes over a wire: build() opens what `config` names
     // and builds the machine, with memory of zeros, paused; load() makes it the saved one, once its
     // memory has come. Before load() it must not be resumed. What threw is of no use any more.

@@ -1,7 +1,9 @@
 // The real microVM, as the API drives it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "devices/host/deadline_file.h"
 #include "vmm/machine/event_loop.h"
@@ -12,6 +14,13 @@ namespace shoal::vmm {
 // Whether the guest has a boot timer, which makes the log say how long it took to boot.
 enum class BootTimerLog { off, on };
 
+// A VM that is made before it is known which microVM it will be: the one that is loaded or started
+// takes it when it is of this shape.
+struct WarmShape {
+    std::uint8_t vcpu_count = 1;
+    std::uint64_t mem_size_mib = 128;
+};
+
 // What a microVM needs of its process.
 struct MicrovmSurroundings {
     EventLoop& loop;  // the microVM's devices run on it; it is stopped when the microVM has ended
@@ -20,6 +29,7 @@ struct MicrovmSurroundings {
     int ready_fd = -1;
     // Once it has passed, the guest stands still. Borrowed; null: none.
     const host::DeadlineFile* fence = nullptr;
+    std::optional<WarmShape> warm{};
 };
 
 // Nothing is opened yet, and no guest memory taken: the process waits to be told what to become.

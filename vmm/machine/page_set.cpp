@@ -25,6 +25,13 @@ void add(PageSet& pages, std::uint64_t page) noexcept {
     pages[page / pages_per_word] |= std::uint64_t{1} << page % pages_per_word;
 }
 
+// The pages of these bytes.
+void add(PageSet& pages, std::uint64_t from, std::uint64_t end) noexcept {
+    for (std::uint64_t page = from / abi::page_size; page * abi::page_size < end; ++page) {
+        add(pages, page);
+    }
+}
+
 // Where the next data or hole begins, or the end.
 std::uint64_t seek(const machine::GuestMemory& memory, std::uint64_t at, int what) {
     const off_t found = ::lseek(memory.content_fd(), static_cast<off_t>(at), what);
@@ -36,9 +43,7 @@ void add_content(const machine::GuestMemory& memory, PageSet& pages) {
     for (std::uint64_t at = 0; at < memory.size_bytes();) {
         const std::uint64_t from = seek(memory, at, SEEK_DATA);
         const std::uint64_t end = from < memory.size_bytes() ? seek(memory, from, SEEK_HOLE) : from;
-        for (std::uint64_t page = from / abi::page_size; page * abi::page_size < end; ++page) {
-            add(pages, page);
-        }
+        add(pages, from, end);
         at = std::max(end, at + abi::page_size);
     }
 }
@@ -117,6 +122,10 @@ void add_pages(PageSet& pages, std::span<const std::uint64_t> more) noexcept {
 
 PageSet touched_pages(const machine::GuestMemory& memory) {
     PageSet pages = empty_set(memory.size_bytes());
+    if (memory.content_fd() < 0) {
+        add(pages, 0, memory.size_bytes());  // others know
+        return pages;
+    }
     add_content(memory, pages);
     if (memory.fd() < 0) {
         add_copied(memory, pages);

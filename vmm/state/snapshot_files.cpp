@@ -174,7 +174,7 @@ void rebase_memory(const std::string& base_path, const std::string& difference_p
     file.publish();
 }
 
-machine::GuestMemory open_memory(const std::string& path, const Snapshot& snapshot) {
+host::UniqueFd open_memory(const std::string& path, const Snapshot& snapshot) {
     const std::uint64_t size_bytes = snapshot.microvm.config.machine.mem_size_mib << 20;
     for (const std::string& name : {path, old_name(path)}) {
         if (name != path && ::access(name.c_str(), R_OK) < 0) {
@@ -187,7 +187,7 @@ machine::GuestMemory open_memory(const std::string& path, const Snapshot& snapsh
                 throw StateError("the memory file " + name +
                                  " has only what changed since another snapshot: rebase it first");
             }
-            return {size_bytes, std::move(fd)};
+            return fd;
         }
     }
     throw StateError("the memory file " + path + " is damaged or belongs to another snapshot");

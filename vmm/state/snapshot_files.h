@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "devices/host/unique_fd.h"
 #include "devices/machine/guest_memory.h"
 #include "vmm/state/memory_mark.h"
 #include "vmm/state/microvm_file.h"
@@ -57,7 +58,7 @@ void rebase_memory(const std::string& base_path, const std::string& difference_p
 
 // Throws StateError for what is no state file or a damaged one, each with the path.
 [[nodiscard]] Snapshot read_state(const std::string& path);
-// A private copy of the memory that belongs to `snapshot`. Throws with one sentence.
-[[nodiscard]] machine::GuestMemory open_memory(const std::string& path, const Snapshot& snapshot);
+// The file with the memory that belongs to `snapshot`. Throws with one sentence.
+[[nodiscard]] host::UniqueFd open_memory(const std::string& path, const Snapshot& snapshot);
 
 }  // namespace shoal::state

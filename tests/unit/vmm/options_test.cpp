@@ -47,6 +47,37 @@ TEST_CASE("with --kernel the options describe the microVM") {
     CHECK(std::get<DirectOptions>(parse({"--kernel=k"})).memory_mib == 128);
 }
 
+TEST_CASE("a warm process has a shape") {
+    const auto shape_of = [](std::vector<std::string> words) {
+        return std::get<ApiOptions>(parse(std::move(words))).warm;
+    };
+    CHECK_FALSE(shape_of({"--id", "i"}));
+    const std::vector<std::vector<std::string>> defaults{{"--warm"}, {"--warm", "--id", "i"}};
+    for (const auto& words : defaults) {
+        const auto shape = shape_of(words);
+        REQUIRE(shape);
+        CHECK(shape->vcpu_count == 1);
+        CHECK(shape->mem_size_mib == 128);
+    }
+    const auto shape = shape_of({"--warm", "32,4294967295"});
+    REQUIRE(shape);
+    CHECK(shape->vcpu_count == 32);
+    CHECK(shape->mem_size_mib == 4294967295);
+    for (const char* word : {"0,1", "33,1", "257,1", "1,0", "1,4294967296", "1", "1,", ",1",
+                             "1,1,1", "1, 1", "x", "1,18446744073709551616"}) {
+        CAPTURE(word);
+        CHECK(code_of({"--warm", word}) == ExitCode::bad_arguments);
+    }
+}
+
+TEST_CASE("with two files a memory file is rebased") {
+    const auto options = std::get<RebaseOptions>(parse({"--rebase", "b", "--diff", "d"}));
+    CHECK(options.base == "b");
+    CHECK(options.difference == "d");
+    CHECK(code_of({"--rebase", "b"}) == ExitCode::bad_arguments);
+    CHECK(code_of({"--diff", "d"}) == ExitCode::bad_arguments);
+}
+
 TEST_CASE("a vsock device is named by its unix socket") {
     CHECK(std::get<DirectOptions>(parse({"--kernel", "k"})).vsock.empty());
     CHECK(std::get<DirectOptions>(parse({"--kernel", "k", "--vsock", "v.sock"})).vsock == "v.sock");

@@ -2,7 +2,9 @@
 #include "devices/machine/guest_memory.h"
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -184,6 +186,36 @@ TEST_CASE(
         CHECK(memory.make_private().data() == nullptr);
         CHECK(memory.read<std::uint8_t>(Gpa{0}).value() == 3);
     }
+}
+
+TEST_CASE("a memory that nobody has used becomes a file's copy, or zeros, in its place") {
+    GuestMemory memory{mib};
+    const std::byte* const place = memory.bytes().data();
+    SUBCASE("a copy") {
+        host::UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
+        constexpr char byte = 7;
+        REQUIRE(::pwrite(file.get(), &byte, 1, mib - 1) == 1);
+        const int number = file.get();
+        memory.become_copy(std::move(file));
+        CHECK(memory.content_fd() == number);
+        CHECK(memory.read<std::uint8_t>(Gpa{mib - 1}).value() == 7);
+        REQUIRE(memory.write(Gpa{mib - 1}, std::uint8_t{8}));
+        char after = 0;
+        REQUIRE(::pread(number, &after, 1, mib - 1) == 1);
+        CHECK(after == 7);
+    }
+    SUBCASE("not of a file that is too short") {
+        host::UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
+        CHECK_THROWS_AS(memory.become_copy(std::move(file)), std::invalid_argument);
+        CHECK(memory.fd() >= 0);
+    }
+    SUBCASE("zeros") {
+        memory.become_private_zeros();
+        CHECK(memory.fd() == -1);
+        CHECK(memory.content_fd() == -1);
+        CHECK(memory.read<std::uint8_t>(Gpa{0}).value() == 0);
+    }
+    CHECK(memory.bytes().data() == place);
 }
 
 TEST_CASE("sizes that are no memory are refused") {

@@ -80,7 +80,7 @@ struct FakeMicrovm final : vmm::Microvm {
         return saved;
     }
     [[nodiscard]] machine::GuestMemory& memory() override { return ram; }
-    void restore(const vmm::SavedMicrovm& saved, machine::GuestMemory) override {
+    void restore(const vmm::SavedMicrovm& saved, vmm::MemorySource) override {
         called("restore");
         started_with = saved.config;
         now = vmm::MicrovmState::paused;

@@ -52,6 +52,10 @@ SnapshotId write_snapshot(const SnapshotPaths& paths, const vmm::SavedMicrovm& s
     return files.id();
 }
 
+machine::GuestMemory read_memory(const std::string& path, const Snapshot& snapshot) {
+    return {memory_bytes, open_memory(path, snapshot)};
+}
+
 TEST_CASE("memory comes back from its file, whose pages of zeros are holes") {
     const Folder folder;
     const machine::GuestMemory memory{memory_bytes};
@@ -66,8 +70,8 @@ TEST_CASE("memory comes back from its file, whose pages of zeros are holes") {
     CHECK((status.st_mode & 0777) == 0600);
 
     const Snapshot snapshot = read_state(folder.paths().state);
-    const machine::GuestMemory copy = open_memory(folder.paths().memory, snapshot);
-    const machine::GuestMemory other = open_memory(folder.paths().memory, snapshot);
+    const machine::GuestMemory copy = read_memory(folder.paths().memory, snapshot);
+    const machine::GuestMemory other = read_memory(folder.paths().memory, snapshot);
     CHECK(get(copy, 0) == 1);
     CHECK(get(copy, memory_bytes - 8) == 2);
     SUBCASE("a write is the copy's alone") {
@@ -94,13 +98,13 @@ TEST_CASE("a memory file belongs to one state") {
                    testing::sample_snapshot().microvm, memory);
     std::filesystem::rename(folder.path / "memory2", folder.paths().memory);
     SUBCASE("between the two renames the old one is under its second name") {
-        CHECK(get(open_memory(folder.paths().memory, before), 0) == 1);
+        CHECK(get(read_memory(folder.paths().memory, before), 0) == 1);
         const Snapshot after = read_state(folder.path / "state2");
-        CHECK(get(open_memory(folder.paths().memory, after), 0) == 2);
+        CHECK(get(read_memory(folder.paths().memory, after), 0) == 2);
     }
     SUBCASE("without it the pair is refused") {
         std::filesystem::remove(old);
-        CHECK_THROWS_AS(static_cast<void>(open_memory(folder.paths().memory, before)), StateError);
+        CHECK_THROWS_AS(static_cast<void>(read_memory(folder.paths().memory, before)), StateError);
     }
 }
 
@@ -136,7 +140,7 @@ TEST_CASE("a difference has its pages alone, and with its base makes the memory"
         write_snapshot(second, saved, memory, difference);
         CHECK(blocks_of(second.memory) <= 4);  // and the mark
         const Snapshot after = read_state(second.state);
-        CHECK_THROWS_WITH(static_cast<void>(open_memory(second.memory, after)),
+        CHECK_THROWS_WITH(static_cast<void>(read_memory(second.memory, after)),
                           ("the memory file " + second.memory +
                            " has only what changed since another snapshot: rebase it first")
                               .c_str());
@@ -149,7 +153,7 @@ TEST_CASE("a difference has its pages alone, and with its base makes the memory"
             const SnapshotId middle = after.id;
             write_snapshot(second, saved, memory, Difference{middle, pages_at({0x4000})});
             rebase_memory(folder.paths().memory, second.memory);
-            CHECK(get(open_memory(folder.paths().memory, read_state(second.state)), 0x4000) == 5);
+            CHECK(get(read_memory(folder.paths().memory, read_state(second.state)), 0x4000) == 5);
         }
         std::filesystem::rename(folder.paths().memory, second.memory);
     }
@@ -157,7 +161,7 @@ TEST_CASE("a difference has its pages alone, and with its base makes the memory"
         std::filesystem::rename(folder.paths().memory, second.memory);
         write_snapshot(second, saved, memory, difference);
     }
-    const machine::GuestMemory copy = open_memory(second.memory, read_state(second.state));
+    const machine::GuestMemory copy = read_memory(second.memory, read_state(second.state));
     CHECK(get(copy, 0x1000) == 0);
     CHECK(get(copy, 0x2000) == 2);
     CHECK(get(copy, 0x3000) == 1);
@@ -192,7 +196,7 @@ TEST_CASE("a difference is merged into its base alone") {
         CHECK_THROWS_AS(rebase_memory(base, folder.path), StateError);
         CHECK_THROWS(rebase_memory(folder.path / "nothing", second.memory));
     }
-    CHECK(get(open_memory(base, read_state(folder.paths().state)), 0) == 1);
+    CHECK(get(read_memory(base, read_state(folder.paths().state)), 0) == 1);
 }
 
 // Waits for the end; the state then.
@@ -217,7 +221,7 @@ TEST_CASE("a snapshot that is written behind the guest has what the memory was, 
         CHECK(finish(writer) == WriterState::done);
         CHECK(folder.file_count() == 2);
         const Snapshot snapshot = read_state(folder.paths().state);
-        const machine::GuestMemory copy = open_memory(folder.paths().memory, snapshot);
+        const machine::GuestMemory copy = read_memory(folder.paths().memory, snapshot);
         CHECK(get(copy, 0) == round);
         CHECK(get(copy, 0x5000) == 1);
         CHECK(get(copy, (round - 1) << 20) == (round == 1 ? 1 : 7));
@@ -251,7 +255,7 @@ TEST_CASE("a snapshot behind the guest that fails, or is given up, leaves the ol
         { SnapshotWriter{folder.paths(), testing::sample_snapshot().microvm, memory}; }
     }
     const Snapshot snapshot = read_state(folder.paths().state);
-    const std::uint64_t value = get(open_memory(folder.paths().memory, snapshot), 0);
+    const std::uint64_t value = get(read_memory(folder.paths().memory, snapshot), 0);
     CHECK((value == 1 || value == 2));
     CHECK_FALSE(std::filesystem::exists(folder.paths().memory + ".new"));
 }
