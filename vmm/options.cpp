@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
 
 #include "devices/abi/address_map.h"
@@ -12,6 +11,7 @@
 #include "vmm/api/instance_info.h"
 #include "vmm/api/logger.h"
 #include "vmm/api/network_interface.h"
+#include "vmm/warm_shape.h"
 
 namespace shoal::vmm {
 namespace {
@@ -87,25 +87,6 @@ void define_direct(CLI::App& app, DirectOptions& options) {
     app.add_flag("--timing", options.timing, "Print when what happened, in microseconds");
 }
 
-WarmShape warm_shape(const std::vector<std::string>& words) {
-    WarmShape shape;
-    if (words.empty() || words.front().empty()) {
-        return shape;
-    }
-    const std::string& word = words.front();
-    const char* const end = word.data() + word.size();
-    const auto vcpus = std::from_chars(word.data(), end, shape.vcpu_count);
-    const bool has_comma = vcpus.ec == std::errc{} && vcpus.ptr != end && *vcpus.ptr == ',';
-    const auto mib = std::from_chars(has_comma ? vcpus.ptr + 1 : end, end, shape.mem_size_mib);
-    if (mib.ec != std::errc{} || mib.ptr != end || shape.vcpu_count < 1 ||
-        shape.vcpu_count > abi::max_vcpus || shape.mem_size_mib < 1 ||
-        shape.mem_size_mib >= 1ULL << 32) {
-        throw CLI::ValidationError("--warm", word + " is not VCPUS,MIB with 1 to " +
-                                                 std::to_string(abi::max_vcpus) + " vCPUs");
-    }
-    return shape;
-}
-
 void define_api(CLI::App& app, RawOptions& raw) {
     ApiOptions& options = raw.api;
     app.add_option("--api-sock", options.socket_path, "Unix socket of the API")
@@ -126,7 +107,15 @@ void define_api(CLI::App& app, RawOptions& raw) {
         ->type_name("FILE");
     app.add_option_function<std::vector<std::string>>(
            "--warm",
-           [&options](const std::vector<std::string>& words) { options.warm = warm_shape(words); },
+           [&options](const std::vector<std::string>& words) {
+               const std::string word = words.empty() ? "1,128" : words.front();
+               options.warm = parse_warm_shape(word);
+               if (!options.warm) {
+                   throw CLI::ValidationError("--warm", word + " is not VCPUS,MIB, with 1 to " +
+                                                            std::to_string(abi::max_vcpus) +
+                                                            " vCPUs");
+               }
+           },
            "Makes the VM and its vCPUs at once, for a snapshot (or a microVM) of this shape that "
            "is\n"
            "loaded later, and faster for it; one of another shape is loaded as always (1,128)")

@@ -59,12 +59,12 @@ private:
     std::string line_;
 };
 
-std::string with_id(const std::string& word, const std::string& id) {
-    std::string result = word;
-    for (std::size_t at = 0; (at = result.find("{}", at)) != std::string::npos; at += id.size()) {
-        result.replace(at, 2, id);
-    }
-    return result;
+// The microVM's one, by the name that `shoal snapshot` gave it.
+void add_network(boost::json::object& body, const NetworkOption& network) {
+    body["network_overrides"] = {{{"iface_id", template_interface},
+                                  {"host_dev_name", network.tap},
+                                  {"guest_mac", network.mac}}};
+    body["clone"].as_object()["boot_args"] = network_words(network);
 }
 
 class Clone {
@@ -84,6 +84,9 @@ public:
             {"clone", {{"id", id_}, {"args", std::move(args)}}}};
         if (!options.vsock.empty()) {
             body["vsock_override"] = {{"uds_path", options.vsock + id_}};
+        }
+        if (options.network) {
+            add_network(body, network_of_copy(*options.network, number));
         }
         process_.send_put("/snapshot/load", body);
     }
@@ -148,13 +151,23 @@ void allow_descriptors() {
     host::check_os(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 }
 
-}  // namespace
-
-int clone(const CloneOptions& options) {
+void check(const CloneOptions& options) {
     if (options.count == 0 || options.count > clones_max) {
         throw CliError("clone " + std::to_string(options.count) + ": give 1 to " +
                        std::to_string(clones_max));
     }
+    if (options.network) {
+        if (options.count > 1 && options.network->tap.find("{}") == std::string::npos) {
+            throw CliError("--network: several clones need a TAP each: give tap= a {}");
+        }
+        static_cast<void>(network_of_copy(*options.network, options.count - 1));  // the last one
+    }
+}
+
+}  // namespace
+
+int clone(const CloneOptions& options) {
+    check(options);
     allow_descriptors();
     const std::string vmm = find_vmm();
     Clones clones;

@@ -3,11 +3,15 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/ether.h>
 
 #include <array>
 #include <charconv>
+#include <cstdio>
 #include <map>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "controlplane/cli/cli_error.h"
 
@@ -71,7 +75,78 @@ std::string netmask(unsigned bits) {
     return text;
 }
 
+// Big-endian. False when it does not fit, or one of the first `fixed_bits` changes.
+bool add(std::span<unsigned char> bytes, std::uint64_t number, unsigned fixed_bits) {
+    const std::vector<unsigned char> before{bytes.begin(), bytes.end()};
+    for (std::size_t at = bytes.size(); at-- > 0;) {
+        number += bytes[at];
+        bytes[at] = static_cast<unsigned char>(number & 0xFF);
+        number >>= 8;
+    }
+    for (unsigned bit = 0; bit < fixed_bits; ++bit) {
+        if (((before[bit / 8] ^ bytes[bit / 8]) >> (7 - bit % 8) & 1) != 0) {
+            return false;
+        }
+    }
+    return number == 0;
+}
+
+// ADDRESS/BITS, which were checked, or nothing.
+std::string moved_range(int family, const std::string& text, std::uint64_t number) {
+    if (text.empty()) {
+        return {};
+    }
+    const std::size_t slash = text.find('/');
+    std::array<unsigned char, sizeof(in6_addr)> bytes{};
+    ::inet_pton(family, text.substr(0, slash).c_str(), bytes.data());
+    const std::size_t size = family == AF_INET ? sizeof(in_addr) : sizeof(in6_addr);
+    if (!add(std::span{bytes}.first(size), number, *prefix_bits(text, 128))) {
+        refuse(text, "has no " + std::to_string(number) + " addresses behind it");
+    }
+    std::array<char, INET6_ADDRSTRLEN> moved{};
+    ::inet_ntop(family, bytes.data(), moved.data(), moved.size());
+    return moved.data() + text.substr(slash);
+}
+
+std::string to_text(const ether_addr& mac) {
+    const auto& bytes = mac.ether_addr_octet;
+    std::array<char, 24> text;
+    std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1],
+                  bytes[2], bytes[3], bytes[4], bytes[5]);
+    return text.data();
+}
+
+std::string moved_mac(const std::string& text, std::uint64_t number) {
+    ether_addr mac{};
+    constexpr unsigned vendor_bits = 24;
+    if (::ether_aton_r(text.c_str(), &mac) == nullptr) {
+        refuse("mac=" + text, "is no MAC address");
+    }
+    if (!add(mac.ether_addr_octet, number, vendor_bits)) {
+        refuse("mac=" + text, "has no " + std::to_string(number) + " addresses behind it");
+    }
+    return to_text(mac);
+}
+
+// Locally administered, and as unique as the address is.
+std::string mac_of_address(const std::string& range) {
+    if (range.empty()) {
+        throw CliError("--network needs mac= or ip=, so that each clone has a MAC of its own");
+    }
+    ether_addr mac{{0x02}};
+    ::inet_pton(AF_INET, range.substr(0, range.find('/')).c_str(), mac.ether_addr_octet + 2);
+    return to_text(mac);
+}
+
 }  // namespace
+
+std::string with_id(const std::string& word, const std::string& id) {
+    std::string result = word;
+    for (std::size_t at = 0; (at = result.find("{}", at)) != std::string::npos; at += id.size()) {
+        result.replace(at, 2, id);
+    }
+    return result;
+}
 
 NetworkOption parse_network(const std::string& text) {
     NetworkOption network;
@@ -91,6 +166,15 @@ NetworkOption parse_network(const std::string& text) {
     }
     check(network);
     return network;
+}
+
+NetworkOption network_of_copy(const NetworkOption& first, std::uint64_t number) {
+    NetworkOption copy = first;
+    copy.tap = with_id(first.tap, std::to_string(number));
+    copy.ip = moved_range(AF_INET, first.ip, number);
+    copy.ip6 = moved_range(AF_INET6, first.ip6, number);
+    copy.mac = first.mac.empty() ? mac_of_address(copy.ip) : moved_mac(first.mac, number);
+    return copy;
 }
 
 std::string network_words(const NetworkOption& network) {

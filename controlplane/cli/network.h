@@ -15,9 +15,17 @@ struct NetworkOption {
     std::string ip6_gateway;  // empty: as routers announce
 };
 
+// Each {} in the word is the id.
+[[nodiscard]] std::string with_id(const std::string& word, const std::string& id);
+
 // tap=NAME[,ip=ADDRESS/BITS][,gateway=ADDRESS][,ip6=ADDRESS/BITS][,gateway6=ADDRESS][,mac=MAC]
 // Throws CliError.
 [[nodiscard]] NetworkOption parse_network(const std::string& text);
+
+// That of copy `number` of a microVM whose first copy has this one: the addresses behind its own,
+// by so many, and of the TAP's name each {} is the number. Without a MAC it is made of the IPv4
+// address. Throws CliError when there is none.
+[[nodiscard]] NetworkOption network_of_copy(const NetworkOption& first, std::uint64_t number);
 
 // The words of the kernel's command line that tell it its addresses, each with a space before it.
 [[nodiscard]] std::string network_words(const NetworkOption& network);

@@ -75,6 +75,15 @@ void describe_program(CLI::App& command, ProgramOptions& options) {
                      "Say which files of the host were taken, and why");
 }
 
+CLI::Option* describe_network(CLI::App& command, std::optional<NetworkOption>& network,
+                              const char* what) {
+    return command
+        .add_option_function<std::string>(
+            "--network", [&network](const std::string& text) { network = parse_network(text); },
+            what)
+        ->type_name("tap=NAME[,ip=ADDRESS/BITS][,...]");
+}
+
 void describe_snapshot(CLI::App& snapshot, SnapshotOptions& options) {
     snapshot.formatter(
         std::make_shared<UsageFormatter>("snapshot --to FOLDER [OPTIONS] [--] PROGRAM [ARGS...]"));
@@ -89,6 +98,8 @@ void describe_snapshot(CLI::App& snapshot, SnapshotOptions& options) {
         ->type_name("TEXT");
     snapshot.add_flag("--vsock", options.vsock,
                       "Vsock device (guest CID 3), whose path is said to clone");
+    describe_network(snapshot, options.network,
+                     "Network as of shoal run, with ip= or mac=; clones may have others");
     snapshot
         .add_option("--timeout", options.timeout_s,
                     "How long the program may take to get ready (default 300)")
@@ -115,6 +126,10 @@ void describe_clone(CLI::App& clone, CloneOptions& options) {
         .add_option("--vsock", options.vsock,
                     "Each clone's vsock device is at this path with the clone's id behind it")
         ->type_name("PREFIX");
+    describe_network(
+        clone, options.network,
+        "Clone 0's network, where the template has one; the next clone's addresses are\n"
+        "the ones behind. In the TAP's name {} stands for the clone's id");
     clone.footer(
         "Runs N clones, whose ids are 0 to N - 1, until they have ended. They share all memory "
         "that\n"
@@ -130,12 +145,9 @@ void describe_run(CLI::App& run, RunOptions& options) {
     run.add_option("--disk", options.disks, "Disk image for /dev/vda and on; may be repeated")
         ->type_name("PATH[,ro]")
         ->allow_extra_args(false);
-    run.add_option_function<std::string>(
-           "--network",
-           [&options](const std::string& text) { options.network = parse_network(text); },
-           "Network over a TAP of the host; without ip= by DHCP. Also: gateway=ADDRESS,\n"
-           "ip6=ADDRESS/BITS, gateway6=ADDRESS, mac=MAC")
-        ->type_name("tap=NAME[,ip=ADDRESS/BITS][,...]");
+    describe_network(run, options.network,
+                     "Network over a TAP of the host; without ip= by DHCP. Also: gateway=ADDRESS,\n"
+                     "ip6=ADDRESS/BITS, gateway6=ADDRESS, mac=MAC");
     run.add_option("--vsock", options.vsock,
                    "Vsock device (guest CID 3): host programs connect to this unix socket and say\n"
                    "\"CONNECT <port>\\n\"; the program reaches who listens at UDS_PATH_<port>")

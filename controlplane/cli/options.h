@@ -43,6 +43,7 @@ struct SnapshotOptions : ProgramOptions {
     std::string folder;                     // of the template's files
     std::optional<std::string> ready_line;  // of stdout; none: the program waits at /dev/clone
     bool vsock = false;
+    std::optional<NetworkOption> network;
     double timeout_s = 300;
 };
 
@@ -50,8 +51,9 @@ struct SnapshotOptions : ProgramOptions {
 struct CloneOptions {
     std::string folder;  // of the template's files
     std::uint64_t count = 0;
-    std::string vsock;               // before each clone's id; empty: as the template has it
-    std::vector<std::string> words;  // for each clone; "{}" stands for its id
+    std::string vsock;                     // before each clone's id; empty: as the template has it
+    std::optional<NetworkOption> network;  // of the first one; none: as the template has it
+    std::vector<std::string> words;        // for each clone; "{}" stands for its id
 };
 
 // Text for stdout and nothing else to do: --help, --version.

@@ -105,9 +105,10 @@ void wait_until_ready(VmmProcess& vmm, const SnapshotOptions& options) {
     }
 }
 
-std::string boot_arguments(const PackedProgram& program) {
+std::string boot_arguments(const SnapshotOptions& options, const PackedProgram& program) {
     return "console=ttyS0 quiet " + program_word(program.guest_path) +
-           (program.root_image.empty() ? "" : " rootfstype=erofs");
+           (program.root_image.empty() ? "" : " rootfstype=erofs") +
+           (options.network ? network_words(*options.network) : "");
 }
 
 // Its path is each clone's own (vsock_override), so this one is gone once the template is made.
@@ -130,7 +131,7 @@ void start(VmmProcess& vmm, const SnapshotOptions& options, const PackedProgram&
             {{"vcpu_count", options.vcpus}, {"mem_size_mib", options.memory_mib}});
     vmm.put("/boot-source", {{"kernel_image_path", find_unikernel()},
                              {"initrd_path", descriptor_path(program.initramfs.archive.get())},
-                             {"boot_args", boot_arguments(program)}});
+                             {"boot_args", boot_arguments(options, program)}});
     if (!program.root_image.empty()) {
         vmm.put("/drives/root",
                 {{"drive_id", "root"},
@@ -138,6 +139,13 @@ void start(VmmProcess& vmm, const SnapshotOptions& options, const PackedProgram&
                  {"is_read_only", true},
                  {"path_on_host",
                   std::filesystem::absolute(program.root_image).lexically_normal().string()}});
+    }
+    if (options.network) {
+        const NetworkOption network = network_of_copy(*options.network, 0);
+        vmm.put(std::string{"/network-interfaces/"} + template_interface,
+                {{"iface_id", template_interface},
+                 {"host_dev_name", network.tap},
+                 {"guest_mac", network.mac}});
     }
     if (options.vsock) {
         vmm.put("/vsock", {{"guest_cid", 3}, {"uds_path", vsock.path()}});

@@ -36,6 +36,21 @@ static_assert(generation_id % 8 == 0);
 inline constexpr std::uint64_t generation_words = generation_area + sizeof(GenerationHeader);
 // Half of the area's room: what is longer goes over vsock.
 inline constexpr std::uint32_t generation_words_max_bytes = 32768;
-static_assert(generation_words + generation_words_max_bytes <= acpi_tables_end);
+
+// Behind the room for the words: what of the kernel's command line is other for this copy (the
+// unikernel takes ip= and shoal.ip6=), written at the same times. A guest whose VMM knows nothing
+// of it does not find the magic.
+inline constexpr std::array<char, 8> generation_boot_args_magic{'S', 'H', 'O', 'A',
+                                                                'L', 'A', 'R', 'G'};
+struct GenerationBootArgs {
+    std::array<char, 8> magic;
+    std::uint32_t text_bytes;  // of the text that follows, without a NUL
+    std::uint32_t padding;
+};
+static_assert(sizeof(GenerationBootArgs) == 16);
+inline constexpr std::uint64_t generation_boot_args = generation_words + generation_words_max_bytes;
+inline constexpr std::uint32_t generation_boot_args_max_bytes = 2048;
+inline constexpr std::uint64_t generation_text = generation_boot_args + sizeof(GenerationBootArgs);
+static_assert(generation_text + generation_boot_args_max_bytes <= acpi_tables_end);
 
 }  // namespace shoal::abi

@@ -132,6 +132,14 @@ void VirtioNet::read_config() {
         mac_[0] = mac_made_up;
         return;
     }
+    read_mac();
+}
+
+void VirtioNet::read_mac() {
+    if ((features_ & net::feature::mac) == 0) {
+        return;
+    }
+    const std::uint64_t config = registers_ + static_cast<std::uint64_t>(MmioRegister::config);
     for (std::size_t i = 0; i < mac_.size(); ++i) {
         mac_[i] = *reinterpret_cast<volatile std::uint8_t*>(config + i);
     }

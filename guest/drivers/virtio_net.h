@@ -34,6 +34,8 @@ public:
     [[nodiscard]] static VirtioNet* start(const VirtioMmioWord& place);
 
     [[nodiscard]] const abi::virtio::net::MacAddress& mac() const { return mac_; }
+    // Looks whether the device has another one now, as it may after a load.
+    void read_mac();
     // 0: the device does not say.
     [[nodiscard]] std::uint16_t mtu() const { return mtu_; }
     // Whether packets may be sent with a checksum that the device completes.

@@ -51,13 +51,17 @@ public:
     [[nodiscard]] std::span<const char> words() const override { return words_; }
 
     WaitQueue& load_queue() noexcept override {
+        expect();
+        *static_cast<volatile std::uint32_t*>(map_kernel_ram(abi::ready_start, page_size)) = 1;
+        return queue_;
+    }
+
+    void expect() {
         if (!expects_load_) {
             expects_load_ = true;
             add_event_source(*this);
             enable_interrupt(abi::generation_gsi);
         }
-        *static_cast<volatile std::uint32_t*>(map_kernel_ram(abi::ready_start, page_size)) = 1;
-        return queue_;
     }
 
     void take_events() override {
@@ -72,13 +76,31 @@ public:
         const std::uint32_t size =
             std::min<std::uint32_t>(area->words_bytes, abi::generation_words_max_bytes);
         words_.assign(text, text + size);
+        load_boot_args();
         queue_.wake_all();
     }
 
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+    [[nodiscard]] std::span<const char> boot_args() const { return boot_args_; }
+
 private:
+    void load_boot_args() {
+        const auto* const head = static_cast<const abi::GenerationBootArgs*>(
+            map_kernel_ram(abi::generation_boot_args,
+                           sizeof(abi::GenerationBootArgs) + abi::generation_boot_args_max_bytes));
+        if (head == nullptr || head->magic != abi::generation_boot_args_magic) {
+            boot_args_.clear();
+            return;
+        }
+        const auto* const text = reinterpret_cast<const char*>(head + 1);
+        boot_args_.assign(text, text + std::min<std::uint32_t>(
+                                           head->text_bytes, abi::generation_boot_args_max_bytes));
+    }
+
     std::uint64_t count_ = 0;
     bool expects_load_ = false;
     std::vector<char> words_{};
+    std::vector<char> boot_args_{};
     WaitQueue queue_{};
 };
 
@@ -98,6 +120,20 @@ CloneSource* start_generation() {
     known_id = current_id();
     take_seed();
     return generation;
+}
+
+void expect_loads() {
+    if (generation != nullptr) {
+        generation->expect();
+    }
+}
+
+std::uint64_t load_count() {
+    return generation != nullptr ? generation->count() : 0;
+}
+
+std::span<const char> loaded_boot_args() {
+    return generation != nullptr ? generation->boot_args() : std::span<const char>{};
 }
 
 bool was_loaded() {

@@ -3,6 +3,7 @@
 
 #include <lwip/etharp.h>
 #include <lwip/ethip6.h>
+#include <lwip/nd6.h>
 #include <lwip/priv/tcp_priv.h>
 #include <netif/ethernet.h>
 
@@ -66,6 +67,14 @@ err_t Interface::initialize(netif* interface) {
         interface->chksum_flags &= static_cast<std::uint16_t>(~NETIF_CHECKSUM_GEN_TCP);
     }
     return ERR_OK;
+}
+
+void Interface::renew() {
+    device_.read_mac();
+    std::memcpy(netif_.hwaddr, device_.mac().data(), ETH_HWADDR_LEN);
+    etharp_cleanup_netif(&netif_);
+    nd6_cleanup_netif(&netif_);
+    nd6_restart_netif(&netif_);
 }
 
 // Custom pbufs, one for each page, chained.

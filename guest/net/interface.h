@@ -23,6 +23,10 @@ public:
 
     [[nodiscard]] netif& lwip() noexcept { return netif_; }
 
+    // The device may have another address now, and other neighbours: those that were known are
+    // forgotten.
+    void renew();
+
     enum class Traffic { none, some };
     // Hands over what has arrived, up to a queue of it, and frees what has been sent.
     Traffic poll();

@@ -2,15 +2,18 @@
 #include "guest/net/network.h"
 
 #include <lwip/dhcp.h>
+#include <lwip/etharp.h>
 #include <lwip/init.h>
 #include <lwip/nd6.h>
 #include <lwip/netif.h>
 #include <lwip/priv/tcp_priv.h>
 
 #include <new>
+#include <vector>
 
 #include "guest/kernel/boot/ip_word.h"
 #include "guest/kernel/clock.h"
+#include "guest/kernel/generation.h"
 #include "guest/kernel/message.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
@@ -119,6 +122,8 @@ void Network::start_interface(const CommandLine& command_line) {
         }
         interface_ = new Interface{*device, host_name.data()};
         set_addresses(command_line);
+        loads_ = load_count();
+        expect_loads();
         return;
     }
 }
@@ -139,6 +144,34 @@ void Network::set_addresses(const CommandLine& command_line) {
     }
     if (const auto ip6 = parse_ip6_word(command_line.ip6)) {
         add_ip6(lwip, *ip6);
+    }
+}
+
+// A copy of the microVM that had these addresses, or the same one on another network.
+void Network::renew() {
+    if (interface_ == nullptr) {
+        return;
+    }
+    interface_->renew();
+    netif& lwip = interface_->lwip();
+    const std::span<const char> text = loaded_boot_args();
+    std::vector<char> words{text.begin(), text.end()};
+    const CommandLine changes = parse_command_line(words);
+    const bool has_lease = netif_dhcp_data(&lwip) != nullptr;
+    if (has_lease) {
+        dhcp_stop(&lwip);
+    }
+    if (!changes.ip6.empty()) {
+        for (s8_t idx = 1; idx < LWIP_IPV6_NUM_ADDRESSES; ++idx) {
+            netif_ip6_addr_set_state(&lwip, idx, IP6_ADDR_INVALID);
+        }
+    }
+    set_addresses(changes);
+    if (has_lease && changes.ip.empty()) {
+        dhcp_start(&lwip);
+    }
+    if (!ip4_addr_isany_val(*netif_ip4_addr(&lwip))) {
+        etharp_gratuitous(&lwip);
     }
 }
 
@@ -173,6 +206,13 @@ void Network::flush() {
 // Everything that can lead to packets comes before the last look for packets. Peers that never stop
 // sending do not keep the program from running: what is left is for the next turn.
 void Network::take_events() {
+    if (was_loaded()) {
+        note_load();
+    }
+    if (loads_ != load_count()) {
+        loads_ = load_count();
+        renew();
+    }
     timers_.run_due();
     poll();
     flush();

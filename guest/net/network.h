@@ -34,11 +34,13 @@ private:
     Network();
     void start_interface(const CommandLine& command_line);
     void set_addresses(const CommandLine& command_line);
+    void renew();
     void wait_for_lease();
 
     Interface* interface_ = nullptr;
     Timers timers_;
     bool has_more_ = false;
+    std::uint64_t loads_ = 0;  // that are taken account of
 };
 
 }  // namespace shoal::guest::net

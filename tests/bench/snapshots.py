@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,9 @@ CONDITIONS = "local /dev/kvm, 1 vCPU, files in $TMPDIR; load: from the call to i
 FLOOR = str(BENCH / "programs/floor")
 CLONED = str(BENCH / "programs/cloned")
 # MiB of the microVM, and of those that its program has filled.
-SIZES = {"128 MiB": (128, 96), "256 MiB": (256, 224), "1 GiB": (1024, 960)}
+SIZES = {"128 MiB": (128, 96), "256 MiB": (256, 224), "1 GiB": (1024, 960), "4 GiB": (4096, 3840)}
+SLOW = ("4 GiB",)
+SLOW_TURNS = 3
 TURNS = min(RUNS, 10)
 CLONES = int(os.environ.get("CLONES", "100"))
 
@@ -40,17 +43,37 @@ def load_body(place, **more):
                        "mem_backend": {"backend_type": "File", "backend_path": paths["mem_file_path"]}, **more})
 
 
-def make_template(place, memory_mib, *words):
-    subprocess.run([SHOAL, "snapshot", "--to", str(place), "--memory", str(memory_mib), "--", CLONED, *words], check=True)
+def make_template(place, memory_mib, *words, options=()):
+    subprocess.run([SHOAL, "snapshot", "--to", str(place), "--memory", str(memory_mib), *options, "--", CLONED, *words],
+                   check=True)
 
 
-def measure_load(samples, label, place):
-    """From a fresh process: until the guest runs, and until it has answered."""
-    with folder() as own, ApiVmm(own, "--log-path", "/dev/null") as vmm:
+def measure_load(samples, label, place, *options):
+    """Until the guest runs, and until it has answered."""
+    with folder() as own, ApiVmm(own, "--log-path", "/dev/null", *options) as vmm:
         started = time.monotonic()
         samples.add(f"load of {label}", call(vmm.socket_path, 1, "PUT", "/snapshot/load", load_body(place))[0])
         vmm.wait_for(b"answer\n")
         samples.add(f"load of {label} to the program's answer", (time.monotonic() - started) * 1e6)
+
+
+def measure_reply(samples, label, place, *options):
+    """From the load call to what the clone says over vsock."""
+    with folder() as own, ApiVmm(own, "--log-path", "/dev/null", *options) as vmm, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as api, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        body = load_body(place, vsock_override={"uds_path": str(own / "vsock")})
+        api.connect(str(vmm.socket_path))
+        started = time.monotonic()
+        api.sendall(f"PUT /snapshot/load HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        if not api.recv(4096).startswith(b"HTTP/1.1 204 "):
+            stop("the load was refused")
+        client.connect(str(own / "vsock"))
+        client.sendall(b"CONNECT 7\n")
+        said = client.makefile("rb").read()
+        samples.add(label, (time.monotonic() - started) * 1e6)
+        if not said.endswith(b"answer\n"):
+            stop(f"the clone said {said!r}")
 
 
 def wait_ready(ready_fd):
@@ -117,11 +140,17 @@ def measure(samples):
             make_template(root / label, memory_mib, str(filled_mib))
         make_template(root / "small", 128)
         make_template(root / "idle", 128, "0", "stay")
+        make_template(root / "vsock", 128, "0", "vsock", options=["--vsock"])
         for turn in range(TURNS):
             say(f"snapshots: turn {turn + 1} of {TURNS}")
             samples.add("floor", float(subprocess.run([FLOOR], stdout=subprocess.PIPE, check=True).stdout))
             measure_load(samples, "128 MiB, small program", root / "small")
+            measure_load(samples, "128 MiB, small program, warm process", root / "small", "--warm")
+            measure_reply(samples, "load to the reply over vsock", root / "vsock")
+            measure_reply(samples, "load to the reply over vsock, warm process", root / "vsock", "--warm")
             for label, sizes in SIZES.items():
+                if label in SLOW and turn >= SLOW_TURNS:
+                    continue
                 measure_load(samples, label, root / label)
                 measure_create(samples, label, *sizes)
             measure_clones(samples, root / "small", root / "idle")
@@ -133,6 +162,10 @@ def targets(samples):
     return [
         Target("load of 128 MiB from a fresh process, in floors",
                samples.median("load of 128 MiB, small program") / samples.median("floor"), "<=", 2, runs),
+        Target("load of 128 MiB from a warm process, in ms",
+               samples.median("load of 128 MiB, small program, warm process") / 1000, "<=", 1, runs),
+        Target("load to the reply over vsock, in ms", samples.median("load to the reply over vsock, warm process") / 1000,
+               "<=", 3, runs),
         Target("pause of 256 MiB, first snapshot behind the guest, in ms",
                samples.median("pause, 256 MiB, first snapshot") / 1000, "<=", 5, runs),
         Target("memory of a clone, in MiB", samples.median(clones) / 1024, "<=", 1.9, samples.runs(clones)),

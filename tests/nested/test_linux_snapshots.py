@@ -1,10 +1,19 @@
 """A running Linux is saved, and goes on in another process."""
+import os
+import re
+import shutil
+
 from api_guest import KERNEL, guest_loaded
 from harness import expect, temporary_folder, test
 from snapshot_calls import load, names
 from test_linux_devices import checked, make_image, new_guest
 
 VCPUS = 2
+CYCLES = int(os.environ.get("SHOAL_CYCLES", "5"))  # 100 take minutes
+# Writes a file, reads it back from the disk, counts in another file and aloud.
+WORK = """(i=0; while :; do i=$((i+1)); dd if=/dev/urandom of=/mnt/block bs=64k count=2 conv=fsync 2> /dev/null;
+a=$(sha256sum < /mnt/block); echo $i >> /mnt/seq; echo 3 > /proc/sys/vm/drop_caches; b=$(sha256sum < /mnt/block);
+[ "$a" = "$b" ] || echo broken > /dev/console; echo tick $i > /dev/console; done) &""".replace("\n", " ")
 
 
 def load_linux(folder, name, snapshot_folder):
@@ -39,3 +48,49 @@ def _():
             guest.run("dd if=/dev/hwrng of=/dev/null bs=16 count=1 2> /dev/null", code=None)
             guest.run("umount /mnt")
             checked(data)
+
+
+def read_to_end(guest):
+    """What the process that was killed had said besides what was asked for."""
+    while guest.read_more(30):
+        pass
+    return guest.seen
+
+
+def save_and_end(guest, folder, number):
+    """The guest is paused whatever it does at that moment; every second snapshot is a Diff, over the one before."""
+    guest.api.patch("/vm", state="Paused")
+    guest.api.put("/snapshot/create", snapshot_type="Diff" if number % 2 else "Full", **names(folder))
+    guest.process.kill()
+    return read_to_end(guest)
+
+
+for count in (1, 2):
+    @test(f"Linux: saved and loaded {CYCLES} times in a row while it writes to its disk, none of its work is lost or doubled, "
+          f"{count} vCPUs")
+    def _(count=count):
+        with temporary_folder() as folder:
+            data = make_image(folder, "data.ext4", 32)
+            said = b""
+            with new_guest(folder) as guest:
+                guest.api.put("/drives/data", drive_id="data", is_root_device=False, path_on_host=data,
+                              cache_type="Writeback", io_engine="Async")
+                guest.boot(KERNEL / "vmlinux", vcpus=count, memory_mib=128)
+                guest.wait_ready()
+                guest.run("mount -t ext4 /dev/vda /mnt")
+                guest.send(WORK)
+                guest.wait_for(b"tick 1\n", 100)
+                said += b"tick 1\n" + save_and_end(guest, folder, 0)
+            for number in range(1, CYCLES + 1):
+                own = os.path.join(folder, f"cycle{number}")
+                with guest_loaded(folder, f"cycle{number}", lambda one, _: load(one, folder, resume_vm=True,
+                                                                                 track_dirty_pages=True)) as guest:
+                    said += guest.wait_for(b"tick", 100) + b"tick" + save_and_end(guest, folder, number)
+                shutil.rmtree(own)
+            with load_linux(folder, "last", folder) as guest:
+                said += guest.wait_for(b"tick", 100) + b"tick"
+                guest.run("kill $!; awk '$1 != NR { exit 1 }' /mnt/seq && for i in $(seq 100); do umount /mnt && break; usleep 100000; done")
+                checked(data)
+            ticks = [int(tick) for tick in re.findall(rb"tick (\d+)\n", said)]
+            expect(b"broken" not in said, f"what was read back: {said[-500:]!r}")
+            expect(ticks == list(range(1, len(ticks) + 1)) and len(ticks) >= CYCLES / 2, f"the ticks: {ticks}")

@@ -95,7 +95,8 @@ def _():
             listener.listen()
             with contextlib.closing(vmm.api.connect()) as request:
                 request.request("PUT", "/snapshot/load", json.dumps(body(folder, path, resume_vm=True)))
-                listener.accept()[0].close()
+                with listener.accept()[0] as connection:
+                    expect(connection.recv(65536).startswith(b'[{"base_host_virt_addr":'), "the handshake")
                 expect(vmm.wait_end() == 1, "the exit code")
                 errors = vmm.errors()
                 expect("page fault handler at " in errors, f"{errors!r}")

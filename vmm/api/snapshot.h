@@ -5,6 +5,7 @@
 #include <span>
 
 #include "vmm/api/action.h"
+#include "vmm/api/network_interface.h"
 
 namespace shoal::api {
 
@@ -91,6 +92,7 @@ struct Description<MemoryBackend> {
 struct NetworkOverride {
     std::string iface_id;
     std::string host_dev_name;
+    std::optional<vmm::MacAddress> guest_mac;  // ours
 };
 
 template <>
@@ -101,6 +103,7 @@ struct Description<NetworkOverride> {
     static constexpr std::tuple fields{
         required("iface_id", &Body::iface_id),
         required("host_dev_name", &Body::host_dev_name),
+        optional("guest_mac", &Body::guest_mac),
     };
 };
 
@@ -124,6 +127,7 @@ struct Description<vmm::CloneWords> {
     static constexpr std::tuple fields{
         required("id", &Body::id),
         optional("args", &Body::args),
+        optional("boot_args", &Body::boot_args),
     };
 };
 
@@ -173,7 +177,8 @@ struct Description<SnapshotLoadParams> {
 
 // Whether anything but the serial port was set: then no other microVM can come in its place.
 [[nodiscard]] bool has_boot_resources(const Context& context);
-// Gives the devices of a microVM from elsewhere their places on this host. Throws Fault.
+// Gives the devices of a microVM from elsewhere their places on this host; a guest that runs on
+// keeps its address. Throws Fault.
 void override_devices(vmm::MicrovmConfig& config, std::span<const NetworkOverride> networks,
                       const std::optional<VsockOverride>& vsock);
 

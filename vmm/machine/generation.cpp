@@ -42,8 +42,18 @@ std::string to_area(const CloneWords& clone) {
     return bytes;
 }
 
+std::string boot_args_of(const CloneWords& clone) {
+    if (clone.boot_args.size() > abi::generation_boot_args_max_bytes) {
+        throw std::runtime_error("the clone's boot_args have " +
+                                 std::to_string(clone.boot_args.size()) + " bytes; the most is " +
+                                 std::to_string(abi::generation_boot_args_max_bytes));
+    }
+    return clone.boot_args;
+}
+
 // RAM is there: 1 MiB is the least that a guest has.
-void write(const machine::GuestMemory& memory, const std::string& words) {
+void write(const machine::GuestMemory& memory, const std::string& words,
+           const std::string& boot_args) {
     abi::GenerationHeader header{abi::generation_magic,
                                  abi::generation_version,
                                  static_cast<std::uint32_t>(words.size()),
@@ -52,13 +62,19 @@ void write(const machine::GuestMemory& memory, const std::string& words) {
     fill_random(header.id);
     fill_random(header.seed);
     SHOAL_CHECK(memory.write_bytes(words_at, std::as_bytes(std::span{words})));
+    SHOAL_CHECK(
+        memory.write(machine::Gpa{abi::generation_boot_args},
+                     abi::GenerationBootArgs{abi::generation_boot_args_magic,
+                                             static_cast<std::uint32_t>(boot_args.size()), 0}));
+    SHOAL_CHECK(memory.write_bytes(machine::Gpa{abi::generation_text},
+                                   std::as_bytes(std::span{boot_args})));
     SHOAL_CHECK(memory.write(header_at, header));
 }
 
 }  // namespace
 
 void write_generation(const machine::GuestMemory& memory) {
-    write(memory, {});
+    write(memory, {}, {});
 }
 
 void renew_generation(const machine::GuestMemory& memory, const std::optional<CloneWords>& clone) {
@@ -67,7 +83,8 @@ void renew_generation(const machine::GuestMemory& memory, const std::optional<Cl
     const bool is_there =
         before->magic == abi::generation_magic && before->version == abi::generation_version;
     if (is_there) {
-        write(memory, clone ? to_area(*clone) : std::string{});
+        const CloneWords words = clone.value_or(CloneWords{});
+        write(memory, clone ? to_area(words) : std::string{}, boot_args_of(words));
     } else if (clone) {
         throw std::runtime_error("the guest has no generation area where a clone's words could go");
     }

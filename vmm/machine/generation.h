@@ -14,6 +14,7 @@ namespace shoal::vmm {
 struct CloneWords {
     std::string id;
     std::vector<std::string> args;
+    std::string boot_args{};  // words of the kernel's command line that are other for it
 };
 
 // For a guest that is about to start. Throws std::system_error when the host has no random bytes.

@@ -1,10 +1,12 @@
 #include "vmm/api/snapshot.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include <algorithm>
 
 #include "tests/unit/vmm/api/api_rig.h"
+#include "vmm/state/memory_mark.h"
 
 namespace shoal::api {
 namespace {
@@ -32,6 +34,39 @@ TEST_CASE("a snapshot is made of a paused microVM, into two new files") {
     CHECK(api.put("/snapshot/create", body + memory + "\"}").status == Status::no_content);
     CHECK(std::filesystem::exists(state));
     CHECK(std::filesystem::file_size(memory) > 1 << 20);
+}
+
+std::optional<state::MemoryMark> mark_of(const std::string& path) {
+    const host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    return state::read_mark(file.get(), 1 << 20);
+}
+
+TEST_CASE("with track_dirty_pages a Diff has what was written since the snapshot before") {
+    const testing::TemporaryFolder folder;
+    ApiRig api;
+    REQUIRE(api.put("/machine-config",
+                    R"({"vcpu_count":1,"mem_size_mib":128,"track_dirty_pages":true})")
+                .status == Status::no_content);
+    api.start();
+    api.microvm.pause();
+    const auto create = [&](const std::string& name) {
+        return api.put("/snapshot/create", R"({"snapshot_type":"Diff","snapshot_path":")" +
+                                               (folder.path / name).string() +
+                                               R"(-state","mem_file_path":")" +
+                                               (folder.path / name).string() + "\"}");
+    };
+    REQUIRE(create("first").status == Status::no_content);
+    const auto first = mark_of(folder.path / "first");
+    REQUIRE(first);
+    CHECK_FALSE(first->difference);
+    REQUIRE(api.microvm.ram.write(machine::Gpa{65 * 4096}, 1U));
+    CHECK(fault_of(create("nowhere/second")).starts_with("Create snapshot error: "));
+    REQUIRE(create("second").status == Status::no_content);
+    const auto second = mark_of(folder.path / "second");
+    REQUIRE(second);
+    REQUIRE(second->difference);
+    CHECK(second->difference->base == first->id);
+    CHECK(second->difference->pages == vmm::PageSet{0, 2, 0, 0});
 }
 
 TEST_CASE("a load that is refused for its body or its time leaves the process alone") {

@@ -20,6 +20,15 @@ std::string words_of(const machine::GuestMemory& memory) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+std::string boot_args_of(const machine::GuestMemory& memory) {
+    const auto head =
+        *memory.read<abi::GenerationBootArgs>(machine::Gpa{abi::generation_boot_args});
+    CHECK(head.magic == abi::generation_boot_args_magic);
+    const auto bytes = *memory.slice(machine::Gpa{abi::generation_text}, head.text_bytes);
+    // SAFETY: characters are bytes.
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 TEST_CASE("a guest that starts has an id, a seed and no words") {
     const machine::GuestMemory memory{1 << 20};
     write_generation(memory);
@@ -45,6 +54,23 @@ TEST_CASE("each load gives another id and seed, and the words of this clone alon
         CHECK(header_of(memory).id != after.id);
         CHECK(words_of(memory).empty());
     }
+}
+
+TEST_CASE("a clone has the words of the command line that are its own, up to a limit") {
+    const machine::GuestMemory memory{1 << 20};
+    write_generation(memory);
+    CHECK(boot_args_of(memory).empty());
+    renew_generation(memory, CloneWords{"1", {}, "ip=10.0.0.9"});
+    CHECK(boot_args_of(memory) == "ip=10.0.0.9");
+    const std::string longest(abi::generation_boot_args_max_bytes, 'x');
+    renew_generation(memory, CloneWords{"1", {}, longest});
+    CHECK(boot_args_of(memory) == longest);
+    CHECK_THROWS_WITH_AS(renew_generation(memory, CloneWords{"1", {}, longest + "x"}),
+                         "the clone's boot_args have 2049 bytes; the most is 2048",
+                         std::runtime_error);
+    CHECK(boot_args_of(memory) == longest);
+    renew_generation(memory, {});
+    CHECK(boot_args_of(memory).empty());
 }
 
 TEST_CASE("words that are too long, or have a NUL, are refused and change nothing") {

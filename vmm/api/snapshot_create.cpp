@@ -1,7 +1,5 @@
-// Snapshots: what the API refuses, and the way to the files of vmm/state.
+// Making snapshots: what the API refuses, and the way to the files of vmm/state.
 #include "vmm/api/snapshot.h"
-
-#include <algorithm>
 
 #include "devices/host/clock.h"
 #include "vmm/state/snapshot_files.h"
@@ -10,7 +8,6 @@ namespace shoal::api {
 namespace {
 
 constexpr std::string_view create_prefix = "Create snapshot error: ";
-constexpr std::string_view load_prefix = "Load snapshot error: ";
 
 // Whether the last one that is written behind the guest is done is noticed when somebody asks.
 SnapshotProgress progress_of(Context& context) {
@@ -124,102 +121,7 @@ void create(Context& context, const SnapshotCreateParams& params) {
     }
 }
 
-// What is decided by the body alone.
-void check(const SnapshotLoadParams& params) {
-    if (params.mem_backend && params.mem_file_path) {
-        throw Fault{
-            "too many fields: either `mem_backend` or `mem_file_path` exclusively is required."};
-    }
-    if (!params.mem_backend && !params.mem_file_path) {
-        throw Fault{"missing field: either `mem_backend` or `mem_file_path` is required."};
-    }
-}
-
-bool is_of_handler(const SnapshotLoadParams& params) {
-    return params.mem_backend && params.mem_backend->backend_type == MemoryBackendType::uffd;
-}
-
-vmm::MemorySource memory_source(const SnapshotLoadParams& params, const state::Snapshot& snapshot) {
-    if (is_of_handler(params)) {
-        return {{}, params.mem_backend->backend_path};
-    }
-    const std::string& path =
-        params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
-    return {state::open_memory(path, snapshot), {}};
-}
-
-// The guest's clock goes on as if it had run meanwhile. Not back, when the host's clock was.
-void advance(kvm::ClockState& clock) {
-    if (clock.realtime_ns == 0) {
-        throw Fault{"clock_realtime: the snapshot does not say when it was made."};
-    }
-    const std::uint64_t now_ns = host::realtime_ns();
-    clock.guest_ns += now_ns - std::min(now_ns, clock.realtime_ns);
-}
-
-void restore(Context& context, const SnapshotLoadParams& params) {
-    if (params.huge_pages == LoadHugePages::hugetlbfs_2m) {
-        throw Fault{is_of_handler(params)
-                        ? "Huge pages of hugetlbfs are not supported yet."
-                        : "Memory of a file cannot have huge pages of hugetlbfs."};
-    }
-    state::Snapshot snapshot = state::read_state(params.snapshot_path);
-    vmm::MicrovmConfig& config = snapshot.microvm.config;
-    override_devices(config, params.network_overrides, params.vsock_override);
-    config.serial = context.config.serial;
-    config.machine.track_dirty_pages = params.track_dirty_pages || params.enable_diff_snapshots;
-    if (params.clock_realtime) {
-        advance(snapshot.microvm.machine.clock);
-    }
-    context.microvm.restore(snapshot.microvm, memory_source(params, snapshot));
-    context.snapshots.loaded(
-        snapshot.id, config.machine.track_dirty_pages ? context.microvm.log_pages() : nullptr);
-    context.microvm.renew_generation(params.clone);
-    context.config = config;
-    if (params.resume_vm) {
-        context.microvm.resume();
-    }
-}
-
-// As in Firecracker, a process that could not load its snapshot ends.
-void load(Context& context, const SnapshotLoadParams& params) {
-    if (has_boot_resources(context)) {
-        throw Fault{
-            "Loading a microVM snapshot not allowed after configuring boot-specific resources."};
-    }
-    try {
-        restore(context, params);
-    } catch (...) {
-        context.microvm.give_up();
-        throw;
-    }
-}
-
 }  // namespace
-
-bool has_boot_resources(const Context& context) {
-    const vmm::MicrovmConfig& config = context.config;
-    return context.is_machine_configured || config.boot_source || !config.drives.empty() ||
-           !config.network_interfaces.empty() || config.vsock || config.entropy || config.balloon;
-}
-
-void override_devices(vmm::MicrovmConfig& config, std::span<const NetworkOverride> networks,
-                      const std::optional<VsockOverride>& vsock) {
-    for (const NetworkOverride& change : networks) {
-        const auto interface = std::ranges::find(config.network_interfaces, change.iface_id,
-                                                 &vmm::NetworkInterfaceConfig::iface_id);
-        if (interface == config.network_interfaces.end()) {
-            throw Fault{"Unknown Network Device: " + change.iface_id};
-        }
-        interface->host_dev_name = change.host_dev_name;
-    }
-    if (vsock) {
-        if (!config.vsock) {
-            throw Fault{"Unknown Vsock Device."};
-        }
-        config.vsock->uds_path = vsock->uds_path;
-    }
-}
 
 ParsedRequest parse_create_snapshot(const Call& call) {
     const auto params = parse_body<SnapshotCreateParams>(call);
@@ -231,17 +133,6 @@ ParsedRequest parse_create_snapshot(const Call& call) {
 
 ParsedRequest parse_get_created_snapshot(const Call&) {
     return {[](Context& context) { return ok(progress_of(context)); }};
-}
-
-ParsedRequest parse_load_snapshot(const Call& call) {
-    const auto params = parse_body<SnapshotLoadParams>(call);
-    check(params);
-    const bool is_deprecated = params.mem_file_path || params.enable_diff_snapshots;
-    return {[params](Context& context) {
-                with_prefix(load_prefix, [&] { load(context, params); });
-                return no_content();
-            },
-            is_deprecated ? Deprecation::deprecated : Deprecation::none};
 }
 
 }  // namespace shoal::api
