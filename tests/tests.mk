@@ -87,6 +87,7 @@ build/tests/guests/hostile.elf: tests/system/guests/hostile/guest.lds $(hostile_
 # What the parsers under test need; compiled by clang with the same sanitizers.
 fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
 	vmm/boot/*.cpp vmm/api/*.cpp vmm/state/*.cpp vmm/migration/*.cpp) $(GUEST_HOST_SRCS) \
+	vmm/machine/page_set.cpp \
 	controlplane/cli/elf_file.cpp controlplane/cli/library_cache.cpp \
 	controlplane/model/json.cpp controlplane/api/target.cpp \
 	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp

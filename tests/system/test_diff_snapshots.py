@@ -5,7 +5,7 @@ import subprocess
 
 from api import ApiVmm
 from harness import VMM, expect, expect_refused, run, temporary_folder, test
-from migration_calls import NO_LOG, start_generations, wait_for_ticks
+from migration_calls import NO_LOG, listen, send, start_generations, wait_for_phase, wait_for_ticks
 from snapshot_calls import finish_live_snapshot, load, names
 
 ROUNDS = 4
@@ -152,4 +152,27 @@ def _():
                     process.kill()
         expect(rebase(folder, "base-", "diff-").code in (0, 1), "done now, or before")
         os.rename(base, diff)
+        expect_goes_on(folder, "diff-")
+
+
+@test("diff snapshot: a migration that is given up in between takes none of its pages away")
+def _():
+    with temporary_folder() as folder:
+        with ApiVmm(folder, *NO_LOG, socket_name="source") as vmm, ApiVmm(folder, *NO_LOG, socket_name="other") as other:
+            start_tracked(vmm, folder, 5)
+            vmm.api.put("/snapshot/create", **names(folder, "base-"), resume_vm=True)
+            finish_live_snapshot(vmm)
+            more_ticks(vmm, 10)
+            wire = os.path.join(folder, "wire")
+            listen(other, wire)
+            send(vmm, wire, max_bytes_per_s=1 << 20)  # seconds for a round
+            wait_for_phase(vmm, "Copying")
+            more_ticks(vmm, 10)
+            vmm.api.put("/migration/cancel")
+            wait_for_phase(vmm, "Resumed")
+            more_ticks(vmm, 10)
+            vmm.api.put("/snapshot/create", **names(folder, "diff-"), snapshot_type="Diff", resume_vm=True)
+            finish_live_snapshot(vmm)
+        expect(rebase(folder, "base-", "diff-").code == 0, "the rebase")
+        os.rename(names(folder, "base-")["mem_file_path"], names(folder, "diff-")["mem_file_path"])
         expect_goes_on(folder, "diff-")
