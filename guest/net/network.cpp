@@ -157,9 +157,12 @@ void Network::renew() {
     const std::span<const char> text = loaded_boot_args();
     std::vector<char> words{text.begin(), text.end()};
     const CommandLine changes = parse_command_line(words);
-    const bool has_lease = netif_dhcp_data(&lwip) != nullptr;
-    if (has_lease) {
-        dhcp_stop(&lwip);
+    if (netif_dhcp_data(&lwip) != nullptr) {
+        if (changes.ip.empty()) {
+            dhcp_network_changed(&lwip);  // asks whether the lease is still ours
+        } else {
+            dhcp_stop(&lwip);
+        }
     }
     if (!changes.ip6.empty()) {
         for (s8_t idx = 1; idx < LWIP_IPV6_NUM_ADDRESSES; ++idx) {
@@ -167,9 +170,6 @@ void Network::renew() {
         }
     }
     set_addresses(changes);
-    if (has_lease && changes.ip.empty()) {
-        dhcp_start(&lwip);
-    }
     if (!ip4_addr_isany_val(*netif_ip4_addr(&lwip))) {
         etharp_gratuitous(&lwip);
     }

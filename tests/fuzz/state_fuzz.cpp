@@ -1,5 +1,6 @@
 // Fuzzes the reader of state files: it reads or throws StateError. What it reads, it writes as it
-// was. So does the reader of what stands behind a memory. A second way, past the checksums, feeds the bytes to the sections' own fields.
+// was. So does the reader of what stands behind a memory. A second way, past the checksums, feeds
+// the bytes to the sections' own fields.
 #include <algorithm>
 #include <array>
 #include <cstdint>

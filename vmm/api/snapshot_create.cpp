@@ -2,6 +2,7 @@
 #include "vmm/api/snapshot.h"
 
 #include "devices/host/clock.h"
+#include "vmm/state/memory_image.h"
 #include "vmm/state/snapshot_files.h"
 
 namespace shoal::api {
@@ -73,6 +74,7 @@ std::optional<state::Difference> begin(Context& context, SnapshotType type) {
 }
 
 void create_behind(Context& context, const SnapshotCreateParams& params) {
+    state::unmap_shared(context.microvm.memory());
     const Pause pause{context};
     vmm::SavedMicrovm saved = context.microvm.save(context.config);
     auto difference = begin(context, params.snapshot_type);

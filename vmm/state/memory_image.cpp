@@ -1,6 +1,8 @@
 // The pages that are worth writing.
 #include "vmm/state/memory_image.h"
 
+#include <sys/mman.h>
+
 #include <array>
 #include <cstring>
 
@@ -46,6 +48,14 @@ void write_pages(const machine::GuestMemory& memory, std::span<const std::uint64
         } else {
             file.write(bytes.subspan(from, end - from), from);
         }
+    }
+}
+
+void unmap_shared(const machine::GuestMemory& memory) noexcept {
+    if (memory.fd() >= 0) {
+        // SAFETY: not written to. Of a shared mapping nothing is lost.
+        auto* const at = const_cast<std::byte*>(memory.bytes().data());
+        ::madvise(at, memory.size_bytes(), MADV_DONTNEED);
     }
 }
 

@@ -19,4 +19,9 @@ enum class Zeros {
 void write_pages(const machine::GuestMemory& memory, std::span<const std::uint64_t> pages,
                  Zeros zeros, NewFile& file);
 
+// Before a snapshot behind the guest, while it still runs: takes a shared memory's pages out of the
+// page tables, KVM's among them, which the snapshot would have to do while the guest stands still.
+// What the guest touches until then comes back by faults; what it holds is in the memfd.
+void unmap_shared(const machine::GuestMemory& memory) noexcept;
+
 }  // namespace shoal::state
