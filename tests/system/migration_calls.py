@@ -14,21 +14,29 @@ NO_LOG = ("--log-path", "/dev/null")
 OVER = ("Resumed", "HandedOver", "InDoubt")
 
 
+PORT = 7
+
+
 def start_generations(vmm, folder, **more):
     """Boots the program that ticks and checks its memory, until its first tick."""
     boot_generations(vmm, folder, **more)
     wait_for_ticks(vmm, 1)
 
 
-def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", **machine):
+def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap=None, **machine):
+    """With a TAP it sends numbers to who connects to PORT."""
     archive = cpio.Archive()
     archive.copy("init", PROGRAMS / "generations")
     initramfs = os.path.join(folder, "initramfs")
     with open(initramfs, "wb") as file:
         file.write(archive.bytes())
     vmm.api.put("/machine-config", **{"vcpu_count": 1, "mem_size_mib": memory_mib, **machine})
+    address = ""
+    if tap is not None:
+        vmm.api.put("/network-interfaces/n", iface_id="n", host_dev_name=tap.name, guest_mac=tap.guest_mac)
+        address, disk = f"ip={tap.guest_address}::{tap.host_address}:255.255.255.0:::off", f":{PORT}"
     vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=initramfs,
-                boot_args=f"console=ttyS0 quiet panic=1 rdinit=/init -- {mib} {mb_per_s} {disk}")
+                boot_args=f"console=ttyS0 quiet panic=1 {address} rdinit=/init -- {mib} {mb_per_s} {disk}")
     vmm.start()
 
 
@@ -36,6 +44,11 @@ def wait_for_ticks(vmm, number):
     """Until so many have come; nothing of what was seen is taken."""
     while vmm.seen.count(b"tick") < number:
         expect(vmm.read_more(30), f"the ticks stop: {vmm.seen[-200:]!r}")
+
+
+def on_tap(tap):
+    """What a process is told whose guest comes to this TAP."""
+    return {"network_overrides": [{"iface_id": "n", "host_dev_name": tap.name}]}
 
 
 def listen(vmm, path, **more):
@@ -56,10 +69,11 @@ def wait_for_phase(vmm, *phases):
     return status
 
 
-def move(source, destination, folder, name="wire", **more):
-    """Moves the guest; the source's last status. The source stays, and says no more."""
+def move(source, destination, folder, name="wire", place=None, **more):
+    """Moves the guest; the source's last status. The source stays, and says no more. `place` is what the destination
+    is told, `more` what the source is told."""
     path = os.path.join(folder, name)
-    listen(destination, path)
+    listen(destination, path, **(place or {}))
     send(source, path, after_hand_over="Stay", **more)
     status = wait_for_phase(source, *OVER)
     expect(status["phase"] == "HandedOver", f"the migration: {status}")

@@ -74,15 +74,18 @@ class Tap:
 
 
 class Network:
-    """`with Network(taps=2) as network:` to have it, `network.run([...])` to run something in it."""
+    """`with Network(taps=2) as network:` to have it, `network.run([...])` to run something in it. Bridged: a bridge
+    joins the TAPs and has the first one's host address."""
 
-    def __init__(self, taps=1, mtu=1500):
+    def __init__(self, taps=1, mtu=1500, bridged=False):
         self.taps = [Tap(number, mtu) for number in range(taps)]
         self.namespace = new_namespace()
         try:
             self.ip("link", "set", "lo", "up")
             for tap in self.taps:
                 self.add(tap)
+            if bridged:
+                self._bridge()
         except BaseException:
             self.close()
             raise
@@ -102,6 +105,14 @@ class Network:
         self.ip("tuntap", "add", "dev", tap.name, "mode", "tap", "vnet_hdr")
         self.ip("link", "set", tap.name, "mtu", tap.mtu, "up")
         self.ip("address", "add", f"{tap.host_address}/{tap.prefix_bits}", "dev", tap.name)
+
+    def _bridge(self):
+        self.ip("link", "add", "bridge0", "type", "bridge")
+        for tap in self.taps:
+            self.ip("address", "flush", "dev", tap.name)
+            self.ip("link", "set", tap.name, "master", "bridge0")
+        self.ip("link", "set", "bridge0", "up")
+        self.ip("address", "add", f"{self.taps[0].host_address}/{self.taps[0].prefix_bits}", "dev", "bridge0")
 
     def command(self, words):
         """The words that run `words` in the namespace, for subprocess. This process keeps it open."""

@@ -1,17 +1,22 @@
-/* generations MIB MB_PER_S [DISK]: fills so much memory with a pattern of generation numbers, at that rate (0:
+/* generations MIB MB_PER_S [DISK | :PORT]: fills so much memory with a pattern of generation numbers, at that rate (0:
    once), checks it for ever, and ticks aloud every 5 ms. "broken ..." and exit code 1 when a word is not
    what was written. A line on stdin is answered with "gap N", the longest time in us between two looks at
    the clock since the last answer, so that a standstill shows; q ends it. With a disk of 4 MiB, each tick also
-   writes a block and reads another, and checks what was read 64 ticks before. */
+   writes a block and reads another, and checks what was read 64 ticks before. With a port, who connects there
+   is sent a number of 8 bytes each millisecond, the next one each time. */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { page_words = 512, page_bytes = 4096, tick_us = 5000, disk_blocks = 1024, slots = 64 };
+enum { page_words = 512, page_bytes = 4096, tick_us = 5000, number_us = 1000, disk_blocks = 1024, slots = 64 };
 
 static uint64_t now_us(void) {
     struct timespec now;
@@ -89,9 +94,33 @@ static void use_disk(int disk, uint64_t tick) {
     generation_in[slot] = on_disk[other];
 }
 
+static int listen_at(const char* port) {
+    const struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    return bind(listener, (const struct sockaddr*)&here, sizeof here) == 0 && listen(listener, 1) == 0 ? listener : -1;
+}
+
+/* What the peer has not made room for is not left out: it is sent later. */
+static void send_number(int listener, uint64_t now) {
+    static int peer = -1;
+    static uint64_t number, next_us;
+    if (peer < 0) {
+        const int one = 1;
+        peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+        setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    } else if (now >= next_us) {
+        if (send(peer, &number, sizeof number, MSG_NOSIGNAL) == sizeof number) {
+            ++number;
+        }
+        next_us = now + number_us;
+    }
+}
+
 int main(int argc, char** argv) {
-    const int disk = argc > 3 ? open(argv[3], O_RDWR) : -1;
-    if (argc < 3 || (argc > 3 && disk < 0)) {
+    const int is_server = argc > 3 && argv[3][0] == ':';
+    const int listener = is_server ? listen_at(argv[3] + 1) : -1;
+    const int disk = argc > 3 && !is_server ? open(argv[3], O_RDWR) : -1;
+    if (argc < 3 || (argc > 3 && disk < 0 && listener < 0)) {
         return 2;
     }
     const uint64_t pages = strtoull(argv[1], NULL, 10) * 256;
@@ -109,6 +138,9 @@ int main(int argc, char** argv) {
     uint64_t next_tick_us = start_us;
     for (;;) {
         const uint64_t now = look();
+        if (listener >= 0) {
+            send_number(listener, now);
+        }
         if (now >= next_tick_us) {
             if (disk >= 0) {
                 use_disk(disk, ticks);
