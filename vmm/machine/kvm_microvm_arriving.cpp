@@ -23,6 +23,7 @@ void KvmMicrovm::build(const MicrovmConfig& config) {
 
 // The configuration in `saved` is that of build().
 void KvmMicrovm::load(const SavedMicrovm& saved) {
+    machine_->forget_output();  // the source says it, unless the guest arrives
     for (std::size_t idx = 0; idx < saved.config.drives.size(); ++idx) {
         drives_.at(saved.config.drives[idx].drive_id)->restore(saved.drives.at(idx));
     }
@@ -36,6 +37,7 @@ void KvmMicrovm::load(const SavedMicrovm& saved) {
 
 // The guest first: it has waited long enough.
 void KvmMicrovm::arrive() {
+    machine_->take_output();
     resume();
     for (const auto& [id, interface] : network_interfaces_) {
         interface.net->announce();

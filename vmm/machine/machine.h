@@ -114,6 +114,7 @@ public:
     // While paused: the guest runs in another process now, which has what it had written too.
     // finish() writes nothing out.
     void forget_output() noexcept { output_is_elsewhere_ = true; }
+    void take_output() noexcept { output_is_elsewhere_ = false; }
     // The guest has ended, or was ended.
     [[nodiscard]] bool has_ended() const noexcept { return ending_.is_set(); }
 
