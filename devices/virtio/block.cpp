@@ -1,6 +1,8 @@
 // The block device but for its queue: configuration, updates, state.
 #include "devices/virtio/block.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <mutex>
@@ -8,6 +10,7 @@
 #include <utility>
 
 #include "devices/abi/virtio_mmio.h"
+#include "devices/host/os_error.h"
 #include "devices/virtio/config_bytes.h"
 
 namespace shoal::virtio {
@@ -57,6 +60,7 @@ void Block::update_disk(const std::string& path) {
     finish_all();
     reactor_.remove(engine_->fd(), finished_watch_);
     engine_ = std::move(engine);
+    writes_.reset();
     id_ = engine_->disk().id();
     --metrics_.update_fails;
     ++metrics_.update_count;
@@ -70,6 +74,18 @@ void Block::update_rate_limiter(const backend::RateLimiterConfig& update) {
     const std::scoped_lock lock{mutex()};
     limiter_.update(update);
     watch_timer();
+}
+
+BlockContent Block::content() {
+    const std::scoped_lock lock{mutex()};
+    const backend::Disk& disk = engine_->disk();
+    BlockContent content{host::UniqueFd{::fcntl(disk.fd(), F_DUPFD_CLOEXEC, 0)},
+                         disk.capacity_sectors() * backend::Disk::sector_bytes, nullptr};
+    host::check_os(content.fd.get(), "a descriptor for the disk image");
+    content.writes = std::make_shared<machine::WriteLog>(content.size_bytes);
+    content.writes->start();
+    writes_ = content.writes;
+    return content;
 }
 
 BlockConfig Block::config() const {

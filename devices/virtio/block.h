@@ -20,6 +20,8 @@
 #include "devices/backend/rate_limiter.h"
 #include "devices/host/loop_lock.h"
 #include "devices/host/reactor.h"
+#include "devices/host/unique_fd.h"
+#include "devices/machine/write_log.h"
 #include "devices/virtio/allowance.h"
 #include "devices/virtio/block_metrics.h"
 #include "devices/virtio/block_request.h"
@@ -51,6 +53,14 @@ struct BlockState {
     friend bool operator==(const BlockState&, const BlockState&) = default;
 };
 
+// The image, for who copies it while the driver uses it.
+struct BlockContent {
+    host::UniqueFd fd;  // O_DIRECT where the device has it so
+    std::uint64_t size_bytes = 0;
+    // Where the driver's writes, discards and zeros went since then, once they were done.
+    std::shared_ptr<machine::WriteLog> writes;
+};
+
 class Block final : public Device {
 public:
     // A larger discard would keep a worker of the host for too long; zeros may have to be written.
@@ -73,6 +83,10 @@ public:
     void update_disk(const std::string& path);
     // Throws when the host has no timer. What the update leaves out stays as it is.
     void update_rate_limiter(const backend::RateLimiterConfig& update);
+
+    // One at a time. Of the image as it is now: what update_disk() brings is not in it. Throws
+    // std::system_error when the host has no descriptor left.
+    [[nodiscard]] BlockContent content();
 
     // As it is now.
     [[nodiscard]] BlockConfig config() const;
@@ -133,6 +147,7 @@ private:
     [[nodiscard]] bool contains(std::uint64_t sector, std::uint64_t sector_count) const noexcept;
     void take_back_finished() noexcept;
     void finish_all() noexcept;
+    void log_write(const BlockRequest& request) const noexcept;
     void answer(BlockRequest& request, RequestStatus status) noexcept;
     void count(const BlockRequest& request, RequestStatus status) noexcept;
 
@@ -147,11 +162,12 @@ private:
     Watch finished_watch_{*this, &Block::on_finished};
     Watch timer_watch_{*this, &Block::on_timer};
 
-    Transport* transport_ = nullptr;  // while the device is active
-    Queue* queue_ = nullptr;          // likewise
-    bool is_durable_ = false;         // what is answered is on the medium
-    std::uint32_t activation_ = 0;    // counts resets
-    std::uint32_t stale_count_ = 0;   // requests in flight from before the last reset
+    Transport* transport_ = nullptr;           // while the device is active
+    Queue* queue_ = nullptr;                   // likewise
+    bool is_durable_ = false;                  // what is answered is on the medium
+    std::uint32_t activation_ = 0;             // counts resets
+    std::uint32_t stale_count_ = 0;            // requests in flight from before the last reset
+    std::weak_ptr<machine::WriteLog> writes_;  // while somebody copies the image
     std::condition_variable taken_back_;
 };
 

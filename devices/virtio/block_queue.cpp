@@ -177,6 +177,7 @@ std::optional<Block::RequestStatus> Block::prepare_range(BlockRequest& request) 
         !contains(range.sector, range.sector_count)) {
         return RequestStatus::io_error;
     }
+    request.sector = range.sector;
     request.data_bytes = std::uint64_t{range.sector_count} * block::sector_bytes;
     if (range.sector_count == 0) {
         return RequestStatus::ok;
@@ -202,6 +203,7 @@ void Block::take_back_finished() noexcept {
     bool submitted = engine_->submit();
     while (backend::DiskRequest* const finished = engine_->take_finished()) {
         auto& request = static_cast<BlockRequest&>(*finished);
+        log_write(request);
         if (request.activation == activation_) {
             answer(request, finished->error == 0 ? RequestStatus::ok : RequestStatus::io_error);
         } else {
@@ -214,6 +216,17 @@ void Block::take_back_finished() noexcept {
         transport_->process_again();
     }
     taken_back_.notify_all();
+}
+
+// Also what failed: a part of it may have been done.
+void Block::log_write(const BlockRequest& request) const noexcept {
+    if (request.type != RequestType::out && request.type != RequestType::discard &&
+        request.type != RequestType::write_zeroes) {
+        return;
+    }
+    if (const auto writes = writes_.lock()) {
+        writes->add(request.sector * block::sector_bytes, request.data_bytes);
+    }
 }
 
 // For what must not meet a request in flight. The driver hears of those that it made.

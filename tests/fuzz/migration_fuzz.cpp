@@ -17,24 +17,26 @@ namespace {
 
 using namespace shoal::migration;
 
-constexpr std::uint64_t memory_pages = 256;
+const PageCounts counts{256, {16, 0}};
 
 void read_run(const Frame& frame) {
-    const auto run = read_page_run(frame, memory_pages);
+    const auto run = read_page_run(frame, counts);
     if (run) {
-        SHOAL_CHECK(run->first_page <= memory_pages);
-        SHOAL_CHECK(run->page_count <= memory_pages - run->first_page);
+        SHOAL_CHECK(!run->drive || *run->drive < counts.drives.size());
+        const std::uint64_t pages = run->drive ? counts.drives[*run->drive] : counts.memory;
+        SHOAL_CHECK(run->first_page <= pages);
+        SHOAL_CHECK(run->page_count <= pages - run->first_page);
         SHOAL_CHECK(run->bytes.empty() || run->bytes.size() == run->page_count * page_bytes);
-        static const shoal::machine::GuestMemory memory{memory_pages * page_bytes};
-        SHOAL_CHECK(PageStore{memory}.put(*run));
+        static const shoal::machine::GuestMemory memory{counts.memory * page_bytes};
+        SHOAL_CHECK(run->drive || PageStore{memory}.put(*run));
     }
 }
 
 // What it says can be said again.
 void read_hello(std::span<const std::byte> payload) {
     try {
-        const auto config = decode_hello(payload);
-        static_cast<void>(decode_hello(encode_hello(config)));
+        const auto hello = decode_hello(payload);
+        static_cast<void>(decode_hello(encode_hello(hello)));
     } catch (const shoal::state::StateError&) {
     }
 }
@@ -51,8 +53,10 @@ void read_address(std::span<const std::byte> bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     auto rest = std::as_bytes(std::span{data, size});
-    read_run({FrameKind::pages, {rest.begin(), rest.end()}});
-    read_run({FrameKind::zero_pages, {rest.begin(), rest.end()}});
+    for (const FrameKind kind : {FrameKind::pages, FrameKind::zero_pages, FrameKind::drive_pages,
+                                 FrameKind::drive_zero_pages}) {
+        read_run({kind, {rest.begin(), rest.end()}});
+    }
     read_hello(rest);
     read_address(rest);
     FrameReader reader;

@@ -6,7 +6,8 @@ import threading
 
 from api import connect
 
-KINDS = ("hello", "pages", "zero_pages", "state", "commit", "accept", "ready", "taken", "refused")
+KINDS = ("hello", "pages", "zero_pages", "state", "commit", "accept", "ready", "taken", "refused", "drive_pages",
+         "drive_zero_pages", "sync", "synced")
 HEAD_BYTES = 12
 
 

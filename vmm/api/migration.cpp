@@ -1,6 +1,8 @@
 // Migration: what the API refuses, and the way to vmm/migration.
 #include "vmm/api/migration.h"
 
+#include <algorithm>
+
 #include "vmm/migration/migration.h"
 
 namespace shoal::api {
@@ -38,6 +40,17 @@ std::shared_ptr<migration::Tls> tls_of(const migration::Address& address, const 
     return nullptr;
 }
 
+void override_drives(vmm::MicrovmConfig& config, const std::vector<DriveOverride>& drives) {
+    for (const DriveOverride& change : drives) {
+        const auto drive =
+            std::ranges::find(config.drives, change.drive_id, &vmm::DriveConfig::drive_id);
+        if (drive == config.drives.end()) {
+            throw Fault{"Unknown drive: " + change.drive_id};
+        }
+        drive->path_on_host = change.path_on_host;
+    }
+}
+
 void receive(Context& context, const MigrationReceive& params) {
     if (has_boot_resources(context)) {
         throw Fault{"Not allowed after configuring boot-specific resources."};
@@ -50,6 +63,7 @@ void receive(Context& context, const MigrationReceive& params) {
     context.migration.receive({
         address,
         [params, serial = context.config.serial](vmm::MicrovmConfig& config) {
+            override_drives(config, params.drive_overrides);
             override_devices(config, params.network_overrides, params.vsock_override);
             config.serial = serial;
         },
@@ -74,6 +88,7 @@ void send(Context& context, const MigrationSend& params) {
     order.max_bytes_per_s = params.max_bytes_per_s;
     order.max_rounds = params.max_rounds;
     order.max_throttle_percent = params.max_throttle_percent;
+    order.copied_drives = params.copied_drives;
     order.after_hand_over = params.after_hand_over == AfterHandOver::exit
                                 ? migration::AfterHandOver::exit
                                 : migration::AfterHandOver::stay;
@@ -125,6 +140,8 @@ MigrationStatus status_of(MigrationPhase phase, const migration::Progress& progr
             progress.pages,
             progress.zero_pages,
             progress.remaining_pages,
+            progress.drive_pages,
+            progress.remaining_drive_pages,
             progress.bytes,
             progress.bytes_per_s,
             progress.throttle_percent,

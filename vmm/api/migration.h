@@ -43,6 +43,7 @@ struct MigrationSend {
     std::uint32_t max_rounds = 30;
     std::uint64_t max_bytes_per_s = 0;
     std::uint32_t max_throttle_percent = 80;
+    std::vector<std::string> copied_drives;
     AfterHandOver after_hand_over = AfterHandOver::exit;
 };
 
@@ -59,7 +60,23 @@ struct Description<MigrationSend> {
         optional("max_rounds", &Body::max_rounds, {1, 1000}),
         optional("max_bytes_per_s", &Body::max_bytes_per_s),
         optional("max_throttle_percent", &Body::max_throttle_percent, {0, 99}),
+        optional("copied_drives", &Body::copied_drives),
         optional("after_hand_over", &Body::after_hand_over),
+    };
+};
+
+struct DriveOverride {
+    std::string drive_id;
+    std::string path_on_host;
+};
+
+template <>
+struct Description<DriveOverride> {
+    using Body = DriveOverride;
+    static constexpr std::string_view name = "DriveOverride";
+    static constexpr std::tuple fields{
+        required("drive_id", &Body::drive_id),
+        required("path_on_host", &Body::path_on_host),
     };
 };
 
@@ -68,6 +85,7 @@ struct MigrationReceive {
     std::optional<MigrationTls> tls;
     std::optional<std::string> peer_name;
     bool plain = false;
+    std::vector<DriveOverride> drive_overrides;
     std::vector<NetworkOverride> network_overrides;
     std::optional<VsockOverride> vsock_override;
 };
@@ -81,6 +99,7 @@ struct Description<MigrationReceive> {
         optional("tls", &Body::tls),
         optional("peer_name", &Body::peer_name),
         optional("plain", &Body::plain),
+        optional("drive_overrides", &Body::drive_overrides),
         optional("network_overrides", &Body::network_overrides),
         optional("vsock_override", &Body::vsock_override),
     };
@@ -130,6 +149,8 @@ struct MigrationStatus {
     std::uint64_t pages = 0;
     std::uint64_t zero_pages = 0;
     std::uint64_t remaining_pages = 0;
+    std::uint64_t drive_pages = 0;
+    std::uint64_t remaining_drive_pages = 0;
     std::uint64_t bytes = 0;
     std::uint64_t bytes_per_s = 0;
     std::uint32_t throttle_percent = 0;
@@ -150,6 +171,8 @@ struct Description<MigrationStatus> {
         required("pages", &Body::pages),
         required("zero_pages", &Body::zero_pages),
         required("remaining_pages", &Body::remaining_pages),
+        required("drive_pages", &Body::drive_pages),
+        required("remaining_drive_pages", &Body::remaining_drive_pages),
         required("bytes", &Body::bytes),
         required("bytes_per_s", &Body::bytes_per_s),
         required("throttle_percent", &Body::throttle_percent),

@@ -48,6 +48,9 @@ public:
     void load(const SavedMicrovm& saved) override;
     void arrive() override;
     [[nodiscard]] std::unique_ptr<PageLog> log_pages() override { return machine_->log_pages(); }
+    [[nodiscard]] virtio::BlockContent drive_content(const std::string& drive_id) override {
+        return drives_.at(drive_id)->content();
+    }
     void throttle(unsigned percent) override { machine_->throttle(percent); }
     void forget_guest() noexcept override { machine_->forget_output(); }
     void end(Ending ending) noexcept override;

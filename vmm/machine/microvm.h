@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "devices/host/unique_fd.h"
+#include "devices/virtio/block.h"
 #include "vmm/machine/config.h"
 #include "vmm/machine/ending.h"
 #include "vmm/machine/generation.h"
@@ -90,6 +91,8 @@ public:
     virtual void arrive() = 0;
     // After start(): see PageLog.
     [[nodiscard]] virtual std::unique_ptr<PageLog> log_pages() = 0;
+    // After start(): what is on a drive that is a file, for who copies it. The drive exists.
+    [[nodiscard]] virtual virtio::BlockContent drive_content(const std::string& drive_id) = 0;
     // While running: lets the guest run only a part of the time; see Machine. Paused: nothing.
     virtual void throttle(unsigned percent) = 0;
     // While paused: the guest runs in another process now. It is never resumed here, and what it

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <functional>
 #include <numeric>
 
@@ -18,8 +19,6 @@
 
 namespace shoal::vmm {
 namespace {
-
-constexpr std::uint64_t pages_per_word = 64;
 
 void add(PageSet& pages, std::uint64_t page) noexcept {
     pages[page / pages_per_word] |= std::uint64_t{1} << page % pages_per_word;
@@ -32,20 +31,13 @@ void add(PageSet& pages, std::uint64_t from, std::uint64_t end) noexcept {
     }
 }
 
-// Where the next data or hole begins, or the end.
-std::uint64_t seek(const machine::GuestMemory& memory, std::uint64_t at, int what) {
-    const off_t found = ::lseek(memory.content_fd(), static_cast<off_t>(at), what);
-    return found < 0 ? memory.size_bytes()
-                     : std::min(memory.size_bytes(), static_cast<std::uint64_t>(found));
-}
-
-void add_content(const machine::GuestMemory& memory, PageSet& pages) {
-    for (std::uint64_t at = 0; at < memory.size_bytes();) {
-        const std::uint64_t from = seek(memory, at, SEEK_DATA);
-        const std::uint64_t end = from < memory.size_bytes() ? seek(memory, from, SEEK_HOLE) : from;
-        add(pages, from, end);
-        at = std::max(end, at + abi::page_size);
+// Where the next data or hole begins, or the end. What cannot tell, as a block device, is all data.
+std::uint64_t seek(int fd, std::uint64_t size_bytes, std::uint64_t at, int what) {
+    const off_t found = ::lseek(fd, static_cast<off_t>(at), what);
+    if (found < 0) {
+        return what == SEEK_DATA && errno != ENXIO ? at : size_bytes;
     }
+    return std::min(static_cast<std::uint64_t>(found), size_bytes);
 }
 
 // In the holes of the file the copy may have pages all the same
@@ -94,9 +86,9 @@ std::uint64_t find(std::span<const std::uint64_t> pages, std::uint64_t at,
 
 }  // namespace
 
-PageSet empty_set(std::uint64_t memory_bytes) {
-    const std::uint64_t page_count = memory_bytes / abi::page_size;
-    return PageSet((page_count + pages_per_word - 1) / pages_per_word);
+PageSet empty_set(std::uint64_t size_bytes) {
+    constexpr std::uint64_t word_bytes = pages_per_word * abi::page_size;
+    return PageSet((size_bytes + word_bytes - 1) / word_bytes);
 }
 
 std::uint64_t count_pages(std::span<const std::uint64_t> pages) noexcept {
@@ -121,14 +113,25 @@ void add_pages(PageSet& pages, std::span<const std::uint64_t> more) noexcept {
 }
 
 PageSet touched_pages(const machine::GuestMemory& memory) {
-    PageSet pages = empty_set(memory.size_bytes());
     if (memory.content_fd() < 0) {
+        PageSet pages = empty_set(memory.size_bytes());
         add(pages, 0, memory.size_bytes());  // others know
         return pages;
     }
-    add_content(memory, pages);
+    PageSet pages = pages_with_data(memory.content_fd(), memory.size_bytes());
     if (memory.fd() < 0) {
         add_copied(memory, pages);
+    }
+    return pages;
+}
+
+PageSet pages_with_data(int fd, std::uint64_t size_bytes) {
+    PageSet pages = empty_set(size_bytes);
+    std::uint64_t from = seek(fd, size_bytes, 0, SEEK_DATA);
+    while (from < size_bytes) {
+        const std::uint64_t end = std::max(seek(fd, size_bytes, from, SEEK_HOLE), from + 1);
+        add(pages, from, end);
+        from = seek(fd, size_bytes, end, SEEK_DATA);
     }
     return pages;
 }

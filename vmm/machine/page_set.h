@@ -1,4 +1,4 @@
-// Sets of pages as bitmaps: page 64 * n + b of the memory file is bit b of word n.
+// Sets of pages as bitmaps: page 64 * n + b of the memory file, or of a drive, is bit b of word n.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,8 @@
 
 namespace shoal::vmm {
 
+inline constexpr std::uint64_t pages_per_word = 64;
+
 using PageSet = std::vector<std::uint64_t>;
 
 // Neighbours.
@@ -18,7 +20,8 @@ struct PageRange {
     std::uint64_t end = 0;
 };
 
-[[nodiscard]] PageSet empty_set(std::uint64_t memory_bytes);
+// Of so many bytes; the last page may not be whole.
+[[nodiscard]] PageSet empty_set(std::uint64_t size_bytes);
 [[nodiscard]] std::uint64_t count_pages(std::span<const std::uint64_t> pages) noexcept;
 // The first neighbours in the set from page `at` on.
 [[nodiscard]] std::optional<PageRange> next_range(std::span<const std::uint64_t> pages,
@@ -30,5 +33,7 @@ void add_pages(PageSet& pages, std::span<const std::uint64_t> more) noexcept;
 // taken while the guest runs: what it touches meanwhile is in a log that was started before. Throws
 // std::system_error.
 [[nodiscard]] PageSet touched_pages(const machine::GuestMemory& memory);
+// Of a file or a block device: all but holes.
+[[nodiscard]] PageSet pages_with_data(int fd, std::uint64_t size_bytes);
 
 }  // namespace shoal::vmm

@@ -170,6 +170,7 @@ void Destination::fail(const Trouble& trouble) noexcept {
         progress_.failure = trouble.sentence;
     }
     host::log(host::LogLevel::error, why);
+    drives_ = {};
     if (step->send && channel_) {
         static_cast<void>(channel_->send({*step->send, sentence_bytes(trouble.sentence)}));
     }

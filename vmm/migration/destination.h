@@ -16,6 +16,7 @@
 #include "vmm/migration/pace.h"
 #include "vmm/migration/page_store.h"
 #include "vmm/migration/progress.h"
+#include "vmm/migration/received_drives.h"
 #include "vmm/migration/tls.h"
 
 namespace shoal::migration {
@@ -64,6 +65,7 @@ private:
     [[nodiscard]] Failure build(const Frame& hello);
     [[nodiscard]] Failure receive_guest();
     [[nodiscard]] Failure store(const Frame& frame);
+    [[nodiscard]] Failure sync_drives();
     [[nodiscard]] Failure load(const Frame& frame);
     [[nodiscard]] Failure run_guest();
     [[nodiscard]] Failure receive(Frame& frame);
@@ -87,8 +89,10 @@ private:
     // The thread's own.
     Clock::time_point started_;
     std::optional<Channel> channel_;
-    std::vector<std::byte> hello_;
-    vmm::MicrovmConfig config_;  // as it is here
+    std::vector<std::byte> hello_bytes_;
+    Hello hello_;  // the configuration as it is here
+    ReceivedDrives drives_;
+    PageCounts page_counts_;
     std::optional<PageStore> store_;
 
     vmm::Thread thread_;  // last: joined before what it uses goes

@@ -24,15 +24,17 @@ void advance(kvm::ClockState& clock) {
 }  // namespace
 
 Destination::Failure Destination::build(const Frame& hello) {
-    hello_ = hello.payload;
-    config_ = decode_hello(hello_);
+    hello_bytes_ = hello.payload;
+    hello_ = decode_hello(hello_bytes_);
     if (Failure built = on_loop([this] {
-            order_.adapt(config_);
-            microvm_.build(config_);
+            order_.adapt(hello_.config);
+            drives_ = ReceivedDrives{hello_};
+            microvm_.build(hello_.config);
         })) {
         return built;
     }
     store_.emplace(microvm_.memory());
+    page_counts_ = {store_->page_count(), drives_.page_counts()};
     return answer(DestinationEvent::hello);
 }
 
@@ -45,37 +47,47 @@ Destination::Failure Destination::receive_guest() {
         if (frame.kind == FrameKind::state) {
             return load(frame);
         }
-        if (Failure stored = store(frame)) {
-            return stored;
+        if (Failure done = frame.kind == FrameKind::sync ? sync_drives() : store(frame)) {
+            return done;
         }
     }
 }
 
 Destination::Failure Destination::store(const Frame& frame) {
-    if (frame.kind != FrameKind::pages && frame.kind != FrameKind::zero_pages) {
-        return Failure(
-            Trouble{DestinationEvent::wire_lost, "the source sent a message out of turn"});
-    }
-    const auto run = read_page_run(frame, store_->page_count());
+    const auto run = read_page_run(frame, page_counts_);
     if (!run) {
         return Failure(Trouble{DestinationEvent::wire_lost, std::string{describe(run.error())}});
     }
-    if (!store_->put(*run)) {
+    if (run->drive) {
+        drives_.put(*run);
+    } else if (!store_->put(*run)) {
         return Failure(
             Trouble{DestinationEvent::cannot, "this host does not take pages of zeros back"});
     }
     const std::scoped_lock lock{mutex_};
-    (run->bytes.empty() ? progress_.zero_pages : progress_.pages) += run->page_count;
+    (run->drive           ? progress_.drive_pages
+     : run->bytes.empty() ? progress_.zero_pages
+                          : progress_.pages) += run->page_count;
     return {};
 }
 
+Destination::Failure Destination::sync_drives() {
+    drives_.sync();
+    if (const auto why = channel_->send({FrameKind::synced, {}})) {
+        return Failure(Trouble{DestinationEvent::wire_lost, *why});
+    }
+    return {};
+}
+
+// The drives are on the medium before the answer, even when the source did not ask for it.
 Destination::Failure Destination::load(const Frame& frame) {
     vmm::SavedMicrovm saved = state::decode(frame.payload).microvm;
-    if (encode_hello(saved.config) != hello_) {
+    if (encode_hello({saved.config, hello_.drives}) != hello_bytes_) {
         return Failure(Trouble{DestinationEvent::cannot,
                                "the state is not that of the configuration before it"});
     }
-    saved.config = config_;
+    saved.config = hello_.config;
+    drives_.sync();
     if (Failure loaded = on_loop([&] {
             advance(saved.machine.clock);
             microvm_.load(saved);
@@ -105,8 +117,9 @@ Destination::Failure Destination::run_guest() {
         phase_ = step->phase;
         progress_.total_us = us_since(started_);
     }
+    drives_.keep();
     if (Failure resumed = on_loop([this] {
-            order_.on_running(config_);
+            order_.on_running(hello_.config);
             microvm_.arrive();
         })) {
         return resumed;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t checked_head_bytes = frame_head_bytes - sizeof(std::uint32_t);
 constexpr std::size_t max_sentence_bytes = 1024;
+constexpr FrameKind last_kind = FrameKind::synced;
 
 struct Head {
     std::uint16_t version = 0;
@@ -39,7 +40,7 @@ std::optional<FrameError> find_error(const Head& head) {
     if (head.version != stream_version) {
         return FrameError::unknown_version;
     }
-    if (head.kind > static_cast<std::uint16_t>(FrameKind::refused)) {
+    if (head.kind > static_cast<std::uint16_t>(last_kind)) {
         return FrameError::unknown_kind;
     }
     if (head.payload_bytes > max_payload_bytes(static_cast<FrameKind>(head.kind))) {
@@ -62,8 +63,10 @@ std::string_view describe(FrameError error) noexcept {
             return "a message was damaged on its way: its checksum is wrong";
         case FrameError::malformed:
             return "the peer sent a message that does not hold what its kind says";
-        case FrameError::out_of_memory:
-            return "the peer sent pages that lie outside the guest's memory";
+        case FrameError::out_of_range:
+            return "the peer sent pages that lie outside the guest's memory or drive";
+        case FrameError::unknown_drive:
+            return "the peer sent pages of a drive that it did not announce";
     }
     SHOAL_CHECK(false);
 }
@@ -76,12 +79,18 @@ std::size_t max_payload_bytes(FrameKind kind) noexcept {
             return sizeof(std::uint64_t) + max_run_pages * page_bytes;
         case FrameKind::zero_pages:
             return 2 * sizeof(std::uint64_t);
+        case FrameKind::drive_pages:
+            return sizeof(std::uint32_t) + max_payload_bytes(FrameKind::pages);
+        case FrameKind::drive_zero_pages:
+            return sizeof(std::uint32_t) + max_payload_bytes(FrameKind::zero_pages);
         case FrameKind::state:
             return state::max_file_bytes;
         case FrameKind::commit:
         case FrameKind::accept:
         case FrameKind::ready:
         case FrameKind::taken:
+        case FrameKind::sync:
+        case FrameKind::synced:
             return 0;
         case FrameKind::refused:
             return max_sentence_bytes;

@@ -3,9 +3,9 @@
 //   u16 version of the stream, u16 kind, u32 bytes of payload, u32 CRC-32C of the head before it
 //   and the payload; payload
 //
-// The source sends hello, pages, zero_pages, state and commit; the destination answers with accept,
-// ready, taken or refused. Which may come when: handover.h. Each kind has a limit of its own, which
-// is checked before a byte of the payload is kept.
+// The source sends hello, pages of all kinds, sync, state and commit; the destination answers with
+// accept, synced, ready, taken or refused. Which may come when: handover.h. Each kind has a limit
+// of its own, which is checked before a byte of the payload is kept.
 #pragma once
 
 #include <cstddef>
@@ -22,15 +22,19 @@ inline constexpr std::uint16_t stream_version = 1;
 inline constexpr std::size_t frame_head_bytes = 12;
 
 enum class FrameKind : std::uint16_t {
-    hello,       // the microVM's configuration (hello.h)
-    pages,       // u64 number of the first page, then whole pages
-    zero_pages,  // u64 number of the first page, u64 count: pages that are zeros again
-    state,       // a state file (vmm/state/section.h)
-    commit,      // nothing: the source will not run this guest again
-    accept,      // nothing: the destination waits for pages
-    ready,       // nothing: all is here and loaded; a commit lets the guest run
-    taken,       // nothing: the guest runs at the destination
-    refused,     // one sentence: the destination does not run this guest and never will
+    hello,             // the microVM's configuration (hello.h)
+    pages,             // u64 number of the first page, then whole pages
+    zero_pages,        // u64 number of the first page, u64 count: pages that are zeros again
+    state,             // a state file (vmm/state/section.h)
+    commit,            // nothing: the source will not run this guest again
+    accept,            // nothing: the destination waits for pages
+    ready,             // nothing: all is here and loaded; a commit lets the guest run
+    taken,             // nothing: the guest runs at the destination
+    refused,           // one sentence: the destination does not run this guest and never will
+    drive_pages,       // u32 which of the drives that are copied, then as pages
+    drive_zero_pages,  // likewise, then as zero_pages
+    sync,              // nothing: answer when all pages before it are on the medium
+    synced,            // nothing: they are
 };
 
 enum class FrameError {
@@ -38,8 +42,9 @@ enum class FrameError {
     unknown_kind,
     too_long,
     wrong_checksum,
-    malformed,      // the payload is not what its kind says
-    out_of_memory,  // pages that the guest does not have
+    malformed,     // the payload is not what its kind says
+    out_of_range,  // pages that the guest's memory or its drive does not have
+    unknown_drive,
 };
 
 // One sentence, without its full stop.

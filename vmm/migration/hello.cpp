@@ -1,23 +1,58 @@
-// The configuration as a section.
+// The configuration and the drives as sections.
 #include "vmm/migration/hello.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
+#include "devices/backend/disk.h"
 #include "vmm/state/config_fields.h"
 #include "vmm/state/microvm_file.h"
 #include "vmm/state/section.h"
+
+namespace shoal::state {
+
+template <>
+struct Fields<migration::CopiedDrive> {
+    using T = migration::CopiedDrive;
+    static constexpr std::tuple list{&T::drive_id, &T::size_bytes};
+};
+
+}  // namespace shoal::state
 
 namespace shoal::migration {
 namespace {
 
 constexpr state::SectionId config_section{"config"};
+constexpr state::SectionId drives_section{"copied_drives"};
+
+void require(bool is_right, const std::string& what) {
+    if (!is_right) {
+        throw state::StateError(what);
+    }
+}
+
+void check(const Hello& hello) {
+    for (const CopiedDrive& drive : hello.drives) {
+        const auto has_its_id = [&](const auto& other) { return other.drive_id == drive.drive_id; };
+        require(std::ranges::any_of(hello.config.drives, has_its_id),
+                "a drive is to be copied that is not in the configuration");
+        require(std::ranges::count_if(hello.drives, has_its_id) == 1,
+                "a drive is to be copied twice");
+        require(drive.size_bytes <= max_drive_bytes &&
+                    drive.size_bytes % backend::Disk::sector_bytes == 0,
+                "a drive is to be copied that is larger than 1 TiB, or not of whole sectors");
+    }
+}
 
 }  // namespace
 
-std::vector<std::byte> encode_hello(const vmm::MicrovmConfig& config) {
+std::vector<std::byte> encode_hello(const Hello& hello) {
     state::SectionWriter writer;
-    writer.add(config_section, config);
+    writer.add(config_section, hello.config);
+    if (!hello.drives.empty()) {
+        writer.add(drives_section, hello.drives);
+    }
     std::vector<std::byte> payload = writer.finish();
     if (payload.size() > max_hello_bytes) {
         throw std::runtime_error("the configuration has " + std::to_string(payload.size()) +
@@ -26,12 +61,17 @@ std::vector<std::byte> encode_hello(const vmm::MicrovmConfig& config) {
     return payload;
 }
 
-vmm::MicrovmConfig decode_hello(std::span<const std::byte> payload) {
+Hello decode_hello(std::span<const std::byte> payload) {
     state::SectionReader reader{payload};
-    auto config = reader.take<vmm::MicrovmConfig>(config_section);
+    Hello hello;
+    hello.config = reader.take<vmm::MicrovmConfig>(config_section);
+    if (reader.has(drives_section)) {
+        hello.drives = reader.take<std::vector<CopiedDrive>>(drives_section);
+    }
     reader.refuse_the_rest();
-    state::check(config);
-    return config;
+    state::check(hello.config);
+    check(hello);
+    return hello;
 }
 
 }  // namespace shoal::migration

@@ -1,9 +1,11 @@
-// Hello: what a destination has to know to build the machine before the source stops: the
-// microVM's configuration, as a state file with that one section (vmm/state/section.h).
+// Hello: what a destination has to know to build the machine before the source stops, as a state
+// file (vmm/state/section.h): the microVM's configuration, and which drives are copied.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "vmm/machine/config.h"
@@ -12,10 +14,22 @@ namespace shoal::migration {
 
 // 19 devices with paths of 4 KiB, and a command line.
 inline constexpr std::size_t max_hello_bytes = 256 << 10;
+// Of a drive that is copied: 1 TiB, whose sets of pages take 32 MiB each.
+inline constexpr std::uint64_t max_drive_bytes = std::uint64_t{1} << 40;
 
-// Throws std::runtime_error for a configuration that is larger, which no API can have made.
-[[nodiscard]] std::vector<std::byte> encode_hello(const vmm::MicrovmConfig& config);
-// Throws state::StateError, also for a configuration that no API can have made.
-[[nodiscard]] vmm::MicrovmConfig decode_hello(std::span<const std::byte> payload);
+struct CopiedDrive {
+    std::string drive_id;
+    std::uint64_t size_bytes = 0;
+};
+
+struct Hello {
+    vmm::MicrovmConfig config;
+    std::vector<CopiedDrive> drives;
+};
+
+// Throws std::runtime_error for one that is larger, which no API can have made.
+[[nodiscard]] std::vector<std::byte> encode_hello(const Hello& hello);
+// Throws state::StateError, also for what no API can have made.
+[[nodiscard]] Hello decode_hello(std::span<const std::byte> payload);
 
 }  // namespace shoal::migration

@@ -1,7 +1,9 @@
 // One migration at a time.
 #include "vmm/migration/migration.h"
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
 
 namespace shoal::migration {
 
@@ -13,6 +15,12 @@ void Migration::send(const vmm::MicrovmConfig& config, const SendOrder& order) {
         if (drive.socket) {
             throw std::runtime_error("the drive " + drive.drive_id +
                                      " is another process's, whose state cannot be moved");
+        }
+    }
+    for (const std::string& id : order.copied_drives) {
+        if (std::ranges::count(config.drives, id, &vmm::DriveConfig::drive_id) == 0 ||
+            std::ranges::count(order.copied_drives, id) != 1) {
+            throw std::runtime_error("there is no drive " + id + ", or it is named twice");
         }
     }
     source_.reset();  // it is over

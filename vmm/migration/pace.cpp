@@ -27,10 +27,14 @@ std::uint64_t Pace::bytes_per_s() const noexcept {
     return seconds_ > 0 ? static_cast<std::uint64_t>(bytes_ / seconds_) : 0;
 }
 
-std::chrono::microseconds Pace::expected_downtime(std::uint64_t bytes) const noexcept {
+std::chrono::microseconds Pace::time_of(std::uint64_t bytes) const noexcept {
     const std::uint64_t rate = std::max<std::uint64_t>(bytes_per_s(), 1);
     const double us = static_cast<double>(bytes) / static_cast<double>(rate) * 1e6;
-    return fixed_downtime + std::chrono::microseconds{static_cast<std::int64_t>(us)};
+    return std::chrono::microseconds{static_cast<std::int64_t>(us)};
+}
+
+std::chrono::microseconds Pace::expected_downtime(std::uint64_t bytes) const noexcept {
+    return fixed_downtime + time_of(bytes);
 }
 
 Clock::duration Pace::spend(std::uint64_t bytes, Clock::time_point now) noexcept {

@@ -19,6 +19,8 @@ public:
 
     // Measured: over the last 64 MiB or so. 0: nothing yet.
     [[nodiscard]] std::uint64_t bytes_per_s() const noexcept;
+    // At that rate, without a limit.
+    [[nodiscard]] std::chrono::microseconds time_of(std::uint64_t bytes) const noexcept;
     // Of a guest that stops with so many bytes left, which then go without a limit.
     [[nodiscard]] std::chrono::microseconds expected_downtime(std::uint64_t bytes) const noexcept;
 

@@ -10,49 +10,75 @@
 namespace shoal::migration {
 namespace {
 
+bool is_of_drive(FrameKind kind) {
+    return kind == FrameKind::drive_pages || kind == FrameKind::drive_zero_pages;
+}
+
+bool has_bytes(FrameKind kind) {
+    return kind == FrameKind::pages || kind == FrameKind::drive_pages;
+}
+
+std::size_t head_bytes(FrameKind kind) {
+    return (is_of_drive(kind) ? sizeof(std::uint32_t) : 0) + sizeof(std::uint64_t);
+}
+
 // Before its place is checked.
 std::expected<PageRun, FrameError> read_unplaced(const Frame& frame) {
-    if (frame.payload.size() <= sizeof(std::uint64_t)) {
+    const bool is_known = has_bytes(frame.kind) || frame.kind == FrameKind::zero_pages ||
+                          frame.kind == FrameKind::drive_zero_pages;
+    if (!is_known || frame.payload.size() <= head_bytes(frame.kind)) {
         return std::unexpected(FrameError::malformed);
     }
     state::Decoder payload{frame.payload, "a run of pages"};
     PageRun run;
+    if (is_of_drive(frame.kind)) {
+        payload.read(run.drive.emplace());
+    }
     payload.read(run.first_page);
-    if (frame.kind == FrameKind::pages && payload.bytes_left() % page_bytes == 0) {
+    if (has_bytes(frame.kind) && payload.bytes_left() % page_bytes == 0) {
         run.page_count = payload.bytes_left() / page_bytes;
         run.bytes = payload.read_bytes(payload.bytes_left());
         return run;
     }
-    if (frame.kind == FrameKind::zero_pages && payload.bytes_left() == sizeof(std::uint64_t)) {
+    if (!has_bytes(frame.kind) && payload.bytes_left() == sizeof(std::uint64_t)) {
         payload.read(run.page_count);
-        return run;
+        // Zeros may have to be written to a drive.
+        if (!run.drive || run.page_count <= max_run_pages) {
+            return run;
+        }
     }
     return std::unexpected(FrameError::malformed);
 }
 
 }  // namespace
 
-Frame pages_frame(std::uint64_t first_page, std::span<const std::byte> bytes) {
-    SHOAL_CHECK(!bytes.empty() && bytes.size() % page_bytes == 0 &&
-                bytes.size() / page_bytes <= max_run_pages);
+Frame frame_of(const PageRun& run) {
     state::Encoder payload;
-    payload.write(first_page);
-    payload.write_bytes(bytes);
-    return {FrameKind::pages, std::move(payload).take_bytes()};
+    if (run.drive) {
+        payload.write(*run.drive);
+    }
+    payload.write(run.first_page);
+    if (run.bytes.empty()) {
+        payload.write(run.page_count);
+        return {run.drive ? FrameKind::drive_zero_pages : FrameKind::zero_pages,
+                std::move(payload).take_bytes()};
+    }
+    SHOAL_CHECK(run.bytes.size() == run.page_count * page_bytes && run.page_count <= max_run_pages);
+    payload.write_bytes(run.bytes);
+    return {run.drive ? FrameKind::drive_pages : FrameKind::pages, std::move(payload).take_bytes()};
 }
 
-Frame zero_pages_frame(std::uint64_t first_page, std::uint64_t page_count) {
-    state::Encoder payload;
-    payload.write(first_page);
-    payload.write(page_count);
-    return {FrameKind::zero_pages, std::move(payload).take_bytes()};
-}
-
-std::expected<PageRun, FrameError> read_page_run(const Frame& frame, std::uint64_t memory_pages) {
+std::expected<PageRun, FrameError> read_page_run(const Frame& frame, const PageCounts& counts) {
     const auto run = read_unplaced(frame);
-    if (run &&
-        (run->first_page > memory_pages || run->page_count > memory_pages - run->first_page)) {
-        return std::unexpected(FrameError::out_of_memory);
+    if (!run) {
+        return run;
+    }
+    if (run->drive && *run->drive >= counts.drives.size()) {
+        return std::unexpected(FrameError::unknown_drive);
+    }
+    const std::uint64_t pages = run->drive ? counts.drives[*run->drive] : counts.memory;
+    if (run->first_page > pages || run->page_count > pages - run->first_page) {
+        return std::unexpected(FrameError::out_of_range);
     }
     return run;
 }

@@ -1,11 +1,13 @@
-// PageRun: neighbouring pages of the guest's memory on the wire. Pages are counted as in the memory
-// file: without the hole below 4 GiB.
+// PageRun: neighbouring pages of the guest's memory, or of a drive that is copied, on the wire. The
+// memory's are counted as in its file: without the hole below 4 GiB.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "devices/abi/address_map.h"
 #include "vmm/migration/frame.h"
@@ -19,16 +21,22 @@ inline constexpr std::size_t max_run_pages = 64;
 struct PageRun {
     std::uint64_t first_page = 0;
     std::uint64_t page_count = 0;
-    std::span<const std::byte> bytes;  // of the frame's payload; empty: the pages are zeros
+    std::span<const std::byte> bytes;         // of the frame's payload; empty: the pages are zeros
+    std::optional<std::uint32_t> drive = {};  // which of those that are copied; nothing: the memory
 };
 
-// `bytes` are 1 to max_run_pages whole pages.
-[[nodiscard]] Frame pages_frame(std::uint64_t first_page, std::span<const std::byte> bytes);
-[[nodiscard]] Frame zero_pages_frame(std::uint64_t first_page, std::uint64_t page_count);
+// How many pages there are.
+struct PageCounts {
+    std::uint64_t memory = 0;
+    std::vector<std::uint64_t> drives;  // of each that is copied
+};
 
-// Of a frame of pages or zero pages, which must lie within a memory of `memory_pages`. Borrows the
-// frame's payload.
+// With bytes: 1 to max_run_pages whole pages.
+[[nodiscard]] Frame frame_of(const PageRun& run);
+
+// Of a frame of pages or zero pages, which must lie within what there is. Borrows the frame's
+// payload.
 [[nodiscard]] std::expected<PageRun, FrameError> read_page_run(const Frame& frame,
-                                                               std::uint64_t memory_pages);
+                                                               const PageCounts& counts);
 
 }  // namespace shoal::migration

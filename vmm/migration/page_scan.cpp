@@ -5,12 +5,11 @@
 #include <cstring>
 
 #include "devices/host/check.h"
-#include "vmm/migration/page_run.h"
 
 namespace shoal::migration {
 namespace {
 
-constexpr std::uint64_t pages_per_word = 64;
+static_assert(pages_per_word <= max_run_pages);
 
 // A first byte of zero, and each byte like the one before it.
 bool is_zero(std::span<const std::byte> page) noexcept {
@@ -18,54 +17,43 @@ bool is_zero(std::span<const std::byte> page) noexcept {
            std::memcmp(page.data(), page.data() + 1, page.size() - 1) == 0;
 }
 
+// How many of the first pages are alike: all zeros or none.
+std::uint64_t count_alike(std::span<const std::byte> pages, bool zeros) noexcept {
+    std::uint64_t count = 1;
+    while (count < pages.size() / page_bytes &&
+           is_zero(pages.subspan(count * page_bytes, page_bytes)) == zeros) {
+        ++count;
+    }
+    return count;
+}
+
 }  // namespace
 
-PageScan::PageScan(std::span<const std::byte> memory, std::span<std::uint64_t> pages)
-    : memory_{memory}, pages_{pages} {
-    const std::uint64_t page_count = memory.size() / page_bytes;
-    const std::uint64_t in_last_word = page_count % pages_per_word;
-    SHOAL_CHECK(pages.size() == (page_count + pages_per_word - 1) / pages_per_word);
+PageScan::PageScan(const PageContent& content, std::span<std::uint64_t> pages)
+    : content_{content}, pages_{pages}, buffer_{std::make_unique_for_overwrite<Buffer>()} {
+    const std::uint64_t in_last_word = content.page_count() % pages_per_word;
+    SHOAL_CHECK(pages.size() == (content.page_count() + pages_per_word - 1) / pages_per_word);
     SHOAL_CHECK(in_last_word == 0 || pages.back() >> in_last_word == 0);
 }
 
-std::optional<Frame> PageScan::next() {
-    const auto first = find_wanted();
-    if (!first) {
+std::optional<PageRun> PageScan::next() {
+    while (word_ < pages_.size() && pages_[word_] == 0) {
+        ++word_;
+    }
+    if (word_ == pages_.size()) {
         return std::nullopt;
     }
-    const bool zeros = is_zero(bytes_of(*first));
-    next_ = *first;
-    do {
-        take(next_++);
-    } while (next_ - *first < max_run_pages && is_wanted(next_) &&
-             is_zero(bytes_of(next_)) == zeros);
-    const std::uint64_t count = next_ - *first;
-    return zeros ? zero_pages_frame(*first, count)
-                 : pages_frame(*first, memory_.subspan(*first * page_bytes, count * page_bytes));
-}
-
-bool PageScan::is_wanted(std::uint64_t page) const noexcept {
-    const std::uint64_t word = page / pages_per_word;
-    return word < pages_.size() && (pages_[word] >> page % pages_per_word & 1) != 0;
-}
-
-std::span<const std::byte> PageScan::bytes_of(std::uint64_t page) const noexcept {
-    return memory_.subspan(page * page_bytes, page_bytes);
-}
-
-// Pages before next_ are no longer in the set.
-std::optional<std::uint64_t> PageScan::find_wanted() noexcept {
-    for (std::uint64_t word = next_ / pages_per_word; word < pages_.size(); ++word) {
-        if (pages_[word] != 0) {
-            return word * pages_per_word +
-                   static_cast<std::uint64_t>(std::countr_zero(pages_[word]));
-        }
-    }
-    return std::nullopt;
-}
-
-void PageScan::take(std::uint64_t page) noexcept {
-    pages_[page / pages_per_word] &= ~(std::uint64_t{1} << page % pages_per_word);
+    std::uint64_t& word = pages_[word_];
+    const int first_bit = std::countr_zero(word);
+    const std::uint64_t first = word_ * pages_per_word + static_cast<std::uint64_t>(first_bit);
+    const auto wanted = static_cast<std::uint64_t>(std::countr_one(word >> first_bit));
+    const auto bytes = content_.read(first, wanted, buffer_->bytes);
+    const bool zeros = is_zero(bytes.first(page_bytes));
+    const std::uint64_t count = count_alike(bytes, zeros);
+    word &= ~(~std::uint64_t{0} >> (pages_per_word - count) << first_bit);
+    return PageRun{first, count,
+                   zeros ? std::span<const std::byte>{} : bytes.first(count * page_bytes),
+                   content_.drive()};
 }
 
 }  // namespace shoal::migration

@@ -4,35 +4,37 @@
 // a page is in the next answer of the log and crosses again.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
-#include "vmm/migration/frame.h"
+#include "vmm/migration/page_content.h"
+#include "vmm/migration/page_run.h"
 
 namespace shoal::migration {
 
 class PageScan {
 public:
-    // Borrows both. `memory` is as GuestMemory::bytes(); page 64 * n + b of it is bit b of word n
-    // of `pages`, which has no bit behind the last page.
-    PageScan(std::span<const std::byte> memory, std::span<std::uint64_t> pages);
+    // Borrows both. Page 64 * n + b is bit b of word n of `pages`, which has no bit behind the last
+    // page.
+    PageScan(const PageContent& content, std::span<std::uint64_t> pages);
 
-    // Takes neighbouring pages from the set, at most max_run_pages of them, all zeros or none.
-    // Nothing: the set is empty.
-    [[nodiscard]] std::optional<Frame> next();
+    // Takes neighbouring pages of one word from the set, all zeros or none. Nothing: the set is
+    // empty. Valid until the next call. Throws as PageContent::read(); then nothing was taken.
+    [[nodiscard]] std::optional<PageRun> next();
 
 private:
-    [[nodiscard]] bool is_wanted(std::uint64_t page) const noexcept;
-    [[nodiscard]] std::span<const std::byte> bytes_of(std::uint64_t page) const noexcept;
-    // From next_ on.
-    [[nodiscard]] std::optional<std::uint64_t> find_wanted() noexcept;
-    void take(std::uint64_t page) noexcept;
+    struct alignas(page_bytes) Buffer {
+        std::array<std::byte, max_run_pages * page_bytes> bytes;
+    };
 
-    std::span<const std::byte> memory_;
+    const PageContent& content_;
     std::span<std::uint64_t> pages_;
-    std::uint64_t next_ = 0;
+    std::uint64_t word_ = 0;
+    std::unique_ptr<Buffer> buffer_;
 };
 
 }  // namespace shoal::migration

@@ -40,7 +40,27 @@ Source::Source(vmm::Microvm& microvm, const vmm::MicrovmConfig& config, const Se
       calls_{calls},
       socket_{start_connecting(order.to)},
       pace_{order.max_bytes_per_s, started_},
+      drive_pace_{0, started_},
+      parts_{open_drives()},
       thread_{"migration", stack_bytes, [this] { main(); }} {}
+
+std::vector<Source::Part> Source::open_drives() {
+    std::vector<Part> parts;
+    for (const std::string& id : order_.copied_drives) {
+        virtio::BlockContent content = microvm_.drive_content(id);
+        if (content.size_bytes > max_drive_bytes) {
+            throw std::runtime_error("the drive " + id +
+                                     " is larger than 1 TiB, the most that is "
+                                     "copied");
+        }
+        drives_.push_back({id, content.size_bytes});
+        const auto idx = static_cast<std::uint32_t>(parts.size());
+        Part& part =
+            parts.emplace_back(std::make_unique<DriveContent>(idx, std::move(content)), PageSet{});
+        part.pages = part.content->data();
+    }
+    return parts;
+}
 
 Source::~Source() {
     interrupt_.signal();
@@ -88,7 +108,7 @@ void Source::main() noexcept {
     } catch (const std::exception& error) {
         failure = Failure(Trouble{SourceEvent::wire_lost, error.what()});
     }
-    log_.reset();
+    parts_.clear();
     if (failure) {
         fail(*failure);
     }
@@ -117,7 +137,7 @@ Source::Failure Source::greet() {
                                               : std::string{describe(connected.error())})});
     }
     channel_.emplace(make_wire(order_.tls.get(), std::move(socket_), interrupt_));
-    if (Failure sent = send({FrameKind::hello, encode_hello(config_)})) {
+    if (Failure sent = send({FrameKind::hello, encode_hello({config_, drives_})})) {
         return sent;
     }
     return expect(FrameKind::accept);
@@ -141,8 +161,8 @@ Source::Failure Source::stop_guest() {
 
 // After save(), which itself may write to the guest's memory.
 Source::Failure Source::send_rest() {
-    log_->take(pages_);
-    if (Failure sent = send_pages(Zeros::are_to_be_sent)) {
+    take_written();
+    if (Failure sent = send_round(Zeros::are_to_be_sent)) {
         return sent;
     }
     if (Failure sent = send({FrameKind::state, std::move(state_)})) {
@@ -188,8 +208,10 @@ Source::Failure Source::expect(FrameKind kind) {
             return enter(SourceEvent::accepted);
         case FrameKind::ready:
             return enter(SourceEvent::ready);
-        default:
+        case FrameKind::taken:
             return enter(SourceEvent::taken);
+        default:
+            return {};
     }
 }
 

@@ -8,16 +8,18 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "devices/host/event_fd.h"
 #include "vmm/machine/microvm.h"
-#include "vmm/machine/page_set.h"
 #include "vmm/machine/thread.h"
 #include "vmm/migration/channel.h"
 #include "vmm/migration/handover.h"
+#include "vmm/migration/hello.h"
 #include "vmm/migration/loop_calls.h"
 #include "vmm/migration/pace.h"
-#include "vmm/migration/page_scan.h"
+#include "vmm/migration/page_content.h"
+#include "vmm/migration/page_run.h"
 #include "vmm/migration/progress.h"
 #include "vmm/migration/tls.h"
 
@@ -41,13 +43,16 @@ struct SendOrder {
     // 99.
     std::uint32_t max_throttle_percent = 0;
     std::shared_ptr<const Tls> tls;  // nullptr: plain
+    // Those whose files the destination does not reach.
+    std::vector<std::string> copied_drives;
     AfterHandOver after_hand_over = AfterHandOver::exit;
 };
 
 class Source {
 public:
     // On the loop's thread, as all but the thread's own functions. The guest runs. Borrows the
-    // microVM and the calls. Throws with one sentence when nobody listens there.
+    // microVM and the calls. Throws with one sentence when nobody listens there, or a drive cannot
+    // be copied.
     Source(vmm::Microvm& microvm, const vmm::MicrovmConfig& config, const SendOrder& order,
            LoopCalls& calls);
     // After LoopCalls::abandon(), or once it is over.
@@ -71,6 +76,10 @@ private:
     // Nothing: it is done. (clang 14 cannot destroy an expected of what has a destructor.)
     using Failure = std::optional<Trouble>;
     enum class Zeros { are_there, are_to_be_sent };
+    struct Part {
+        std::unique_ptr<PageContent> content;
+        PageSet pages;  // still to be sent
+    };
 
     // On the thread.
     void main() noexcept;
@@ -80,19 +89,25 @@ private:
     [[nodiscard]] Failure stop_guest();
     [[nodiscard]] Failure send_rest();
     [[nodiscard]] Failure commit();
-    [[nodiscard]] Failure send_pages(Zeros zeros);
+    [[nodiscard]] Failure send_round(Zeros zeros);
+    [[nodiscard]] Failure send_pages(Part& part, Zeros zeros);
+    [[nodiscard]] Failure sync_drives();
+    void take_written();
     [[nodiscard]] Failure send(const Frame& frame);
     [[nodiscard]] Failure wait_for_limit(std::uint64_t bytes, Clock::time_point now);
-    void note_run(const Frame& frame);
+    void note_run(const PageRun& run);
     [[nodiscard]] Failure expect(FrameKind kind);
     [[nodiscard]] Failure on_loop(std::function<void()> work);
     // The step, if nobody has cancelled before.
     [[nodiscard]] Failure enter(SourceEvent event);
     void fail(const Trouble& trouble) noexcept;
     void note_rest();
+    [[nodiscard]] std::chrono::microseconds downtime_of_rest() const;
+    [[nodiscard]] std::uint64_t pages_left() const;
     [[nodiscard]] Failure throttle(std::uint64_t pages_before);
 
     // On the loop's thread.
+    [[nodiscard]] std::vector<Part> open_drives();
     void end_guest();
 
     vmm::Microvm& microvm_;
@@ -108,11 +123,13 @@ private:
     Progress progress_;
     bool is_cancelled_ = false;
 
-    // The thread's own.
+    // The thread's own, once it runs.
     std::optional<Channel> channel_;
     Pace pace_;
-    std::unique_ptr<vmm::PageLog> log_;
-    vmm::PageSet pages_;  // still to be sent
+    Pace drive_pace_;                               // to the medium; its limit is that of pace_
+    std::optional<Clock::duration> shortest_sync_;  // of the drives
+    std::vector<CopiedDrive> drives_;
+    std::vector<Part> parts_;  // the drives, then the memory
     Clock::time_point paused_at_;
     std::vector<std::byte> state_;
 

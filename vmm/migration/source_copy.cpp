@@ -5,37 +5,44 @@
 #include "devices/host/check.h"
 #include "devices/host/log.h"
 #include "vmm/migration/page_run.h"
+#include "vmm/migration/page_scan.h"
 #include "vmm/migration/source.h"
 
 namespace shoal::migration {
 
 Source::Failure Source::copy() {
     // The log first: what is written to a page after it was found untouched is in the log.
-    if (Failure logging = on_loop([this] { log_ = microvm_.log_pages(); })) {
+    if (Failure logging = on_loop([this] {
+            parts_.push_back(
+                {std::make_unique<MemoryContent>(microvm_.memory(), microvm_.log_pages()), {}});
+        })) {
         return logging;
     }
-    pages_ = vmm::touched_pages(microvm_.memory());
-    Zeros zeros = Zeros::are_there;  // the destination's memory is new
+    parts_.back().pages = parts_.back().content->data();
+    Zeros zeros = Zeros::are_there;  // the destination's memory and files are new
     while (true) {
-        const std::uint64_t pages = vmm::count_pages(pages_);
+        note_rest();
+        const std::uint64_t pages = pages_left();
         {
             const std::scoped_lock lock{mutex_};
             ++progress_.rounds;
-            progress_.remaining_pages = pages;
         }
-        if (Failure sent = send_pages(std::exchange(zeros, Zeros::are_to_be_sent))) {
+        if (Failure sent = send_round(std::exchange(zeros, Zeros::are_to_be_sent))) {
             return sent;
         }
-        log_->take(pages_);
+        if (Failure synced = sync_drives()) {
+            return synced;
+        }
+        take_written();
         note_rest();
-        const Progress now = progress();
-        if (now.expected_downtime_us <= static_cast<std::uint64_t>(order_.max_downtime.count())) {
+        if (downtime_of_rest() <= order_.max_downtime) {
             return {};
         }
+        const Progress now = progress();
         if (now.rounds >= order_.max_rounds) {
             host::log(host::LogLevel::warn,
-                      "migration: " + std::to_string(now.remaining_pages) +
-                          " pages are left after " + std::to_string(now.rounds) +
+                      "migration: " + std::to_string(pages_left()) + " pages are left after " +
+                          std::to_string(now.rounds) +
                           " rounds, the most that there are: the guest is stopped all the same");
             return {};
         }
@@ -52,7 +59,7 @@ Source::Failure Source::throttle(std::uint64_t pages_before) {
     {
         const std::scoped_lock lock{mutex_};
         percent = std::min(progress_.throttle_percent + step_percent, order_.max_throttle_percent);
-        if (progress_.remaining_pages < pages_before - pages_before / 4 ||
+        if (pages_left() < pages_before - pages_before / 4 ||
             percent <= progress_.throttle_percent) {
             return {};
         }
@@ -61,29 +68,67 @@ Source::Failure Source::throttle(std::uint64_t pages_before) {
     return on_loop([this, percent] { microvm_.throttle(percent); });
 }
 
+void Source::take_written() {
+    for (Part& part : parts_) {
+        part.content->take_written(part.pages);
+    }
+}
+
+std::uint64_t Source::pages_left() const {
+    std::uint64_t pages = 0;
+    for (const Part& part : parts_) {
+        pages += count_pages(part.pages);
+    }
+    return pages;
+}
+
+// Without the time of a sync, which is the same however little is left.
+std::chrono::microseconds Source::downtime_of_rest() const {
+    const std::uint64_t memory_pages = count_pages(parts_.back().pages);
+    return pace_.expected_downtime(memory_pages * page_bytes) +
+           drive_pace_.time_of((pages_left() - memory_pages) * page_bytes);
+}
+
 void Source::note_rest() {
-    const std::uint64_t left = vmm::count_pages(pages_);
+    const std::uint64_t memory_pages = count_pages(parts_.back().pages);
+    const std::uint64_t drive_pages = pages_left() - memory_pages;
+    const auto downtime = downtime_of_rest() + shortest_sync_.value_or(Clock::duration{});
     const std::scoped_lock lock{mutex_};
-    progress_.remaining_pages = left;
+    progress_.remaining_pages = memory_pages;
+    progress_.remaining_drive_pages = drive_pages;
     progress_.bytes_per_s = pace_.bytes_per_s();
-    progress_.expected_downtime_us =
-        static_cast<std::uint64_t>(pace_.expected_downtime(left * page_bytes).count());
+    progress_.expected_downtime_us = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(downtime).count());
+}
+
+// The drives first: while they cross, the guest writes to memory that crosses after them.
+Source::Failure Source::send_round(Zeros zeros) {
+    for (Part& part : parts_) {
+        if (Failure sent = send_pages(part, zeros)) {
+            return sent;
+        }
+    }
+    return {};
 }
 
 // Empties the set.
-Source::Failure Source::send_pages(Zeros zeros) {
-    PageScan scan{microvm_.memory().bytes(), pages_};
+Source::Failure Source::send_pages(Part& part, Zeros zeros) {
+    PageScan scan{*part.content, part.pages};
+    Pace& pace = part.content->drive() ? drive_pace_ : pace_;
     Clock::time_point before = Clock::now();
-    while (const auto frame = scan.next()) {
-        if (frame->kind == FrameKind::pages || zeros == Zeros::are_to_be_sent) {
-            if (Failure sent = send(*frame)) {
+    while (const auto run = scan.next()) {
+        std::uint64_t bytes = 0;
+        if (!run->bytes.empty() || zeros == Zeros::are_to_be_sent) {
+            const Frame frame = frame_of(*run);
+            bytes = frame.payload.size();
+            if (Failure sent = send(frame)) {
                 return sent;
             }
         }
         const Clock::time_point now = Clock::now();
-        pace_.add(frame->payload.size(), now - before);
-        note_run(*frame);
-        if (Failure waited = wait_for_limit(frame->payload.size(), now)) {
+        pace.add(bytes, now - before);
+        note_run(*run);
+        if (Failure waited = wait_for_limit(bytes, now)) {
             return waited;
         }
         before = Clock::now();
@@ -91,12 +136,33 @@ Source::Failure Source::send_pages(Zeros zeros) {
     return {};
 }
 
-void Source::note_run(const Frame& frame) {
-    const auto run = read_page_run(frame, microvm_.memory().size_bytes() / page_bytes);
-    SHOAL_CHECK(run);
+// What a round brought is on the destination's medium before the next one, so that little is left
+// to be synced while the guest stands still.
+Source::Failure Source::sync_drives() {
+    if (drives_.empty()) {
+        return {};
+    }
+    const Clock::time_point start = Clock::now();
+    if (Failure sent = send({FrameKind::sync, {}})) {
+        return sent;
+    }
+    if (Failure synced = expect(FrameKind::synced)) {
+        return synced;
+    }
+    const Clock::duration took = Clock::now() - start;
+    // What every sync takes is not the bytes' fault.
+    drive_pace_.add(0, took - std::min(shortest_sync_.value_or(Clock::duration{}), took));
+    shortest_sync_ = std::min(shortest_sync_.value_or(took), took);
+    return {};
+}
+
+void Source::note_run(const PageRun& run) {
     const std::scoped_lock lock{mutex_};
-    (run->bytes.empty() ? progress_.zero_pages : progress_.pages) += run->page_count;
-    progress_.remaining_pages -= std::min(progress_.remaining_pages, run->page_count);
+    (run.drive           ? progress_.drive_pages
+     : run.bytes.empty() ? progress_.zero_pages
+                         : progress_.pages) += run.page_count;
+    std::uint64_t& rest = run.drive ? progress_.remaining_drive_pages : progress_.remaining_pages;
+    rest -= std::min(rest, run.page_count);
     progress_.bytes_per_s = pace_.bytes_per_s();
 }
 

@@ -2,6 +2,7 @@
 #include "devices/virtio/block.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -60,6 +61,29 @@ TEST_CASE_TEMPLATE("sectors are written and read back", Io, SyncIo, AsyncIo) {
         CHECK(latency.sum_ns >= latency.max_ns);
         CHECK(latency.sum_ns < 60'000'000'000);
     }
+}
+
+TEST_CASE_TEMPLATE("who copies the image hears where it was written to", Io, SyncIo, AsyncIo) {
+    BlockFixture f{with_io(Io::value)};
+    f.start();
+    CHECK(f.write(0, filled(4096, 1)) == Answer::ok);
+    BlockContent content = f.device.content();
+    CHECK(content.size_bytes == BlockFixture::image_bytes);
+    std::vector<std::uint64_t> pages((BlockFixture::image_bytes / 4096 + 63) / 64);
+    CHECK(f.run(Type::in, 0, 4096) == Answer::ok);
+    content.writes->take(pages);
+    CHECK(pages.front() == 0);
+    CHECK(f.write(8 * 3 - 1, filled(1024, 2)) == Answer::ok);  // the end of page 2, and page 3
+    CHECK(f.write(capacity, filled(512, 3)) == Answer::io_error);
+    const abi::virtio::block::Range range{.sector = 8 * 5, .sector_count = 8, .flags = 0};
+    CHECK(f.run_range(Type::discard, range) == Answer::ok);
+    content.writes->take(pages);
+    CHECK(pages.front() == 0b10'1100);
+    std::vector<std::byte> bytes(512);
+    REQUIRE(::pread(content.fd.get(), bytes.data(), 512, 8 * 3 * 512) == 512);
+    CHECK(bytes == filled(512, 2));
+    content.writes.reset();
+    CHECK(f.write(0, filled(512, 4)) == Answer::ok);
 }
 
 TEST_CASE("the id is 20 bytes and what the driver offered beyond is cleared") {

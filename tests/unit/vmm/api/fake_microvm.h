@@ -1,6 +1,9 @@
 // A microVM that only remembers what it was told.
 #pragma once
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -47,6 +50,11 @@ struct FakeMicrovm final : vmm::Microvm {
     std::uint64_t read_bytes = 0;
     std::optional<vmm::CloneWords> clone;
     machine::GuestMemory ram{1 << 20};
+    // What every drive holds, and what is written there.
+    static constexpr std::uint64_t drive_bytes = (1 << 20) + 512;
+    host::UniqueFd drive{::memfd_create("drive", MFD_CLOEXEC)};
+    std::shared_ptr<machine::WriteLog> drive_writes =
+        std::make_shared<machine::WriteLog>(drive_bytes);
 
     void called(const char* name) {
         if (!refusal.empty()) {
@@ -77,6 +85,7 @@ struct FakeMicrovm final : vmm::Microvm {
         vmm::SavedMicrovm saved;
         saved.config = config;
         saved.machine.vcpus.resize(config.machine.vcpu_count);
+        saved.drives.resize(config.drives.size());
         return saved;
     }
     [[nodiscard]] machine::GuestMemory& memory() override { return ram; }
@@ -101,6 +110,12 @@ struct FakeMicrovm final : vmm::Microvm {
     [[nodiscard]] std::unique_ptr<vmm::PageLog> log_pages() override {
         called("log_pages");
         return std::make_unique<FakePageLog>(ram, on_take);
+    }
+    [[nodiscard]] virtio::BlockContent drive_content(const std::string&) override {
+        called("drive_content");
+        virtio::BlockContent content{host::UniqueFd{::dup(drive.get())}, drive_bytes, drive_writes};
+        drive_writes->start();
+        return content;
     }
     void throttle(unsigned percent) override { throttled.push_back(percent); }
     void forget_guest() noexcept override { calls.emplace_back("forget_guest"); }

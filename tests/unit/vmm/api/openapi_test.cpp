@@ -133,8 +133,9 @@ TEST_CASE("every body has the fields, types, defaults and limits that openapi.ya
                      BalloonUpdate, BalloonStatsUpdate, vmm::BalloonStatistics, vmm::HintingStart,
                      vmm::HintingStatus, LoggerConfig, MetricsConfig, InstanceAction, Vm,
                      SnapshotCreateParams, SnapshotLoadParams, MemoryBackend, NetworkOverride,
-                     VsockOverride, MigrationTls, MigrationSend, MigrationReceive, MigrationCancel,
-                     MigrationResolve, MigrationStatus, vmm::CloneWords, SnapshotProgress>();
+                     DriveOverride, VsockOverride, MigrationTls, MigrationSend, MigrationReceive,
+                     MigrationCancel, MigrationResolve, MigrationStatus, vmm::CloneWords,
+                     SnapshotProgress>();
     // Not a struct of ours: written by hand, or still to come.
     checked.insert({"Error", "Anything", "FullVmConfiguration"});
     for (const auto& schema : schemas()) {

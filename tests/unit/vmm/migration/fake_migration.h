@@ -135,7 +135,7 @@ private:
             return feed(SourceEvent::rest_is_small);
         }
         --rounds_left_;
-        to_destination_.write(encode(zero_pages_frame(0, 1)));
+        to_destination_.write(encode(frame_of({0, 1, {}})));
         return true;
     }
     void on_answer(FrameKind kind) {

@@ -10,6 +10,7 @@ namespace shoal::migration {
 namespace {
 
 constexpr std::uint64_t memory_pages = 256;
+const PageCounts counts{memory_pages, {16}};
 constexpr std::size_t kind_at = 2;
 constexpr std::size_t length_at = 4;
 
@@ -17,6 +18,10 @@ std::vector<std::byte> pattern(std::size_t size_bytes) {
     std::vector<std::byte> bytes(size_bytes);
     std::ranges::generate(bytes, [next = 0]() mutable { return std::byte(next++ * 7 & 0xFF); });
     return bytes;
+}
+
+Frame pages_frame(std::uint64_t first_page, std::span<const std::byte> bytes) {
+    return frame_of({first_page, bytes.size() / page_bytes, bytes});
 }
 
 FrameError error_of(std::span<const std::byte> bytes) {
@@ -45,7 +50,7 @@ TEST_CASE("frames come back as they were from pieces of any size") {
         }
         REQUIRE(frames.size() == 2);
         CHECK(frames[1].kind == FrameKind::commit);
-        const auto run = read_page_run(frames[0], memory_pages);
+        const auto run = read_page_run(frames[0], counts);
         REQUIRE(run.has_value());
         CHECK(run->first_page == 3);
         CHECK(run->page_count == 2);
@@ -54,7 +59,7 @@ TEST_CASE("frames come back as they were from pieces of any size") {
 }
 
 TEST_CASE("no bit of a frame can change unnoticed") {
-    const auto good = encode(zero_pages_frame(1, 2));
+    const auto good = encode(frame_of({1, 2, {}}));
     for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
         CAPTURE(bit);
         auto bytes = good;
@@ -84,22 +89,38 @@ TEST_CASE("other versions and unknown kinds are refused") {
 
 TEST_CASE("pages outside of the guest's memory are refused, also where numbers wrap") {
     const auto one_page = pattern(page_bytes);
-    CHECK(read_page_run(pages_frame(memory_pages - 1, one_page), memory_pages).has_value());
-    CHECK(read_page_run(pages_frame(memory_pages, one_page), memory_pages).error() ==
-          FrameError::out_of_memory);
-    CHECK(read_page_run(zero_pages_frame(1, UINT64_MAX), memory_pages).error() ==
-          FrameError::out_of_memory);
-    CHECK(read_page_run(zero_pages_frame(UINT64_MAX, 1), memory_pages).error() ==
-          FrameError::out_of_memory);
+    CHECK(read_page_run(pages_frame(memory_pages - 1, one_page), counts).has_value());
+    CHECK(read_page_run(pages_frame(memory_pages, one_page), counts).error() ==
+          FrameError::out_of_range);
+    CHECK(read_page_run(frame_of({1, UINT64_MAX, {}}), counts).error() == FrameError::out_of_range);
+    CHECK(read_page_run(frame_of({UINT64_MAX, 1, {}}), counts).error() == FrameError::out_of_range);
+}
+
+TEST_CASE("pages of a drive are those of a drive that was announced, and within it") {
+    const auto one_page = pattern(page_bytes);
+    const Frame frame = frame_of({15, 1, one_page, 0});
+    const auto run = read_page_run(frame, counts);
+    REQUIRE(run.has_value());
+    CHECK(run->drive == 0U);
+    CHECK(std::ranges::equal(run->bytes, one_page));
+    CHECK(read_page_run(frame_of({16, 1, one_page, 0}), counts).error() ==
+          FrameError::out_of_range);
+    CHECK(read_page_run(frame_of({0, 1, one_page, 1}), counts).error() ==
+          FrameError::unknown_drive);
+    CHECK(read_page_run(frame_of({0, 16, {}, 0}), counts)->page_count == 16);
+    CHECK(read_page_run(frame_of({0, max_run_pages + 1, {}, 0}), counts).error() ==
+          FrameError::malformed);
+    CHECK(read_page_run({FrameKind::drive_pages, std::vector<std::byte>(12)}, counts).error() ==
+          FrameError::malformed);
 }
 
 TEST_CASE("a run of pages that are not whole is refused") {
     Frame frame = pages_frame(0, pattern(page_bytes));
     frame.payload.pop_back();
-    CHECK(read_page_run(frame, memory_pages).error() == FrameError::malformed);
+    CHECK(read_page_run(frame, counts).error() == FrameError::malformed);
     frame.payload.resize(sizeof(std::uint64_t));
-    CHECK(read_page_run(frame, memory_pages).error() == FrameError::malformed);
-    CHECK(read_page_run({FrameKind::commit, {}}, memory_pages).error() == FrameError::malformed);
+    CHECK(read_page_run(frame, counts).error() == FrameError::malformed);
+    CHECK(read_page_run({FrameKind::commit, {}}, counts).error() == FrameError::malformed);
 }
 
 }  // namespace

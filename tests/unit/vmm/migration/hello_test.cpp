@@ -7,8 +7,9 @@
 namespace shoal::migration {
 namespace {
 
-vmm::MicrovmConfig sample() {
-    vmm::MicrovmConfig config;
+Hello sample() {
+    Hello hello;
+    vmm::MicrovmConfig& config = hello.config;
     vmm::DriveConfig& drive = config.drives.emplace_back();
     drive.drive_id = "d";
     drive.path_on_host = "/disk";
@@ -16,18 +17,42 @@ vmm::MicrovmConfig sample() {
     interface.iface_id = "n";
     interface.host_dev_name = "tap0";
     config.vsock = vmm::VsockConfig{{}, 3, "/vsock"};
-    return config;
+    return hello;
 }
 
 TEST_CASE("a configuration comes back as it was") {
-    const auto bytes = encode_hello(sample());
-    const vmm::MicrovmConfig config = decode_hello(bytes);
-    CHECK(config.drives.front().path_on_host == "/disk");
-    CHECK(encode_hello(config) == bytes);
+    Hello hello = sample();
+    SUBCASE("alone") {}
+    SUBCASE("with a drive that is copied") {
+        hello.drives.push_back({"d", max_drive_bytes});
+    }
+    const auto bytes = encode_hello(hello);
+    const Hello again = decode_hello(bytes);
+    CHECK(again.config.drives.front().path_on_host == "/disk");
+    CHECK(again.drives.size() == hello.drives.size());
+    CHECK(encode_hello(again) == bytes);
+}
+
+TEST_CASE("a drive that cannot be copied is refused") {
+    Hello hello = sample();
+    SUBCASE("unknown") {
+        hello.drives.push_back({"e", 512});
+    }
+    SUBCASE("twice") {
+        hello.drives = {{"d", 512}, {"d", 512}};
+    }
+    SUBCASE("too large") {
+        hello.drives.push_back({"d", max_drive_bytes + 512});
+    }
+    SUBCASE("a part of a sector") {
+        hello.drives.push_back({"d", 513});
+    }
+    CHECK_THROWS_AS(static_cast<void>(decode_hello(encode_hello(hello))), state::StateError);
 }
 
 TEST_CASE("what no API can have made is refused") {
-    vmm::MicrovmConfig config = sample();
+    Hello hello = sample();
+    vmm::MicrovmConfig& config = hello.config;
     SUBCASE("no vCPUs") {
         config.machine.vcpu_count = 0;
     }
@@ -49,7 +74,7 @@ TEST_CASE("what no API can have made is refused") {
     SUBCASE("two interfaces of one id") {
         config.network_interfaces.push_back(config.network_interfaces.front());
     }
-    CHECK_THROWS_AS(static_cast<void>(decode_hello(encode_hello(config))), state::StateError);
+    CHECK_THROWS_AS(static_cast<void>(decode_hello(encode_hello(hello))), state::StateError);
 }
 
 TEST_CASE("truncated and changed bytes are refused") {
@@ -64,9 +89,10 @@ TEST_CASE("truncated and changed bytes are refused") {
 }
 
 TEST_CASE("a configuration that is too large is not sent") {
-    vmm::MicrovmConfig config = sample();
+    Hello hello = sample();
+    vmm::MicrovmConfig& config = hello.config;
     config.vsock->uds_path.resize(max_hello_bytes);
-    CHECK_THROWS_WITH(static_cast<void>(encode_hello(config)), doctest::Contains("262144"));
+    CHECK_THROWS_WITH(static_cast<void>(encode_hello(hello)), doctest::Contains("262144"));
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "tests/unit/vmm/api/fake_microvm.h"
 
@@ -29,6 +31,22 @@ struct Pair {
         giver.stop();
         taker.stop();
         std::filesystem::remove(path);
+        std::filesystem::remove(drive_path);
+    }
+    // A drive that is to be copied.
+    void add_drive(SendOrder& order) {
+        vmm::DriveConfig& drive = config.drives.emplace_back();
+        drive.drive_id = "d";
+        drive.path_on_host = drive_path = path + "-drive";
+        order.copied_drives.emplace_back("d");
+    }
+    void write_drive(const char* text, std::uint64_t at) {
+        REQUIRE(::pwrite(source.drive.get(), text, 5, static_cast<off_t>(at)) == 5);
+        source.drive_writes->add(at, 5);
+    }
+    [[nodiscard]] std::string taken_drive() const {
+        std::ifstream file{drive_path, std::ios::binary};
+        return {std::istreambuf_iterator<char>{file}, {}};
     }
     void receive() {
         taker.receive({{Address::Kind::unix_socket, path, 0},
@@ -58,6 +76,7 @@ struct Pair {
     inline static int count = 0;
     boost::asio::io_context loop{1};
     std::string path;
+    std::string drive_path;
     vmm::MicrovmConfig config;
     std::optional<vmm::MicrovmConfig> taken;
     FakeMicrovm source;
@@ -116,6 +135,64 @@ TEST_CASE("what is written after the first round, and by the pause itself, arriv
     pair.run_until(SourcePhase::handed_over);
     CHECK(text_in(pair.destination, 7 * page) == "saved");
     CHECK(text_in(pair.destination, 3 * page) == std::string(5, '\0'));
+}
+
+TEST_CASE("a drive is copied, with what is written to it until the guest stops") {
+    Pair pair;
+    SendOrder order;
+    order.max_rounds = 3;
+    pair.add_drive(order);
+    REQUIRE(::ftruncate(pair.source.drive.get(), FakeMicrovm::drive_bytes) == 0);
+    pair.write_drive("first", 0);
+    pair.write_drive("again", 9 * page);
+    pair.source.on_take = [&] {
+        if (pair.source.now == vmm::MicrovmState::running) {
+            pair.write_drive("round", 9 * page);
+        }
+    };
+    pair.source.on_save = [&] { pair.write_drive("final", FakeMicrovm::drive_bytes - 5); };
+    pair.receive();
+    pair.send(order);
+    pair.run_until(SourcePhase::handed_over);
+    std::string expected(FakeMicrovm::drive_bytes, '\0');
+    expected.replace(0, 5, "first");
+    expected.replace(9 * page, 5, "round");
+    expected.replace(FakeMicrovm::drive_bytes - 5, 5, "final");
+    CHECK(pair.taken_drive() == expected);
+    CHECK(pair.giver.source()->progress().drive_pages >= 4);
+    CHECK(pair.giver.source()->progress().remaining_drive_pages == 0);
+}
+
+TEST_CASE("a drive that was being copied is gone again when the guest stays") {
+    Pair pair;
+    SendOrder order;
+    pair.add_drive(order);
+    pair.source.on_save = [&] {
+        CHECK(std::filesystem::exists(pair.drive_path));
+        pair.destination.refusal = "no such file";
+    };
+    REQUIRE(::ftruncate(pair.source.drive.get(), FakeMicrovm::drive_bytes) == 0);
+    pair.receive();
+    pair.send(order);
+    pair.run_until(SourcePhase::resumed);
+    pair.run_until([&] { return pair.destination.ended.has_value(); });
+    CHECK_FALSE(std::filesystem::exists(pair.drive_path));
+}
+
+TEST_CASE("a drive that is there already is not overwritten, and an unknown one is not copied") {
+    Pair pair;
+    SendOrder order;
+    pair.add_drive(order);
+    std::ofstream{pair.drive_path} << "mine";
+    pair.receive();
+    pair.send(order);
+    pair.run_until(SourcePhase::resumed);
+    CHECK(pair.giver.source()->progress().failure->find("File exists") != std::string::npos);
+    CHECK(pair.taken_drive() == "mine");
+    order.copied_drives = {"other"};
+    CHECK_THROWS_WITH(pair.send(order), doctest::Contains("no drive other"));
+    order.copied_drives = {"d", "d"};
+    CHECK_THROWS_WITH(pair.send(order), doctest::Contains("twice"));
 }
 
 TEST_CASE("whatever the destination cannot do leaves the guest where it was") {

@@ -11,11 +11,19 @@
 namespace shoal::migration {
 namespace {
 
-constexpr std::uint64_t page_count = 200;  // the last word is not full
+constexpr std::uint64_t total_pages = 200;  // the last word is not full
 
-struct Memory {
-    std::vector<std::byte> bytes = std::vector<std::byte>(page_count * page_bytes);
-    std::vector<std::uint64_t> wanted = std::vector<std::uint64_t>((page_count + 63) / 64);
+struct Memory final : PageContent {
+    Memory() : PageContent{{}, total_pages} {}
+    [[nodiscard]] PageSet data() const override { return {}; }
+    void take_written(PageSet&) override {}
+    [[nodiscard]] std::span<const std::byte> read(std::uint64_t first_page, std::uint64_t count,
+                                                  std::span<std::byte>) const override {
+        return std::span{bytes}.subspan(first_page * page_bytes, count * page_bytes);
+    }
+
+    std::vector<std::byte> bytes = std::vector<std::byte>(total_pages * page_bytes);
+    std::vector<std::uint64_t> wanted = std::vector<std::uint64_t>((total_pages + 63) / 64);
 
     std::span<std::byte> page(std::uint64_t idx) {
         return std::span{bytes}.subspan(idx * page_bytes, page_bytes);
@@ -29,9 +37,7 @@ struct Memory {
 // What a destination makes of the frames. Returns how many pages they named.
 std::uint64_t apply(PageScan scan, Memory& target) {
     std::uint64_t named = 0;
-    for (auto frame = scan.next(); frame; frame = scan.next()) {
-        const auto run = read_page_run(*frame, page_count);
-        REQUIRE(run.has_value());
+    for (auto run = scan.next(); run; run = scan.next()) {
         CHECK(run->page_count <= max_run_pages);
         named += run->page_count;
         const auto bytes = std::span{target.bytes}.subspan(run->first_page * page_bytes,
@@ -53,7 +59,7 @@ TEST_CASE("exactly the wanted pages cross, whatever is in them") {
         Memory target;
         std::ranges::fill(target.bytes, std::byte{0xEE});
         std::uint64_t wanted = 0;
-        for (std::uint64_t idx = 0; idx < page_count; ++idx) {
+        for (std::uint64_t idx = 0; idx < total_pages; ++idx) {
             if (random() % 3 != 0) {
                 source.page(idx)[random() % page_bytes] = std::byte{1};
             }
@@ -63,8 +69,8 @@ TEST_CASE("exactly the wanted pages cross, whatever is in them") {
             }
         }
         const Memory before = source;
-        CHECK(apply(PageScan{source.bytes, source.wanted}, target) == wanted);
-        for (std::uint64_t idx = 0; idx < page_count; ++idx) {
+        CHECK(apply(PageScan{source, source.wanted}, target) == wanted);
+        for (std::uint64_t idx = 0; idx < total_pages; ++idx) {
             CAPTURE(idx);
             CHECK((std::ranges::equal(target.page(idx), source.page(idx)) == before.wants(idx)));
         }
@@ -77,22 +83,25 @@ TEST_CASE("a page is zero only when its first and its last byte are, too") {
         Memory memory;
         memory.page(199)[at] = std::byte{1};
         memory.want(199);
-        const auto frame = PageScan{memory.bytes, memory.wanted}.next();
-        REQUIRE(frame);
-        CHECK(frame->kind == FrameKind::pages);
+        PageScan scan{memory, memory.wanted};
+        const auto run = scan.next();
+        REQUIRE(run);
+        CHECK(run->bytes.size() == page_bytes);
     }
 }
 
 TEST_CASE("a run of zero pages costs a few bytes") {
     Memory memory;
-    for (std::uint64_t idx = 10; idx < 10 + max_run_pages; ++idx) {
+    for (std::uint64_t idx = max_run_pages; idx < 2 * max_run_pages; ++idx) {
         memory.want(idx);
     }
-    PageScan scan{memory.bytes, memory.wanted};
-    const auto frame = scan.next();
-    REQUIRE(frame);
-    CHECK(frame->kind == FrameKind::zero_pages);
-    CHECK(read_page_run(*frame, page_count)->page_count == max_run_pages);
+    PageScan scan{memory, memory.wanted};
+    const auto run = scan.next();
+    REQUIRE(run);
+    CHECK(run->bytes.empty());
+    CHECK(run->first_page == max_run_pages);
+    CHECK(run->page_count == max_run_pages);
+    CHECK(frame_of(*run).payload.size() == 16);
     CHECK_FALSE(scan.next());
 }
 
