@@ -107,7 +107,7 @@ build/fuzz/library.a: $(fuzz_objects)
 
 $(fuzz_targets): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.cpp.o build/fuzz/library.a
 	@echo "  LINK  $@"
-	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz -lssl -lcrypto
+	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz -lssl -lcrypto -lzstd
 
 -include $(wildcard $(patsubst %,build/fuzz/obj/%.d,$(fuzz_library_srcs) $(fuzz_srcs)))
 

@@ -9,6 +9,7 @@
 #include "vmm/migration/address.h"
 #include "vmm/migration/frame.h"
 #include "vmm/migration/hello.h"
+#include "vmm/migration/packing.h"
 #include "vmm/migration/page_run.h"
 #include "vmm/migration/page_store.h"
 #include "vmm/state/state_error.h"
@@ -41,6 +42,18 @@ void read_hello(std::span<const std::byte> payload) {
     }
 }
 
+// Whatever is in it, what comes out fits its kind, and packed again comes back.
+void read_packed(const Frame& frame) {
+    const auto unpacked = unpack(frame);
+    if (unpacked) {
+        SHOAL_CHECK(unpacked->payload.size() <= max_payload_bytes(unpacked->kind));
+        read_run(*unpacked);
+        static Packer packer;
+        const auto again = packer.pack(*unpacked);
+        SHOAL_CHECK(!again || unpack(*again)->payload == unpacked->payload);
+    }
+}
+
 // SAFETY: bytes are read as characters.
 void read_address(std::span<const std::byte> bytes) {
     const auto address = parse_address({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
@@ -57,6 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                  FrameKind::drive_zero_pages}) {
         read_run({kind, {rest.begin(), rest.end()}});
     }
+    read_packed({FrameKind::packed, {rest.begin(), rest.end()}});
     read_hello(rest);
     read_address(rest);
     FrameReader reader;
@@ -68,6 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         SHOAL_CHECK(std::ranges::equal(again, rest.first(again.size())));
         rest = rest.subspan(again.size());
         read_run(frame);
+        read_packed(frame);
         if (frame.kind == FrameKind::hello) {
             read_hello(frame.payload);
         }

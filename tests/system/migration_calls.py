@@ -23,10 +23,12 @@ def start_generations(vmm, folder, **more):
     wait_for_ticks(vmm, 1)
 
 
-def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap=None, **machine):
-    """With a TAP it sends numbers to who connects to PORT."""
+def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap=None, files=(), **machine):
+    """With a TAP it sends numbers to who connects to PORT. The files are in the guest's memory, too."""
     archive = cpio.Archive()
     archive.copy("init", PROGRAMS / "generations")
+    for number, file in enumerate(files):
+        archive.copy(f"file{number}", file)
     initramfs = os.path.join(folder, "initramfs")
     with open(initramfs, "wb") as file:
         file.write(archive.bytes())

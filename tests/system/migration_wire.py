@@ -7,25 +7,26 @@ import threading
 from api import connect
 
 KINDS = ("hello", "pages", "zero_pages", "state", "commit", "accept", "ready", "taken", "refused", "drive_pages",
-         "drive_zero_pages", "sync", "synced")
+         "drive_zero_pages", "sync", "synced", "packed", "join")
 HEAD_BYTES = 12
 
 
 class Wire:
     """`with Wire(folder) as wire:` the source sends to wire.front, the destination listens at wire.back. At the
-    message number `count` of `kind` calls `act`, after the message has crossed or in its stead, and hangs up."""
+    message number `count` of `kind`, over whichever connection it comes, calls `act`, after the message has crossed or
+    in its stead, and hangs up all connections, or with cuts_one=True only that one."""
 
-    def __init__(self, folder, kind, count, crosses, act=lambda: None):
+    def __init__(self, folder, kind, count, crosses, act=lambda: None, cuts_one=False):
         self.front, self.back = (os.path.join(folder, name) for name in ("front", "back"))
         self._point = kind, count
-        self._crosses, self._act = crosses, act
+        self._crosses, self._act, self._cuts_one = crosses, act, cuts_one
         self._seen = dict.fromkeys(KINDS, 0)
         self._lock = threading.Lock()
         self._is_cut = False
         self.reached = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self.front)
-        self._listener.listen(1)
+        self._listener.listen(8)
         self._ends = []
         self._threads = [threading.Thread(target=self._serve, daemon=True)]
 
@@ -41,48 +42,57 @@ class Wire:
             end.close()
 
     def _serve(self):
-        try:
-            source, _ = self._listener.accept()
-        except OSError:
-            return
-        destination = connect(self.back)
-        self._ends = [source, destination]
-        back = threading.Thread(target=self._pump, args=(destination, source), daemon=True)
-        self._threads.append(back)
-        back.start()
-        self._pump(source, destination)
+        while True:
+            try:
+                source, _ = self._listener.accept()
+                destination = connect(self.back)
+            except OSError:
+                return
+            self._ends += [source, destination]
+            for one, other in ((source, destination), (destination, source)):
+                thread = threading.Thread(target=self._pump, args=(one, other), daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def _pump(self, one, other):
         try:
             while not self._is_cut:
                 head = receive(one, HEAD_BYTES)
                 _version, kind, size = struct.unpack("<HHI", head[:8])
-                self._pass_on(other, KINDS[kind], head + receive(one, size))
+                self._pass_on(one, other, KINDS[kind], head + receive(one, size))
         except OSError:
-            self._cut()
+            hang_up(one, other)
 
-    def _pass_on(self, other, kind, message):
+    def _pass_on(self, one, other, kind, message):
         with self._lock:
             if self._is_cut:
                 return
             is_the_one = (kind, self._seen[kind]) == self._point
             self._seen[kind] += 1
-            if not is_the_one or self._crosses:
-                other.sendall(message)
             if is_the_one:
+                if self._crosses:
+                    other.sendall(message)
                 self._act()
-                self._is_cut = True
-        if is_the_one:
+                self._is_cut = not self._cuts_one
+        if not is_the_one:
+            other.sendall(message)
+            return
+        hang_up(one, other)
+        if self._is_cut:
             self._cut()
-            self.reached.set()
+        self.reached.set()
 
     def _cut(self):
         self._is_cut = True
-        for end in (self._listener, *self._ends):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        hang_up(self._listener, *self._ends)
+
+
+def hang_up(*ends):
+    for end in ends:
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
 
 def receive(end, count):

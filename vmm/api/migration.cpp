@@ -89,6 +89,8 @@ void send(Context& context, const MigrationSend& params) {
     order.max_rounds = params.max_rounds;
     order.max_throttle_percent = params.max_throttle_percent;
     order.copied_drives = params.copied_drives;
+    order.compression = params.compression;
+    order.connections = params.connections;
     order.after_hand_over = params.after_hand_over == AfterHandOver::exit
                                 ? migration::AfterHandOver::exit
                                 : migration::AfterHandOver::stay;

@@ -5,10 +5,18 @@
 
 #include "vmm/api/action.h"
 #include "vmm/api/snapshot.h"
+#include "vmm/migration/source.h"
 
 namespace shoal::api {
 
 enum class AfterHandOver { exit, stay };
+
+template <>
+struct Names<migration::Compression> {
+    using Pair = std::pair<std::string_view, migration::Compression>;
+    static constexpr std::array values{Pair{"None", migration::Compression::none},
+                                       Pair{"Zstd", migration::Compression::zstd}};
+};
 
 template <>
 struct Names<AfterHandOver> {
@@ -44,6 +52,8 @@ struct MigrationSend {
     std::uint64_t max_bytes_per_s = 0;
     std::uint32_t max_throttle_percent = 80;
     std::vector<std::string> copied_drives;
+    migration::Compression compression = migration::Compression::none;
+    std::uint32_t connections = 1;
     AfterHandOver after_hand_over = AfterHandOver::exit;
 };
 
@@ -61,6 +71,8 @@ struct Description<MigrationSend> {
         optional("max_bytes_per_s", &Body::max_bytes_per_s),
         optional("max_throttle_percent", &Body::max_throttle_percent, {0, 99}),
         optional("copied_drives", &Body::copied_drives),
+        optional("compression", &Body::compression),
+        optional("connections", &Body::connections, {1, migration::max_connections}),
         optional("after_hand_over", &Body::after_hand_over),
     };
 };

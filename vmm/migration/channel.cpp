@@ -20,6 +20,10 @@ std::optional<std::string> Channel::send(const Frame& frame) {
 }
 
 std::optional<std::string> Channel::receive(Frame& frame) {
+    return receive(frame, [] { return false; });
+}
+
+std::optional<std::string> Channel::receive(Frame& frame, const std::function<bool()>& is_patient) {
     while (true) {
         const auto taken = reader_.take(frame);
         if (!taken) {
@@ -29,6 +33,9 @@ std::optional<std::string> Channel::receive(Frame& frame) {
             return {};
         }
         const auto count = wire_->read_some(piece_);
+        if (!count && count.error() == WireError::timed_out && is_patient()) {
+            continue;
+        }
         if (!count) {
             return std::string{describe(count.error())};
         }

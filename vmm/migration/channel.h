@@ -1,6 +1,7 @@
 // Channel: messages over a wire.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,11 @@ public:
     [[nodiscard]] std::optional<std::string> send(const Frame& frame);
     // The next one; waits for it.
     [[nodiscard]] std::optional<std::string> receive(Frame& frame);
+    // Likewise, but so long as `is_patient` says so a silent peer is waited for.
+    [[nodiscard]] std::optional<std::string> receive(Frame& frame,
+                                                     const std::function<bool()>& is_patient);
+    // Any thread.
+    void hang_up() noexcept { wire_->hang_up(); }
 
 private:
     std::unique_ptr<Wire> wire_;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t stack_bytes = 512 << 10;
 // Who connects and says no proper hello is hung up on; after so many it is no accident.
-constexpr int max_connections = 100;
+constexpr int max_strangers = 100;
 
 std::vector<std::byte> sentence_bytes(const std::string& sentence) {
     const auto bytes = std::as_bytes(std::span{sentence})
@@ -66,6 +66,7 @@ void Destination::main() noexcept {
     } catch (const std::exception& error) {
         failure = Failure(Trouble{DestinationEvent::cannot, error.what()});
     }
+    further_.reset();
     if (failure) {
         fail(*failure);
     }
@@ -84,6 +85,9 @@ Destination::Failure Destination::take_guest() {
     if (Failure built = build(hello)) {
         return built;
     }
+    if (Failure joined = accept_further()) {
+        return joined;
+    }
     if (Failure received = receive_guest()) {
         return received;
     }
@@ -91,25 +95,31 @@ Destination::Failure Destination::take_guest() {
 }
 
 Destination::Failure Destination::wait_for_hello(Frame& hello) {
-    for (int count = 0; count < max_connections; ++count) {
-        if (Failure accepted = accept_one()) {
+    for (int count = 0; count < max_strangers; ++count) {
+        std::unique_ptr<Wire> wire;
+        if (Failure accepted = accept_one(wire)) {
             return accepted;
         }
         started_ = Clock::now();
-        if (channel_ && !channel_->receive(hello) && hello.kind == FrameKind::hello) {
-            return {};
+        if (wire) {
+            channel_.emplace(std::move(wire));
+            if (!channel_->receive(hello) && hello.kind == FrameKind::hello) {
+                return {};
+            }
+            channel_.reset();
         }
-        channel_.reset();
     }
     return Failure(Trouble{
         DestinationEvent::cannot,
-        "nobody who connected, " + std::to_string(max_connections) + " times, began a migration"});
+        "nobody who connected, " + std::to_string(max_strangers) + " times, began a migration"});
 }
 
-Destination::Failure Destination::accept_one() {
+Destination::Failure Destination::accept_one(std::unique_ptr<Wire>& wire,
+                                             std::optional<std::chrono::milliseconds> timeout) {
     while (true) {
-        const auto ready = wait_until_ready(listener_.get(), POLLIN, interrupt_);
-        if (!ready && ready.error() == WireError::interrupted) {
+        const auto ready =
+            wait_until_ready(listener_.get(), POLLIN, interrupt_, timeout.value_or(patience));
+        if (!ready && (timeout || ready.error() == WireError::interrupted)) {
             return Failure(
                 Trouble{DestinationEvent::wire_lost, std::string{describe(ready.error())}});
         }
@@ -117,7 +127,7 @@ Destination::Failure Destination::accept_one() {
             ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
         if (socket) {
             try {
-                channel_.emplace(make_wire(order_.tls.get(), std::move(socket), interrupt_));
+                wire = make_wire(order_.tls.get(), std::move(socket), interrupt_);
             } catch (const std::runtime_error& error) {
                 host::log(host::LogLevel::warn, std::string{"migration: "} + error.what());
             }
@@ -126,12 +136,45 @@ Destination::Failure Destination::accept_one() {
     }
 }
 
+// The source connects at once.
+Destination::Failure Destination::accept_further() {
+    const JoinToken& token = hello_.further.token;
+    further_.emplace([this](const Frame& frame) {
+        count_bytes(frame);
+        return store(frame);
+    });
+    std::uint32_t missing = hello_.further.count;
+    const auto deadline = Clock::now() + patience;
+    while (missing > 0) {
+        std::unique_ptr<Wire> wire;
+        const auto left = std::max(deadline - Clock::now(), Clock::duration{});
+        if (Failure accepted =
+                accept_one(wire, std::chrono::duration_cast<std::chrono::milliseconds>(left))) {
+            return accepted;
+        }
+        Frame frame;
+        if (wire) {
+            Channel channel{std::move(wire)};
+            if (!channel.receive(frame) && frame.kind == FrameKind::join &&
+                std::ranges::equal(frame.payload, token)) {
+                further_->add(std::move(channel));
+                --missing;
+            }
+        }
+    }
+    return {};
+}
+
+void Destination::count_bytes(const Frame& frame) {
+    const std::scoped_lock lock{mutex_};
+    progress_.bytes += frame.payload.size() + frame_head_bytes;
+}
+
 Destination::Failure Destination::receive(Frame& frame) {
     if (const auto why = channel_->receive(frame)) {
         return Failure(Trouble{DestinationEvent::wire_lost, *why});
     }
-    const std::scoped_lock lock{mutex_};
-    progress_.bytes += frame.payload.size() + frame_head_bytes;
+    count_bytes(frame);
     return {};
 }
 

@@ -17,6 +17,7 @@
 #include "vmm/migration/page_store.h"
 #include "vmm/migration/progress.h"
 #include "vmm/migration/received_drives.h"
+#include "vmm/migration/receiving_lanes.h"
 #include "vmm/migration/tls.h"
 
 namespace shoal::migration {
@@ -61,14 +62,21 @@ private:
     void main() noexcept;
     [[nodiscard]] Failure take_guest();
     [[nodiscard]] Failure wait_for_hello(Frame& hello);
-    [[nodiscard]] Failure accept_one();
+    // Within the time, if there is one. nullptr: it was a stranger.
+    [[nodiscard]] Failure accept_one(std::unique_ptr<Wire>& wire,
+                                     std::optional<std::chrono::milliseconds> timeout = {});
+    [[nodiscard]] Failure accept_further();
     [[nodiscard]] Failure build(const Frame& hello);
     [[nodiscard]] Failure receive_guest();
-    [[nodiscard]] Failure store(const Frame& frame);
+    // On any thread.
+    [[nodiscard]] std::optional<std::string> store(const Frame& frame);
+    [[nodiscard]] std::optional<std::string> store_run(const Frame& frame);
     [[nodiscard]] Failure sync_drives();
     [[nodiscard]] Failure load(const Frame& frame);
     [[nodiscard]] Failure run_guest();
     [[nodiscard]] Failure receive(Frame& frame);
+    [[nodiscard]] Failure wait_for_further();
+    void count_bytes(const Frame& frame);
     // Enters the phase, then sends.
     [[nodiscard]] Failure answer(DestinationEvent event);
     [[nodiscard]] Failure on_loop(std::function<void()> work);
@@ -94,6 +102,7 @@ private:
     ReceivedDrives drives_;
     PageCounts page_counts_;
     std::optional<PageStore> store_;
+    std::optional<ReceivingLanes> further_;
 
     vmm::Thread thread_;  // last: joined before what it uses goes
 };

@@ -1,11 +1,13 @@
 // The destination's guest: built, filled, loaded, run.
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "devices/host/check.h"
 #include "devices/host/clock.h"
 #include "vmm/migration/destination.h"
 #include "vmm/migration/hello.h"
+#include "vmm/migration/packing.h"
 #include "vmm/state/microvm_file.h"
 
 namespace shoal::migration {
@@ -47,22 +49,33 @@ Destination::Failure Destination::receive_guest() {
         if (frame.kind == FrameKind::state) {
             return load(frame);
         }
-        if (Failure done = frame.kind == FrameKind::sync ? sync_drives() : store(frame)) {
-            return done;
+        if (frame.kind == FrameKind::sync) {
+            if (Failure synced = sync_drives()) {
+                return synced;
+            }
+        } else if (const auto why = store(frame)) {
+            return Failure(Trouble{DestinationEvent::wire_lost, *why});
         }
     }
 }
 
-Destination::Failure Destination::store(const Frame& frame) {
+std::optional<std::string> Destination::store(const Frame& frame) {
+    if (frame.kind != FrameKind::packed) {
+        return store_run(frame);
+    }
+    const auto unpacked = unpack(frame);
+    return unpacked ? store_run(*unpacked) : std::string{describe(unpacked.error())};
+}
+
+std::optional<std::string> Destination::store_run(const Frame& frame) {
     const auto run = read_page_run(frame, page_counts_);
     if (!run) {
-        return Failure(Trouble{DestinationEvent::wire_lost, std::string{describe(run.error())}});
+        return std::string{describe(run.error())};
     }
     if (run->drive) {
         drives_.put(*run);
     } else if (!store_->put(*run)) {
-        return Failure(
-            Trouble{DestinationEvent::cannot, "this host does not take pages of zeros back"});
+        throw std::runtime_error("this host does not take pages of zeros back");
     }
     const std::scoped_lock lock{mutex_};
     (run->drive           ? progress_.drive_pages
@@ -71,7 +84,17 @@ Destination::Failure Destination::store(const Frame& frame) {
     return {};
 }
 
+Destination::Failure Destination::wait_for_further() {
+    if (const auto why = further_->wait()) {
+        return Failure(Trouble{DestinationEvent::wire_lost, *why});
+    }
+    return {};
+}
+
 Destination::Failure Destination::sync_drives() {
+    if (Failure waited = wait_for_further()) {
+        return waited;
+    }
     drives_.sync();
     if (const auto why = channel_->send({FrameKind::synced, {}})) {
         return Failure(Trouble{DestinationEvent::wire_lost, *why});
@@ -81,8 +104,11 @@ Destination::Failure Destination::sync_drives() {
 
 // The drives are on the medium before the answer, even when the source did not ask for it.
 Destination::Failure Destination::load(const Frame& frame) {
+    if (Failure waited = wait_for_further()) {
+        return waited;
+    }
     vmm::SavedMicrovm saved = state::decode(frame.payload).microvm;
-    if (encode_hello({saved.config, hello_.drives}) != hello_bytes_) {
+    if (encode_hello({saved.config, hello_.drives, hello_.further}) != hello_bytes_) {
         return Failure(Trouble{DestinationEvent::cannot,
                                "the state is not that of the configuration before it"});
     }

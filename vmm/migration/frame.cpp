@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t checked_head_bytes = frame_head_bytes - sizeof(std::uint32_t);
 constexpr std::size_t max_sentence_bytes = 1024;
-constexpr FrameKind last_kind = FrameKind::synced;
+constexpr FrameKind last_kind = FrameKind::join;
 
 struct Head {
     std::uint16_t version = 0;
@@ -92,6 +92,10 @@ std::size_t max_payload_bytes(FrameKind kind) noexcept {
         case FrameKind::sync:
         case FrameKind::synced:
             return 0;
+        case FrameKind::packed:
+            return max_payload_bytes(FrameKind::drive_pages);
+        case FrameKind::join:
+            return sizeof(JoinToken);
         case FrameKind::refused:
             return max_sentence_bytes;
     }

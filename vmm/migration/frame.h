@@ -35,6 +35,8 @@ enum class FrameKind : std::uint16_t {
     drive_zero_pages,  // likewise, then as zero_pages
     sync,              // nothing: answer when all pages before it are on the medium
     synced,            // nothing: they are
+    packed,            // u16 kind of a run of pages with bytes, then its payload in zstd
+    join,              // on a further connection: the hello's token
 };
 
 enum class FrameError {

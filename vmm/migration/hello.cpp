@@ -18,6 +18,12 @@ struct Fields<migration::CopiedDrive> {
     static constexpr std::tuple list{&T::drive_id, &T::size_bytes};
 };
 
+template <>
+struct Fields<migration::FurtherConnections> {
+    using T = migration::FurtherConnections;
+    static constexpr std::tuple list{&T::count, &T::token};
+};
+
 }  // namespace shoal::state
 
 namespace shoal::migration {
@@ -25,6 +31,7 @@ namespace {
 
 constexpr state::SectionId config_section{"config"};
 constexpr state::SectionId drives_section{"copied_drives"};
+constexpr state::SectionId connections_section{"connections"};
 
 void require(bool is_right, const std::string& what) {
     if (!is_right) {
@@ -33,6 +40,7 @@ void require(bool is_right, const std::string& what) {
 }
 
 void check(const Hello& hello) {
+    require(hello.further.count < max_connections, "more than 8 connections");
     for (const CopiedDrive& drive : hello.drives) {
         const auto has_its_id = [&](const auto& other) { return other.drive_id == drive.drive_id; };
         require(std::ranges::any_of(hello.config.drives, has_its_id),
@@ -53,6 +61,9 @@ std::vector<std::byte> encode_hello(const Hello& hello) {
     if (!hello.drives.empty()) {
         writer.add(drives_section, hello.drives);
     }
+    if (hello.further.count > 0) {
+        writer.add(connections_section, hello.further);
+    }
     std::vector<std::byte> payload = writer.finish();
     if (payload.size() > max_hello_bytes) {
         throw std::runtime_error("the configuration has " + std::to_string(payload.size()) +
@@ -67,6 +78,9 @@ Hello decode_hello(std::span<const std::byte> payload) {
     hello.config = reader.take<vmm::MicrovmConfig>(config_section);
     if (reader.has(drives_section)) {
         hello.drives = reader.take<std::vector<CopiedDrive>>(drives_section);
+    }
+    if (reader.has(connections_section)) {
+        hello.further = reader.take<FurtherConnections>(connections_section);
     }
     reader.refuse_the_rest();
     state::check(hello.config);

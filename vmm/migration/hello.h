@@ -1,7 +1,9 @@
 // Hello: what a destination has to know to build the machine before the source stops, as a state
-// file (vmm/state/section.h): the microVM's configuration, and which drives are copied.
+// file (vmm/state/section.h): the microVM's configuration, which drives are copied, and over how
+// many connections.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -22,9 +24,21 @@ struct CopiedDrive {
     std::uint64_t size_bytes = 0;
 };
 
+inline constexpr std::uint32_t max_connections = 8;
+
+// What a further connection of the same migration shows. Without TLS whoever sees the hello sees
+// it, too: it keeps strangers apart, no more.
+using JoinToken = std::array<std::byte, 16>;
+
+struct FurtherConnections {
+    std::uint32_t count = 0;  // besides that of the hello
+    JoinToken token{};
+};
+
 struct Hello {
     vmm::MicrovmConfig config;
-    std::vector<CopiedDrive> drives;
+    std::vector<CopiedDrive> drives = {};
+    FurtherConnections further = {};
 };
 
 // Throws std::runtime_error for one that is larger, which no API can have made.

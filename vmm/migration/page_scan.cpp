@@ -29,8 +29,12 @@ std::uint64_t count_alike(std::span<const std::byte> pages, bool zeros) noexcept
 
 }  // namespace
 
-PageScan::PageScan(const PageContent& content, std::span<std::uint64_t> pages)
-    : content_{content}, pages_{pages}, buffer_{std::make_unique_for_overwrite<Buffer>()} {
+PageScan::PageScan(const PageContent& content, std::span<std::uint64_t> pages, Stripe stripe)
+    : content_{content},
+      pages_{pages},
+      stripe_{stripe},
+      word_{stripe.idx},
+      buffer_{std::make_unique_for_overwrite<Buffer>()} {
     const std::uint64_t in_last_word = content.page_count() % pages_per_word;
     SHOAL_CHECK(pages.size() == (content.page_count() + pages_per_word - 1) / pages_per_word);
     SHOAL_CHECK(in_last_word == 0 || pages.back() >> in_last_word == 0);
@@ -38,9 +42,9 @@ PageScan::PageScan(const PageContent& content, std::span<std::uint64_t> pages)
 
 std::optional<PageRun> PageScan::next() {
     while (word_ < pages_.size() && pages_[word_] == 0) {
-        ++word_;
+        word_ += stripe_.count;
     }
-    if (word_ == pages_.size()) {
+    if (word_ >= pages_.size()) {
         return std::nullopt;
     }
     std::uint64_t& word = pages_[word_];

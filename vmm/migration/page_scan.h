@@ -16,11 +16,17 @@
 
 namespace shoal::migration {
 
+// Which words of a set: each count'th, from the idx'th on.
+struct Stripe {
+    std::size_t idx = 0;
+    std::size_t count = 1;
+};
+
 class PageScan {
 public:
-    // Borrows both. Page 64 * n + b is bit b of word n of `pages`, which has no bit behind the last
-    // page.
-    PageScan(const PageContent& content, std::span<std::uint64_t> pages);
+    // Borrows both; of `pages` it touches only its stripe. Page 64 * n + b is bit b of word n of
+    // `pages`, which has no bit behind the last page.
+    PageScan(const PageContent& content, std::span<std::uint64_t> pages, Stripe stripe = {});
 
     // Takes neighbouring pages of one word from the set, all zeros or none. Nothing: the set is
     // empty. Valid until the next call. Throws as PageContent::read(); then nothing was taken.
@@ -33,7 +39,8 @@ private:
 
     const PageContent& content_;
     std::span<std::uint64_t> pages_;
-    std::uint64_t word_ = 0;
+    Stripe stripe_;
+    std::uint64_t word_;
     std::unique_ptr<Buffer> buffer_;
 };
 

@@ -1,16 +1,15 @@
 // The source's way through the hand-over.
 #include "vmm/migration/source.h"
 
-#include <poll.h>
-#include <sys/socket.h>
+#include <sys/random.h>
 
-#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "devices/host/check.h"
 #include "devices/host/clock.h"
 #include "devices/host/log.h"
+#include "devices/host/os_error.h"
 #include "vmm/migration/hello.h"
 #include "vmm/state/microvm_file.h"
 
@@ -22,6 +21,14 @@ constexpr std::size_t stack_bytes = 512 << 10;
 bool may_be_cancelled(SourcePhase phase) {
     return phase == SourcePhase::greeting || phase == SourcePhase::copying ||
            phase == SourcePhase::stopped;
+}
+
+JoinToken make_token() {
+    JoinToken token{};
+    if (::getrandom(token.data(), token.size(), 0) != static_cast<ssize_t>(token.size())) {
+        host::throw_os_error("getrandom");
+    }
+    return token;
 }
 
 // Whether the thread has nothing left to do.
@@ -43,24 +50,6 @@ Source::Source(vmm::Microvm& microvm, const vmm::MicrovmConfig& config, const Se
       drive_pace_{0, started_},
       parts_{open_drives()},
       thread_{"migration", stack_bytes, [this] { main(); }} {}
-
-std::vector<Source::Part> Source::open_drives() {
-    std::vector<Part> parts;
-    for (const std::string& id : order_.copied_drives) {
-        virtio::BlockContent content = microvm_.drive_content(id);
-        if (content.size_bytes > max_drive_bytes) {
-            throw std::runtime_error("the drive " + id +
-                                     " is larger than 1 TiB, the most that is "
-                                     "copied");
-        }
-        drives_.push_back({id, content.size_bytes});
-        const auto idx = static_cast<std::uint32_t>(parts.size());
-        Part& part =
-            parts.emplace_back(std::make_unique<DriveContent>(idx, std::move(content)), PageSet{});
-        part.pages = part.content->data();
-    }
-    return parts;
-}
 
 Source::~Source() {
     interrupt_.signal();
@@ -112,7 +101,7 @@ void Source::main() noexcept {
     if (failure) {
         fail(*failure);
     }
-    channel_.reset();
+    lanes_.clear();
 }
 
 Source::Failure Source::migrate() {
@@ -126,21 +115,19 @@ Source::Failure Source::migrate() {
 }
 
 Source::Failure Source::greet() {
-    const auto connected = wait_until_ready(socket_.get(), POLLOUT, interrupt_);
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (!connected || error != 0) {
-        return Failure(Trouble{SourceEvent::wire_lost,
-                               "cannot connect to " + to_text(order_.to) + ": " +
-                                   (connected ? std::string{std::strerror(error)}
-                                              : std::string{describe(connected.error())})});
+    if (Failure connected = connect(std::move(socket_))) {
+        return connected;
     }
-    channel_.emplace(make_wire(order_.tls.get(), std::move(socket_), interrupt_));
-    if (Failure sent = send({FrameKind::hello, encode_hello({config_, drives_})})) {
+    if (order_.connections > 1) {
+        further_ = {order_.connections - 1, make_token()};
+    }
+    if (Failure sent = send({FrameKind::hello, encode_hello({config_, drives_, further_})})) {
         return sent;
     }
-    return expect(FrameKind::accept);
+    if (Failure accepted = expect(FrameKind::accept)) {
+        return accepted;
+    }
+    return connect_further();
 }
 
 Source::Failure Source::stop_guest() {
@@ -164,6 +151,9 @@ Source::Failure Source::send_rest() {
     take_written();
     if (Failure sent = send_round(Zeros::are_to_be_sent)) {
         return sent;
+    }
+    if (Failure synced = sync_further()) {
+        return synced;
     }
     if (Failure sent = send({FrameKind::state, std::move(state_)})) {
         return sent;
@@ -189,7 +179,7 @@ Source::Failure Source::commit() {
 
 Source::Failure Source::expect(FrameKind kind) {
     Frame frame;
-    if (const auto why = channel_->receive(frame)) {
+    if (const auto why = lanes_.front()->channel.receive(frame)) {
         return Failure(Trouble{SourceEvent::wire_lost, *why});
     }
     if (frame.kind == FrameKind::refused) {

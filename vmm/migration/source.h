@@ -18,6 +18,7 @@
 #include "vmm/migration/hello.h"
 #include "vmm/migration/loop_calls.h"
 #include "vmm/migration/pace.h"
+#include "vmm/migration/packing.h"
 #include "vmm/migration/page_content.h"
 #include "vmm/migration/page_run.h"
 #include "vmm/migration/progress.h"
@@ -29,6 +30,8 @@ enum class AfterHandOver {
     exit,  // the process ends
     stay,  // it answers until somebody ends it
 };
+
+enum class Compression { none, zstd };
 
 // A limit that is lower would make the destination wait for a run of pages until it gives up.
 inline constexpr std::uint64_t least_bytes_per_s = 1 << 20;
@@ -45,6 +48,8 @@ struct SendOrder {
     std::shared_ptr<const Tls> tls;  // nullptr: plain
     // Those whose files the destination does not reach.
     std::vector<std::string> copied_drives;
+    Compression compression = Compression::none;
+    std::uint32_t connections = 1;  // at most max_connections
     AfterHandOver after_hand_over = AfterHandOver::exit;
 };
 
@@ -80,6 +85,12 @@ private:
         std::unique_ptr<PageContent> content;
         PageSet pages;  // still to be sent
     };
+    // A connection that pages cross. Each has its stripe of every set of pages, so that a page
+    // always crosses over the same one, and its newest version as the last.
+    struct Lane {
+        Channel channel;
+        std::optional<Packer> packer;
+    };
 
     // On the thread.
     void main() noexcept;
@@ -89,13 +100,21 @@ private:
     [[nodiscard]] Failure stop_guest();
     [[nodiscard]] Failure send_rest();
     [[nodiscard]] Failure commit();
+    [[nodiscard]] Failure connect(host::UniqueFd socket);
+    [[nodiscard]] Failure connect_further();
     [[nodiscard]] Failure send_round(Zeros zeros);
-    [[nodiscard]] Failure send_pages(Part& part, Zeros zeros);
+    // On the thread of this lane.
+    [[nodiscard]] Failure send_stripe(std::size_t lane, Zeros zeros) noexcept;
+    [[nodiscard]] Failure send_pages(Part& part, std::size_t lane, Zeros zeros);
+    [[nodiscard]] Failure send(std::size_t lane, const Frame& frame);
+    [[nodiscard]] Failure sync_further();
     [[nodiscard]] Failure sync_drives();
     void take_written();
     [[nodiscard]] Failure send(const Frame& frame);
-    [[nodiscard]] Failure wait_for_limit(std::uint64_t bytes, Clock::time_point now);
-    void note_run(const PageRun& run);
+    [[nodiscard]] Failure wait_for_limit(Clock::duration wait);
+    // How long the limit wants to wait.
+    [[nodiscard]] Clock::duration note_run(const PageRun& run, std::uint64_t bytes,
+                                           Clock::time_point since);
     [[nodiscard]] Failure expect(FrameKind kind);
     [[nodiscard]] Failure on_loop(std::function<void()> work);
     // The step, if nobody has cancelled before.
@@ -118,15 +137,17 @@ private:
     host::EventFd interrupt_;
     host::UniqueFd socket_;  // on its way to being connected
 
-    mutable std::mutex mutex_;  // of the next three
+    mutable std::mutex mutex_;  // of the next six; the paces only while lanes send
     SourcePhase phase_ = SourcePhase::greeting;
     Progress progress_;
     bool is_cancelled_ = false;
+    Pace pace_;
+    Pace drive_pace_;           // to the medium; its limit is that of pace_
+    bool lane_failed_ = false;  // the others need not go on
 
     // The thread's own, once it runs.
-    std::optional<Channel> channel_;
-    Pace pace_;
-    Pace drive_pace_;                               // to the medium; its limit is that of pace_
+    std::vector<std::unique_ptr<Lane>> lanes_;  // the first has all messages but pages
+    FurtherConnections further_;
     std::optional<Clock::duration> shortest_sync_;  // of the drives
     std::vector<CopiedDrive> drives_;
     std::vector<Part> parts_;  // the drives, then the memory

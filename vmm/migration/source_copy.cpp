@@ -1,14 +1,32 @@
-// The source's rounds over the guest's memory while the guest runs.
+// The source's rounds over memory and drives while the guest runs.
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "devices/host/check.h"
 #include "devices/host/log.h"
 #include "vmm/migration/page_run.h"
-#include "vmm/migration/page_scan.h"
 #include "vmm/migration/source.h"
 
 namespace shoal::migration {
+
+std::vector<Source::Part> Source::open_drives() {
+    std::vector<Part> parts;
+    for (const std::string& id : order_.copied_drives) {
+        virtio::BlockContent content = microvm_.drive_content(id);
+        if (content.size_bytes > max_drive_bytes) {
+            throw std::runtime_error("the drive " + id +
+                                     " is larger than 1 TiB, the most that is "
+                                     "copied");
+        }
+        drives_.push_back({id, content.size_bytes});
+        const auto idx = static_cast<std::uint32_t>(parts.size());
+        Part& part =
+            parts.emplace_back(std::make_unique<DriveContent>(idx, std::move(content)), PageSet{});
+        part.pages = part.content->data();
+    }
+    return parts;
+}
 
 Source::Failure Source::copy() {
     // The log first: what is written to a page after it was found untouched is in the log.
@@ -101,41 +119,6 @@ void Source::note_rest() {
         std::chrono::duration_cast<std::chrono::microseconds>(downtime).count());
 }
 
-// The drives first: while they cross, the guest writes to memory that crosses after them.
-Source::Failure Source::send_round(Zeros zeros) {
-    for (Part& part : parts_) {
-        if (Failure sent = send_pages(part, zeros)) {
-            return sent;
-        }
-    }
-    return {};
-}
-
-// Empties the set.
-Source::Failure Source::send_pages(Part& part, Zeros zeros) {
-    PageScan scan{*part.content, part.pages};
-    Pace& pace = part.content->drive() ? drive_pace_ : pace_;
-    Clock::time_point before = Clock::now();
-    while (const auto run = scan.next()) {
-        std::uint64_t bytes = 0;
-        if (!run->bytes.empty() || zeros == Zeros::are_to_be_sent) {
-            const Frame frame = frame_of(*run);
-            bytes = frame.payload.size();
-            if (Failure sent = send(frame)) {
-                return sent;
-            }
-        }
-        const Clock::time_point now = Clock::now();
-        pace.add(bytes, now - before);
-        note_run(*run);
-        if (Failure waited = wait_for_limit(bytes, now)) {
-            return waited;
-        }
-        before = Clock::now();
-    }
-    return {};
-}
-
 // What a round brought is on the destination's medium before the next one, so that little is left
 // to be synced while the guest stands still.
 Source::Failure Source::sync_drives() {
@@ -143,6 +126,9 @@ Source::Failure Source::sync_drives() {
         return {};
     }
     const Clock::time_point start = Clock::now();
+    if (Failure synced = sync_further()) {
+        return synced;
+    }
     if (Failure sent = send({FrameKind::sync, {}})) {
         return sent;
     }
@@ -153,38 +139,6 @@ Source::Failure Source::sync_drives() {
     // What every sync takes is not the bytes' fault.
     drive_pace_.add(0, took - std::min(shortest_sync_.value_or(Clock::duration{}), took));
     shortest_sync_ = std::min(shortest_sync_.value_or(took), took);
-    return {};
-}
-
-void Source::note_run(const PageRun& run) {
-    const std::scoped_lock lock{mutex_};
-    (run.drive           ? progress_.drive_pages
-     : run.bytes.empty() ? progress_.zero_pages
-                         : progress_.pages) += run.page_count;
-    std::uint64_t& rest = run.drive ? progress_.remaining_drive_pages : progress_.remaining_pages;
-    rest -= std::min(rest, run.page_count);
-    progress_.bytes_per_s = pace_.bytes_per_s();
-}
-
-// Once the guest stands still there is no limit. An interrupt is noticed here in any case.
-Source::Failure Source::wait_for_limit(std::uint64_t bytes, Clock::time_point now) {
-    const Clock::duration wait =
-        phase() == SourcePhase::copying ? pace_.spend(bytes, now) : Clock::duration{};
-    constexpr int no_descriptor = -1;
-    const auto waited = wait_until_ready(
-        no_descriptor, 0, interrupt_, std::chrono::duration_cast<std::chrono::milliseconds>(wait));
-    if (!waited && waited.error() == WireError::interrupted) {
-        return Failure(Trouble{SourceEvent::wire_lost, std::string{describe(waited.error())}});
-    }
-    return {};
-}
-
-Source::Failure Source::send(const Frame& frame) {
-    if (const auto why = channel_->send(frame)) {
-        return Failure(Trouble{SourceEvent::wire_lost, *why});
-    }
-    const std::scoped_lock lock{mutex_};
-    progress_.bytes += frame.payload.size() + frame_head_bytes;
     return {};
 }
 

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <climits>
@@ -85,6 +86,8 @@ public:
         }
         return static_cast<std::size_t>(*count);
     }
+
+    void hang_up() noexcept override { ::shutdown(socket_.get(), SHUT_RDWR); }
 
 private:
     host::UniqueFd socket_;

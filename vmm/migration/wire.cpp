@@ -44,6 +44,8 @@ public:
         }
     }
 
+    void hang_up() noexcept override { ::shutdown(socket_.get(), SHUT_RDWR); }
+
 private:
     [[nodiscard]] std::expected<void, WireError> wait_after_error(short events) const noexcept {
         if (errno == EINTR) {

@@ -37,6 +37,8 @@ public:
     // Some of them, at least one; how many.
     [[nodiscard]] virtual std::expected<std::size_t, WireError> read_some(
         std::span<std::byte> into) noexcept = 0;
+    // Ends it for both sides, and all waits for it. Any thread.
+    virtual void hang_up() noexcept = 0;
 };
 
 // Waits until `fd` is ready for `events` (poll's) or has an error. `interrupt`, which stays

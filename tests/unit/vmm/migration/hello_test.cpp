@@ -23,6 +23,9 @@ Hello sample() {
 TEST_CASE("a configuration comes back as it was") {
     Hello hello = sample();
     SUBCASE("alone") {}
+    SUBCASE("over several connections") {
+        hello.further = {max_connections - 1, {std::byte{1}, std::byte{2}}};
+    }
     SUBCASE("with a drive that is copied") {
         hello.drives.push_back({"d", max_drive_bytes});
     }
@@ -31,6 +34,12 @@ TEST_CASE("a configuration comes back as it was") {
     CHECK(again.config.drives.front().path_on_host == "/disk");
     CHECK(again.drives.size() == hello.drives.size());
     CHECK(encode_hello(again) == bytes);
+}
+
+TEST_CASE("more connections than there may be are refused") {
+    Hello hello = sample();
+    hello.further.count = max_connections;
+    CHECK_THROWS_AS(static_cast<void>(decode_hello(encode_hello(hello))), state::StateError);
 }
 
 TEST_CASE("a drive that cannot be copied is refused") {

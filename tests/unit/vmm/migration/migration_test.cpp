@@ -137,6 +137,60 @@ TEST_CASE("what is written after the first round, and by the pause itself, arriv
     CHECK(text_in(pair.destination, 3 * page) == std::string(5, '\0'));
 }
 
+TEST_CASE("over several connections and compressed, the newest version of each page arrives") {
+    Pair pair;
+    const auto bytes = pair.source.ram.slice(machine::Gpa{0}, 1 << 20).value();
+    const auto write_all = [&](std::byte value) {
+        std::ranges::fill(bytes, value);
+        pair.source.ram.log_write(bytes);
+    };
+    write_all(std::byte{1});
+    int round = 1;
+    pair.source.on_take = [&] {
+        if (pair.source.now == vmm::MicrovmState::running) {
+            write_all(static_cast<std::byte>(++round));
+        }
+    };
+    pair.source.on_save = [&] { write_all(std::byte{99}); };
+    pair.receive();
+    SendOrder order;
+    order.max_rounds = 6;
+    SUBCASE("3") {
+        order.connections = 3;
+    }
+    SUBCASE("8, compressed") {
+        order.connections = max_connections;
+        order.compression = Compression::zstd;
+    }
+    SUBCASE("1, compressed") {
+        order.compression = Compression::zstd;
+    }
+    pair.send(order);
+    pair.run_until(SourcePhase::handed_over);
+    const auto there = pair.destination.ram.slice(machine::Gpa{0}, 1 << 20).value();
+    CHECK(std::ranges::all_of(there, [](std::byte b) { return b == std::byte{99}; }));
+    const Progress progress = pair.giver.source()->progress();
+    CHECK(progress.pages == 7 * 256);
+    CHECK((progress.bytes < 1 << 20) == (order.compression == Compression::zstd));
+}
+
+TEST_CASE("a stranger among the further connections is hung up on") {
+    Pair pair;
+    SendOrder order;
+    order.connections = 2;
+    std::optional<host::UniqueFd> stranger;
+    pair.receive();
+    pair.send(order);
+    pair.run_until([&] {
+        if (!stranger && pair.taker.destination()->phase() == DestinationPhase::receiving) {
+            stranger = start_connecting({Address::Kind::unix_socket, pair.path, 0});
+            const auto join = encode({FrameKind::join, std::vector<std::byte>(16)});
+            static_cast<void>(::send(stranger->get(), join.data(), join.size(), MSG_NOSIGNAL));
+        }
+        return pair.giver.source()->phase() == SourcePhase::handed_over;
+    });
+}
+
 TEST_CASE("a drive is copied, with what is written to it until the guest stops") {
     Pair pair;
     SendOrder order;

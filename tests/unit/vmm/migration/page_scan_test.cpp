@@ -78,6 +78,26 @@ TEST_CASE("exactly the wanted pages cross, whatever is in them") {
     }
 }
 
+TEST_CASE("each stripe takes its pages and leaves the others'") {
+    Memory memory;
+    for (std::uint64_t idx = 0; idx < total_pages; ++idx) {
+        memory.want(idx);
+    }
+    const std::vector<std::uint64_t> before = memory.wanted;
+    std::uint64_t named = 0;
+    for (std::size_t idx = 0; idx < 3; ++idx) {
+        PageScan scan{memory, memory.wanted, {idx, 3}};
+        while (const auto run = scan.next()) {
+            CHECK(run->first_page / 64 % 3 == idx);
+            CHECK(run->first_page / 64 == (run->first_page + run->page_count - 1) / 64);
+            named += run->page_count;
+        }
+        CHECK(memory.wanted[idx] == 0);
+        CHECK((idx == 2 || memory.wanted[idx + 1] == before[idx + 1]));
+    }
+    CHECK(named == total_pages);
+}
+
 TEST_CASE("a page is zero only when its first and its last byte are, too") {
     for (const std::size_t at : {std::size_t{0}, std::size_t{1}, page_bytes - 1}) {
         Memory memory;
