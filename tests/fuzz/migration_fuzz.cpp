@@ -44,13 +44,16 @@ void read_hello(std::span<const std::byte> payload) {
 
 // Whatever is in it, what comes out fits its kind, and packed again comes back.
 void read_packed(const Frame& frame) {
-    const auto unpacked = unpack(frame);
-    if (unpacked) {
-        SHOAL_CHECK(unpacked->payload.size() <= max_payload_bytes(unpacked->kind));
-        read_run(*unpacked);
-        static Packer packer;
-        const auto again = packer.pack(*unpacked);
-        SHOAL_CHECK(!again || unpack(*again)->payload == unpacked->payload);
+    Frame unpacked;
+    if (unpack(frame, unpacked)) {
+        return;
+    }
+    SHOAL_CHECK(unpacked.payload.size() <= max_payload_bytes(unpacked.kind));
+    read_run(unpacked);
+    static Packer packer;
+    if (const auto again = packer.pack(unpacked)) {
+        Frame same;
+        SHOAL_CHECK(!unpack(*again, same) && same.payload == unpacked.payload);
     }
 }
 

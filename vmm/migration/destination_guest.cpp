@@ -63,8 +63,9 @@ std::optional<std::string> Destination::store(const Frame& frame) {
     if (frame.kind != FrameKind::packed) {
         return store_run(frame);
     }
-    const auto unpacked = unpack(frame);
-    return unpacked ? store_run(*unpacked) : std::string{describe(unpacked.error())};
+    Frame unpacked;
+    const auto error = unpack(frame, unpacked);
+    return error ? std::string{describe(*error)} : store_run(unpacked);
 }
 
 std::optional<std::string> Destination::store_run(const Frame& frame) {

@@ -58,26 +58,26 @@ std::optional<Frame> Packer::pack(const Frame& frame) {
     return packed;
 }
 
-std::expected<Frame, FrameError> unpack(const Frame& frame) {
+std::optional<FrameError> unpack(const Frame& frame, Frame& into) {
     std::uint16_t kind_number = 0;
     if (frame.kind != FrameKind::packed || frame.payload.size() < sizeof kind_number) {
-        return std::unexpected(FrameError::malformed);
+        return FrameError::malformed;
     }
     state::Decoder payload{frame.payload, "a packed run of pages"};
     payload.read(kind_number);
-    const auto kind = static_cast<FrameKind>(kind_number);
-    if (!may_be_packed(kind)) {
-        return std::unexpected(FrameError::malformed);
+    into.kind = static_cast<FrameKind>(kind_number);
+    if (!may_be_packed(into.kind)) {
+        return FrameError::malformed;
     }
-    Frame unpacked{kind, std::vector<std::byte>(max_payload_bytes(kind))};
+    into.payload.resize(max_payload_bytes(into.kind));
     const auto from = payload.read_bytes(payload.bytes_left());
     const std::size_t size =
-        ZSTD_decompress(unpacked.payload.data(), unpacked.payload.size(), from.data(), from.size());
+        ZSTD_decompress(into.payload.data(), into.payload.size(), from.data(), from.size());
     if (ZSTD_isError(size) != 0) {
-        return std::unexpected(FrameError::malformed);
+        return FrameError::malformed;
     }
-    unpacked.payload.resize(size);
-    return unpacked;
+    into.payload.resize(size);
+    return std::nullopt;
 }
 
 }  // namespace shoal::migration

@@ -1,7 +1,6 @@
 // Packing: runs of pages compressed on the wire (zstd, level 1), one run by itself.
 #pragma once
 
-#include <expected>
 #include <memory>
 #include <optional>
 
@@ -28,6 +27,7 @@ private:
 };
 
 // The frame that a `packed` one holds: a run of pages with bytes, within the limit of its kind.
-[[nodiscard]] std::expected<Frame, FrameError> unpack(const Frame& frame);
+// What is wrong with it. (clang 14 cannot destroy an expected of what has a destructor.)
+[[nodiscard]] std::optional<FrameError> unpack(const Frame& frame, Frame& into);
 
 }  // namespace shoal::migration
