@@ -40,7 +40,7 @@ Packer::Packer() : context_{std::make_unique<Context>()} {}
 Packer::~Packer() = default;
 
 std::optional<Frame> Packer::pack(const Frame& frame) {
-    if (!may_be_packed(frame.kind)) {
+    if (!may_be_packed(frame.kind) || frame.payload.size() <= sizeof(std::uint16_t)) {
         return std::nullopt;
     }
     state::Encoder head;

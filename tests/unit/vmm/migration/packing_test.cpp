@@ -39,6 +39,8 @@ TEST_CASE("what would not become shorter, or is no run with bytes, is not packed
     CHECK_FALSE(packer.pack(frame_of({5, 2, bytes})));
     CHECK_FALSE(packer.pack(frame_of({5, 2, {}})));
     CHECK_FALSE(packer.pack({FrameKind::state, std::vector<std::byte>(1000)}));
+    CHECK_FALSE(packer.pack({FrameKind::pages, {}}));
+    CHECK_FALSE(packer.pack({FrameKind::drive_pages, std::vector<std::byte>(1)}));
 }
 
 TEST_CASE("what is not a packed run of pages is refused") {
