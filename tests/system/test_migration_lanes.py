@@ -61,7 +61,7 @@ def _():
             try:
                 start_generations(one, folder, mib=16, mb_per_s=50)
                 listen(two, wire.back)
-                send(one, wire.front, connections=3)
+                send(one, wire.front, connections=3, after_hand_over="Stay")
                 expect(wire.reached.wait(30 * TIME_SCALE), "the message never comes")
                 status = wait_for_phase(one, "Resumed", "HandedOver")
                 # All that was to come over it had come.
