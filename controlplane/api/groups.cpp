@@ -94,7 +94,7 @@ void put(Service& service, const model::Group& group, store::Revision expected, 
 void create(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
     auto group = body_of<model::Group>(request);
-    resolve(service, group.microvm);
+    resolve_member(service, group.microvm);
     check(group);
     if (find(service, group.name) != nullptr) {
         throw Problem{409, "there is a group " + group.name + " already"};
@@ -105,7 +105,7 @@ void create(Service& service, const Request& request, Respond respond) {
 void apply(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
     auto group = body_of<model::Group>(request);
-    resolve(service, group.microvm);
+    resolve_member(service, group.microvm);
     check(group);
     if (group.name != request.path[2]) {
         throw Problem{400, "group.name and the path do not name the same group"};

@@ -1,6 +1,9 @@
 // One function for each kind of object.
 #include "controlplane/api/references.h"
 
+#include <algorithm>
+#include <set>
+
 #include "controlplane/model/keys.h"
 #include "controlplane/node/clone_request.h"
 
@@ -38,9 +41,47 @@ void resolve_template(const Service& service, model::MicroVmSpec& spec) {
     spec.vsock = from.vsock;
 }
 
+void check_volumes(const Service& service, const model::MicroVmSpec& spec) {
+    if (!spec.volumes.empty() && !spec.from_template.empty()) {
+        throw Problem{422, "a clone has the disks of its template: microvm.volumes must be empty"};
+    }
+    const std::set<std::string> names{spec.volumes.begin(), spec.volumes.end()};
+    if (names.size() != spec.volumes.size()) {
+        throw Problem{422, "microvm.volumes names a volume twice"};
+    }
+    for (const std::string& name : spec.volumes) {
+        if (!service.mirror.objects().volumes.contains(name)) {
+            throw Problem{422, "there is no volume " + name};
+        }
+        if (const std::string user = user_of_volume(service, name, spec.name); !user.empty()) {
+            throw Problem{409, "volume " + name + " is attached to microVM " + user};
+        }
+    }
+}
+
 }  // namespace
 
+std::string user_of_volume(const Service& service, const std::string& volume,
+                           const std::string& except) {
+    for (const auto& [name, microvm] : service.mirror.microvms()) {
+        if (microvm.revision != 0 && name != except && !has_ended(microvm) &&
+            std::ranges::find(microvm.spec.volumes, volume) != microvm.spec.volumes.end()) {
+            return name;
+        }
+    }
+    return {};
+}
+
+void resolve_member(const Service& service, model::MicroVmSpec& spec) {
+    if (!spec.volumes.empty()) {
+        throw Problem{422,
+                      "a group's microVMs cannot have volumes: each has one microVM at a time"};
+    }
+    resolve(service, spec);
+}
+
 void resolve(const Service& service, model::MicroVmSpec& spec) {
+    check_volumes(service, spec);
     if (!spec.from_template.empty()) {
         resolve_template(service, spec);
     }
@@ -52,6 +93,13 @@ void add_conditions(const Service& service, const model::MicroVmSpec& spec,
     if (const auto found = templates.find(spec.from_template); found != templates.end()) {
         transaction.conditions.push_back(
             {keys::of(keys::templates, spec.from_template), found->second.revision});
+    }
+    const auto& volumes = service.mirror.objects().volumes;
+    for (const std::string& name : spec.volumes) {
+        if (const auto found = volumes.find(name); found != volumes.end()) {
+            transaction.conditions.push_back(
+                {keys::of(keys::volumes, name), found->second.revision});
+        }
     }
 }
 

@@ -8,6 +8,12 @@ namespace shoal::rest {
 // Throws Problem for what is not there or does not fit together. A clone's memory and CPUs become
 // those of its template.
 void resolve(const Service& service, model::MicroVmSpec& spec);
+// The same for the microVMs of a group, which cannot share what only one may have.
+void resolve_member(const Service& service, model::MicroVmSpec& spec);
+
+// The microVM that has the volume, and has not ended; empty: none. Never `except`.
+[[nodiscard]] std::string user_of_volume(const Service& service, const std::string& volume,
+                                         const std::string& except = {});
 
 // That what it refers to is there still when it is committed.
 void add_conditions(const Service& service, const model::MicroVmSpec& spec,

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <chrono>
@@ -17,6 +18,7 @@
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/document.h"
+#include "controlplane/cli/kinds.h"
 
 namespace shoal::cli {
 namespace {
@@ -36,73 +38,8 @@ json::value parse(const std::string& text, const std::string& what) {
     return document;
 }
 
-std::string collection(Kind kind) {
-    switch (kind) {
-        case Kind::microvm:
-            return "/v1/microvms";
-        case Kind::group:
-            return "/v1/groups";
-        case Kind::template_:
-            return "/v1/templates";
-        case Kind::host:
-            break;
-    }
-    return "/v1/hosts";
-}
-
-std::string name_of(Kind kind) {
-    switch (kind) {
-        case Kind::microvm:
-            return "microvm";
-        case Kind::group:
-            return "group";
-        case Kind::template_:
-            return "template";
-        case Kind::host:
-            break;
-    }
-    return "host";
-}
-
 std::string path_of(Kind kind, const std::string& name) {
-    return collection(kind) + (name.empty() ? "" : "/" + percent_encode(name));
-}
-
-std::vector<Column> columns_of(Kind kind) {
-    switch (kind) {
-        case Kind::microvm:
-            return {{"NAME", "name"},
-                    {"PHASE", "status.phase"},
-                    {"HOST", "status.host"},
-                    {"RESTARTS", "status.restarts"},
-                    {"EXIT", "status.exit_code"},
-                    {"MIB", "spec.memory_mib"},
-                    {"GROUP", "spec.group"},
-                    {"PROGRAM", "spec.program"},
-                    {"REASON", "status.reason"}};
-        case Kind::group:
-            return {{"NAME", "name"},
-                    {"COUNT", "spec.count"},
-                    {"RUNNING", "members.running"},
-                    {"PENDING", "members.pending"},
-                    {"ENDED", "members.ended"},
-                    {"PROGRAM", "spec.microvm.program"}};
-        case Kind::template_:
-            return {{"NAME", "name"},          {"MIB", "spec.memory_mib"},
-                    {"VCPUS", "spec.vcpus"},   {"BYTES", "spec.size_bytes"},
-                    {"DIGEST", "spec.digest"}, {"PROGRAM", "spec.program"}};
-        case Kind::host:
-            break;
-    }
-    return {{"NAME", "name"},
-            {"HEALTH", "health"},
-            {"SCHEDULING", "spec.scheduling"},
-            {"ZONE", "spec.zone"},
-            {"MICROVMS", "used.microvms"},
-            {"MIB USED", "used.memory_mib"},
-            {"MIB", "spec.allocatable.memory_mib"},
-            {"CPU MILLIS USED", "used.vcpu_millis"},
-            {"CPU MILLIS", "spec.allocatable.vcpu_millis"}};
+    return resource_of(kind).path + (name.empty() ? "" : "/" + percent_encode(name));
 }
 
 // All pages of a list.
@@ -110,7 +47,7 @@ json::array list(const Client& client, const GetOptions& options) {
     json::array items;
     std::string after;
     do {
-        std::string target = collection(options.kind) + "?after=" + percent_encode(after);
+        std::string target = resource_of(options.kind).path + "?after=" + percent_encode(after);
         if (!options.label.empty()) {
             target += "&label=" + percent_encode(options.label);
         }
@@ -134,7 +71,7 @@ void run_verb(const Client& client, const GetOptions& options) {
         items = list(client, options);
     }
     if (options.output == Output::table) {
-        return print(to_table(items, columns_of(options.kind)));
+        return print(to_table(items, resource_of(options.kind).columns));
     }
     print((is_one ? json::serialize(items[0]) : json::serialize(items)) + "\n");
 }
@@ -160,9 +97,11 @@ std::string read_file(const std::string& path) {
     return {std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
 }
 
+// Of what a file may describe.
 std::optional<Kind> kind_of(const std::string& name) {
-    for (const Kind kind : {Kind::microvm, Kind::group, Kind::template_}) {
-        if (name == name_of(kind)) {
+    for (const Kind kind : {Kind::microvm, Kind::group, Kind::template_, Kind::volume,
+                            Kind::network, Kind::project}) {
+        if (name == resource_of(kind).name) {
             return kind;
         }
     }
@@ -178,11 +117,10 @@ std::string apply_one(const Client& client, const ApplyOptions& options,
     const auto kind = kind_of(kind_name);
     if (!kind || spec == nullptr || !spec->is_object() || object.get_object().size() != 2) {
         throw CliError(options.file +
-                       R"(: an object is {"kind": "microvm", "group" or "template", )" +
-                       R"("spec": {...}})");
+                       R"(: an object is {"kind": "microvm" or another, "spec": {...}})");
     }
     const std::string name = find(*spec, "name") == nullptr ? "" : text_of(find(*spec, "name"));
-    Call call{"POST", collection(*kind), json::serialize(*spec)};
+    Call call{"POST", resource_of(*kind).path, json::serialize(*spec)};
     if (options.mode == ApplyOptions::Mode::apply) {
         if (name.empty()) {
             throw CliError(options.file + ": what is applied needs a spec.name");
@@ -256,7 +194,7 @@ void run_verb(const Client& client, const DeleteOptions& options) {
                                   : std::string{};
     for (const std::string& name : options.names) {
         client.call({"DELETE", path_of(options.kind, name) + query});
-        print(name_of(options.kind) + " " + name + " is being deleted\n");
+        print(resource_of(options.kind).name + " " + name + " is being deleted\n");
     }
 }
 

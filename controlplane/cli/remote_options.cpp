@@ -9,10 +9,12 @@ namespace shoal::cli {
 namespace {
 
 const std::map<std::string, Kind> kinds{
-    {"microvm", Kind::microvm},    {"microvms", Kind::microvm}, {"vm", Kind::microvm},
-    {"vms", Kind::microvm},        {"group", Kind::group},      {"groups", Kind::group},
-    {"host", Kind::host},          {"hosts", Kind::host},       {"template", Kind::template_},
-    {"templates", Kind::template_}};
+    {"microvm", Kind::microvm},    {"microvms", Kind::microvm},    {"vm", Kind::microvm},
+    {"vms", Kind::microvm},        {"group", Kind::group},         {"groups", Kind::group},
+    {"template", Kind::template_}, {"templates", Kind::template_}, {"volume", Kind::volume},
+    {"volumes", Kind::volume},     {"network", Kind::network},     {"networks", Kind::network},
+    {"project", Kind::project},    {"projects", Kind::project},    {"host", Kind::host},
+    {"hosts", Kind::host}};
 const std::map<std::string, Output> outputs{{"table", Output::table}, {"json", Output::json}};
 
 // CLI11 takes -1 for the largest number there is.
@@ -42,7 +44,7 @@ void add_verb(CLI::App& app, RemoteOptions& options, bool& is_given, const char*
 }
 
 void add_kind(CLI::App& sub, Kind& kind) {
-    sub.add_option("KIND", kind, "microvm, group, template or host")
+    sub.add_option("KIND", kind, "microvm, group, template, volume, network, project or host")
         ->required()
         ->transform(CLI::CheckedTransformer(kinds).description(""));
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controlplane/cli/client.h"
+#include "controlplane/cli/kinds.h"
 
 namespace CLI {
 class App;
@@ -15,7 +16,6 @@ class App;
 
 namespace shoal::cli {
 
-enum class Kind { microvm, group, host, template_ };
 enum class Output { table, json };
 
 struct GetOptions {

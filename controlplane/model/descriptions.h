@@ -11,6 +11,7 @@
 #include "controlplane/model/microvm.h"
 #include "controlplane/model/move.h"
 #include "controlplane/model/template.h"
+#include "controlplane/model/volume.h"
 
 namespace shoal::model {
 
@@ -29,6 +30,8 @@ inline constexpr Limits a_grace{0, 3600};
 inline constexpr Limits an_exit_code{0, 255};
 inline constexpr Limits a_time_to_get_ready{1, 3600};
 inline constexpr Limits a_digest{64, 64};
+inline constexpr Limits size_of_volume{1, 16 << 20};  // 16 TiB, ext4's largest file
+inline constexpr Limits some_volumes{0, 8};
 
 template <>
 struct Names<Scheduling> {
@@ -173,6 +176,7 @@ struct Description<MicroVmSpec> {
         optional("on_host_failure", &MicroVmSpec::on_host_failure),
         optional("time_limit_s", &MicroVmSpec::time_limit_s, a_time_limit),
         optional("vsock", &MicroVmSpec::vsock),
+        optional("volumes", &MicroVmSpec::volumes, some_volumes, Form::name),
     };
 };
 
@@ -230,6 +234,16 @@ struct Description<Deletion> {
     static constexpr std::string_view name = "deletion";
     static constexpr auto fields = std::tuple{
         optional("grace_s", &Deletion::grace_s, a_grace),
+    };
+};
+
+template <>
+struct Description<Volume> {
+    static constexpr std::string_view name = "volume";
+    static constexpr auto fields = std::tuple{
+        required("name", &Volume::name, a_name, Form::name),
+        required("size_mib", &Volume::size_mib, size_of_volume),
+        optional("host", &Volume::host, a_name, Form::name),
     };
 };
 

@@ -300,6 +300,7 @@ template Deletion from_json(std::string_view, UnknownFields);
 template Group from_json(std::string_view, UnknownFields);
 template TemplateSpec from_json(std::string_view, UnknownFields);
 template Template from_json(std::string_view, UnknownFields);
+template Volume from_json(std::string_view, UnknownFields);
 
 template std::string to_json(const Resources&);
 template std::string to_json(const Host&);
@@ -315,5 +316,6 @@ template std::string to_json(const Deletion&);
 template std::string to_json(const Group&);
 template std::string to_json(const TemplateSpec&);
 template std::string to_json(const Template&);
+template std::string to_json(const Volume&);
 
 }  // namespace shoal::model

@@ -32,7 +32,8 @@ struct MicroVmSpec {
     RestartPolicy restart = RestartPolicy::never;
     HostFailurePolicy on_host_failure = HostFailurePolicy::restart;
     std::optional<std::uint64_t> time_limit_s;
-    bool vsock = false;  // a vsock device, whose unix socket the status names
+    std::vector<std::string> volumes;  // names, in the order of /dev/vda, /dev/vdb, ...
+    bool vsock = false;                // a vsock device, whose unix socket the status names
 
     [[nodiscard]] Resources resources() const noexcept { return {memory_mib, vcpus * 1000, 1}; }
 };

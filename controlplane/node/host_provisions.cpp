@@ -3,6 +3,8 @@
 
 #include <sys/un.h>
 
+#include <algorithm>
+
 #include "controlplane/node/clone_request.h"
 
 namespace shoal::node {
@@ -28,9 +30,36 @@ void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
     if (!microvm.spec.from_template.empty()) {
         return become_clone(microvm, launch);
     }
+    attach_volumes(microvm, launch);
     if (const std::string vsock = vsock_of(microvm, launch.attempt); !vsock.empty()) {
         // Behind `shoal run`.
         launch.words.insert(launch.words.begin() + 2, {"--vsock", vsock});
+    }
+}
+
+// Whoever has processes of any attempt may write to what it has.
+void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) const {
+    auto at = launch.words.begin() + 2;  // behind `shoal run`
+    for (const std::string& name : microvm.spec.volumes) {
+        const auto& all = mirror_.objects().volumes;
+        const auto found = all.find(name);
+        if (found == all.end()) {
+            throw NotYet{"there is no volume " + name};
+        }
+        if (found->second.body.host != settings_.host) {
+            throw NotYet{"volume " + name + " is on host " + found->second.body.host};
+        }
+        for (const auto& [other, entry] : mirror_.microvms()) {
+            const auto& theirs = entry.spec.volumes;
+            if (other != microvm.spec.name && std::ranges::find(theirs, name) != theirs.end() &&
+                !runner_.attempts(other).empty()) {
+                throw NotYet{"volume " + name + " is in use by microVM " + other};
+            }
+        }
+        if (!volumes_.has(name)) {
+            throw NotYet{"the file of volume " + name + " is gone"};
+        }
+        at = launch.words.insert(at, {"--disk", volumes_.path_of(name)}) + 2;
     }
 }
 

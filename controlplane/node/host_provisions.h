@@ -1,4 +1,4 @@
-// HostProvisions: templates and vsock sockets of a real host.
+// HostProvisions: templates, volumes and vsock sockets of a real host.
 #pragma once
 
 #include <string>
@@ -6,10 +6,12 @@
 #include "controlplane/node/provisions.h"
 #include "controlplane/template/template_check.h"
 #include "controlplane/template/template_folder.h"
+#include "controlplane/volume/volume_folder.h"
 
 namespace shoal::node {
 
 struct ProvisionSettings {
+    std::string host;
     std::string run_folder;  // which has the attempts' folders
     std::string vmm;         // path of `shoal-vmm`
     std::string fence{};     // the file of VMMs' deadline; empty: none
@@ -18,21 +20,30 @@ struct ProvisionSettings {
 class HostProvisions final : public Provisions {
 public:
     // Borrows all.
-    HostProvisions(const Mirror& mirror, const templates::TemplateFolder& folder,
-                   templates::TemplateCheck& check, ProvisionSettings settings)
-        : mirror_{mirror}, folder_{folder}, check_{check}, settings_{std::move(settings)} {}
+    HostProvisions(const Mirror& mirror, const Runner& runner,
+                   const templates::TemplateFolder& folder, templates::TemplateCheck& check,
+                   const volumes::VolumeFolder& volumes, ProvisionSettings settings)
+        : mirror_{mirror},
+          runner_{runner},
+          folder_{folder},
+          check_{check},
+          volumes_{volumes},
+          settings_{std::move(settings)} {}
 
     void prepare(const MicroVm& microvm, Launch& launch) override;
     void describe(const MicroVm& microvm, const Attempt& attempt,
                   model::MicroVmStatus& status) const override;
 
 private:
+    void attach_volumes(const MicroVm& microvm, Launch& launch) const;
     void become_clone(const MicroVm& microvm, Launch& launch) const;
     [[nodiscard]] std::string vsock_of(const MicroVm& microvm, const Attempt& attempt) const;
 
     const Mirror& mirror_;
+    const Runner& runner_;
     const templates::TemplateFolder& folder_;
     templates::TemplateCheck& check_;
+    const volumes::VolumeFolder& volumes_;
     ProvisionSettings settings_;
 };
 

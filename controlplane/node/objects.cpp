@@ -27,7 +27,7 @@ bool apply_to(ObjectsByName<Body>& objects, std::string_view folder, const store
 }  // namespace
 
 bool Objects::apply(const store::Event& event) {
-    return apply_to(templates, keys::templates, event);
+    return apply_to(templates, keys::templates, event) || apply_to(volumes, keys::volumes, event);
 }
 
 }  // namespace shoal::node

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "controlplane/model/template.h"
+#include "controlplane/model/volume.h"
 #include "controlplane/store/types.h"
 
 namespace shoal::node {
@@ -19,6 +20,7 @@ using ObjectsByName = std::map<std::string, Object<Body>>;
 
 struct Objects {
     ObjectsByName<model::Template> templates;
+    ObjectsByName<model::Volume> volumes;
 
     // False: it is of none of these.
     bool apply(const store::Event& event);

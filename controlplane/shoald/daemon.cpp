@@ -29,6 +29,7 @@
 #include "controlplane/api/server.h"
 #include "controlplane/api/service.h"
 #include "controlplane/api/templates.h"
+#include "controlplane/api/volumes.h"
 #include "controlplane/node/group_controller.h"
 #include "controlplane/node/host_facts.h"
 #include "controlplane/node/host_provisions.h"
@@ -215,6 +216,8 @@ private:
     templates::TemplateMaker template_maker_{context_, workers_, template_folder_,
                                              find_program("shoal")};
     rest::TemplateService templates_{service_, template_folder_, template_maker_, template_check_};
+    volumes::VolumeFolder volume_folder_;
+    rest::VolumeService volumes_{service_, volume_folder_, options_.host};
     node::HostProvisions provisions_;
     rest::Api api_;
     std::optional<rest::Server> server_;
@@ -232,10 +235,13 @@ Daemon::Daemon(const Options& options)
       service_{loop_, *store_, mirror_, nullptr},
       logs_{context_, service_, options.state_dir + "/logs"},
       template_folder_{options.state_dir + "/templates"},
+      volume_folder_{options.state_dir + "/volumes"},
       provisions_{mirror_,
+                  runner_,
                   template_folder_,
                   template_check_,
-                  {options.run_dir + "/microvms", find_program("shoal-vmm"),
+                  volume_folder_,
+                  {options.host, options.run_dir + "/microvms", find_program("shoal-vmm"),
                    node_settings(options).fence}} {
     if (is_clustered(options)) {
         clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_);
@@ -252,6 +258,7 @@ Daemon::Daemon(const Options& options)
     rest::add_events(api_, service_);
     rest::add_backup(api_, sqlite_);
     rest::add_templates(api_, templates_);
+    rest::add_volumes(api_, volumes_);
     agent_.set_provisions(provisions_);
     runner_.set_listener(agent_);
 }
@@ -294,6 +301,7 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     }
     mirror_.add_listener(agent_);
     rest::collect_templates(templates_);
+    rest::reconcile_volumes(volumes_);
     agent_.start();
     facts_.tell();
     if (alone_) {
