@@ -89,7 +89,8 @@ fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*
 	vmm/boot/*.cpp vmm/api/*.cpp vmm/state/*.cpp vmm/migration/*.cpp) $(GUEST_HOST_SRCS) \
 	vmm/machine/page_set.cpp \
 	controlplane/cli/elf_file.cpp controlplane/cli/library_cache.cpp \
-	controlplane/model/json.cpp controlplane/api/target.cpp \
+	controlplane/model/json.cpp controlplane/api/target.cpp controlplane/network/subnet.cpp \
+	controlplane/supervisor/first_request.cpp controlplane/node/run_folder.cpp \
 	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp
 fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
 fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))

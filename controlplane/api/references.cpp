@@ -41,6 +41,19 @@ void resolve_template(const Service& service, model::MicroVmSpec& spec) {
     spec.vsock = from.vsock;
 }
 
+void check_network(const Service& service, const model::MicroVmSpec& spec) {
+    if (spec.network.empty()) {
+        return;
+    }
+    if (!spec.from_template.empty()) {
+        throw Problem{422,
+                      "a clone has the network of its template: microvm.network must be empty"};
+    }
+    if (!service.mirror.objects().networks.contains(spec.network)) {
+        throw Problem{422, "there is no network " + spec.network};
+    }
+}
+
 void check_volumes(const Service& service, const model::MicroVmSpec& spec) {
     if (!spec.volumes.empty() && !spec.from_template.empty()) {
         throw Problem{422, "a clone has the disks of its template: microvm.volumes must be empty"};
@@ -81,6 +94,7 @@ void resolve_member(const Service& service, model::MicroVmSpec& spec) {
 }
 
 void resolve(const Service& service, model::MicroVmSpec& spec) {
+    check_network(service, spec);
     check_volumes(service, spec);
     if (!spec.from_template.empty()) {
         resolve_template(service, spec);
@@ -93,6 +107,11 @@ void add_conditions(const Service& service, const model::MicroVmSpec& spec,
     if (const auto found = templates.find(spec.from_template); found != templates.end()) {
         transaction.conditions.push_back(
             {keys::of(keys::templates, spec.from_template), found->second.revision});
+    }
+    const auto& networks = service.mirror.objects().networks;
+    if (const auto found = networks.find(spec.network); found != networks.end()) {
+        transaction.conditions.push_back(
+            {keys::of(keys::networks, spec.network), found->second.revision});
     }
     const auto& volumes = service.mirror.objects().volumes;
     for (const std::string& name : spec.volumes) {

@@ -10,6 +10,7 @@
 #include "controlplane/model/host.h"
 #include "controlplane/model/microvm.h"
 #include "controlplane/model/move.h"
+#include "controlplane/model/network.h"
 #include "controlplane/model/template.h"
 #include "controlplane/model/volume.h"
 
@@ -32,6 +33,8 @@ inline constexpr Limits a_time_to_get_ready{1, 3600};
 inline constexpr Limits a_digest{64, 64};
 inline constexpr Limits size_of_volume{1, 16 << 20};  // 16 TiB, ext4's largest file
 inline constexpr Limits some_volumes{0, 8};
+inline constexpr Limits a_subnet{9, 18};
+inline constexpr Limits an_address{0, 15};
 
 template <>
 struct Names<Scheduling> {
@@ -176,6 +179,7 @@ struct Description<MicroVmSpec> {
         optional("on_host_failure", &MicroVmSpec::on_host_failure),
         optional("time_limit_s", &MicroVmSpec::time_limit_s, a_time_limit),
         optional("vsock", &MicroVmSpec::vsock),
+        optional("network", &MicroVmSpec::network, a_name, Form::name),
         optional("volumes", &MicroVmSpec::volumes, some_volumes, Form::name),
     };
 };
@@ -225,6 +229,7 @@ struct Description<MicroVmStatus> {
         optional("reason", &MicroVmStatus::reason, a_sentence),
         optional("started_at", &MicroVmStatus::started_at, a_time),
         optional("ended_at", &MicroVmStatus::ended_at, a_time),
+        optional("address", &MicroVmStatus::address, an_address),
         optional("vsock", &MicroVmStatus::vsock, a_path),
     };
 };
@@ -234,6 +239,24 @@ struct Description<Deletion> {
     static constexpr std::string_view name = "deletion";
     static constexpr auto fields = std::tuple{
         optional("grace_s", &Deletion::grace_s, a_grace),
+    };
+};
+
+template <>
+struct Description<Network> {
+    static constexpr std::string_view name = "network";
+    static constexpr auto fields = std::tuple{
+        required("name", &Network::name, a_name, Form::name),
+        required("subnet", &Network::subnet, a_subnet),
+        optional("nat", &Network::nat),
+    };
+};
+
+template <>
+struct Description<Address> {
+    static constexpr std::string_view name = "address";
+    static constexpr auto fields = std::tuple{
+        required("microvm", &Address::microvm, a_name, Form::name),
     };
 };
 

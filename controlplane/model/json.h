@@ -23,7 +23,8 @@ public:
 enum class UnknownFields { refused, ignored };
 
 // Resources, Host, SchedulingChange, Heartbeat, Assignment, MicroVmSpec, Placement, MicroVmStatus,
-// Deletion, Move, Drain, Group, TemplateSpec, Template or Volume. Throws JsonError.
+// Deletion, Move, Drain, Group, TemplateSpec, Template, Volume, Network or Address. Throws
+// JsonError.
 template <typename Body>
 [[nodiscard]] Body from_json(std::string_view text,
                              UnknownFields unknown_fields = UnknownFields::refused);

@@ -19,6 +19,8 @@ inline constexpr std::string_view templates = "/templates/";  // NAME: Template
 inline constexpr std::string_view moves = "/moves/";          // NAME: Move
 inline constexpr std::string_view drains = "/drains/";        // HOST: Drain
 inline constexpr std::string_view volumes = "/volumes/";      // NAME: Volume
+inline constexpr std::string_view networks = "/networks/";    // NAME: Network
+inline constexpr std::string_view addresses = "/addresses/";  // NETWORK/ADDRESS: Address
 inline constexpr std::string_view leader = "/leader";         // with a lease: who schedules
 
 // Stands for HOST in the status of a microVM that has none. No host can be called so.

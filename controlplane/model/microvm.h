@@ -33,6 +33,7 @@ struct MicroVmSpec {
     HostFailurePolicy on_host_failure = HostFailurePolicy::restart;
     std::optional<std::uint64_t> time_limit_s;
     std::vector<std::string> volumes;  // names, in the order of /dev/vda, /dev/vdb, ...
+    std::string network;               // a name; empty: none
     bool vsock = false;                // a vsock device, whose unix socket the status names
 
     [[nodiscard]] Resources resources() const noexcept { return {memory_mib, vcpus * 1000, 1}; }
@@ -64,7 +65,8 @@ struct MicroVmStatus {
     std::string reason;            // one sentence: why it is pending or failed
     std::string started_at;        // RFC 3339
     std::string ended_at;
-    std::string vsock;  // the path of its vsock device's unix socket, on its host
+    std::string address;  // in its network
+    std::string vsock;    // the path of its vsock device's unix socket, on its host
 };
 
 // Somebody wants it gone. Its host stops it and then deletes all that the store has of it.

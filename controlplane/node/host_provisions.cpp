@@ -4,6 +4,9 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
 
 #include "controlplane/node/clone_request.h"
 
@@ -11,6 +14,31 @@ namespace shoal::node {
 
 using templates::Soundness;
 using templates::TemplateFolder;
+
+namespace {
+
+// As long as a commit takes.
+constexpr std::chrono::milliseconds address_retry{2};
+
+// Locally administered; as unique as the address is.
+std::string mac_of(network::Ipv4 ip) {
+    std::array<char, 18> text{};
+    std::snprintf(text.data(), text.size(), "06:00:%02x:%02x:%02x:%02x", ip >> 24, ip >> 16 & 0xFF,
+                  ip >> 8 & 0xFF, ip & 0xFF);
+    return text.data();
+}
+
+}  // namespace
+
+std::vector<network::HostNetworks::Wanted> wanted_networks(const Mirror& mirror) {
+    std::vector<network::HostNetworks::Wanted> wanted;
+    for (const auto& [name, entry] : mirror.objects().networks) {
+        if (const auto subnet = network::parse_subnet(entry.body.subnet)) {
+            wanted.push_back({name, *subnet, entry.body.nat});
+        }
+    }
+    return wanted;
+}
 
 // In the run folder, so that it goes with it.
 std::string HostProvisions::vsock_of(const MicroVm& microvm, const Attempt& attempt) const {
@@ -31,6 +59,7 @@ void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
         return become_clone(microvm, launch);
     }
     attach_volumes(microvm, launch);
+    attach_network(microvm, launch);
     if (const std::string vsock = vsock_of(microvm, launch.attempt); !vsock.empty()) {
         // Behind `shoal run`.
         launch.words.insert(launch.words.begin() + 2, {"--vsock", vsock});
@@ -60,6 +89,37 @@ void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) cons
             throw NotYet{"the file of volume " + name + " is gone"};
         }
         at = launch.words.insert(at, {"--disk", volumes_.path_of(name)}) + 2;
+    }
+}
+
+void HostProvisions::attach_network(const MicroVm& microvm, Launch& launch) const {
+    const std::string& name = microvm.spec.network;
+    if (name.empty()) {
+        return;
+    }
+    const auto all = wanted_networks(mirror_);
+    const auto found = std::ranges::find(all, name, &network::HostNetworks::Wanted::name);
+    if (found == all.end()) {
+        throw NotYet{"there is no network " + name};
+    }
+    const auto ip = mirror_.objects().address_of(microvm.spec.name, name);
+    if (!ip) {
+        const auto taken = mirror_.objects().addresses.find(name);
+        if (taken != mirror_.objects().addresses.end() &&
+            !network::find_free(found->subnet, taken->second)) {
+            throw NotYet{"all addresses of network " + name + " are given out"};
+        }
+        throw NotYet{"it has no address yet", address_retry};
+    }
+    try {
+        const std::string tap = networks_.attach(microvm.spec.name, *found, all);
+        launch.words.insert(
+            launch.words.begin() + 2,
+            {"--network", "tap=" + tap + ",mac=" + mac_of(*ip) + ",ip=" + network::to_text(*ip) +
+                              "/" + std::to_string(found->subnet.bits) +
+                              ",gateway=" + network::to_text(found->subnet.gateway())});
+    } catch (const std::runtime_error& error) {
+        throw NotYet{"network " + name + ": " + error.what()};
     }
 }
 
@@ -93,6 +153,9 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
 void HostProvisions::describe(const MicroVm& microvm, const Attempt& attempt,
                               model::MicroVmStatus& status) const {
     status.vsock = vsock_of(microvm, attempt);
+    if (const auto ip = mirror_.objects().address_of(microvm.spec.name, microvm.spec.network)) {
+        status.address = network::to_text(*ip);
+    }
 }
 
 }  // namespace shoal::node

@@ -1,8 +1,10 @@
-// HostProvisions: templates, volumes and vsock sockets of a real host.
+// HostProvisions: templates, volumes, networks and vsock sockets of a real host.
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "controlplane/network/host_networks.h"
 #include "controlplane/node/provisions.h"
 #include "controlplane/template/template_check.h"
 #include "controlplane/template/template_folder.h"
@@ -22,12 +24,14 @@ public:
     // Borrows all.
     HostProvisions(const Mirror& mirror, const Runner& runner,
                    const templates::TemplateFolder& folder, templates::TemplateCheck& check,
-                   const volumes::VolumeFolder& volumes, ProvisionSettings settings)
+                   const volumes::VolumeFolder& volumes, network::HostNetworks& networks,
+                   ProvisionSettings settings)
         : mirror_{mirror},
           runner_{runner},
           folder_{folder},
           check_{check},
           volumes_{volumes},
+          networks_{networks},
           settings_{std::move(settings)} {}
 
     void prepare(const MicroVm& microvm, Launch& launch) override;
@@ -35,6 +39,7 @@ public:
                   model::MicroVmStatus& status) const override;
 
 private:
+    void attach_network(const MicroVm& microvm, Launch& launch) const;
     void attach_volumes(const MicroVm& microvm, Launch& launch) const;
     void become_clone(const MicroVm& microvm, Launch& launch) const;
     [[nodiscard]] std::string vsock_of(const MicroVm& microvm, const Attempt& attempt) const;
@@ -44,7 +49,11 @@ private:
     const templates::TemplateFolder& folder_;
     templates::TemplateCheck& check_;
     const volumes::VolumeFolder& volumes_;
+    network::HostNetworks& networks_;
     ProvisionSettings settings_;
 };
+
+// Those of the store, as a host has them.
+[[nodiscard]] std::vector<network::HostNetworks::Wanted> wanted_networks(const Mirror& mirror);
 
 }  // namespace shoal::node

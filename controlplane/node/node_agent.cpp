@@ -322,6 +322,9 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
         }
         runner_.start(launch);
     } catch (const NotYet& reason) {
+        if (reason.retry() < seconds{1}) {  // too short to be told
+            return look_later(attempt.name, reason.retry());
+        }
         postpone(microvm, reason.what());
     } catch (const std::system_error& error) {
         // The host's trouble, not the program's: tried again for as long as it is wanted.
@@ -351,6 +354,7 @@ void NodeAgent::record_end(const MicroVm& microvm, const Exit& exit, const Obser
     }
     status.ended_at = to_rfc3339(exit.ended_ms);
     status.vsock = {};
+    status.address = {};
     if (starts_again(microvm.spec, exit)) {
         BackOff& back_off = back_off_[microvm.spec.name];
         const bool was_long = seen.started_ms && exit.ended_ms - *seen.started_ms >= long_run_ms;

@@ -1,6 +1,8 @@
 // A key's folder says which.
 #include "controlplane/node/objects.h"
 
+#include <algorithm>
+
 #include "controlplane/model/keys.h"
 #include "controlplane/node/decode.h"
 
@@ -27,7 +29,48 @@ bool apply_to(ObjectsByName<Body>& objects, std::string_view folder, const store
 }  // namespace
 
 bool Objects::apply(const store::Event& event) {
-    return apply_to(templates, keys::templates, event) || apply_to(volumes, keys::volumes, event);
+    if (event.entry.key.starts_with(keys::addresses)) {
+        apply_address(event);
+        return true;
+    }
+    return apply_to(templates, keys::templates, event) || apply_to(volumes, keys::volumes, event) ||
+           apply_to(networks, keys::networks, event);
+}
+
+void Objects::apply_address(const store::Event& event) {
+    const std::string_view key = event.entry.key;
+    const std::string_view rest = key.substr(keys::addresses.size());
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    const std::string network{rest.substr(0, slash)};
+    const auto ip = network::parse_address(rest.substr(std::min(slash + 1, rest.size())));
+    if (!ip) {
+        return;  // Nobody of ours writes such a key.
+    }
+    if (const auto address = decode<model::Address>(event)) {
+        addresses[network][*ip] = address->microvm;
+        return;
+    }
+    const auto found = addresses.find(network);
+    if (found != addresses.end()) {
+        found->second.erase(*ip);
+        if (found->second.empty()) {
+            addresses.erase(found);
+        }
+    }
+}
+
+std::optional<network::Ipv4> Objects::address_of(const std::string& microvm,
+                                                 const std::string& network) const {
+    const auto found = addresses.find(network);
+    if (found == addresses.end()) {
+        return std::nullopt;
+    }
+    for (const auto& [ip, name] : found->second) {
+        if (name == microvm) {
+            return ip;
+        }
+    }
+    return std::nullopt;
 }
 
 }  // namespace shoal::node

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
+#include "controlplane/model/network.h"
 #include "controlplane/model/template.h"
 #include "controlplane/model/volume.h"
+#include "controlplane/network/subnet.h"
 #include "controlplane/store/types.h"
 
 namespace shoal::node {
@@ -21,9 +24,18 @@ using ObjectsByName = std::map<std::string, Object<Body>>;
 struct Objects {
     ObjectsByName<model::Template> templates;
     ObjectsByName<model::Volume> volumes;
+    ObjectsByName<model::Network> networks;
+    // Of each network: who has which address.
+    std::map<std::string, std::map<network::Ipv4, std::string>> addresses;
+
+    [[nodiscard]] std::optional<network::Ipv4> address_of(const std::string& microvm,
+                                                          const std::string& network) const;
 
     // False: it is of none of these.
     bool apply(const store::Event& event);
+
+private:
+    void apply_address(const store::Event& event);
 };
 
 }  // namespace shoal::node

@@ -1,7 +1,9 @@
 // Provisions: what a microVM needs of its host beside processes (a template, a disk, an address).
 #pragma once
 
+#include <chrono>
 #include <stdexcept>
+#include <string>
 
 #include "controlplane/model/microvm.h"
 #include "controlplane/node/mirror.h"
@@ -12,7 +14,14 @@ namespace shoal::node {
 // It cannot be started now, for the reason that it says in a sentence; later perhaps.
 class NotYet : public std::runtime_error {
 public:
-    using std::runtime_error::runtime_error;
+    explicit NotYet(const std::string& reason,
+                    std::chrono::milliseconds retry = std::chrono::seconds{1})
+        : std::runtime_error{reason}, retry_{retry} {}
+
+    [[nodiscard]] std::chrono::milliseconds retry() const noexcept { return retry_; }
+
+private:
+    std::chrono::milliseconds retry_;
 };
 
 // On the loop's thread.

@@ -26,10 +26,13 @@
 #include "controlplane/api/hosts.h"
 #include "controlplane/api/logs.h"
 #include "controlplane/api/microvms.h"
+#include "controlplane/api/networks.h"
 #include "controlplane/api/server.h"
 #include "controlplane/api/service.h"
 #include "controlplane/api/templates.h"
 #include "controlplane/api/volumes.h"
+#include "controlplane/network/address_book.h"
+#include "controlplane/network/network_sweeper.h"
 #include "controlplane/node/group_controller.h"
 #include "controlplane/node/host_facts.h"
 #include "controlplane/node/host_provisions.h"
@@ -218,6 +221,9 @@ private:
     rest::TemplateService templates_{service_, template_folder_, template_maker_, template_check_};
     volumes::VolumeFolder volume_folder_;
     rest::VolumeService volumes_{service_, volume_folder_, options_.host};
+    network::HostNetworks networks_;
+    network::AddressBook addresses_{loop_, store_, mirror_, options_.host};
+    network::NetworkSweeper sweeper_{loop_, mirror_, runner_, networks_};
     node::HostProvisions provisions_;
     rest::Api api_;
     std::optional<rest::Server> server_;
@@ -236,11 +242,13 @@ Daemon::Daemon(const Options& options)
       logs_{context_, service_, options.state_dir + "/logs"},
       template_folder_{options.state_dir + "/templates"},
       volume_folder_{options.state_dir + "/volumes"},
+      networks_{fs::absolute(options.run_dir)},
       provisions_{mirror_,
                   runner_,
                   template_folder_,
                   template_check_,
                   volume_folder_,
+                  networks_,
                   {options.host, options.run_dir + "/microvms", find_program("shoal-vmm"),
                    node_settings(options).fence}} {
     if (is_clustered(options)) {
@@ -259,6 +267,7 @@ Daemon::Daemon(const Options& options)
     rest::add_backup(api_, sqlite_);
     rest::add_templates(api_, templates_);
     rest::add_volumes(api_, volumes_);
+    rest::add_networks(api_, service_, [this] { sweeper_.look_soon(); });
     agent_.set_provisions(provisions_);
     runner_.set_listener(agent_);
 }
@@ -300,6 +309,7 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
         throw std::runtime_error{"cannot read the store: " + ready.error().reason};
     }
     mirror_.add_listener(agent_);
+    mirror_.add_listener(sweeper_);
     rest::collect_templates(templates_);
     rest::reconcile_volumes(volumes_);
     agent_.start();
@@ -311,6 +321,9 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
         alone_->placer.start();
         alone_->groups.start();
     }
+    mirror_.add_listener(addresses_);
+    addresses_.start();
+    sweeper_.start();
     server_.emplace(context_, options_.socket,
                     [this](const rest::Request& request, rest::Respond respond) {
                         api_.handle(request, std::move(respond));

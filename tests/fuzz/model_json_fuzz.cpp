@@ -10,6 +10,9 @@
 
 #include "controlplane/model/group.h"
 #include "controlplane/model/json.h"
+#include "controlplane/model/network.h"
+#include "controlplane/model/template.h"
+#include "controlplane/model/volume.h"
 #include "devices/host/check.h"
 
 namespace {
@@ -34,6 +37,9 @@ constexpr std::array readers{
     read_and_write<model::Heartbeat>, read_and_write<model::MicroVmSpec>,
     read_and_write<model::Placement>, read_and_write<model::MicroVmStatus>,
     read_and_write<model::Group>,     read_and_write<model::Deletion>,
+    read_and_write<model::Template>,  read_and_write<model::TemplateSpec>,
+    read_and_write<model::Volume>,    read_and_write<model::Network>,
+    read_and_write<model::Address>,
 };
 
 }  // namespace

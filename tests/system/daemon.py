@@ -17,12 +17,14 @@ FINAL = ("succeeded", "failed")
 class Daemon:
     """`with Daemon(folder) as daemon:` a shoald that answers. At the end it is gone, and what it ran."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, within=()):
+        """`within` is a command that runs another, as nsenter does."""
         self.folder = pathlib.Path(folder)
         self.run_dir = self.folder / "run"
         self.state_dir = self.folder / "state"
         self.socket = self.run_dir / "shoald.socket"
         self.options = options
+        self.within = within
         self.api = Api(self.socket)
         self.process = None
         self.start()
@@ -52,7 +54,7 @@ class Daemon:
 
     def start(self):
         self.process = subprocess.Popen(
-            [SHOALD, "--run-dir", self.run_dir, "--state-dir", self.state_dir, *self.options],
+            [*self.within, SHOALD, "--run-dir", self.run_dir, "--state-dir", self.state_dir, *self.options],
             env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
         def answers():

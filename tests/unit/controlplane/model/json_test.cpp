@@ -49,11 +49,12 @@ MicroVmSpec make_microvm() {
 
 TEST_CASE("a microVM's fields are written in the order of their table and read back") {
     const std::string text = to_json(make_microvm());
-    CHECK(text ==
-          R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo","template":"",)"
-          R"("arguments":["","\"x\"","é"],"environment":["A=","B=c=d"],"memory_mib":64,"vcpus":2,)"
-          R"("labels":{"tier":"web","x":""},"priority":-5,"restart":"on_failure",)"
-          R"("on_host_failure":"restore","time_limit_s":7,"vsock":false,"volumes":[]})");
+    CHECK(
+        text ==
+        R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo","template":"",)"
+        R"("arguments":["","\"x\"","é"],"environment":["A=","B=c=d"],"memory_mib":64,"vcpus":2,)"
+        R"("labels":{"tier":"web","x":""},"priority":-5,"restart":"on_failure",)"
+        R"("on_host_failure":"restore","time_limit_s":7,"vsock":false,"network":"","volumes":[]})");
     CHECK(to_json(from_json<MicroVmSpec>(text)) == text);
 }
 
@@ -63,7 +64,8 @@ TEST_CASE("what a microVM does not say is as its structure has it") {
     const auto read = from_json<MicroVmSpec>(R"({"program":"/bin/true","time_limit_s":null})");
     CHECK(to_json(read) == to_json(expected));
     CHECK(!read.time_limit_s);
-    CHECK(to_json(expected).ends_with(R"("time_limit_s":null,"vsock":false,"volumes":[]})"));
+    CHECK(to_json(expected).ends_with(
+        R"("time_limit_s":null,"vsock":false,"network":"","volumes":[]})"));
     CHECK(to_json(from_json<MicroVmSpec>(to_json(expected))) == to_json(expected));
 }
 

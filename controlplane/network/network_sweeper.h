@@ -1,0 +1,38 @@
+// NetworkSweeper: has a host's interfaces and rules follow its microVMs and networks.
+#pragma once
+
+#include <memory>
+
+#include "controlplane/network/host_networks.h"
+#include "controlplane/node/mirror.h"
+#include "controlplane/node/runner.h"
+
+namespace shoal::network {
+
+class NetworkSweeper final : public node::MirrorListener {
+public:
+    // Borrows all.
+    NetworkSweeper(store::EventLoop& loop, const node::Mirror& mirror, const node::Runner& runner,
+                   HostNetworks& networks)
+        : loop_{loop}, mirror_{mirror}, runner_{runner}, networks_{networks} {}
+    NetworkSweeper(const NetworkSweeper&) = delete;
+    NetworkSweeper& operator=(const NetworkSweeper&) = delete;
+    ~NetworkSweeper() override = default;
+
+    // Once the mirror is ready.
+    void start() { look_soon(); }
+    void look_soon();
+
+private:
+    void on_microvm_changed(const std::string& name) override;
+    void look();
+
+    store::EventLoop& loop_;
+    const node::Mirror& mirror_;
+    const node::Runner& runner_;
+    HostNetworks& networks_;
+    bool will_look_ = false;
+    std::shared_ptr<NetworkSweeper*> self_ = std::make_shared<NetworkSweeper*>(this);
+};
+
+}  // namespace shoal::network
