@@ -82,11 +82,12 @@ void check(const model::Group& group) {
 void put(Service& service, const model::Group& group, store::Revision expected, unsigned status,
          Respond respond) {
     const std::string key = keys::of(keys::groups, group.name);
+    const Quotas::Charge charge = service.quotas.charge(service.mirror, group);
     store::Transaction transaction;
     transaction.conditions = {{key, expected}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(group)});
     commit(service, std::move(transaction), std::move(respond),
-           [&service, status, name = group.name](store::Revision) {
+           [&service, status, name = group.name, charge](store::Revision) {
                return show(service, status, name);
            });
 }

@@ -43,7 +43,9 @@ void put(Service& service, const model::MicroVmSpec& spec, store::Revision expec
     const std::string key = keys::of(keys::microvms, spec.name);
     transaction.conditions = {{key, expected}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(spec)});
+    Quotas::Charge charge;
     if (expected == 0) {
+        charge = service.quotas.charge(service.mirror, spec);
         add_conditions(service, spec, transaction);
     }
     const auto reservation =
@@ -52,7 +54,7 @@ void put(Service& service, const model::MicroVmSpec& spec, store::Revision expec
         reservation->add_to(transaction);
     }
     commit(service, std::move(transaction), std::move(respond),
-           [&service, status, name = spec.name, reservation](store::Revision) {
+           [&service, status, name = spec.name, reservation, charge](store::Revision) {
                Response response = show(service, status, name);
                if (status == 201) {
                    response.headers["Location"] = "/v1/microvms/" + name;

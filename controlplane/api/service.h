@@ -5,6 +5,7 @@
 
 #include "controlplane/api/exchange.h"
 #include "controlplane/api/problem.h"
+#include "controlplane/api/quotas.h"
 #include "controlplane/model/json.h"
 #include "controlplane/node/mirror.h"
 #include "controlplane/node/placer.h"
@@ -17,6 +18,7 @@ struct Service {
     store::Store& store;
     node::Mirror& mirror;
     node::Placer* placer;  // null: the leader of the cluster places
+    Quotas quotas{};
 };
 
 // Commits, waits until the mirror shows it, and then answers with what `make` makes of the

@@ -11,6 +11,7 @@
 #include "controlplane/model/microvm.h"
 #include "controlplane/model/move.h"
 #include "controlplane/model/network.h"
+#include "controlplane/model/project.h"
 #include "controlplane/model/template.h"
 #include "controlplane/model/volume.h"
 
@@ -33,6 +34,7 @@ inline constexpr Limits a_time_to_get_ready{1, 3600};
 inline constexpr Limits a_digest{64, 64};
 inline constexpr Limits size_of_volume{1, 16 << 20};  // 16 TiB, ext4's largest file
 inline constexpr Limits some_volumes{0, 8};
+inline constexpr Limits a_quota{0, std::int64_t{1} << 40};
 inline constexpr Limits a_subnet{9, 18};
 inline constexpr Limits an_address{0, 15};
 
@@ -257,6 +259,17 @@ struct Description<Address> {
     static constexpr std::string_view name = "address";
     static constexpr auto fields = std::tuple{
         required("microvm", &Address::microvm, a_name, Form::name),
+    };
+};
+
+template <>
+struct Description<Project> {
+    static constexpr std::string_view name = "project";
+    static constexpr auto fields = std::tuple{
+        required("name", &Project::name, a_name, Form::name),
+        optional("microvms", &Project::microvms, a_quota),
+        optional("memory_mib", &Project::memory_mib, a_quota),
+        optional("vcpus", &Project::vcpus, a_quota),
     };
 };
 

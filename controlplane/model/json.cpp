@@ -301,6 +301,7 @@ template Group from_json(std::string_view, UnknownFields);
 template TemplateSpec from_json(std::string_view, UnknownFields);
 template Template from_json(std::string_view, UnknownFields);
 template Volume from_json(std::string_view, UnknownFields);
+template Project from_json(std::string_view, UnknownFields);
 template Address from_json(std::string_view, UnknownFields);
 template Network from_json(std::string_view, UnknownFields);
 
@@ -319,6 +320,7 @@ template std::string to_json(const Group&);
 template std::string to_json(const TemplateSpec&);
 template std::string to_json(const Template&);
 template std::string to_json(const Volume&);
+template std::string to_json(const Project&);
 template std::string to_json(const Address&);
 template std::string to_json(const Network&);
 

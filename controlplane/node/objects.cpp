@@ -34,7 +34,7 @@ bool Objects::apply(const store::Event& event) {
         return true;
     }
     return apply_to(templates, keys::templates, event) || apply_to(volumes, keys::volumes, event) ||
-           apply_to(networks, keys::networks, event);
+           apply_to(networks, keys::networks, event) || apply_to(projects, keys::projects, event);
 }
 
 void Objects::apply_address(const store::Event& event) {

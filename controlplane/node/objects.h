@@ -6,6 +6,7 @@
 #include <string>
 
 #include "controlplane/model/network.h"
+#include "controlplane/model/project.h"
 #include "controlplane/model/template.h"
 #include "controlplane/model/volume.h"
 #include "controlplane/network/subnet.h"
@@ -25,6 +26,7 @@ struct Objects {
     ObjectsByName<model::Template> templates;
     ObjectsByName<model::Volume> volumes;
     ObjectsByName<model::Network> networks;
+    ObjectsByName<model::Project> projects;
     // Of each network: who has which address.
     std::map<std::string, std::map<network::Ipv4, std::string>> addresses;
 

@@ -27,6 +27,7 @@
 #include "controlplane/api/logs.h"
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/networks.h"
+#include "controlplane/api/projects.h"
 #include "controlplane/api/server.h"
 #include "controlplane/api/service.h"
 #include "controlplane/api/templates.h"
@@ -267,6 +268,7 @@ Daemon::Daemon(const Options& options)
     rest::add_backup(api_, sqlite_);
     rest::add_templates(api_, templates_);
     rest::add_volumes(api_, volumes_);
+    rest::add_projects(api_, service_);
     rest::add_networks(api_, service_, [this] { sweeper_.look_soon(); });
     agent_.set_provisions(provisions_);
     runner_.set_listener(agent_);

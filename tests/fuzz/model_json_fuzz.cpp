@@ -11,6 +11,7 @@
 #include "controlplane/model/group.h"
 #include "controlplane/model/json.h"
 #include "controlplane/model/network.h"
+#include "controlplane/model/project.h"
 #include "controlplane/model/template.h"
 #include "controlplane/model/volume.h"
 #include "devices/host/check.h"
@@ -39,7 +40,7 @@ constexpr std::array readers{
     read_and_write<model::Group>,     read_and_write<model::Deletion>,
     read_and_write<model::Template>,  read_and_write<model::TemplateSpec>,
     read_and_write<model::Volume>,    read_and_write<model::Network>,
-    read_and_write<model::Address>,
+    read_and_write<model::Address>,   read_and_write<model::Project>,
 };
 
 }  // namespace

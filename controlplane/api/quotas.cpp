@@ -1,0 +1,106 @@
+// A group is charged for what is wanted of it: its members, which come and go, are not counted.
+#include "controlplane/api/quotas.h"
+
+#include <optional>
+#include <string_view>
+
+#include "controlplane/api/problem.h"
+
+namespace shoal::rest {
+namespace {
+
+void check(const std::string& project, const std::optional<std::uint64_t>& limit,
+           std::uint64_t used, std::uint64_t more, std::string_view what) {
+    if (limit && more > 0 && (used > *limit || more > *limit - used)) {
+        throw Problem{403, "project " + project + " may have " + std::to_string(*limit) + " " +
+                               std::string{what} + ", and has " + std::to_string(used) + ": " +
+                               std::to_string(more) + " more are too many"};
+    }
+}
+
+// What a group that is there already, or is being changed, adds to what it had.
+std::uint64_t beyond(std::uint64_t after, std::uint64_t before) {
+    return after > before ? after - before : 0;
+}
+
+}  // namespace
+
+Usage& Usage::operator+=(const Usage& other) noexcept {
+    microvms += other.microvms;
+    memory_mib += other.memory_mib;
+    vcpus += other.vcpus;
+    return *this;
+}
+
+Usage& Usage::operator-=(const Usage& other) noexcept {
+    microvms -= other.microvms;
+    memory_mib -= other.memory_mib;
+    vcpus -= other.vcpus;
+    return *this;
+}
+
+// Far from wrapping: 100,000 members of 4 TiB are 2^39 MiB.
+Usage usage_of(const model::MicroVmSpec& spec, std::uint64_t count) noexcept {
+    return {count, count * spec.memory_mib, count * spec.vcpus};
+}
+
+Usage Quotas::used(const node::Mirror& mirror, const std::string& project) const {
+    Usage usage;
+    for (const auto& [name, microvm] : mirror.microvms()) {
+        if (microvm.revision != 0 && microvm.spec.group.empty() &&
+            microvm.spec.project == project && !has_ended(microvm)) {
+            usage += usage_of(microvm.spec);
+        }
+    }
+    for (const auto& [name, entry] : mirror.groups()) {
+        if (entry.group.microvm.project == project) {
+            usage += usage_of(entry.group.microvm, entry.group.count);
+        }
+    }
+    if (const auto found = charges_->find(project); found != charges_->end()) {
+        usage += found->second;
+    }
+    return usage;
+}
+
+Quotas::Charge Quotas::charge(const node::Mirror& mirror, const model::MicroVmSpec& spec) {
+    return charge(mirror, spec.project, usage_of(spec));
+}
+
+Quotas::Charge Quotas::charge(const node::Mirror& mirror, const model::Group& group) {
+    const Usage wanted = usage_of(group.microvm, group.count);
+    const auto found = mirror.groups().find(group.name);
+    Usage had;
+    if (found != mirror.groups().end() &&
+        found->second.group.microvm.project == group.microvm.project) {
+        had = usage_of(found->second.group.microvm, found->second.group.count);
+    }
+    // Only what comes on top: who has too much already may have less of it.
+    return charge(mirror, group.microvm.project,
+                  {beyond(wanted.microvms, had.microvms), beyond(wanted.memory_mib, had.memory_mib),
+                   beyond(wanted.vcpus, had.vcpus)});
+}
+
+Quotas::Charge Quotas::charge(const node::Mirror& mirror, const std::string& project,
+                              const Usage& more) {
+    const auto& projects = mirror.objects().projects;
+    const auto found = projects.find(project);
+    if (found == projects.end()) {
+        return nullptr;
+    }
+    const model::Project& limits = found->second.body;
+    const Usage before = used(mirror, project);
+    check(project, limits.microvms, before.microvms, more.microvms, "microVMs");
+    check(project, limits.memory_mib, before.memory_mib, more.memory_mib, "MiB of memory");
+    check(project, limits.vcpus, before.vcpus, more.vcpus, "virtual CPUs");
+    (*charges_)[project] += more;
+    const std::weak_ptr<Charges> charges = charges_;
+    // It points to nothing: its end is what counts.
+    return Charge{nullptr, [charges, project, more](std::nullptr_t) {
+                      if (const auto all = charges.lock()) {
+                          (*all)[project] -= more;
+                      }
+                  }};
+}
+
+}  // namespace shoal::rest
