@@ -146,7 +146,7 @@ $(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
 	$(call link,$(PROGRAM_LDFLAGS),-lfdt -luring -lssl -lcrypto -lzstd -pthread)
 
 $(BUILD)/shoal: $(call objects,$(cli_srcs) $(boost_json))
-	$(call link,$(PROGRAM_LDFLAGS))
+	$(call link,$(PROGRAM_LDFLAGS),-lyaml-cpp)
 
 shoald_objects := $(call objects,$(shoald_srcs) $(boost_json) devices/host/log.cpp \
 	devices/host/nonblocking_file.cpp devices/host/deadline_file.cpp)
@@ -162,7 +162,7 @@ $(BUILD)/libstore.a: $(call objects,$(store_srcs))
 	@ar rcs $@ $^
 
 $(unit): $(call objects,$(library_srcs) $(unit_srcs)) $(BUILD)/libstore.a
-	$(call link,,$(BUILD)/libstore.a -lfdt -luring -lz -lzstd $(STORE_LIBS) -pthread)
+	$(call link,,$(BUILD)/libstore.a -lfdt -luring -lz -lzstd -lyaml-cpp $(STORE_LIBS) -pthread)
 
 -include $(wildcard $(patsubst %,$(BUILD)/obj/%.d,$(host_srcs)))
 

@@ -87,7 +87,7 @@ build/tests/guests/hostile.elf: tests/system/guests/hostile/guest.lds $(hostile_
 # What the parsers under test need; compiled by clang with the same sanitizers.
 fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
 	vmm/boot/*.cpp vmm/api/*.cpp vmm/state/*.cpp vmm/migration/*.cpp) $(GUEST_HOST_SRCS) \
-	vmm/machine/page_set.cpp \
+	vmm/machine/page_set.cpp controlplane/cli/manifest.cpp controlplane/cli/document.cpp \
 	controlplane/cli/elf_file.cpp controlplane/cli/library_cache.cpp \
 	controlplane/model/json.cpp controlplane/api/target.cpp controlplane/network/subnet.cpp \
 	controlplane/supervisor/first_request.cpp controlplane/node/run_folder.cpp \
@@ -108,7 +108,7 @@ build/fuzz/library.a: $(fuzz_objects)
 
 $(fuzz_targets): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.cpp.o build/fuzz/library.a
 	@echo "  LINK  $@"
-	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz -lssl -lcrypto -lzstd
+	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz -lyaml-cpp -lssl -lcrypto -lzstd
 
 -include $(wildcard $(patsubst %,build/fuzz/obj/%.d,$(fuzz_library_srcs) $(fuzz_srcs)))
 

@@ -11,8 +11,9 @@
 namespace shoal::rest {
 namespace {
 
-constexpr std::array<std::string_view, 5> kinds{"microvms", "statuses", "placements", "deletions",
-                                                "groups"};
+constexpr std::array<std::string_view, 10> kinds{
+    "microvms",  "statuses", "placements", "deletions", "groups",
+    "templates", "volumes",  "networks",   "addresses", "projects"};
 
 std::string prefix_of(const Request& request) {
     const auto kind = request.query.find("kind");
@@ -20,9 +21,11 @@ std::string prefix_of(const Request& request) {
         return "/";
     }
     if (std::ranges::find(kinds, std::string_view{kind->second}) == kinds.end()) {
-        throw Problem{400,
-                      "the parameter kind must be one of microvms, statuses, placements, "
-                      "deletions, groups"};
+        std::string known;
+        for (const std::string_view name : kinds) {
+            known.append(known.empty() ? "" : ", ").append(name);
+        }
+        throw Problem{400, "the parameter kind must be one of " + known};
     }
     return "/" + kind->second + "/";
 }

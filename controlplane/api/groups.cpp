@@ -93,18 +93,20 @@ void put(Service& service, const model::Group& group, store::Revision expected, 
 }
 
 void create(Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {});
+    expect_parameters(request, {"dry_run"});
     auto group = body_of<model::Group>(request);
     resolve_member(service, group.microvm);
     check(group);
     if (find(service, group.name) != nullptr) {
         throw Problem{409, "there is a group " + group.name + " already"};
     }
-    put(service, group, 0, 201, std::move(respond));
+    if (!answer_dry_run(service, request, group, respond)) {
+        put(service, group, 0, 201, std::move(respond));
+    }
 }
 
 void apply(Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {});
+    expect_parameters(request, {"dry_run"});
     auto group = body_of<model::Group>(request);
     resolve_member(service, group.microvm);
     check(group);
@@ -115,10 +117,15 @@ void apply(Service& service, const Request& request, Respond respond) {
     if (found == nullptr && if_match(request) != 0) {
         throw Problem{412, "there is no group " + group.name};
     }
+    if (found != nullptr) {
+        expect_match(request, found->revision);
+    }
+    if (answer_dry_run(service, request, group, respond)) {
+        return;
+    }
     if (found == nullptr) {
         return put(service, group, 0, 201, std::move(respond));
     }
-    expect_match(request, found->revision);
     put(service, group, found->revision, 200, std::move(respond));
 }
 

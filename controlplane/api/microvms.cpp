@@ -64,7 +64,7 @@ void put(Service& service, const model::MicroVmSpec& spec, store::Revision expec
 }
 
 void create(Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {});
+    expect_parameters(request, {"dry_run"});
     auto spec = body_of<model::MicroVmSpec>(request);
     resolve(service, spec);
     check_new(spec);
@@ -79,7 +79,9 @@ void create(Service& service, const Request& request, Respond respond) {
         throw Problem{409, "there is a microVM " + spec.name + " already" +
                                (found->deletion ? "; it is being deleted" : "")};
     }
-    put(service, spec, 0, 201, std::move(respond));
+    if (!answer_dry_run(service, request, spec, respond)) {
+        put(service, spec, 0, 201, std::move(respond));
+    }
 }
 
 // What may change while it runs.
@@ -93,7 +95,7 @@ model::MicroVmSpec with_changes(const model::MicroVmSpec& from, const model::Mic
 }
 
 void apply(Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {});
+    expect_parameters(request, {"dry_run"});
     auto spec = body_of<model::MicroVmSpec>(request);
     resolve(service, spec);
     const std::string& name = request.path[2];
@@ -109,7 +111,10 @@ void apply(Service& service, const Request& request, Respond respond) {
             throw Problem{412, "there is no microVM " + name};
         }
         check_new(spec);
-        return put(service, spec, 0, 201, std::move(respond));
+        if (!answer_dry_run(service, request, spec, respond)) {
+            put(service, spec, 0, 201, std::move(respond));
+        }
+        return;
     }
     expect_match(request, found->revision);
     if (found->deletion) {
@@ -123,7 +128,12 @@ void apply(Service& service, const Request& request, Respond respond) {
                                " only labels, priority, restart and on_host_failure can be "
                                "changed: delete it, and create another"};
     }
-    put(service, spec, found->revision, 200, std::move(respond));
+    if (!is_dry_run(request)) {
+        return put(service, spec, found->revision, 200, std::move(respond));
+    }
+    Response response;
+    response.body = R"({"dry_run":true,"spec":)" + model::to_json(spec) + "}";
+    respond(std::move(response));
 }
 
 void get(const Service& service, const Request& request, Respond respond) {

@@ -47,6 +47,14 @@ void expect_match(const Request& request, store::Revision revision) {
     }
 }
 
+bool is_dry_run(const Request& request) {
+    const auto found = request.query.find("dry_run");
+    if (found != request.query.end() && found->second != "true" && found->second != "false") {
+        throw Problem{400, "the parameter dry_run must be true or false"};
+    }
+    return found != request.query.end() && found->second == "true";
+}
+
 PageRequest page_of(const Request& request) {
     PageRequest page;
     page.limit = number_of(request, "limit", max_page_items, max_page_items);

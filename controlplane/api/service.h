@@ -42,6 +42,24 @@ template <typename Body>
 // Throws Problem 412 if there is an If-Match, and it is not this revision.
 void expect_match(const Request& request, store::Revision revision);
 
+// Whether the request is only to be looked at (dry_run=true). Throws Problem.
+[[nodiscard]] bool is_dry_run(const Request& request);
+
+// Answers a dry run of what is fine so far, with the spec as it would be stored; throws Problem
+// when the quota has no room. False: it is none.
+template <typename Spec>
+[[nodiscard]] bool answer_dry_run(Service& service, const Request& request, const Spec& spec,
+                                  Respond& respond) {
+    if (!is_dry_run(request)) {
+        return false;
+    }
+    static_cast<void>(service.quotas.charge(service.mirror, spec));
+    Response response;
+    response.body = R"({"dry_run":true,"spec":)" + model::to_json(spec) + "}";
+    respond(std::move(response));
+    return true;
+}
+
 // A page of a list, by names.
 struct PageRequest {
     std::size_t limit = 0;

@@ -2,7 +2,10 @@
 #include "controlplane/cli/document.h"
 
 #include <algorithm>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+
+#include "controlplane/cli/cli_error.h"
 
 namespace shoal::cli {
 namespace {
@@ -38,6 +41,15 @@ void describe(const json::value& value, std::size_t depth, std::string& text) {
 }
 
 }  // namespace
+
+json::value parse_json(const std::string& text, const std::string& what) {
+    json::error_code error;
+    json::value document = json::parse(text, error);
+    if (error) {
+        throw CliError(what + " is not JSON: " + error.message());
+    }
+    return document;
+}
 
 const json::value* find(const json::value& document, std::string_view path) {
     const json::value* at = &document;

@@ -8,6 +8,9 @@
 
 namespace shoal::cli {
 
+// Throws CliError, in which `what` names the text.
+[[nodiscard]] boost::json::value parse_json(const std::string& text, const std::string& what);
+
 // "status.phase" in nested objects. Null when there is none.
 [[nodiscard]] const boost::json::value* find(const boost::json::value& document,
                                              std::string_view path);

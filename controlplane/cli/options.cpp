@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "controlplane/cli/cli_error.h"
+#include "controlplane/cli/completion.h"
 #include "devices/host/version.h"
 
 namespace shoal::cli {
@@ -244,6 +245,10 @@ Command parse_command_line(std::span<char* const> args) {
     } else {
         describe_remote(app, remote, is_remote);
     }
+    CLI::App* completion =
+        app.add_subcommand("completion", "Print a script that completes shoal's words");
+    std::string shell;
+    completion->add_option("SHELL", shell, "bash")->required()->check(CLI::IsMember({"bash"}));
     try {
         app.parse(static_cast<int>(own), args.data());
     } catch (const CLI::CallForHelp&) {
@@ -255,6 +260,12 @@ Command parse_command_line(std::span<char* const> args) {
     }
     if (is_remote) {
         return remote;
+    }
+    if (completion->parsed()) {
+        describe_run(*run, run_options);
+        describe_snapshot(*snapshot, snapshot_options);
+        describe_clone(*clone, clone_options);
+        return ShowText{bash_completion(app)};
     }
     const std::span<char* const> rest = args.subspan(own);
     if (run->parsed()) {

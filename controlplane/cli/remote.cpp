@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <chrono>
 #include <cstdio>
@@ -19,6 +18,8 @@
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/document.h"
 #include "controlplane/cli/kinds.h"
+#include "controlplane/cli/manifest.h"
+#include "controlplane/cli/top.h"
 
 namespace shoal::cli {
 namespace {
@@ -29,13 +30,8 @@ void print(std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-json::value parse(const std::string& text, const std::string& what) {
-    json::error_code error;
-    json::value document = json::parse(text, error);
-    if (error) {
-        throw CliError(what + " is not JSON: " + error.message());
-    }
-    return document;
+json::value parse(const std::string& answer) {
+    return parse_json(answer);
 }
 
 std::string path_of(Kind kind, const std::string& name) {
@@ -51,7 +47,7 @@ json::array list(const Client& client, const GetOptions& options) {
         if (!options.label.empty()) {
             target += "&label=" + percent_encode(options.label);
         }
-        json::value page = parse(client.call({"GET", target}).body, "shoald's answer");
+        json::value page = parse(client.call({"GET", target}).body);
         for (json::value& item : page.at("items").as_array()) {
             items.push_back(std::move(item));
         }
@@ -66,7 +62,7 @@ void run_verb(const Client& client, const GetOptions& options) {
     json::array items;
     if (is_one) {
         const Reply reply = client.call({"GET", path_of(options.kind, options.name)});
-        items.push_back(parse(reply.body, "shoald's answer"));
+        items.push_back(parse(reply.body));
     } else {
         items = list(client, options);
     }
@@ -83,7 +79,7 @@ void run_verb(const Client& client, const DescribeOptions& options) {
     // Of a host without a name: the one that answers.
     const Reply reply = client.call(
         {"GET", options.name.empty() ? "/v1/host" : path_of(options.kind, options.name)});
-    print(to_description(parse(reply.body, "shoald's answer")));
+    print(to_description(parse(reply.body)));
 }
 
 std::string read_file(const std::string& path) {
@@ -128,8 +124,16 @@ std::string apply_one(const Client& client, const ApplyOptions& options,
         call.method = "PUT";
         call.target = path_of(*kind, name);
     }
+    if (options.is_dry_run) {
+        call.target += "?dry_run=true";
+    }
     const Reply reply = client.call(call);
-    std::string made = text_of(find(parse(reply.body, "shoald's answer"), "name"));
+    if (options.is_dry_run) {
+        print(options.output == Output::json ? reply.body + "\n"
+                                             : kind_name + " " + name + " is possible\n");
+        return name;
+    }
+    std::string made = text_of(find(parse(reply.body), "name"));
     if (options.waits) {
         return made;
     }
@@ -146,7 +150,7 @@ int run_verb(const Client& client, const WaitOptions& options) {
         print(piece);
         std::fflush(stdout);
     });
-    const json::value microvm = parse(client.call({"GET", path}).body, "shoald's answer");
+    const json::value microvm = parse(client.call({"GET", path}).body);
     const json::value* code = find(microvm, "status.exit_code");
     if (code == nullptr || !code->is_int64()) {
         throw CliError("microVM " + options.name + " has not ended");
@@ -155,21 +159,21 @@ int run_verb(const Client& client, const WaitOptions& options) {
 }
 
 int run_verb(const Client& client, const ApplyOptions& options) {
-    const json::value document = parse(read_file(options.file), options.file);
+    const json::array objects = parse_manifest(read_file(options.file), options.file);
     if (options.waits) {
-        if (document.is_array() || text_of(find(document, "kind")) != "microvm") {
+        if (objects.size() != 1 || text_of(find(objects[0], "kind")) != "microvm") {
             throw CliError("--wait is for one microVM");
         }
-        return run_verb(client, WaitOptions{apply_one(client, options, document)});
+        return run_verb(client, WaitOptions{apply_one(client, options, objects[0])});
     }
-    if (!document.is_array()) {
-        apply_one(client, options, document);
-        return 0;
-    }
-    for (const json::value& object : document.get_array()) {
+    for (const json::value& object : objects) {
         apply_one(client, options, object);
     }
     return 0;
+}
+
+void run_verb(const Client& client, const TopOptions& options) {
+    top(client, options);
 }
 
 void run_verb(const Client& client, const CallOptions& options) {
@@ -200,7 +204,7 @@ void run_verb(const Client& client, const DeleteOptions& options) {
 
 void run_verb(const Client& client, const ScaleOptions& options) {
     const std::string path = path_of(Kind::group, options.group);
-    json::value group = parse(client.call({"GET", path}).body, "shoald's answer");
+    json::value group = parse(client.call({"GET", path}).body);
     json::object spec = group.at("spec").as_object();
     spec["count"] = options.count;
     client.call({"PUT", path, json::serialize(spec), text_of(find(group, "resource_version"))});
@@ -243,7 +247,7 @@ void wait_for_drain(const Client& client, const std::string& host) {
     std::string told;
     for (;;) {
         const Reply reply = client.call({"GET", path_of(Kind::host, host)});
-        const DrainProgress progress = drain_progress(parse(reply.body, "shoald's answer"));
+        const DrainProgress progress = drain_progress(parse(reply.body));
         if (progress.left == 0 && progress.rests) {
             return print("host " + host + " is drained\n");
         }

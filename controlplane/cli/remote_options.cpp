@@ -56,21 +56,22 @@ void add_output(CLI::App& sub, Output& output) {
 
 void add_apply(CLI::App& app, RemoteOptions& options, bool& is_given, const char* name,
                const char* what, ApplyOptions::Mode mode) {
-    add_verb<ApplyOptions>(app, options, is_given, name, what,
-                           [mode](CLI::App& sub, ApplyOptions& verb) {
-                               verb.mode = mode;
-                               sub.add_option("-f", verb.file,
-                                              "JSON: an object, or an array; - "
-                                              "for standard input")
-                                   ->required()
-                                   ->type_name("FILE");
-                               add_output(sub, verb.output);
-                               if (mode == ApplyOptions::Mode::create) {
-                                   sub.add_flag("--wait", verb.waits,
-                                                "Of one microVM: print its output until it has\n"
-                                                "ended, and exit with its exit code");
-                               }
-                           });
+    add_verb<ApplyOptions>(
+        app, options, is_given, name, what, [mode](CLI::App& sub, ApplyOptions& verb) {
+            verb.mode = mode;
+            sub.add_option("-f", verb.file,
+                           "JSON or YAML: objects with kind and spec; - "
+                           "for standard input")
+                ->required()
+                ->type_name("FILE");
+            add_output(sub, verb.output);
+            sub.add_flag("--dry-run", verb.is_dry_run, "Only say whether it is possible");
+            if (mode == ApplyOptions::Mode::create) {
+                sub.add_flag("--wait", verb.waits,
+                             "Of one microVM: print its output until it has\n"
+                             "ended, and exit with its exit code");
+            }
+        });
 }
 
 void add_schedule(CLI::App& app, RemoteOptions& options, bool& is_given, const char* name,
@@ -145,6 +146,16 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
                           [](CLI::App& sub, WaitOptions& verb) {
                               sub.add_option("NAME", verb.name, "The microVM")->required();
                           });
+    add_verb<TopOptions>(app, options, is_given, "top", "Show what microVMs use, again and again",
+                         [](CLI::App& sub, TopOptions& verb) {
+                             sub.add_option("--interval", verb.interval_s,
+                                            "Between two tables (default 2)")
+                                 ->check(CLI::Range(1, 3600))
+                                 ->type_name("SECONDS");
+                             sub.add_option("-n", verb.count, "So many tables (default: no end)")
+                                 ->check(check_whole)
+                                 ->type_name("N");
+                         });
     add_verb<CallOptions>(app, options, is_given, "call",
                           "Send standard input to a vsock port of a microVM, and print the reply",
                           [](CLI::App& sub, CallOptions& verb) {

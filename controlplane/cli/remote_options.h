@@ -33,10 +33,15 @@ struct ApplyOptions {
     Mode mode = Mode::apply;
     std::string file;  // "-": standard input
     Output output = Output::table;
+    bool is_dry_run = false;
     bool waits = false;  // for the end of the one microVM that is created
 };
 struct WaitOptions {
     std::string name;
+};
+struct TopOptions {
+    std::uint64_t interval_s = 2;
+    std::uint64_t count = 0;  // how many tables; 0: until it is ended
 };
 struct CallOptions {
     std::string name;
@@ -74,7 +79,7 @@ struct RemoteOptions {
     std::string socket = default_socket;
     std::variant<GetOptions, DescribeOptions, ApplyOptions, LogsOptions, DeleteOptions,
                  ScaleOptions, ScheduleOptions, EventsOptions, BackupOptions, WaitOptions,
-                 CallOptions>
+                 CallOptions, TopOptions>
         verb;
 };
 

@@ -31,6 +31,7 @@
 #include "controlplane/api/server.h"
 #include "controlplane/api/service.h"
 #include "controlplane/api/templates.h"
+#include "controlplane/api/usage.h"
 #include "controlplane/api/volumes.h"
 #include "controlplane/network/address_book.h"
 #include "controlplane/network/network_sweeper.h"
@@ -269,6 +270,7 @@ Daemon::Daemon(const Options& options)
     rest::add_templates(api_, templates_);
     rest::add_volumes(api_, volumes_);
     rest::add_projects(api_, service_);
+    rest::add_usage(api_, service_, options.run_dir + "/microvms");
     rest::add_networks(api_, service_, [this] { sweeper_.look_soon(); });
     agent_.set_provisions(provisions_);
     runner_.set_listener(agent_);

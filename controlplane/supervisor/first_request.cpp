@@ -27,10 +27,11 @@ std::size_t content_length(std::string_view head) {
     const auto same = [](char a, char b) {
         return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
     };
-    const auto found = std::ranges::search(head, field, same);
+    const auto found = std::search(head.begin(), head.end(), field.begin(), field.end(), same);
     std::size_t length = 0;
-    if (!found.empty()) {
-        std::string_view value = head.substr(static_cast<std::size_t>(found.end() - head.begin()));
+    if (found != head.end()) {
+        std::string_view value =
+            head.substr(static_cast<std::size_t>(found - head.begin()) + field.size());
         value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
         std::from_chars(value.data(), value.data() + value.size(), length);
     }

@@ -45,6 +45,12 @@ TEST_CASE("verbs that ask shoald are told apart, with their words and defaults")
     CHECK_FALSE(parse_verb<EventsOptions>({"events"}).since);
     CHECK(parse_verb<EventsOptions>({"events", "--since", "5"}).since == 5);
     CHECK(parse_verb<ApplyOptions>({"create", "-f", "x", "--wait"}).waits);
+    CHECK(parse_verb<ApplyOptions>({"apply", "-f", "x", "--dry-run"}).is_dry_run);
+    CHECK(parse_verb<TopOptions>({"top", "-n", "3", "--interval", "5"}).count == 3);
+    const std::string script = std::get<ShowText>(parse({"completion", "bash"})).text;
+    CHECK(script.find("delete) words=\"--help -h --socket --grace") != std::string::npos);
+    CHECK(script.find("--memory") != std::string::npos);
+    CHECK_THROWS_AS(static_cast<void>(parse({"completion", "fish"})), CliError);
     CHECK(parse_verb<WaitOptions>({"wait", "a"}).name == "a");
     const auto call = parse_verb<CallOptions>({"call", "a", "7", "--timeout", "5"});
     CHECK(call.name == "a");
