@@ -6,6 +6,7 @@ import threading
 
 from daemon import FINAL, Daemon
 from harness import BUSYBOX, expect, temporary_folder, test
+from test_shoald_networks import Namespace, when_networks
 
 KILLS = int(os.environ.get("SHOAL_KILLS", "30"))
 SEED = int(os.environ.get("SHOAL_KILL_SEED", str(random.SystemRandom().randrange(1 << 32))))
@@ -16,8 +17,8 @@ MOST = 40  # at a time
 class Client:
     """Creates and deletes microVMs, and knows what it was promised. Unanswered requests may count or not."""
 
-    def __init__(self, daemon, choose):
-        self.daemon, self.choose = daemon, choose
+    def __init__(self, daemon, choose, specs):
+        self.daemon, self.choose, self.specs = daemon, choose, specs
         self.count = 0
         self.wanted = set()  # creation was answered, deletion not asked for
         self.deleted = set()  # deletion was answered
@@ -38,7 +39,7 @@ class Client:
             else:
                 self.count += 1
                 self.unknown.add(name)
-                body = {"name": name, "program": BUSYBOX, "arguments": ["sleep", "1000"], "memory_mib": 32}
+                body = {"name": name, **self.choose.choice(self.specs)}
                 status, answer = self.daemon.request("POST", "/v1/microvms", body)
                 expect(status == 201, f"POST {name}: {status} {answer}")
                 self.unknown.discard(name)
@@ -77,33 +78,61 @@ def microvm_processes(daemon):
     return found
 
 
+def survive(daemon, kills, specs):
+    """MicroVMs of these kinds are created and deleted over so many kills. At the end there are none."""
+    print(f"        SHOAL_KILL_SEED={SEED} SHOAL_KILLS={KILLS}", flush=True)
+    choose = random.Random(SEED)
+    client = Client(daemon, choose, specs)
+    for _ in range(kills):
+        work_until_killed(client, choose.uniform(0, 0.15))
+        daemon.start()
+    there = {item["name"] for item in daemon.list() if not item["deletion"]}
+    expect(client.wanted <= there, f"lost: {client.wanted - there}")
+    expect(not there & client.deleted, f"not deleted: {there & client.deleted}")
+    expect(there <= client.wanted | client.unknown, f"nobody asked for {there - client.wanted - client.unknown}")
+    for name in sorted(there):
+        microvm = daemon.wait_phase(name, "running", *FINAL)
+        expect(microvm["status"]["phase"] == "running" and microvm["status"]["restarts"] == 0, f"{microvm}")
+    daemon.wait(lambda: set(item["name"] for item in daemon.list()) == there, "deletions to be done")
+    running = microvm_processes(daemon)
+    expect(set(running) == there and all(len(pids) == 1 for pids in running.values()), f"{running}, not {there}")
+    addresses = [item["status"]["address"] for item in daemon.list() if item["spec"]["network"]]
+    expect(all(addresses) and len(set(addresses)) == len(addresses), f"{addresses}")
+    print(f"        {client.count} microVMs asked for, {len(there)} at the end", flush=True)
+    for name in sorted(there):
+        daemon.done("DELETE", f"/v1/microvms/{name}?grace_s=0")
+    daemon.wait(lambda: not daemon.list(), "all to go")
+    daemon.wait(lambda: not daemon.processes(), "their processes to go")
+    expect(not daemon.run_folders(), f"{daemon.run_folders()}")
+    daemon.wait(lambda: not any(daemon.cgroups().values()), "their control groups to go")
+    expect(not list((daemon.state_dir / "logs").iterdir()), "logs were left behind")
+
+
+SLEEP = {"program": BUSYBOX, "arguments": ["sleep", "1000"], "memory_mib": 32}
+
+
 @test("shoald: kill -9 at random moments loses no microVM, runs none twice and leaves nothing behind")
 def killed():
-    choose = random.Random(SEED)
-    print(f"        SHOAL_KILL_SEED={SEED} SHOAL_KILLS={KILLS}", flush=True)
     with temporary_folder() as folder, Daemon(folder) as daemon:
-        client = Client(daemon, choose)
-        for _ in range(KILLS):
-            work_until_killed(client, choose.uniform(0, 0.15))
-            daemon.start()
-        there = {item["name"] for item in daemon.list() if not item["deletion"]}
-        expect(client.wanted <= there, f"lost: {client.wanted - there}")
-        expect(not there & client.deleted, f"not deleted: {there & client.deleted}")
-        expect(there <= client.wanted | client.unknown, f"nobody asked for {there - client.wanted - client.unknown}")
-        for name in sorted(there):
-            microvm = daemon.wait_phase(name, "running", *FINAL)
-            expect(microvm["status"]["phase"] == "running" and microvm["status"]["restarts"] == 0, f"{microvm}")
-        daemon.wait(lambda: set(item["name"] for item in daemon.list()) == there, "deletions to be done")
-        running = microvm_processes(daemon)
-        expect(set(running) == there and all(len(pids) == 1 for pids in running.values()), f"{running}, not {there}")
-        print(f"        {client.count} microVMs asked for, {len(there)} at the end", flush=True)
-        for name in sorted(there):
-            daemon.done("DELETE", f"/v1/microvms/{name}?grace_s=0")
-        daemon.wait(lambda: not daemon.list(), "all to go")
-        daemon.wait(lambda: not daemon.processes(), "their processes to go")
-        expect(not daemon.run_folders(), f"{daemon.run_folders()}")
-        daemon.wait(lambda: not any(daemon.cgroups().values()), "their control groups to go")
-        expect(not list((daemon.state_dir / "logs").iterdir()), "logs were left behind")
+        survive(daemon, KILLS, [SLEEP])
+
+
+@test("shoald: kill -9 at random moments loses no clone and no address, and leaves no TAP and no rule behind")
+@when_networks
+def killed_with_networks():
+    with temporary_folder() as folder, Namespace() as namespace:
+        with Daemon(folder, within=namespace.within) as daemon:
+            script = f"{BUSYBOX} sleep 1000 & read words < /dev/clone; wait"
+            daemon.done("POST", "/v1/templates", {"name": "t", "program": BUSYBOX, "arguments": ["sh", "-c", script],
+                                                  "memory_mib": 32})
+            daemon.done("POST", "/v1/networks", {"name": "n", "subnet": "10.77.0.0/24"})
+            survive(daemon, KILLS // 2, [{"template": "t", "vsock": False}, {**SLEEP, "network": "n"}])
+            daemon.wait(lambda: daemon.done("GET", "/v1/networks/n")["addresses"] == 0, "the addresses to be given back")
+            for kind in ("networks/n", "templates/t"):
+                daemon.done("DELETE", f"/v1/{kind}")
+            daemon.wait(lambda: namespace.links() == ["lo"] and not namespace.tables(),
+                        f"{namespace.links()} and {namespace.tables()} to go")
+            expect(not list((daemon.state_dir / "templates").iterdir()), "template files were left behind")
 
 
 @test("shoald: microVMs go on while it is dead, and their ends are known to the next one")
