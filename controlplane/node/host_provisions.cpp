@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "controlplane/node/clone_request.h"
+#include "controlplane/node/memory_state.h"
 
 namespace shoal::node {
 
@@ -17,6 +18,8 @@ using templates::TemplateFolder;
 
 namespace {
 
+// Some 20 microVMs start in it.
+constexpr std::chrono::milliseconds memory_interval{100};
 // As long as a commit takes.
 constexpr std::chrono::milliseconds address_retry{2};
 
@@ -54,7 +57,20 @@ std::string HostProvisions::vsock_of(const MicroVm& microvm, const Attempt& atte
     return path;
 }
 
+// What is admitted may use it later than now: who comes then waits.
+void HostProvisions::expect_memory() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - looked_at_memory_ >= memory_interval) {
+        looked_at_memory_ = now;
+        shortage_ = shortage(read_memory_state(), settings_.reserved_mib);
+    }
+    if (!shortage_.empty()) {
+        throw NotYet{shortage_};
+    }
+}
+
 void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
+    expect_memory();
     if (!microvm.spec.from_template.empty()) {
         return become_clone(microvm, launch);
     }

@@ -1,6 +1,8 @@
 // HostProvisions: templates, volumes, networks and vsock sockets of a real host.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,9 +16,10 @@ namespace shoal::node {
 
 struct ProvisionSettings {
     std::string host;
-    std::string run_folder;  // which has the attempts' folders
-    std::string vmm;         // path of `shoal-vmm`
-    std::string fence{};     // the file of VMMs' deadline; empty: none
+    std::uint64_t reserved_mib = 0;  // of the host's memory
+    std::string run_folder;          // which has the attempts' folders
+    std::string vmm;                 // path of `shoal-vmm`
+    std::string fence{};             // the file of VMMs' deadline; empty: none
 };
 
 class HostProvisions final : public Provisions {
@@ -39,6 +42,7 @@ public:
                   model::MicroVmStatus& status) const override;
 
 private:
+    void expect_memory();
     void attach_network(const MicroVm& microvm, Launch& launch) const;
     void attach_volumes(const MicroVm& microvm, Launch& launch) const;
     void become_clone(const MicroVm& microvm, Launch& launch) const;
@@ -51,6 +55,8 @@ private:
     const volumes::VolumeFolder& volumes_;
     network::HostNetworks& networks_;
     ProvisionSettings settings_;
+    std::chrono::steady_clock::time_point looked_at_memory_{};
+    std::string shortage_;  // what was seen then
 };
 
 // Those of the store, as a host has them.

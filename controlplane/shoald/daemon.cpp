@@ -251,8 +251,8 @@ Daemon::Daemon(const Options& options)
                   template_check_,
                   volume_folder_,
                   networks_,
-                  {options.host, options.run_dir + "/microvms", find_program("shoal-vmm"),
-                   node_settings(options).fence}} {
+                  {options.host, options.reserved_mib, options.run_dir + "/microvms",
+                   find_program("shoal-vmm"), node_settings(options).fence}} {
     if (is_clustered(options)) {
         clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_);
         clustered_->mover.set_provisions(provisions_);

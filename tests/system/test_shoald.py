@@ -144,3 +144,17 @@ def logs():
         expect(followed.endswith(b"line 59999\nend\n"), f"{followed[-100:]!r}")
         kept = daemon.log("talks")
         expect(65536 <= len(kept) <= 4 * 65536 and followed.endswith(kept), f"{len(kept)} bytes are kept")
+
+
+@test("shoald: nothing is started on memory that the host has reserved, and the reason says so")
+def short_of_memory():
+    available_mib = next(int(line.split()[1]) >> 10 for line in open("/proc/meminfo") if line.startswith("MemAvailable"))
+    total_mib = next(int(line.split()[1]) >> 10 for line in open("/proc/meminfo") if line.startswith("MemTotal"))
+    reserved_mib = (available_mib + total_mib) // 2
+    options = ("--reserved-memory", str(reserved_mib), "--memory-overcommit", "100")
+    with temporary_folder() as folder, Daemon(folder, *options) as daemon:
+        daemon.create(*SLEEP, name="waits", memory_mib=32)
+        reason = daemon.wait(lambda: daemon.microvm("waits")["status"]["reason"], "the reason")
+        expect("MiB available" in reason and str(reserved_mib) in reason, reason)
+        daemon.done("DELETE", "/v1/microvms/waits")
+        daemon.wait_gone("waits")
