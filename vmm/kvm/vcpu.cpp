@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "vmm/kvm/cpuid_table.h"
+#include "vmm/kvm/emulated_cpu.h"
 #include "vmm/kvm/ioctl.h"
 
 namespace shoal::kvm {
@@ -63,6 +64,23 @@ void set_cpuid(int fd, const Kvm& kvm, std::uint32_t idx, std::uint32_t count) {
     call<set_cpuid2>(fd, "KVM_SET_CPUID2", table.head());
 }
 
+// TCG does not tell KVM of XSETBV: the guest writes XCR0, and KVM puts what it knows there at the
+// next entry, the x87 alone. XSAVE leaves out the vector registers then, in which the dynamic
+// linker saves a function's arguments. So KVM knows from the start what guests write.
+void enable_vector_state(int fd, const Kvm& kvm) {
+    constexpr std::uint32_t state_leaf = 0xD;
+    const auto& supported = kvm.supported_cpuid();
+    const auto leaf = std::ranges::find_if(supported, [](const kvm_cpuid_entry2& entry) {
+        return entry.function == state_leaf && entry.index == 0;
+    });
+    if (leaf != supported.end()) {
+        kvm_xcrs control{};
+        control.nr_xcrs = 1;
+        control.xcrs[0].value = std::uint64_t{leaf->edx} << 32 | leaf->eax;
+        SHOAL_KVM_CALL(fd, KVM_SET_XCRS, &control);
+    }
+}
+
 }  // namespace
 
 Vcpu::Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count)
@@ -71,6 +89,9 @@ Vcpu::Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count)
       fd_{SHOAL_KVM_CALL(vm.fd(), KVM_CREATE_VCPU, idx)},
       run_{vm.kvm().run_size_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get()} {
     set_cpuid(fd_.get(), vm.kvm(), idx, count);
+    if (is_emulated_cpu()) {
+        enable_vector_state(fd_.get(), vm.kvm());
+    }
 }
 
 kvm_run& Vcpu::shared() const noexcept {

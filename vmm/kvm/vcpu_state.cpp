@@ -4,8 +4,6 @@
 // may cancel some.
 #include "vmm/kvm/vcpu_state.h"
 
-#include <cpuid.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -15,6 +13,7 @@
 
 #include "vmm/kvm/cpu_features.h"
 #include "vmm/kvm/cpuid_table.h"
+#include "vmm/kvm/emulated_cpu.h"
 #include "vmm/kvm/ioctl.h"
 #include "vmm/kvm/msr_table.h"
 #include "vmm/kvm/vcpu.h"
@@ -76,15 +75,6 @@ void order_deadline(std::vector<kvm_msr_entry>& msrs) {
     if (deadline != nullptr && now != nullptr && deadline->data == 0) {
         deadline->data = now->data;
     }
-}
-
-// Whether this host's CPU is QEMU's emulator (TCG) and not one of silicon.
-bool is_emulated_cpu() {
-    constexpr std::uint32_t hypervisor_leaf = 0x4000'0000;
-    std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
-    __cpuid(hypervisor_leaf, eax, ebx, ecx, edx);
-    constexpr std::uint32_t tcgt = 0x5447'4354;  // of "TCGTCGTCGTCG"
-    return ebx == tcgt;
 }
 
 // A loaded TSS is busy, and so KVM tells it. TCG keeps the type that the descriptor had before LTR,
