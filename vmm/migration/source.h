@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "devices/host/event_fd.h"
@@ -88,6 +89,7 @@ private:
     // A connection that pages cross. Each has its stripe of every set of pages, so that a page
     // always crosses over the same one, and its newest version as the last.
     struct Lane {
+        explicit Lane(Channel its) : channel{std::move(its)} {}
         Channel channel;
         std::optional<Packer> packer;
     };

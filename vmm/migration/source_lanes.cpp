@@ -28,8 +28,8 @@ Source::Failure Source::connect(host::UniqueFd socket) {
                                    (connected ? std::string{std::strerror(error)}
                                               : std::string{describe(connected.error())})});
     }
-    auto lane = std::make_unique<Lane>(
-        Channel{make_wire(order_.tls.get(), std::move(socket), interrupt_)}, std::nullopt);
+    auto lane =
+        std::make_unique<Lane>(Channel{make_wire(order_.tls.get(), std::move(socket), interrupt_)});
     if (order_.compression == Compression::zstd) {
         lane->packer.emplace();
     }
