@@ -21,9 +21,9 @@ std::vector<Source::Part> Source::open_drives() {
         }
         drives_.push_back({id, content.size_bytes});
         const auto idx = static_cast<std::uint32_t>(parts.size());
-        Part& part =
-            parts.emplace_back(std::make_unique<DriveContent>(idx, std::move(content)), PageSet{});
-        part.pages = part.content->data();
+        auto drive = std::make_unique<DriveContent>(idx, std::move(content));
+        PageSet pages = drive->data();
+        parts.push_back({std::move(drive), std::move(pages)});
     }
     return parts;
 }
