@@ -3,10 +3,12 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include <boost/json/parse.hpp>
+#include <algorithm>
 #include <boost/json/value.hpp>
 #include <charconv>
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/document.h"
@@ -49,6 +51,9 @@ class Reader {
 public:
     explicit Reader(const std::string& what) : what_{what} {}
 
+    // The document's first line, for messages.
+    void begin_at(std::int64_t line) noexcept { first_line_ = line; }
+
     json::value read(const YAML::Node& node, std::size_t depth) {
         if (depth > max_yaml_depth) {
             refuse(node, "it is nested deeper than " + std::to_string(max_yaml_depth));
@@ -74,7 +79,8 @@ public:
 
 private:
     [[noreturn]] void refuse(const YAML::Node& node, const std::string& why) const {
-        throw CliError(what_ + ", line " + std::to_string(node.Mark().line + 1) + ": " + why);
+        throw CliError(what_ + ", line " + std::to_string(first_line_ + node.Mark().line + 1) +
+                       ": " + why);
     }
     json::value read_sequence(const YAML::Node& node, std::size_t depth) {
         json::array array;
@@ -99,21 +105,58 @@ private:
     }
 
     std::string what_;
+    std::int64_t first_line_ = 0;
     std::size_t nodes_ = 0;
 };
 
-json::array parse_yaml(const std::string& text, const std::string& what) {
-    json::array documents;
-    try {
-        Reader reader{what};
-        for (const YAML::Node& node : YAML::LoadAll(text)) {
-            documents.push_back(reader.read(node, 0));
+// YAML has none of them, and the library does not come to an end with some.
+void refuse_control_characters(const std::string& text, const std::string& what) {
+    const bool has_one = std::ranges::any_of(text, [](char byte) {
+        const auto number = static_cast<unsigned char>(byte);
+        return (number < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') || number == 0x7F;
+    });
+    if (has_one) {
+        throw CliError(what + " has a control character: it is no text");
+    }
+}
+
+// Where lines begin with "---", which no content may (YAML 1.2, 9.1.2). The library's own way to
+// read several documents does not come to an end with a comma in the wrong place.
+struct Document {
+    std::string text;
+    std::int64_t first_line = 0;
+};
+
+std::vector<Document> documents_in(const std::string& text) {
+    std::vector<Document> documents(1);
+    std::int64_t number = 0;
+    for (std::size_t at = 0; at < text.size(); ++number) {
+        const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+        const std::string line = text.substr(at, end - at);
+        if (line.starts_with("---") && (line.size() == 3 || line.find_first_of(" \t\r\n") == 3)) {
+            documents.push_back({"", number});
         }
-    } catch (const YAML::Exception& error) {
-        throw CliError(what + " is neither JSON nor YAML: line " +
-                       std::to_string(error.mark.line + 1) + ": " + error.msg);
+        documents.back().text += line;
+        at = end;
     }
     return documents;
+}
+
+json::array parse_yaml(const std::string& text, const std::string& what) {
+    refuse_control_characters(text, what);
+    json::array objects;
+    Reader reader{what};
+    for (const Document& document : documents_in(text)) {
+        try {
+            reader.begin_at(document.first_line);
+            objects.push_back(reader.read(YAML::Load(document.text), 0));
+        } catch (const YAML::Exception& error) {
+            throw CliError(what + " is neither JSON nor YAML: line " +
+                           std::to_string(document.first_line + error.mark.line + 1) + ": " +
+                           error.msg);
+        }
+    }
+    return objects;
 }
 
 }  // namespace

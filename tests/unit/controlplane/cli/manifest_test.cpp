@@ -45,7 +45,10 @@ TEST_CASE("YAML's plain words have the types of its core schema, quoted ones are
 TEST_CASE("what is neither is refused with its line, and small files stay small") {
     CHECK(refusal("{").starts_with("file is not JSON"));
     CHECK(refusal("a: [1\nb: 2\n").starts_with("file is neither JSON nor YAML: line "));
+    CHECK(refusal("a: 1\n---\nb: 1\nb: 2\n") == "file, line 4: there are two of b");
+    static_cast<void>(refusal(",%-"));  // the library's LoadAll does not come back from it
     CHECK(refusal("a: 1\na: 2\n") == "file, line 2: there are two of a");
+    CHECK(refusal(std::string{",\0%", 3}).ends_with("it is no text"));  // never ended before
     CHECK(refusal("? [a]\n: 1\n").ends_with("a key must be a word"));
     std::string bomb = "a0: &a0 [x]\n";
     for (int number = 1; number < 12; ++number) {
