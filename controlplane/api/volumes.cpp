@@ -55,7 +55,7 @@ void finish(Step step) {
 // Commits, and then does `done` or `undone` to the file; answers with what `make` makes.
 template <typename Done, typename Undone, typename Make>
 void commit_with_file(VolumeService& service, const std::string& name,
-                      store::Transaction transaction, Respond respond, Done done, Undone undone,
+                      store::Transaction&& transaction, Respond respond, Done done, Undone undone,
                       Make make) {
     service.service.store.commit(
         std::move(transaction), [&service, name, done, undone, make, respond = std::move(respond)](
