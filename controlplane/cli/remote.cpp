@@ -31,7 +31,7 @@ void print(std::string_view text) {
 }
 
 json::value parse(const std::string& answer) {
-    return parse_json(answer);
+    return parse_json(answer, "shoald's answer");
 }
 
 std::string path_of(Kind kind, const std::string& name) {

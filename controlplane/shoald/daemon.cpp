@@ -224,7 +224,7 @@ private:
     volumes::VolumeFolder volume_folder_;
     rest::VolumeService volumes_{service_, volume_folder_, options_.host};
     network::HostNetworks networks_;
-    network::AddressBook addresses_{loop_, store_, mirror_, options_.host};
+    network::AddressBook addresses_{loop_, *store_, mirror_, options_.host};
     network::NetworkSweeper sweeper_{loop_, mirror_, runner_, networks_};
     node::HostProvisions provisions_;
     rest::Api api_;

@@ -1,0 +1,325 @@
+// Both sides of a live migration over one store, with VMMs that answer as a table says.
+#include "controlplane/node/mover.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "controlplane/node/node_agent.h"
+#include "tests/unit/controlplane/node/fake_runner.h"
+#include "tests/unit/controlplane/node/manual_store.h"
+
+namespace shoal::node::test {
+
+namespace {
+
+namespace keys = model::keys;
+using model::Phase;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// What a VMM says of its migration, and what it was told.
+class FakeVmm final : public VmmClient {
+public:
+    explicit FakeVmm(store::EventLoop& loop) : loop_{loop} {}
+
+    void call(const std::string&, VmmRequest request, Handler handler) override {
+        if (request.method != "GET") {
+            orders.push_back(request.target + " " + request.body);
+        }
+        if (refusal.empty() && request.target == "/migration/receive") {
+            phase = "Waiting";
+        } else if (refusal.empty() && request.target == "/migration/send") {
+            phase = "Greeting";
+        }
+        std::optional<VmmAnswer> answer;
+        if (answers) {
+            answer = request.method == "GET"
+                         ? VmmAnswer{200, R"({"phase":")" + phase + R"(","address":")" + address +
+                                              R"(","failure":")" + failure + R"("})"}
+                         : VmmAnswer{refusal.empty() ? 204U : 400U,
+                                     R"({"fault_message":")" + refusal + R"("})"};
+        }
+        loop_.post([handler = std::move(handler), answer = std::move(answer)]() mutable {
+            handler(std::move(answer));
+        });
+    }
+
+    bool answers = true;
+    std::string phase = "None";
+    std::string address;
+    std::string failure;
+    std::string refusal;
+    std::vector<std::string> orders;
+
+private:
+    store::EventLoop& loop_;
+};
+
+// One host's inside.
+struct Side {
+    Side(ManualStore& shared, const std::string& name)
+        : vmm{shared.loop},
+          mirror{shared.loop, shared.store},
+          mover{shared.loop, mirror, runner, vmm, {name, "10.0.0.1", "/bin/shoal-vmm", "/f"}},
+          agent{shared.loop, shared.store, mirror, runner, {name, "/nowhere", "/bin/shoal", "/f"}} {
+        runner.listener = &agent;
+        agent.set_mover(mover);
+        mirror.start([this](const store::Result<Revision>& ready) {
+            REQUIRE(ready);
+            mirror.add_listener(agent);
+            agent.start();
+            agent.take(1);
+        });
+        shared.loop.settle();
+    }
+    ~Side() { mirror.remove_listener(agent); }
+    Side(const Side&) = delete;
+    Side& operator=(const Side&) = delete;
+
+    FakeVmm vmm;
+    FakeRunner runner;
+    Mirror mirror;
+    Mover mover;
+    NodeAgent agent;
+};
+
+class Pair : public ManualStore {
+public:
+    // A microVM runs at the source, and is to move.
+    Pair() {
+        for (const char* host : {"from", "to"}) {
+            put(keys::of(keys::heartbeats, host), model::to_json(model::Heartbeat{1, 1}));
+        }
+        model::MicroVmSpec spec;
+        spec.name = "a";
+        spec.program = "/bin/true";
+        put(keys::of(keys::microvms, "a"), model::to_json(spec));
+        const model::Assignment run{1, model::Assignment::Wanted::run};
+        commit({{},
+                {store::Put{keys::of(keys::placements, "a"),
+                            model::to_json(model::Placement{"from", 1})},
+                 store::Put{keys::of(keys::assignments, "from", "a"), model::to_json(run)}}});
+        attempt = {"a", from.mirror.find("a")->created, 0};
+        from.runner.runs(attempt);
+        loop.settle();
+        model::Move move;
+        move.from = "from";
+        move.from_epoch = 1;
+        move.to = "to";
+        move.to_epoch = 1;
+        put_move(move);
+    }
+    void put_move(const model::Move& move) {
+        put(keys::of(keys::moves, "a"), model::to_json(move));
+    }
+    // Until the source has been told where to send.
+    void begin() {
+        to.vmm.address = "tcp:10.0.0.1:77";
+        to.runner.runs(attempt);
+        look();
+    }
+    void look() { loop.advance(milliseconds{50}); }
+    std::string value(const std::string& key) {
+        std::string found;
+        store.get(key, [&found](const store::Result<store::Lookup>& lookup) {
+            found = lookup && lookup->entry ? lookup->entry->value : "";
+        });
+        loop.settle();
+        return found;
+    }
+    std::optional<model::Move> move() {
+        const std::string text = value(keys::of(keys::moves, "a"));
+        return text.empty() ? std::nullopt : std::optional{model::from_json<model::Move>(text)};
+    }
+    model::MicroVmStatus status(const std::string& host) {
+        return model::from_json<model::MicroVmStatus>(value(keys::of(keys::statuses, host, "a")));
+    }
+    std::string placed() {
+        return model::from_json<model::Placement>(value(keys::of(keys::placements, "a"))).host;
+    }
+
+    Side from{*this, "from"};
+    Side to{*this, "to"};
+    Attempt attempt;
+};
+
+}  // namespace
+
+TEST_CASE("a microVM moves: one VMM waits, the other sends, and the placement follows the guest") {
+    Pair pair;
+    REQUIRE(pair.to.runner.launches.size() == 1);
+    CHECK(pair.to.runner.launches[0].attempt == pair.attempt);
+    CHECK(pair.to.runner.launches[0].words ==
+          std::vector<std::string>{"/bin/shoal-vmm", "--api-sock", "/run/a", "--level", "Off",
+                                   "--fence", "/f"});
+    CHECK(pair.from.vmm.orders.empty());
+    pair.begin();
+    REQUIRE(pair.to.vmm.orders.size() == 1);
+    CHECK(pair.to.vmm.orders[0] ==
+          R"(/migration/receive {"listen":"tcp:10.0.0.1:0","plain":true})");
+    CHECK(pair.move()->address == "tcp:10.0.0.1:77");
+    REQUIRE(pair.from.vmm.orders.size() == 1);
+    CHECK(pair.from.vmm.orders[0] ==
+          R"(/migration/send {"destination":"tcp:10.0.0.1:77","plain":true})");
+    CHECK(pair.placed() == "from");
+
+    pair.from.vmm.phase = "Copying";
+    pair.to.vmm.phase = "Receiving";
+    pair.look();
+    CHECK(pair.placed() == "from");
+    pair.from.runner.ends(pair.attempt, 164);
+    pair.loop.settle();
+    CHECK(pair.status("from").phase == Phase::running);  // the other has the word
+    pair.to.vmm.phase = "Running";
+    pair.look();
+    CHECK(pair.placed() == "to");
+    CHECK_FALSE(pair.move());
+    CHECK(pair.status("to").phase == Phase::running);
+    CHECK(pair.status("to").restarts == 0);
+    CHECK(pair.value(keys::of(keys::statuses, "from", "a")).empty());
+    CHECK(pair.value(keys::of(keys::assignments, "from", "a")).empty());
+    CHECK_FALSE(pair.value(keys::of(keys::assignments, "to", "a")).empty());
+    CHECK(pair.from.runner.names().empty());
+    // It is like any other there.
+    pair.to.runner.ends(pair.attempt, 0);
+    pair.loop.settle();
+    CHECK(pair.status("to").phase == Phase::succeeded);
+    CHECK(pair.from.runner.launches.size() == 1);
+}
+
+TEST_CASE("a destination that never ran the guest says so, and the source goes on") {
+    Pair pair;
+    pair.begin();
+    SUBCASE("the source is not in doubt") {
+        pair.from.vmm.phase = "Copying";
+        pair.to.runner.ends(pair.attempt, 165);
+        pair.look();
+        REQUIRE(pair.move());
+        CHECK(pair.move()->failure == "its destination could not take it");
+        pair.from.vmm.phase = "Resumed";
+        pair.look();
+    }
+    SUBCASE("the source is in doubt, and is told") {
+        pair.from.vmm.phase = "InDoubt";
+        pair.look();
+        CHECK(pair.from.vmm.orders.size() == 1);
+        pair.to.runner.ends(pair.attempt, 165);
+        pair.look();
+        CHECK(pair.from.vmm.orders.back() == R"(/migration/resolve {"guest_runs":"Here"})");
+        pair.from.vmm.phase = "Resumed";
+        pair.look();
+    }
+    SUBCASE("the source noticed first") {
+        pair.from.vmm.phase = "Resumed";
+        pair.from.vmm.failure = "the wire is lost";
+        pair.look();
+        CHECK(pair.status("from").reason == "it could not move to to: the wire is lost");
+        CHECK(pair.to.runner.stops.size() > 0);
+        pair.to.runner.ends(pair.attempt, 137);
+        pair.look();
+    }
+    CHECK_FALSE(pair.move());
+    CHECK(pair.placed() == "from");
+    CHECK(pair.status("from").phase == Phase::running);
+    CHECK(pair.status("from").reason.starts_with("it could not move to to: "));
+    CHECK(pair.from.runner.stops.empty());
+    CHECK(pair.to.runner.names().empty());
+}
+
+TEST_CASE("what a VMM refuses is the end of the move, with its sentence") {
+    Pair pair;
+    SUBCASE("the source's") {
+        pair.from.vmm.refusal = "the drive d is another process's";
+        pair.begin();
+    }
+    SUBCASE("the destination's") {
+        pair.to.vmm.refusal = "the drive d is another process's";
+        pair.to.runner.runs(pair.attempt);
+        pair.look();
+    }
+    pair.look();
+    CHECK_FALSE(pair.move());
+    CHECK(pair.status("from").reason ==
+          "it could not move to to: the drive d is another process's");
+}
+
+TEST_CASE("a destination that the source never reaches gives up") {
+    Pair pair;
+    pair.begin();
+    SUBCASE("after a while") {
+        pair.loop.advance(seconds{31});
+    }
+    SUBCASE("at once, when the source is lost") {
+        pair.put(keys::of(keys::heartbeats, "from"), model::to_json(model::Heartbeat{2, 0}));
+        pair.look();
+    }
+    CHECK(pair.to.vmm.orders.back() == "/migration/cancel {}");
+}
+
+TEST_CASE("a guest that died after it had arrived is the destination's to account for") {
+    Pair pair;
+    pair.begin();
+    pair.from.runner.ends(pair.attempt, 164);
+    pair.to.runner.ends(pair.attempt, 3);
+    pair.look();
+    CHECK(pair.placed() == "to");
+    CHECK(pair.status("to").phase == Phase::failed);
+    CHECK(pair.status("to").exit_code == 3);
+}
+
+TEST_CASE("whose destination was lost with the guest is nowhere, and may be placed again") {
+    Pair pair;
+    pair.begin();
+    model::Move move = *pair.move();
+    move.is_lost = true;
+    move.failure = "its destination to was lost";
+    SUBCASE("the source had handed it over") {
+        pair.from.runner.ends(pair.attempt, 164);
+        pair.put_move(move);
+    }
+    SUBCASE("the source does not know") {
+        pair.from.vmm.phase = "InDoubt";
+        pair.put_move(move);
+        pair.look();
+        REQUIRE_FALSE(pair.from.runner.stops.empty());
+        pair.from.runner.ends(pair.attempt, 137);
+    }
+    pair.look();
+    CHECK(pair.value(keys::of(keys::placements, "a")).empty());
+    CHECK_FALSE(pair.move());
+    CHECK_FALSE(pair.value(keys::of(keys::microvms, "a")).empty());
+}
+
+TEST_CASE("whose destination was lost without the guest stays where it is") {
+    Pair pair;
+    pair.begin();
+    model::Move move = *pair.move();
+    move.is_lost = true;
+    move.failure = "its destination to was lost";
+    pair.from.vmm.phase = "Resumed";
+    pair.put_move(move);
+    pair.look();
+    CHECK(pair.placed() == "from");
+    CHECK_FALSE(pair.move());
+    CHECK(pair.from.runner.stops.empty());
+}
+
+TEST_CASE("a microVM that is deleted while it moves is gone on both sides") {
+    Pair pair;
+    pair.begin();
+    pair.put(keys::of(keys::deletions, "a"), model::to_json(model::Deletion{0}));
+    REQUIRE_FALSE(pair.from.runner.stops.empty());
+    pair.from.runner.ends(pair.attempt, 143);
+    pair.look();
+    CHECK(pair.value(keys::of(keys::placements, "a")).empty());
+    CHECK_FALSE(pair.move());
+    CHECK_FALSE(pair.to.runner.stops.empty());
+    pair.to.runner.ends(pair.attempt, 137);
+    pair.look();
+    CHECK(pair.to.runner.names().empty());
+}
+
+}  // namespace shoal::node::test
