@@ -72,12 +72,12 @@ void create(TemplateService& service, const model::TemplateSpec& spec, Respond r
     check_new(service, spec);
     collect_templates(service);
     service.maker.make(spec, [&service, making = service.making, respond = std::move(respond)](
-                                 std::expected<model::Template, std::string> made) mutable {
-        if (!made) {
+                                 const templates::TemplateMaker::Outcome& made) mutable {
+        if (!made.failure.empty()) {
             return respond(
-                to_response(Problem{422, "the template cannot be made: " + made.error()}));
+                to_response(Problem{422, "the template cannot be made: " + made.failure}));
         }
-        put(service, *made, std::move(making), std::move(respond));
+        put(service, made.made, std::move(making), std::move(respond));
     });
 }
 

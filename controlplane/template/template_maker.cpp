@@ -176,7 +176,7 @@ void TemplateMaker::make(const model::TemplateSpec& spec, Made made) {
         }
         std::error_code ignored;
         fs::remove_all(partial, ignored);
-        made(std::unexpected{failure});
+        made({{}, failure});
     };
     try {
         std::make_shared<Making>(context_, std::move(done))->start(words_of(shoal_, spec, partial));
@@ -190,22 +190,21 @@ void TemplateMaker::make(const model::TemplateSpec& spec, Made made) {
 // Reads and flushes all of it.
 void TemplateMaker::adopt(const model::TemplateSpec& spec, const std::string& partial, Made made) {
     boost::asio::post(workers_, [this, spec, partial, made = std::move(made)]() mutable {
-        std::expected<model::Template, std::string> result;
+        Outcome result;
         try {
             if (!spec.from.empty()) {
                 copy_files(spec.from, partial);
             }
             const Sizes sizes = sizes_of(partial);
-            result = model::Template{
+            result.made = model::Template{
                 spec.name,  folder_.adopt(partial), spec.program, sizes.memory_mib, spec.vcpus,
                 spec.vsock, sizes.disk_bytes};
         } catch (const std::exception& error) {
             std::error_code ignored;
             fs::remove_all(partial, ignored);
-            result = std::unexpected{std::string{error.what()}};
+            result.failure = error.what();
         }
-        boost::asio::post(context_,
-                          [made = std::move(made), result]() mutable { made(std::move(result)); });
+        boost::asio::post(context_, [made = std::move(made), result]() mutable { made(result); });
     });
 }
 

@@ -3,7 +3,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <expected>
 #include <functional>
 #include <string>
 
@@ -14,8 +13,12 @@ namespace shoal::templates {
 
 class TemplateMaker {
 public:
-    // A sentence when it failed.
-    using Made = std::move_only_function<void(std::expected<model::Template, std::string>)>;
+    // A plain pair: clang 14 cannot destroy a std::expected of these (store/result.h).
+    struct Outcome {
+        model::Template made;
+        std::string failure;  // one sentence; empty: it was made
+    };
+    using Made = std::move_only_function<void(const Outcome&)>;
 
     // Borrows the context, the workers and the folder. `shoal` is the command's path.
     TemplateMaker(boost::asio::io_context& context, boost::asio::thread_pool& workers,
