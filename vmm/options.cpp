@@ -108,7 +108,8 @@ void define_api(CLI::App& app, RawOptions& raw) {
     app.add_option_function<std::vector<std::string>>(
            "--warm",
            [&options](const std::vector<std::string>& words) {
-               const std::string word = words.empty() ? "1,128" : words.front();
+               const bool is_bare = words.empty() || words.front().empty();
+               const std::string word = is_bare ? "1,128" : words.front();
                options.warm = parse_warm_shape(word);
                if (!options.warm) {
                    throw CLI::ValidationError("--warm", word + " is not VCPUS,MIB, with 1 to " +

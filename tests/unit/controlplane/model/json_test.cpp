@@ -186,11 +186,12 @@ TEST_CASE("a value of another type is refused with what it must be") {
 }
 
 TEST_CASE("a field that must be there is named when it is missing") {
-    CHECK(refusal("{}") == "microvm.program is missing");
+    CHECK(refusal("{}") == "microvm has neither program nor template: one is needed");
     CHECK(refusal(R"({"program":""})") ==
           "microvm has neither program nor template: one is needed");
     CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":{}})") ==
-          "group.microvm.program is missing");
+          "group.microvm has neither program nor template: one is needed");
+    CHECK(refusal<Heartbeat>(R"({"epoch":1})") == "heartbeat.sequence is missing");
     CHECK(refusal<Placement>(R"({"host":"","epoch":1})").starts_with("placement.host is no name"));
 }
 
