@@ -11,9 +11,9 @@
 namespace shoal::rest {
 namespace {
 
-constexpr std::array<std::string_view, 10> kinds{
-    "microvms",  "statuses", "placements", "deletions", "groups",
-    "templates", "volumes",  "networks",   "addresses", "projects"};
+constexpr std::array<std::string_view, 13> kinds{
+    "microvms", "statuses",  "placements", "deletions", "groups", "templates", "volumes",
+    "networks", "addresses", "projects",   "hosts",     "moves",  "drains"};
 
 std::string prefix_of(const Request& request) {
     const auto kind = request.query.find("kind");
