@@ -18,6 +18,8 @@ using Usage = std::map<std::string, model::Resources>;
 
 // As the leader suspects it (failover/host_watch.h).
 constexpr std::chrono::seconds silence{2};
+constexpr std::chrono::milliseconds retry_delay{50};
+constexpr unsigned schedule_tries = 5;
 
 // By hosts: what is placed and has not ended.
 Usage usage_of_all(const node::Mirror& mirror) {
@@ -76,10 +78,12 @@ void list(const Service& service, const Request& request, Respond respond) {
         [&](const node::HostEntry& entry) { return to_json(service, entry, usage); }));
 }
 
-void schedule(Service& service, const Request& request, Respond respond) {
+// Of a host that comes back, its own shoald writes what it is at the same time: unless the client
+// said what it expects, it is done over what that wrote.
+void schedule(Service& service, Request request, Respond respond, unsigned tries) {
     expect_parameters(request, {});
     const auto change = body_of<model::SchedulingChange>(request);
-    const std::string& name = request.path[2];
+    const std::string name = request.path[2];
     const node::HostEntry& entry = find_host(service, name);
     expect_match(request, entry.revision);
     model::Host host = entry.host;
@@ -89,6 +93,18 @@ void schedule(Service& service, const Request& request, Respond respond) {
     transaction.conditions = {{key, entry.revision}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(host)});
     transaction.operations.emplace_back(store::Delete{keys::of(keys::drains, name)});
+    if (if_match(request) == 0 && tries > 1) {
+        respond = [&service, request, tries,
+                   respond = std::move(respond)](Response response) mutable {
+            if (response.status != 409) {
+                return respond(std::move(response));
+            }
+            service.loop.call_after(
+                retry_delay, [&service, request, tries, respond = std::move(respond)]() mutable {
+                    schedule(service, request, std::move(respond), tries - 1);
+                });
+        };
+    }
     commit(service, std::move(transaction), std::move(respond),
            [&service, name](store::Revision) { return show(service, name); });
 }
@@ -144,7 +160,7 @@ void add_hosts(Api& api, Service& service, const std::string& self) {
         remove(service, request, std::move(respond));
     });
     api.add("PUT", "/v1/hosts/*/scheduling", [&service](const Request& request, Respond respond) {
-        schedule(service, request, std::move(respond));
+        schedule(service, request, std::move(respond), schedule_tries);
     });
 }
 

@@ -158,7 +158,9 @@ void Mover::send(const MicroVm& microvm, const Attempt& attempt) {
 
 void Mover::on_sending(const MicroVm& microvm, const Attempt& attempt, const Status& status) {
     const model::Move& move = *microvm.move;
-    const bool is_at_home = status.phase == "None" || status.phase == "Resumed";
+    // "Running": it has come here by a migration before.
+    const bool is_at_home =
+        status.phase == "None" || status.phase == "Resumed" || status.phase == "Running";
     if (!move.failure.empty()) {
         if (is_at_home) {
             return stay(microvm, move.failure);

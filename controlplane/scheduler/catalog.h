@@ -45,6 +45,9 @@ struct MicroVm {
     bool is_finished = false;  // it ended, and is not started again
     bool is_stopping = false;  // its host was told to
     bool has_reason = false;   // the store says why it is not placed
+    // Who said the latest about how it is: of one that moved, the host that it left takes its word
+    // back later.
+    std::optional<HostIdx> status_of;
     Flight flight = Flight::none;
     failover::Time waits_since{};
 };
@@ -161,6 +164,7 @@ private:
     [[nodiscard]] WorkloadRef workload_of(const model::MicroVmSpec& spec);
     void regroup(const std::string& group);
     void regroup_of(const MicroVm& member);
+    void set_status(MicroVm& microvm, bool is_running, bool is_finished);
     void refresh(const std::string& name);
     void refresh_placed(const std::string& name, MicroVm& microvm);
     void refresh_unplaced(const std::string& name, MicroVm& microvm);

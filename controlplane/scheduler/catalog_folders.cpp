@@ -177,12 +177,9 @@ void Catalog::on_status(const std::string& path, const store::Entry& entry) {
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
     microvm.has_reason = host == keys::no_host;
-    const bool was_finished = std::exchange(microvm.is_finished, status && is_final(status->phase));
-    const bool was_running =
-        std::exchange(microvm.is_running, status && status->phase == model::Phase::running);
-    if (microvm.is_running != was_running || microvm.is_finished != was_finished) {
-        regroup_of(microvm);
-    }
+    microvm.status_of = microvm.has_reason ? std::nullopt : std::optional{host_of(host)};
+    set_status(microvm, status && status->phase == model::Phase::running,
+               status && is_final(status->phase));
     refresh(name);
 }
 
@@ -190,13 +187,24 @@ void Catalog::on_status_gone(const std::string& path) {
     const auto [host, name] = split(path);
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
-    microvm.is_finished = false;
-    microvm.is_running = false;
     if (host == keys::no_host) {
         microvm.has_reason = false;
         microvm.flight = microvm.placed ? Flight::none : microvm.flight;
     }
+    const auto speaker = host == keys::no_host ? std::nullopt : std::optional{host_of(host)};
+    if (microvm.status_of == speaker) {
+        microvm.status_of.reset();
+        set_status(microvm, false, false);
+    }
     refresh(name);
+}
+
+void Catalog::set_status(MicroVm& microvm, bool is_running, bool is_finished) {
+    const bool was_running = std::exchange(microvm.is_running, is_running);
+    const bool was_finished = std::exchange(microvm.is_finished, is_finished);
+    if (was_running != is_running || was_finished != is_finished) {
+        regroup_of(microvm);
+    }
 }
 
 }  // namespace shoal::scheduler

@@ -8,6 +8,7 @@ import signal
 from daemon import Daemon, reap
 from etcd import Etcd
 from harness import PROGRAMS, expect
+from link import Link
 
 WITNESS = str(PROGRAMS / "witness")
 RUNNING = "running"
@@ -19,7 +20,13 @@ class Member(Daemon):
 
     def __init__(self, folder, name, etcd, *options):
         self.name = name
-        super().__init__(folder, "--host", name, *etcd.options(), *options)
+        self.links = [Link(port) for port in etcd.ports]
+        urls = [word for link in self.links for word in ("--etcd", f"http://127.0.0.1:{link.port}")]
+        super().__init__(folder, "--host", name, *urls, *options)
+
+    def set_cable(self, state):
+        for link in self.links:
+            link.set(state)
 
     def kill_host(self):
         """As a host that loses its power: shoald and all that it runs, at once."""
@@ -101,6 +108,9 @@ class Cluster:
         for host in self.hosts:
             if host.process.poll() is None:
                 host.kill_host()
+        for host in self.hosts:
+            for link in host.links:
+                link.close()
         self.etcd.__exit__()
         reap()
 

@@ -45,10 +45,6 @@ class Etcd:
     def urls(self):
         return [f"http://127.0.0.1:{port}" for port in self.ports]
 
-    def options(self):
-        """Of shoald."""
-        return [word for url in self.urls() for word in ("--etcd", url)]
-
     def start(self, member):
         cluster = ",".join(f"m{number}=http://127.0.0.1:{port}" for number, port in enumerate(self.peers))
         client, peer = self.urls()[member], f"http://127.0.0.1:{self.peers[member]}"

@@ -1,11 +1,13 @@
 """shoald on several hosts: placement, hosts that die, hang and come back. Real microVMs, a real etcd."""
 import json
 import os
+import random
 import signal
 import time
 
 from cluster import PLAIN, Cluster
 from harness import ROOT, expect, run, temporary_folder, test
+from link import NO_ANSWERS, PULLED, UP
 
 
 @test("cluster: a group is spread over three hosts, and any of them answers for all")
@@ -141,6 +143,58 @@ def _():
             gap = arrived.ran(name)[0] - drained.ran(name)[-1]
             print(f"        {name}: {gap / 1e6:.1f} ms between what it said last there and first here")
             expect(gap < 2_000_000_000, f"{name} stood still for {gap} ns")
+
+
+def cut(state):
+    """What ran on a host behind this cable runs elsewhere, never twice, and the host comes back clean."""
+    with temporary_folder() as folder, Cluster(folder, 3) as cluster:
+        cluster.group("web", 6)
+        before = cluster.wait_for_members(cluster.hosts[0], "web", 6)
+        away, other = cluster.busiest_but_first(before), cluster.hosts[0]
+        away.set_cable(state)
+        cluster.wait_for_members(other, "web", 6, but=[away.name], timeout_s=30)
+        # Alone, it stands still: its fence needs nobody.
+        stood = {name: away.ran(name) for name, host in before.items() if host == away.name}
+        expect(all(stood.values()), f"{stood}")
+        away.set_cable(UP)
+        other.wait(lambda: other.done("GET", f"/v1/hosts/{away.name}")["health"] == "alive", "it to come back")
+        other.wait(lambda: not away.run_folders(), "what it had to be stopped")
+        cluster.wait_for_members(other, "web", 6)
+        cluster.expect_one_at_a_time(before)
+
+
+@test("cluster: a host whose cable is pulled stands still before its microVMs run elsewhere")
+def _():
+    cut(PULLED)
+
+
+@test("cluster: a host that hears no answers stands still before its microVMs run elsewhere")
+def _():
+    cut(NO_ANSWERS)
+
+
+@test("cluster: hosts die at any moment of a drain; every microVM runs once in the end")
+def _():
+    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
+    print(f"        SEED={seed}")
+    dice = random.Random(seed)
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        cluster.group("web", 9)
+        asked = cluster.hosts[0]
+        for _ in range(3):
+            members = cluster.wait_for_members(asked, "web", 9)
+            drained = cluster.busiest_but_first(members)
+            victim = dice.choice(cluster.hosts[1:])
+            asked.done("PUT", f"/v1/hosts/{drained.name}/scheduling", {"scheduling": "draining"})
+            time.sleep(dice.uniform(0, 0.12))
+            victim.kill_host()
+            cluster.wait_for_members(asked, "web", 9, but={drained.name, victim.name}, timeout_s=40)
+            cluster.expect_one_at_a_time(members)
+            victim.start()
+            asked.done("PUT", f"/v1/hosts/{drained.name}/scheduling", {"scheduling": "enabled"})
+            asked.wait(lambda: cluster.all_alive(3), "all hosts to be alive")
+            asked.wait(lambda: not drained.run_folders() and not victim.run_folders(), "both to be clean")
+        expect(not cluster.etcd.list("/moves/"), "moves are left")
 
 
 @test("cluster: make demo drains a host and kills another, and every microVM answers in the end")

@@ -229,6 +229,25 @@ TEST_CASE("a destination that never ran the guest says so, and the source goes o
     CHECK(pair.to.runner.names().empty());
 }
 
+TEST_CASE("who has come by a migration moves on, or stays, like any other") {
+    Pair pair;
+    pair.from.vmm.phase = "Running";
+    SUBCASE("it moves") {
+        pair.begin();
+        CHECK(pair.from.vmm.orders.size() == 1);
+        CHECK(pair.move());
+    }
+    SUBCASE("its new destination is lost") {
+        model::Move move = *pair.move();
+        move.is_lost = true;
+        move.failure = "its destination to was lost";
+        pair.put_move(move);
+        pair.look();
+        CHECK_FALSE(pair.move());
+        CHECK(pair.placed() == "from");
+    }
+}
+
 TEST_CASE("what a VMM refuses is the end of the move, with its sentence") {
     Pair pair;
     SUBCASE("the source's") {

@@ -116,9 +116,13 @@ TEST_CASE("what is on a draining host is asked to move, a few at a time, until n
     fixture.arrive("vm5");
     fixture.run(200ms);
     CHECK(fixture.drain("h1") == model::Drain{});
+    // And back again: what has moved runs.
     fixture.put_host("h1");
     fixture.run(200ms);
     CHECK_FALSE(fixture.drain("h1"));
+    fixture.put_host("h2", model::Scheduling::draining);
+    fixture.run(200ms);
+    CHECK(fixture.drain("h2") == model::Drain{4, 2, {}});
 }
 
 TEST_CASE("a move that failed is tried again, later") {
@@ -129,6 +133,7 @@ TEST_CASE("a move that failed is tried again, later") {
     CHECK(fixture.drain("h1")->stays ==
           std::vector<std::string>{"vm0: its last move failed; it is tried again soon"});
     fixture.arrive("vm1");
+    fixture.arrive("vm2");
     // Heartbeats go on meanwhile.
     for (std::uint64_t sequence = 2; sequence < 24; ++sequence) {
         fixture.beat("h1", {1, sequence});
