@@ -53,6 +53,7 @@ class Cluster:
     """`with Cluster(folder, 3) as cluster:` at the end everything is deleted, and nothing may be left."""
 
     def __init__(self, folder, hosts, etcd_members=1, options=()):
+        """`options` of each shoald; a function: by the host's name."""
         self.folder = pathlib.Path(folder)
         self.options = options
         self.etcd = Etcd(folder, etcd_members)
@@ -72,7 +73,8 @@ class Cluster:
         return len(hosts) == count and all(host["health"] == "alive" and host["epoch"] > 0 for host in hosts)
 
     def add(self, name, *options):
-        self.hosts.append(Member(self.folder / name, name, self.etcd, *self.options, *options))
+        own = self.options(name) if callable(self.options) else self.options
+        self.hosts.append(Member(self.folder / name, name, self.etcd, *own, *options))
         return self.hosts[-1]
 
     def host(self, name):
@@ -98,7 +100,7 @@ class Cluster:
         host.wait(host.delete_page, "the microVMs to go")
         for each in self.hosts:
             expect(not each.run_folders(), f"{each.name} has run folders left: {each.run_folders()}")
-        left = [key for key in self.etcd.list("/") if key.split("/")[1] not in ("hosts", "heartbeats", "leader")]
+        left = [key for key in self.etcd.list("/") if key.split("/")[1] not in ("hosts", "heartbeats", "drains", "leader")]
         expect(not left, f"the store has left: {left}")
         for each in self.hosts:
             each.process.terminate()

@@ -5,6 +5,7 @@ import random
 import signal
 import time
 
+from certificates import make_authority, make_certificate
 from cluster import PLAIN, Cluster
 from harness import ROOT, expect, run, temporary_folder, test
 from link import NO_ANSWERS, PULLED, UP
@@ -115,9 +116,37 @@ def _():
         cluster.expect_one_at_a_time(before)
 
 
+def with_certificates(folder, authority_of=lambda name: "ca"):
+    """Options of hosts whose certificates name them."""
+    for authority in ("ca", "other"):
+        make_authority(folder, authority)
+
+    def options(name):
+        files = make_certificate(folder, authority_of(name), name, f"DNS:{name}")
+        return ["--address", "127.0.0.1", "--peer-cert", files["certificate_path"], "--peer-key", files["key_path"],
+                "--peer-ca", files["authority_path"]]
+
+    return options
+
+
+@test("cluster: a host that is a stranger to the others takes no microVM, which says so and goes on")
+def _():
+    with temporary_folder() as folder, \
+            Cluster(folder, 2, options=with_certificates(folder, lambda name: "ca" if name == "h0" else "other")) as cluster:
+        host = cluster.hosts[0]
+        cluster.group("web", 2)
+        before = cluster.wait_for_members(host, "web", 2)
+        leaving = next(name for name, where in before.items() if where == "h0")
+        host.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "draining"})
+        host.wait(lambda: "could not move to h1: " in host.microvm(leaving)["status"]["reason"], "the reason")
+        expect(cluster.members(host, "web") == before, "it moved, or does not run")
+        stays = host.wait(lambda: host.done("GET", "/v1/hosts/h0")["drain"]["stays"], "the drain to say it")
+        expect(stays == [f"{leaving}: its last move failed; it is tried again soon"], f"{stays}")
+
+
 @test("cluster: a host is drained by live migration, and no microVM stands still for long")
 def _():
-    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+    with temporary_folder() as folder, Cluster(folder, 3, options=with_certificates(folder)) as cluster:
         cluster.group("web", 9)
         host = cluster.hosts[0]
         before = cluster.wait_for_members(host, "web", 9)
