@@ -127,7 +127,7 @@ private:
 void call(Service& service, boost::asio::io_context& context, const Request& request,
           Respond respond) {
     expect_parameters(request, {"port", "timeout_s"});
-    const node::MicroVm& microvm = find_microvm(service, request.path[2]);
+    const node::MicroVm& microvm = find_microvm_here(service, request.path[2]);
     const std::string& name = microvm.spec.name;
     if (!request.query.contains("port")) {
         throw Problem{400, "the parameter port is missing"};

@@ -13,7 +13,7 @@ void add_logs(Api& api, LogService& logs) {
     api.add("GET", "/v1/microvms/*/logs", [&logs](const Request& request, Respond respond) {
         expect_parameters(request, {"follow", "offset"});
         LogRequest wanted;
-        wanted.name = find_microvm(logs.service, request.path[2]).spec.name;
+        wanted.name = find_microvm_here(logs.service, request.path[2]).spec.name;
         wanted.path = logs.folder + "/" + wanted.name + ".log";
         wanted.offset = number_of(request, "offset", 0, std::numeric_limits<off_t>::max());
         if (const auto follow = request.query.find("follow"); follow != request.query.end()) {

@@ -26,6 +26,8 @@ const char* title_of(unsigned status) {
             return "Precondition Failed";
         case 413:
             return "Content Too Large";
+        case 421:
+            return "Misdirected Request";
         case 422:
             return "Unprocessable Content";
         case 429:

@@ -19,6 +19,7 @@ struct Service {
     node::Mirror& mirror;
     node::Placer* placer;  // null: the leader of the cluster places
     Quotas quotas{};
+    std::string host{};  // this one's name
 };
 
 // Commits, waits until the mirror shows it, and then answers with what `make` makes of the

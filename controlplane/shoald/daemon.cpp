@@ -260,6 +260,7 @@ Daemon::Daemon(const Options& options)
         alone_.emplace(options, loop_, *store_, mirror_);
         service_.placer = &alone_->placer;
     }
+    service_.host = options.host;
     rest::add_hosts(api_, service_, options.host);
     rest::add_microvms(api_, service_);
     rest::add_groups(api_, service_);

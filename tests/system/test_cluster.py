@@ -18,6 +18,10 @@ def _():
         members = cluster.wait_for_members(cluster.hosts[2], "web", 6)
         by_host = sorted(list(members.values()).count(host.name) for host in cluster.hosts)
         expect(by_host == [2, 2, 2], f"{members}")
+        for name, where in members.items():
+            for host in cluster.hosts:
+                status, answer = host.request("GET", f"/v1/microvms/{name}/logs")
+                expect(status == (200 if host.name == where else 421), f"{name} on {where}, asked {host.name}: {answer}")
         for host in cluster.hosts:
             expect(len(host.run_folders()) == 2, f"{host.name}: {host.run_folders()}")
             used = host.done("GET", f"/v1/hosts/{host.name}")["used"]
