@@ -79,8 +79,9 @@ private:
             return api_.handle(request);
         };
         if (options_.connection >= 0) {
-            server_.emplace(loop_.context(), options_.connection, options_.max_body_bytes, handler);
-        } else {
+            connection_.emplace(loop_.context(), options_.connection, options_.max_body_bytes, handler);
+        }
+        if (!options_.socket_path.empty()) {
             server_.emplace(loop_.context(), options_.socket_path, options_.max_body_bytes,
                             handler);
         }
@@ -150,6 +151,7 @@ private:
     api::Context context_;
     api::Api api_;
     boost::asio::steady_timer metrics_timer_{loop_.context()};
+    std::optional<api::Server> connection_;
     std::optional<api::Server> server_;
 };
 

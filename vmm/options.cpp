@@ -32,6 +32,7 @@ struct RawOptions {
     bool show_level = false;
     bool show_origin = false;
     bool no_api = false;
+    bool has_api_path = false;
     bool no_seccomp = false;
     bool show_version = false;
 };
@@ -92,10 +93,11 @@ void define_api(CLI::App& app, RawOptions& raw) {
     app.add_option("--api-sock", options.socket_path, "Unix socket of the API")
         ->capture_default_str()
         ->type_name("PATH");
-    app.add_option("--api-fd", options.connection,
-                   "Open connection (a stream socket) on which the API answers, instead of a path")
+    app.add_option(
+           "--api-fd", options.connection,
+           "Open connection (a stream socket) on which the API answers; on a path too, if one is "
+           "given")
         ->check(CLI::NonNegativeNumber)
-        ->excludes("--api-sock")
         ->type_name("FD");
     app.add_option("--ready-fd", options.ready_fd,
                    "Pipe that gets a byte when the guest's program waits to be copied")
@@ -238,7 +240,7 @@ ApiOptions api_options(RawOptions& raw) {
     if (raw.show_origin) {
         options.log.show_origin = true;
     }
-    if (raw.no_api || options.connection >= 0) {
+    if (raw.no_api || (options.connection >= 0 && !raw.has_api_path)) {
         options.socket_path.clear();
     }
     options.boot_timer = raw.direct.boot_timer;
@@ -282,6 +284,7 @@ Options parse_options(std::span<char*> args) {
     if (!raw.rebase.base.empty()) {
         return raw.rebase;
     }
+    raw.has_api_path = app.count("--api-sock") > 0;
     return api_options(raw);
 }
 

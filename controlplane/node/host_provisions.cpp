@@ -159,7 +159,8 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
     }
     launch.words = {settings_.vmm, "--level", "Off"};
     if (!settings_.fence.empty()) {
-        launch.words.insert(launch.words.end(), {"--fence", settings_.fence});
+        launch.words.insert(launch.words.end(), {"--fence", settings_.fence, "--api-sock",
+                                                 runner_.api_socket_of(launch.attempt)});
     }
     launch.request =
         to_request({TemplateFolder::state_in(folder), TemplateFolder::memory_in(folder),

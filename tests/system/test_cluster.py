@@ -7,8 +7,9 @@ import time
 
 from certificates import make_authority, make_certificate
 from cluster import PLAIN, Cluster
-from harness import ROOT, expect, run, temporary_folder, test
+from harness import BUSYBOX, ROOT, expect, run, temporary_folder, test
 from link import NO_ANSWERS, PULLED, UP
+from test_shoald_templates import clone, make
 
 
 @test("cluster: a group is spread over three hosts, and any of them answers for all")
@@ -176,6 +177,26 @@ def _():
             gap = arrived.ran(name)[0] - drained.ran(name)[-1]
             print(f"        {name}: {gap / 1e6:.1f} ms between what it said last there and first here")
             expect(gap < 2_000_000_000, f"{name} stood still for {gap} ns")
+
+
+@test("cluster: a clone of a template leaves its host like any other microVM")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=PLAIN) as cluster:
+        one, two = cluster.hosts
+        one.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "cordoned"})
+        make(one, "t", BUSYBOX, "sh", "-c", f"{BUSYBOX} cat /dev/clone > /tmp/words; while :; do {BUSYBOX} cat /tmp/words; "
+             f"echo; {BUSYBOX} sleep 0.05; done")
+        clone(one, "c", "hello")
+        one.wait_phase("c", "running")
+        one.wait(lambda: b"hello" in one.log("c"), "its output")
+        one.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "enabled"})
+        one.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "draining"})
+        one.wait(lambda: one.microvm("c")["status"]["host"] == "h1", "it to leave")
+        one.wait(lambda: not one.run_folders(), "its process to go")
+        two.wait(lambda: b"hello" in two.log("c"), "its output there")
+        one.done("DELETE", "/v1/microvms/c?grace_s=0")
+        one.wait_gone("c")
+        one.done("DELETE", "/v1/templates/t")
 
 
 def cut(state):
