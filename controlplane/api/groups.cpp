@@ -139,16 +139,8 @@ void list(const Service& service, const Request& request, Respond respond) {
 void remove(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
     const node::GroupEntry& entry = get(service, request.path[2]);
-    expect_match(request, entry.revision);
-    const std::string key = keys::of(keys::groups, entry.group.name);
-    store::Transaction transaction;
-    transaction.conditions = {{key, entry.revision}};
-    transaction.operations.emplace_back(store::Delete{key});
-    commit(service, std::move(transaction), std::move(respond), [](store::Revision) {
-        Response response;
-        response.status = 204;
-        return response;
-    });
+    forget(service, request, keys::of(keys::groups, entry.group.name), entry.revision,
+           std::move(respond));
 }
 
 }  // namespace

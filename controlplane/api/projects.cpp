@@ -68,16 +68,8 @@ void remove(Service& service, const Request& request, Respond respond) {
     if (entry.revision == 0) {
         throw Problem{404, "project " + entry.body.name + " has no limits"};
     }
-    expect_match(request, entry.revision);
-    const std::string key = keys::of(keys::projects, entry.body.name);
-    store::Transaction transaction;
-    transaction.conditions = {{key, entry.revision}};
-    transaction.operations.emplace_back(store::Delete{key});
-    commit(service, std::move(transaction), std::move(respond), [](store::Revision) {
-        Response response;
-        response.status = 204;
-        return response;
-    });
+    forget(service, request, keys::of(keys::projects, entry.body.name), entry.revision,
+           std::move(respond));
 }
 
 }  // namespace

@@ -55,6 +55,19 @@ bool is_dry_run(const Request& request) {
     return found != request.query.end() && found->second == "true";
 }
 
+void forget(Service& service, const Request& request, const std::string& key,
+            store::Revision revision, Respond respond) {
+    expect_match(request, revision);
+    store::Transaction transaction;
+    transaction.conditions = {{key, revision}};
+    transaction.operations.emplace_back(store::Delete{key});
+    commit(service, std::move(transaction), std::move(respond), [](store::Revision) {
+        Response response;
+        response.status = 204;
+        return response;
+    });
+}
+
 PageRequest page_of(const Request& request) {
     PageRequest page;
     page.limit = number_of(request, "limit", max_page_items, max_page_items);

@@ -61,6 +61,10 @@ template <typename Spec>
     return true;
 }
 
+// Deletes what has this key, if it is as If-Match says, and answers 204.
+void forget(Service& service, const Request& request, const std::string& key,
+            store::Revision revision, Respond respond);
+
 // A page of a list, by names.
 struct PageRequest {
     std::size_t limit = 0;

@@ -19,6 +19,7 @@
 #include "controlplane/cli/document.h"
 #include "controlplane/cli/kinds.h"
 #include "controlplane/cli/manifest.h"
+#include "controlplane/cli/pages.h"
 #include "controlplane/cli/top.h"
 
 namespace shoal::cli {
@@ -38,25 +39,6 @@ std::string path_of(Kind kind, const std::string& name) {
     return resource_of(kind).path + (name.empty() ? "" : "/" + percent_encode(name));
 }
 
-// All pages of a list.
-json::array list(const Client& client, const GetOptions& options) {
-    json::array items;
-    std::string after;
-    do {
-        std::string target = resource_of(options.kind).path + "?after=" + percent_encode(after);
-        if (!options.label.empty()) {
-            target += "&label=" + percent_encode(options.label);
-        }
-        json::value page = parse(client.call({"GET", target}).body);
-        for (json::value& item : page.at("items").as_array()) {
-            items.push_back(std::move(item));
-        }
-        const json::value& next = page.at("next");
-        after = next.is_string() ? std::string{next.get_string()} : "";
-    } while (!after.empty());
-    return items;
-}
-
 void run_verb(const Client& client, const GetOptions& options) {
     const bool is_one = !options.name.empty();
     json::array items;
@@ -64,7 +46,9 @@ void run_verb(const Client& client, const GetOptions& options) {
         const Reply reply = client.call({"GET", path_of(options.kind, options.name)});
         items.push_back(parse(reply.body));
     } else {
-        items = list(client, options);
+        const std::string query =
+            options.label.empty() ? "" : "&label=" + percent_encode(options.label);
+        items = all_pages(client, resource_of(options.kind).path, query);
     }
     if (options.output == Output::table) {
         return print(to_table(items, resource_of(options.kind).columns));

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "controlplane/cli/document.h"
+#include "controlplane/cli/pages.h"
 #include "devices/host/clock.h"
 
 namespace shoal::cli {
@@ -31,22 +32,6 @@ struct Look {
 std::int64_t number(const json::value& item, std::string_view path) {
     const json::value* found = find(item, path);
     return found != nullptr && found->is_int64() ? found->get_int64() : 0;
-}
-
-json::array all_pages(const Client& client) {
-    json::array items;
-    std::string after;
-    do {
-        json::value page =
-            parse_json(client.call({"GET", "/v1/usage?after=" + percent_encode(after)}).body,
-                       "shoald's answer");
-        for (json::value& item : page.at("items").as_array()) {
-            items.push_back(std::move(item));
-        }
-        const json::value& next = page.at("next");
-        after = next.is_string() ? std::string{next.get_string()} : "";
-    } while (!after.empty());
-    return items;
 }
 
 std::string tenths(double value) {
@@ -96,7 +81,7 @@ void top(const Client& client, const TopOptions& options) {
             ::nanosleep(&pause, nullptr);
         }
         Look now{host::monotonic_us(), {}};
-        const json::array items = with_shares(all_pages(client), before, now);
+        const json::array items = with_shares(all_pages(client, "/v1/usage"), before, now);
         const std::string table = to_table(items, {{"NAME", "name"},
                                                    {"PHASE", "phase"},
                                                    {"CPU %", "share"},

@@ -42,10 +42,6 @@ std::optional<json::object> object_in(const std::optional<VmmAnswer>& answer) {
                                           : std::optional{std::move(document.get_object())};
 }
 
-bool has_processes(const Observation& seen) {
-    return seen.state == AttemptState::starting || seen.state == AttemptState::running;
-}
-
 }  // namespace
 
 Mover::Mover(store::EventLoop& loop, Mirror& mirror, Runner& runner, VmmClient& client,
@@ -262,16 +258,16 @@ void Mover::look_later(const std::string& name) {
 void Mover::tell_address(const MicroVm& microvm, const std::string& address) {
     model::Move move = *microvm.move;
     move.address = address;
-    const std::string key = keys::of(keys::moves, microvm.spec.name);
-    store::Transaction transaction;
-    transaction.conditions = {{key, microvm.move_revision}};
-    transaction.operations.emplace_back(store::Put{key, model::to_json(move)});
-    agent_->commit(microvm.spec.name, std::move(transaction));
+    write(microvm, move);
 }
 
 void Mover::fail(const MicroVm& microvm, const std::string& reason) {
     model::Move move = *microvm.move;
     move.failure = reason.empty() ? "the destination refused it" : reason;
+    write(microvm, move);
+}
+
+void Mover::write(const MicroVm& microvm, const model::Move& move) {
     const std::string key = keys::of(keys::moves, microvm.spec.name);
     store::Transaction transaction;
     transaction.conditions = {{key, microvm.move_revision}};

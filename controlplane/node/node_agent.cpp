@@ -39,10 +39,6 @@ Attempt attempt_of(const std::string& name, const MicroVm& microvm) {
     return {name, microvm.created, microvm.status ? microvm.status->restarts : 0};
 }
 
-bool has_processes(const Observation& seen) {
-    return seen.state == AttemptState::starting || seen.state == AttemptState::running;
-}
-
 bool starts_again(const model::MicroVmSpec& spec, const Exit& exit) {
     return spec.restart == model::RestartPolicy::always ||
            (spec.restart == model::RestartPolicy::on_failure && exit.code != 0);

@@ -42,6 +42,10 @@ struct Observation {
     std::optional<Exit> exit;  // of one that has ended
 };
 
+[[nodiscard]] inline bool has_processes(const Observation& seen) noexcept {
+    return seen.state == AttemptState::starting || seen.state == AttemptState::running;
+}
+
 class Runner {
 public:
     virtual ~Runner() = default;
