@@ -17,9 +17,9 @@ OVER = ("Resumed", "HandedOver", "InDoubt")
 PORT = 7
 
 
-def start_generations(vmm, folder, **more):
+def start_generations(vmm, folder, *sizes, **more):
     """Boots the program that ticks and checks its memory, until its first tick."""
-    boot_generations(vmm, folder, **more)
+    boot_generations(vmm, folder, *sizes, **more)
     wait_for_ticks(vmm, 1)
 
 
