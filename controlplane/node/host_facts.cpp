@@ -39,7 +39,11 @@ void HostFacts::write(const store::Lookup& before) {
     } catch (const model::JsonError& error) {
         host::log(host::LogLevel::error, key + " is written anew: " + error.what());
     }
-    transaction.operations.emplace_back(store::Put{key, model::to_json(host_)});
+    const std::string facts = model::to_json(host_);
+    if (before.entry && before.entry->value == facts) {
+        return;
+    }
+    transaction.operations.emplace_back(store::Put{key, facts});
     store_.commit(std::move(transaction),
                   [weak = std::weak_ptr{self_}](const store::Result<store::Revision>& result) {
                       const auto self = weak.lock();

@@ -29,8 +29,9 @@ def verbs():
         for name in ("a", "b"):
             daemon.wait_phase(name, *FINAL)
         lines = ask(daemon, "get", "vms").splitlines()
-        expect(len(lines) == 3 and lines[0].split()[:3] == ["NAME", "PHASE", "RESTARTS"], f"{lines}")
-        expect(lines[1].split()[:4] == ["a", "succeeded", "0", "0"], f"{lines}")
+        expect(len(lines) == 3 and lines[0].split()[:4] == ["NAME", "PHASE", "HOST", "RESTARTS"], f"{lines}")
+        name, phase, _, *counts = lines[1].split()[:5]
+        expect((name, phase, counts) == ("a", "succeeded", ["0", "0"]), f"{lines}")
         only = json.loads(ask(daemon, "get", "microvm", "-l", "tier=web", "-o", "json"))
         expect([item["name"] for item in only] == ["a"], f"{only}")
         one = json.loads(ask(daemon, "get", "microvm", "b", "-o", "json"))
