@@ -21,6 +21,8 @@ namespace keys = model::keys;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr const char* receive_target = "/migration/receive";
+constexpr const char* send_target = "/migration/send";
 constexpr milliseconds look_period{10};
 // How long a destination waits for its source to connect.
 constexpr seconds longest_wait{30};
@@ -72,7 +74,7 @@ void Mover::receive(const MicroVm& microvm, const Attempt& attempt) {
         case AttemptState::absent:
             return move.address.empty()
                        ? start(microvm, attempt)
-                       : fail(microvm, "its destination has lost the process that waited for it");
+                       : lose(microvm, "its destination has lost the process that waited for it");
         case AttemptState::starting:
             return;
         case AttemptState::running:
@@ -123,7 +125,7 @@ void Mover::on_receiving(const MicroVm& microvm, const Attempt& attempt, const S
             body += R"(,"vsock_override":{"uds_path":)" +
                     json::serialize(json::value(described.vsock)) + "}";
         }
-        return order(attempt, "/migration/receive", body + "}");
+        return order(attempt, receive_target, body + "}");
     }
     if (status.phase == "Waiting" && move.address.empty()) {
         return tell_address(microvm, status.address);
@@ -176,7 +178,7 @@ void Mover::on_sending(const MicroVm& microvm, const Attempt& attempt, const Sta
     }
     if (is_at_home) {
         sent_to = move.address;
-        return order(attempt, "/migration/send",
+        return order(attempt, send_target,
                      R"({"destination":)" + json::serialize(json::value(move.address)) + "," +
                          tls(move.to) + "}");
     }
@@ -222,29 +224,31 @@ void Mover::ask(const MicroVm& microvm, const Attempt& attempt, Then then) {
                  });
 }
 
-// A refusal is the end of the move; an answer that is lost is seen from the next status.
+// A refusal to begin is the end of the move; any other answer is seen from the next status.
 void Mover::order(const Attempt& attempt, const char* target, std::string body) {
     asking_.insert(attempt);
-    client_.call(runner_.api_socket_of(attempt), {"PUT", target, std::move(body)},
-                 [weak = std::weak_ptr{self_}, attempt](const std::optional<VmmAnswer>& answer) {
-                     const auto self = weak.lock();
-                     if (!self) {
-                         return;
-                     }
-                     Mover& mover = **self;
-                     mover.asking_.erase(attempt);
-                     const auto found = mover.mirror_.microvms().find(attempt.name);
-                     if (!answer || answer->status < 400 ||
-                         found == mover.mirror_.microvms().end() || !found->second.move) {
-                         return mover.look_later(attempt.name);
-                     }
-                     const auto object = object_in(answer);
-                     const std::string reason = object ? text_in(*object, "fault_message") : "";
-                     const bool is_source = found->second.placement &&
-                                            found->second.placement->host == mover.settings_.host;
-                     is_source ? mover.stay(found->second, reason)
-                               : mover.fail(found->second, reason);
-                 });
+    const bool begins =
+        target == std::string_view{receive_target} || target == std::string_view{send_target};
+    client_.call(
+        runner_.api_socket_of(attempt), {"PUT", target, std::move(body)},
+        [weak = std::weak_ptr{self_}, attempt, begins](const std::optional<VmmAnswer>& answer) {
+            const auto self = weak.lock();
+            if (!self) {
+                return;
+            }
+            Mover& mover = **self;
+            mover.asking_.erase(attempt);
+            const auto found = mover.mirror_.microvms().find(attempt.name);
+            if (!begins || !answer || answer->status < 400 ||
+                found == mover.mirror_.microvms().end() || !found->second.move) {
+                return mover.look_later(attempt.name);
+            }
+            const auto object = object_in(answer);
+            const std::string reason = object ? text_in(*object, "fault_message") : "";
+            const bool is_source =
+                found->second.placement && found->second.placement->host == mover.settings_.host;
+            is_source ? mover.stay(found->second, reason) : mover.fail(found->second, reason);
+        });
 }
 
 void Mover::look_later(const std::string& name) {
@@ -264,6 +268,14 @@ void Mover::tell_address(const MicroVm& microvm, const std::string& address) {
 void Mover::fail(const MicroVm& microvm, const std::string& reason) {
     model::Move move = *microvm.move;
     move.failure = reason.empty() ? "the destination refused it" : reason;
+    write(microvm, move);
+}
+
+// Nobody knows whether the guest had come.
+void Mover::lose(const MicroVm& microvm, const std::string& reason) {
+    model::Move move = *microvm.move;
+    move.failure = reason;
+    move.is_lost = true;
     write(microvm, move);
 }
 

@@ -84,6 +84,7 @@ private:
     void tell_address(const MicroVm& microvm, const std::string& address);
     void arrive(const MicroVm& microvm, const Attempt& attempt);
     void fail(const MicroVm& microvm, const std::string& reason);
+    void lose(const MicroVm& microvm, const std::string& reason);
     void write(const MicroVm& microvm, const model::Move& move);
     void stay(const MicroVm& microvm, const std::string& reason);
     [[nodiscard]] std::string tls(const std::string& peer) const;

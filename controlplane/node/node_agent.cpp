@@ -28,8 +28,6 @@ constexpr seconds trouble_retry{1};
 constexpr seconds longest_back_off{60};
 // Whoever ran for so long has not failed at its start.
 constexpr std::int64_t long_run_ms = 60'000;
-// Of a VMM whose guest runs in another one (vmm/migration/README.md).
-constexpr int exit_code_of_handed_over = 164;
 
 bool is_final(const std::optional<model::MicroVmStatus>& status) {
     return status && (status->phase == Phase::succeeded || status->phase == Phase::failed);
@@ -294,10 +292,13 @@ void NodeAgent::on_ended(const MicroVm& microvm, const Attempt& attempt, const O
         runner_.discard(attempt);
         return look_at(attempt.name);
     }
-    const bool was_handed_over = seen.exit->code == exit_code_of_handed_over;
-    if (microvm.move && (was_handed_over || microvm.move->is_lost)) {
-        // Its new host has the word; if that has died, it is nowhere.
-        return microvm.move->is_lost ? release(attempt.name, microvm) : void();
+    // Whatever it ended by, its guest may have come to the other host before: that has the word. If
+    // that host has died, it is nowhere.
+    if (microvm.move && microvm.move->is_lost) {
+        return release(attempt.name, microvm);
+    }
+    if (microvm.move && microvm.move->failure.empty() && !microvm.move->address.empty()) {
+        return;
     }
     record_end(microvm, *seen.exit, seen);
 }

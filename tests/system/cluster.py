@@ -30,15 +30,16 @@ class Member(Daemon):
 
     def kill_host(self):
         """As a host that loses its power: shoald and all that it runs, at once."""
-        victims = self.processes()
-        for pid in [self.process.pid, *victims]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
         self.process.stderr.close()
-        for pid in victims:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        while victims := self.processes():  # what it started last may not have been there when they were listed
+            for pid in victims:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for pid in victims:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
 
     def ran(self, microvm):
         """When a witness of this name said something here, in ns, in order."""

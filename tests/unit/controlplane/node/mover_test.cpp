@@ -278,6 +278,54 @@ TEST_CASE("a destination that the source never reaches gives up") {
     CHECK(pair.to.vmm.orders.back() == "/migration/cancel {}");
 }
 
+TEST_CASE("it is too late to give up when the guest has come") {
+    Pair pair;
+    pair.begin();
+    pair.to.vmm.refusal = "it is too late";
+    pair.loop.advance(seconds{31});
+    CHECK(pair.to.vmm.orders.back() == "/migration/cancel {}");
+    REQUIRE(pair.move());
+    CHECK(pair.move()->failure.empty());
+    pair.to.vmm.phase = "Running";
+    pair.look();
+    CHECK(pair.placed() == "to");
+}
+
+TEST_CASE("a source that ends in any way waits for the word of the destination") {
+    Pair pair;
+    pair.begin();
+    pair.from.runner.ends(pair.attempt, 137);
+    pair.look();
+    CHECK(pair.status("from").phase == Phase::running);
+    SUBCASE("the guest had come") {
+        pair.to.vmm.phase = "Running";
+        pair.look();
+        CHECK(pair.placed() == "to");
+        CHECK(pair.status("to").phase == Phase::running);
+    }
+    SUBCASE("the guest died with the source") {
+        pair.to.runner.ends(pair.attempt, 165);
+        pair.look();
+        CHECK(pair.placed() == "from");
+        CHECK(pair.status("from").phase == Phase::failed);
+        CHECK_FALSE(pair.move());
+    }
+}
+
+TEST_CASE("a destination that has lost its process does not say that the guest never ran") {
+    Pair pair;
+    pair.begin();
+    pair.from.vmm.phase = "InDoubt";
+    pair.to.runner.vanishes(pair.attempt);
+    pair.look();
+    REQUIRE(pair.move());
+    CHECK(pair.move()->is_lost);
+    CHECK_FALSE(pair.from.runner.stops.empty());
+    for (const std::string& order : pair.from.vmm.orders) {
+        CHECK_FALSE(order.starts_with("/migration/resolve"));
+    }
+}
+
 TEST_CASE("a guest that died after it had arrived is the destination's to account for") {
     Pair pair;
     pair.begin();
