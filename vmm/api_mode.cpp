@@ -79,7 +79,8 @@ private:
             return api_.handle(request);
         };
         if (options_.connection >= 0) {
-            connection_.emplace(loop_.context(), options_.connection, options_.max_body_bytes, handler);
+            connection_.emplace(loop_.context(), options_.connection, options_.max_body_bytes,
+                                handler);
         }
         if (!options_.socket_path.empty()) {
             server_.emplace(loop_.context(), options_.socket_path, options_.max_body_bytes,

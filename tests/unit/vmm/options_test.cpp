@@ -144,7 +144,8 @@ TEST_CASE("without it they are Firecracker's") {
     CHECK(std::get<ApiOptions>(parse({"--config-file", "c", "--no-api"})).socket_path.empty());
 }
 
-TEST_CASE("the API may be on a connection that is open already, and then on a path if one is given") {
+TEST_CASE(
+    "the API may be on a connection that is open already, and then on a path if one is given") {
     const auto options = std::get<ApiOptions>(parse({"--api-fd", "7", "--ready-fd", "8"}));
     CHECK(options.connection == 7);
     CHECK(options.ready_fd == 8);

@@ -34,7 +34,8 @@ TEST_CASE("copies have the addresses behind the first one's, and TAPs with their
     CHECK(copy.gateway == "10.0.0.1");
     CHECK(copy.mac == "02:00:0a:00:01:01");
     CHECK(network_of_copy(first, 0).ip == first.ip);
-    CHECK(network_of_copy(parse_network("tap=t,mac=06:00:00:00:00:ff"), 1).mac == "06:00:00:00:01:00");
+    CHECK(network_of_copy(parse_network("tap=t,mac=06:00:00:00:00:ff"), 1).mac ==
+          "06:00:00:00:01:00");
 }
 
 TEST_CASE("a copy without an address of its own is refused") {
