@@ -203,7 +203,7 @@ void Mover::ask(const MicroVm& microvm, const Attempt& attempt, Then then) {
     }
     client_.call(runner_.api_socket_of(attempt), {"GET", "/migration"},
                  [weak = std::weak_ptr{self_}, attempt, then = std::move(then),
-                  revision = microvm.move_revision](std::optional<VmmAnswer> answer) {
+                  revision = microvm.move_revision](const std::optional<VmmAnswer>& answer) {
                      const auto self = weak.lock();
                      if (!self) {
                          return;
