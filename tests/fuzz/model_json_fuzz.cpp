@@ -10,6 +10,7 @@
 
 #include "controlplane/model/group.h"
 #include "controlplane/model/json.h"
+#include "controlplane/model/move.h"
 #include "controlplane/model/network.h"
 #include "controlplane/model/project.h"
 #include "controlplane/model/template.h"
@@ -34,13 +35,15 @@ void read_and_write(std::string_view text, model::UnknownFields unknown_fields) 
 }
 
 constexpr std::array readers{
-    read_and_write<model::Resources>, read_and_write<model::Host>,
-    read_and_write<model::Heartbeat>, read_and_write<model::MicroVmSpec>,
-    read_and_write<model::Placement>, read_and_write<model::MicroVmStatus>,
-    read_and_write<model::Group>,     read_and_write<model::Deletion>,
-    read_and_write<model::Template>,  read_and_write<model::TemplateSpec>,
-    read_and_write<model::Volume>,    read_and_write<model::Network>,
-    read_and_write<model::Address>,   read_and_write<model::Project>,
+    read_and_write<model::Resources>,  read_and_write<model::Host>,
+    read_and_write<model::Heartbeat>,  read_and_write<model::MicroVmSpec>,
+    read_and_write<model::Placement>,  read_and_write<model::MicroVmStatus>,
+    read_and_write<model::Group>,      read_and_write<model::Deletion>,
+    read_and_write<model::Template>,   read_and_write<model::TemplateSpec>,
+    read_and_write<model::Volume>,     read_and_write<model::Network>,
+    read_and_write<model::Address>,    read_and_write<model::Project>,
+    read_and_write<model::Move>,       read_and_write<model::Drain>,
+    read_and_write<model::Assignment>, read_and_write<model::SchedulingChange>,
 };
 
 }  // namespace
