@@ -40,11 +40,15 @@ class Server:
         (mapping,) = (each for each in self.mappings
                       if 0 <= address - each["base_host_virt_addr"] < each["size"])
         source = self.source + mapping["offset"] + address - mapping["base_host_virt_addr"]
-        try:
-            fcntl.ioctl(self.faults, UFFDIO_COPY, COPY.pack(address, source, page_size, 0, 0))
-            self.served += 1
-        except FileExistsError:
-            pass  # two vCPUs wanted it
+        while True:
+            try:
+                fcntl.ioctl(self.faults, UFFDIO_COPY, COPY.pack(address, source, page_size, 0, 0))
+                self.served += 1
+            except FileExistsError:
+                pass  # two vCPUs wanted it
+            except BlockingIOError:
+                continue  # the process changes its mappings just now (ioctl_userfaultfd(2))
+            return
 
 
 def main(path, memory_path):
