@@ -140,7 +140,7 @@ class ApiVmm:
         while text not in self.seen:
             left = deadline - time.monotonic()
             if left <= 0 or not self.read_more(left):
-                raise Failure(f"stdout never said {text!r}: {shorten(self.seen)}; {self._why_over()}")
+                raise Failure(f"stdout never said {text!r}: {shorten(self.seen)}; {self.why_over()}")
         before, self.seen = self.seen.split(text, 1)
         return before
 
@@ -151,7 +151,7 @@ class ApiVmm:
         self.seen += data or b""
         return bool(ready) and data != b""  # None: there was nothing to read after all
 
-    def _why_over(self):
+    def why_over(self):
         if self.process.poll() is None:
             return "it still runs"
         return f"exit code {self.process.returncode}, stderr {self.process.stderr.read()!r}"

@@ -45,7 +45,8 @@ def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap
 def wait_for_ticks(vmm, number):
     """Until so many have come; nothing of what was seen is taken."""
     while vmm.seen.count(b"tick") < number:
-        expect(vmm.read_more(30), f"the ticks stop: {vmm.seen[-200:]!r}")
+        if not vmm.read_more(30):
+            raise Failure(f"the ticks stop: {vmm.seen[-200:]!r}; {vmm.why_over()}")
 
 
 def on_tap(tap):

@@ -108,7 +108,8 @@ TEST_CASE("addresses are told, of one family if it is asked for") {
     }
     SUBCASE("IPv6") {
         request.body.ifi_family = 10;
-        const auto all = messages(ask(request).at(0));
+        const auto answers = ask(request);
+        const auto all = messages(answers.at(0));
         REQUIRE(all.size() == 1);
         CHECK(at<ifaddrmsg>(all[0], sizeof(nlmsghdr)).ifa_scope == RT_SCOPE_LINK);
         CHECK(attribute(all[0], sizeof(ifaddrmsg), IFA_ADDRESS).size() == 16);
@@ -116,7 +117,8 @@ TEST_CASE("addresses are told, of one family if it is asked for") {
     }
     SUBCASE("IPv4") {
         request.body.ifi_family = 2;
-        const auto all = messages(ask(request).at(0));
+        const auto answers = ask(request);
+        const auto all = messages(answers.at(0));
         REQUIRE(all.size() == 2);
         CHECK(at<ifaddrmsg>(all[1], sizeof(nlmsghdr)).ifa_prefixlen == 24);
         CHECK(at<std::uint32_t>(attribute(all[1], sizeof(ifaddrmsg), IFA_LOCAL), 0) == 0x0200580A);
