@@ -10,12 +10,13 @@
 namespace shoal::failover {
 
 HostWatch::HostWatch(store::EventLoop& loop, store::Store& store, Leadership& leadership,
-                     HostWatchListener& listener, HostWatchTimes times)
+                     HostWatchListener& listener, HostWatchTimes times, const SilenceRecord* record)
     : loop_{loop},
       store_{store},
       leadership_{leadership},
       listener_{listener},
       times_{times},
+      record_{record},
       gate_{times.takeover},
       follower_{loop, store, std::string{model::keys::heartbeats}, *this} {}
 
@@ -138,7 +139,9 @@ void HostWatch::on_entry(const std::string& name, const store::Entry& entry) {
     const auto [found, is_new] = hosts_.try_emplace(name);
     Seen& seen = found->second;
     if (is_new) {
-        seen.silence = HostSilence{times_.silence};
+        const auto seen_before =
+            record_ != nullptr ? record_->find(name, entry.mod_revision) : std::nullopt;
+        seen.silence = seen_before.value_or(HostSilence{times_.silence});
     }
     if (!is_new && entry.mod_revision <= seen.revision) {
         return;

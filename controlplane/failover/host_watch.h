@@ -12,6 +12,7 @@
 #include "controlplane/failover/folder_follower.h"
 #include "controlplane/failover/host_silence.h"
 #include "controlplane/failover/leadership.h"
+#include "controlplane/failover/silence_record.h"
 #include "controlplane/failover/takeover_gate.h"
 #include "controlplane/model/host.h"
 
@@ -43,9 +44,10 @@ struct HostWatchTimes {
 
 class HostWatch final : private FolderListener {
 public:
-    // Borrows all but the times.
+    // Borrows all but the times. `record`: what was seen before this host led; null: nothing.
     HostWatch(store::EventLoop& loop, store::Store& store, Leadership& leadership,
-              HostWatchListener& listener, HostWatchTimes times = {});
+              HostWatchListener& listener, HostWatchTimes times = {},
+              const SilenceRecord* record = nullptr);
 
     void start();
 
@@ -76,6 +78,7 @@ private:
     Leadership& leadership_;
     HostWatchListener& listener_;
     HostWatchTimes times_;
+    const SilenceRecord* record_;
     TakeoverGate gate_;
     bool was_stopped_ = false;
     std::unordered_map<std::string, Seen> hosts_;

@@ -25,14 +25,15 @@ store::Delete delete_reason(const std::string& name) {
 }  // namespace
 
 Controller::Controller(store::EventLoop& loop, store::Store& store,
-                       failover::Leadership& leadership, ControllerSettings settings)
+                       failover::Leadership& leadership, ControllerSettings settings,
+                       const failover::SilenceRecord* record)
     : loop_{loop},
       store_{store},
       leadership_{leadership},
       settings_{settings},
       catalog_{loop, store, *this},
       scheduler_{catalog_.cluster(), settings.seed, settings.scheduler},
-      watch_{loop, store, leadership, *this, settings.watch},
+      watch_{loop, store, leadership, *this, settings.watch, record},
       moves_{catalog_.cluster(), settings.moves} {}
 
 void Controller::start() {

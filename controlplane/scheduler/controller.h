@@ -39,9 +39,9 @@ struct ControllerSettings {
 
 class Controller final : private failover::HostWatchListener, private CatalogListener {
 public:
-    // Borrows loop, store and leadership.
+    // Borrows loop, store and leadership, and what was seen of hosts before it led.
     Controller(store::EventLoop& loop, store::Store& store, failover::Leadership& leadership,
-               ControllerSettings settings = {});
+               ControllerSettings settings = {}, const failover::SilenceRecord* record = nullptr);
     Controller(const Controller&) = delete;
     Controller& operator=(const Controller&) = delete;
     ~Controller() override = default;

@@ -17,15 +17,19 @@ public:
         : loop_{loop},
           store_{store},
           settings_{settings},
+          record_{loop, store, settings.watch.silence},
           leadership_{loop, store, name, *this, times} {}
 
-    void start() { leadership_.start(); }
+    void start() {
+        record_.start();
+        leadership_.start();
+    }
     // Null: another one leads.
     [[nodiscard]] Controller* controller() noexcept { return controller_.get(); }
 
 private:
     void on_leading() override {
-        controller_ = std::make_unique<Controller>(loop_, store_, leadership_, settings_);
+        controller_ = std::make_unique<Controller>(loop_, store_, leadership_, settings_, &record_);
         controller_->start();
     }
     void on_following() override { controller_.reset(); }
@@ -33,6 +37,7 @@ private:
     store::EventLoop& loop_;
     store::Store& store_;
     ControllerSettings settings_;
+    failover::SilenceRecord record_;
     failover::Leadership leadership_;
     std::unique_ptr<Controller> controller_;
 };

@@ -37,6 +37,10 @@ public:
     // Whether what is loaded here executes: a VMM pauses it by itself at its deadline.
     [[nodiscard]] bool is_running_now() const;
     [[nodiscard]] bool holds(const std::string& microvm) const { return vms_.contains(microvm); }
+    // It ended by itself, and the store may not have been told yet.
+    [[nodiscard]] bool has_finished(const std::string& microvm) const {
+        return finished_.contains(microvm);
+    }
     [[nodiscard]] std::size_t vm_count() const noexcept { return vms_.size(); }
     [[nodiscard]] bool has_agent() const noexcept { return agent_ != nullptr; }
     // Null: none here.

@@ -125,6 +125,12 @@ std::string World::unfinished() const {
             return name + " is not placed";
         }
         const auto& holders = truth_.holders(name);
+        const bool has_just_finished = std::ranges::any_of(hosts_, [&](const auto& host) {
+            return host->name() == placement->second && host->has_finished(name);
+        });
+        if (has_just_finished) {
+            continue;
+        }
         if (holders.size() != 1 || holders[0]->name() != placement->second ||
             !holders[0]->is_running_now()) {
             return name + " does not run on " + placement->second +

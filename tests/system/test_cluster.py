@@ -64,6 +64,23 @@ def _():
         expect(len(cluster.members(other, "web")) == 6, "the group")
 
 
+@test("cluster: the host that leads may die like any other")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3) as cluster:
+        cluster.group("web", 6)
+        before = cluster.wait_for_members(cluster.hosts[0], "web", 6)
+        leader = cluster.host(json.loads(cluster.etcd.list("/leader")["/leader"])["host"])
+        other = next(host for host in cluster.hosts if host is not leader)
+        expect(leader.name in before.values(), f"{before}")
+        leader.kill_host()
+        begun = time.monotonic()
+        cluster.wait_for_members(other, "web", 6, but=[leader.name], timeout_s=30)
+        print(f"        from its death to all running elsewhere: {time.monotonic() - begun:.2f} s")
+        cluster.expect_one_at_a_time(before)
+        leader.start()
+        other.wait(lambda: not leader.run_folders(), "what it had to be cleaned up")
+
+
 @test("cluster: a shoald that hangs does not keep its microVMs from being fenced, nor do they run twice")
 def _():
     with temporary_folder() as folder, Cluster(folder, 3) as cluster:
@@ -72,8 +89,8 @@ def _():
         hung, other = cluster.busiest_but_first(before), cluster.hosts[0]
         expect(hung.name in before.values(), f"{before}")
         os.kill(hung.process.pid, signal.SIGSTOP)
-        cluster.wait_for_members(other, "web", 6, but=[hung.name], timeout_s=30)
-        time.sleep(0.5)
+        now = cluster.wait_for_members(other, "web", 6, but=[hung.name], timeout_s=30)
+        other.wait(lambda: all(cluster.host(where).ran(name) for name, where in now.items()), "all to say something")
         os.kill(hung.process.pid, signal.SIGCONT)
         other.wait(lambda: other.done("GET", f"/v1/hosts/{hung.name}")["health"] == "alive", "it to come back")
         other.wait(lambda: not hung.run_folders(), "what it had to be stopped")

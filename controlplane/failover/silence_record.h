@@ -1,0 +1,50 @@
+// SilenceRecord: what a host that does not lead sees of the others' silence. When it comes to lead,
+// because the leader's host has died with others perhaps, it need not begin to count only then.
+//
+// Its looks are as good as a leader's: by its own clock, and only while the store answers.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "controlplane/failover/folder_follower.h"
+#include "controlplane/failover/host_silence.h"
+
+namespace shoal::failover {
+
+class SilenceRecord final : private FolderListener {
+public:
+    // Borrows loop and store. `period`: between looks, well within the limits' longest gap.
+    SilenceRecord(store::EventLoop& loop, store::Store& store, SilenceLimits limits = {},
+                  Time period = std::chrono::milliseconds{400});
+
+    void start();
+    // As it was seen last, if the heartbeat was then at this revision.
+    [[nodiscard]] std::optional<HostSilence> find(const std::string& host,
+                                                  store::Revision revision) const;
+
+private:
+    struct Seen {
+        store::Revision revision = 0;
+        HostSilence silence;
+    };
+
+    void probe();
+    void look();
+
+    void on_entry(const std::string& name, const store::Entry& entry) override;
+    void on_gone(const std::string& name) override { hosts_.erase(name); }
+    void on_synced() override {}
+
+    store::EventLoop& loop_;
+    store::Store& store_;
+    SilenceLimits limits_;
+    Time period_;
+    std::unordered_map<std::string, Seen> hosts_;
+    FolderFollower follower_;
+    std::shared_ptr<SilenceRecord*> self_ = std::make_shared<SilenceRecord*>(this);
+};
+
+}  // namespace shoal::failover
