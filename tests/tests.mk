@@ -119,7 +119,8 @@ ci_suites := $(if $(CI),fuzz)
 ci_needs := $(if $(CI),$(fuzz_targets))
 
 # Hostile guests attack a monitor with sanitizers, too.
-system_needs := $(test_programs) $(test_guests) build/asan-ubsan/shoal-vmm build/tests/servers
+system_needs := $(test_programs) $(test_guests) build/asan-ubsan/shoal-vmm build/tests/servers \
+	build/cluster/answer
 
 build/tests/servers: scripts/fetch-servers | setup
 	@scripts/fetch-servers
