@@ -13,7 +13,6 @@ namespace shoal::rest {
 namespace {
 
 namespace keys = model::keys;
-using model::Phase;
 using Usage = std::map<std::string, model::Resources>;
 
 // As the leader suspects it (failover/host_watch.h).
@@ -25,9 +24,7 @@ constexpr unsigned schedule_tries = 5;
 Usage usage_of_all(const node::Mirror& mirror) {
     Usage usage;
     for (const auto& [name, microvm] : mirror.microvms()) {
-        const Phase phase = microvm.status.value_or(model::MicroVmStatus{}).phase;
-        const bool has_ended = phase == Phase::succeeded || phase == Phase::failed;
-        if (microvm.revision != 0 && microvm.placement && !has_ended) {
+        if (microvm.revision != 0 && microvm.placement && !node::has_ended(microvm)) {
             usage[microvm.placement->host] += microvm.spec.resources();
         }
     }

@@ -29,10 +29,6 @@ constexpr seconds longest_back_off{60};
 // Whoever ran for so long has not failed at its start.
 constexpr std::int64_t long_run_ms = 60'000;
 
-bool is_final(const std::optional<model::MicroVmStatus>& status) {
-    return status && (status->phase == Phase::succeeded || status->phase == Phase::failed);
-}
-
 Attempt attempt_of(const std::string& name, const MicroVm& microvm) {
     return {name, microvm.created, microvm.status ? microvm.status->restarts : 0};
 }
@@ -252,7 +248,7 @@ void NodeAgent::release(const std::string& name, const MicroVm& microvm) {
 
 void NodeAgent::run(const MicroVm& microvm, const Attempt& attempt) {
     const Observation seen = runner_.observe(attempt);
-    if (is_final(microvm.status)) {
+    if (has_ended(microvm)) {
         if (seen.state == AttemptState::ended) {
             runner_.discard(attempt);
         }
