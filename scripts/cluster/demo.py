@@ -67,7 +67,8 @@ class Host:
         self.socket = RUN / name / "shoald.socket"
         endpoints = [word for url in etcd for word in ("--etcd", url)]
         self.process = start([ROOT / "build/shoald", "--host", name, "--run-dir", RUN / name, "--state-dir",
-                              RUN / name / "state", *endpoints, "--address", f"10.77.0.{10 + number}", "--plain-peers"],
+                              RUN / name / "state", *endpoints, "--address", f"10.77.0.{10 + number}", "--plain-peers",
+                              "--cgroup-mount", RUN / "none"],  # control groups would outlive the namespaces
                              name, host=name)
 
     def kill(self):
