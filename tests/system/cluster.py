@@ -64,9 +64,17 @@ class Cluster:
                 self.add(f"h{number}")
             first = self.hosts[0]
             first.wait(lambda: self.all_alive(hosts), "all hosts to be alive")
+            self.wait_for_leader(first, hosts)
         except BaseException:
             self.kill_all()
             raise
+
+    def wait_for_leader(self, through, hosts):
+        """Until whoever leads places on every host: before, all would come to those that it knows."""
+        self.group("everywhere", hosts, anti_affinity="host")
+        self.wait_for_members(through, "everywhere", hosts)
+        through.done("DELETE", "/v1/groups/everywhere")
+        through.wait(lambda: not through.list(), "the first microVMs to go")
 
     def all_alive(self, count):
         hosts = self.hosts[0].done("GET", "/v1/hosts")["items"]
@@ -140,6 +148,11 @@ class Cluster:
     def busiest_but_first(self, members):
         """The host with most of them; not the one that tests ask."""
         return max(self.hosts[1:], key=lambda host: list(members.values()).count(host.name))
+
+    def wait_for_return(self, through, host):
+        """Until a host that was away is back, and what it had is stopped."""
+        through.wait(lambda: through.done("GET", f"/v1/hosts/{host.name}")["health"] == "alive", "it to come back")
+        through.wait(lambda: not host.run_folders(), "what it had to be stopped")
 
     def expect_one_at_a_time(self, names):
         """No two copies of a microVM ran at the same time. A witness waits 20 ms after each word, also across a move;

@@ -59,8 +59,7 @@ def _():
         expect(other.done("GET", f"/v1/hosts/{dead.name}")["health"] == "lost", "its health")
         cluster.expect_one_at_a_time(before)
         dead.start()
-        other.wait(lambda: other.done("GET", f"/v1/hosts/{dead.name}")["health"] == "alive", "it to come back")
-        other.wait(lambda: not dead.run_folders(), "what it had to be cleaned up")
+        cluster.wait_for_return(other, dead)
         expect(len(cluster.members(other, "web")) == 6, "the group")
 
 
@@ -92,8 +91,7 @@ def _():
         now = cluster.wait_for_members(other, "web", 6, but=[hung.name], timeout_s=30)
         other.wait(lambda: all(cluster.host(where).ran(name) for name, where in now.items()), "all to say something")
         os.kill(hung.process.pid, signal.SIGCONT)
-        other.wait(lambda: other.done("GET", f"/v1/hosts/{hung.name}")["health"] == "alive", "it to come back")
-        other.wait(lambda: not hung.run_folders(), "what it had to be stopped")
+        cluster.wait_for_return(other, hung)
         cluster.wait_for_members(other, "web", 6)
         cluster.expect_one_at_a_time(before)
 
@@ -222,14 +220,14 @@ def cut(state):
         cluster.group("web", 6)
         before = cluster.wait_for_members(cluster.hosts[0], "web", 6)
         away, other = cluster.busiest_but_first(before), cluster.hosts[0]
+        expect(away.name in before.values(), f"{before}")
         away.set_cable(state)
         cluster.wait_for_members(other, "web", 6, but=[away.name], timeout_s=30)
         # Alone, it stands still: its fence needs nobody.
         stood = {name: away.ran(name) for name, host in before.items() if host == away.name}
         expect(all(stood.values()), f"{stood}")
         away.set_cable(UP)
-        other.wait(lambda: other.done("GET", f"/v1/hosts/{away.name}")["health"] == "alive", "it to come back")
-        other.wait(lambda: not away.run_folders(), "what it had to be stopped")
+        cluster.wait_for_return(other, away)
         cluster.wait_for_members(other, "web", 6)
         cluster.expect_one_at_a_time(before)
 
