@@ -80,8 +80,9 @@ LDFLAGS := -Wl,--gc-sections
 # instructions); these let the unwinder search the sorted ones that the linker makes.
 PROGRAM_LDFLAGS := -no-pie -static-libgcc -Wl,-static
 ifneq ($(SANITIZE),)
-# -O1: a sanitizer needs the instructions, not their order, and the compile takes half the time.
-CXXFLAGS := $(CXXFLAGS:-O2=-O1) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+# A sanitizer needs the instructions, not their order. ASan and UBSan add so many that optimising them
+# takes most of the compile (5.1 s of a file that takes 2.8 s without).
+CXXFLAGS := $(CXXFLAGS:-O2=$(if $(filter thread,$(SANITIZE)),-O1,-O0)) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
 LDFLAGS += -fsanitize=$(SANITIZE)
 ifeq ($(SANITIZE),thread)
@@ -130,6 +131,9 @@ flags_file := $(BUILD)/obj/flags
 $(flags_file): force
 	@mkdir -p $(@D)
 	@echo '$(CXX) $(CXXFLAGS)' | cmp -s - $@ || echo '$(CXX) $(CXXFLAGS)' > $@
+
+# Tests are compiled more often than they run.
+$(BUILD)/obj/tests/unit/%: CXXFLAGS := $(CXXFLAGS) -O0
 
 $(BUILD)/obj/%.cpp.o: %.cpp $(flags_file) | setup
 	@mkdir -p $(@D)
