@@ -22,6 +22,8 @@ namespace {
 constexpr std::chrono::milliseconds memory_interval{100};
 // As long as a commit takes.
 constexpr std::chrono::milliseconds address_retry{2};
+// A small template is read in 30 ms.
+constexpr std::chrono::milliseconds check_retry{10};
 
 // Locally administered; as unique as the address is.
 std::string mac_of(network::Ipv4 ip) {
@@ -149,7 +151,7 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
     const std::string folder = folder_.path_of(found->second.body.digest);
     switch (check_.look(folder)) {
         case Soundness::unknown:
-            throw NotYet{"template " + name + " is being checked"};
+            throw NotYet{"template " + name + " is being checked", check_retry};
         case Soundness::damaged:
             throw NotYet{"the files of template " + name + " are damaged"};
         case Soundness::absent:

@@ -45,8 +45,8 @@ class Connection(http.client.HTTPConnection):
         return json.loads(text) if text else None
 
 
-def start(run_dir, folder):
-    process = subprocess.Popen([SHOALD, "--run-dir", run_dir, "--state-dir", f"{folder}/state"],
+def start(run_dir, folder, *options):
+    process = subprocess.Popen([SHOALD, "--run-dir", run_dir, "--state-dir", f"{folder}/state", *options],
                                stdout=subprocess.DEVNULL)
     path = f"{run_dir}/shoald.socket"
     deadline = time.monotonic() + DEADLINE_S
@@ -69,16 +69,23 @@ class Events:
         self.connection.request("GET", f"/v1/events?kind=statuses&since={since}")
         self.answer = self.connection.getresponse()
 
+    def running(self):
+        """Name and status of each that begins to run, without end."""
+        while True:
+            event = json.loads(self.answer.readline())
+            if event["type"] == "put" and event["object"]["phase"] == "running":
+                yield event["name"], event["object"]
+
     def wait_running(self, names):
         """When each was seen to run."""
         seen = {}
         left = set(names)
-        while left:
-            event = json.loads(self.answer.readline())
-            if event["name"] in left and event["type"] == "put" and event["object"]["phase"] == "running":
-                left.discard(event["name"])
-                seen[event["name"]] = time.monotonic()
-        return seen
+        for name, _ in self.running():
+            if name in left:
+                left.discard(name)
+                seen[name] = time.monotonic()
+            if not left:
+                return seen
 
 
 BOOTED = {"program": "/bin/busybox", "arguments": ["sleep", "100000"], "memory_mib": 32}
@@ -166,13 +173,16 @@ def measure_idle(samples, run_dir, shoald):
 
 def delete_all(samples, path):
     connection = Connection(path)
-    items = connection.ask("GET", "/v1/microvms")["items"]
     began = time.monotonic()
-    for item in items:
-        connection.ask("DELETE", f"/v1/microvms/{item['name']}?grace_s=0")
-    while connection.ask("GET", "/v1/microvms?limit=1")["items"]:
-        time.sleep(0.01)
-    samples.add("deletions per second", len(items) / (time.monotonic() - began), "1/s")
+    deleted = set()
+    while items := connection.ask("GET", "/v1/microvms?limit=1000")["items"]:
+        names = {item["name"] for item in items} - deleted
+        for name in names:
+            connection.ask("DELETE", f"/v1/microvms/{name}?grace_s=0")
+        deleted |= names
+        if not names:
+            time.sleep(0.01)
+    samples.add("deletions per second", len(deleted) / (time.monotonic() - began), "1/s")
 
 
 def measure(samples):
