@@ -1,11 +1,9 @@
-// Looks at everything whenever something has changed.
+// A microVM that waits is looked at when it has changed, and all are when there is more room.
 #include "controlplane/node/placer.h"
 
 #include <algorithm>
 #include <chrono>
-#include <tuple>
 #include <utility>
-#include <vector>
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
@@ -41,18 +39,36 @@ std::string say(const Resources& needs, const Resources& free) {
 Placer::Placer(store::EventLoop& loop, store::Store& store, Mirror& mirror, PlacerSettings settings)
     : loop_{loop}, store_{store}, mirror_{mirror}, settings_{std::move(settings)} {}
 
-Resources Placer::used() const {
-    Resources used;
+void Placer::start() {
     for (const auto& [name, microvm] : mirror_.microvms()) {
-        const bool is_placed = microvm.revision != 0 && microvm.placement && !has_ended(microvm);
-        if (is_placed && !committing_.contains(name)) {
-            used += microvm.spec.resources();
-        }
+        room_.update(mirror_, name);
     }
+    look_at_all();
+}
+
+void Placer::on_microvm_changed(const std::string& name) {
+    if (room_.update(mirror_, name)) {
+        return look_at_all();
+    }
+    const MicroVm* microvm = mirror_.find(name);
+    if (microvm != nullptr && !microvm->placement) {
+        to_look_at_.insert(waiting_of(*microvm));
+        look_soon();
+    }
+}
+
+Resources Placer::used() const {
+    Resources used = room_.used();
     for (const auto& [name, resources] : committing_) {
+        used -= room_.used_by(name);  // the mirror shows it already
         used += resources;
     }
     return used;
+}
+
+void Placer::look_at_all() {
+    is_to_look_at_all_ = true;
+    look_soon();
 }
 
 void Placer::look_soon() {
@@ -78,22 +94,14 @@ bool Placer::takes_more() const {
            host->second.host.scheduling == model::Scheduling::enabled;
 }
 
-// In the order in which they get room.
-std::vector<const MicroVm*> Placer::waiting() const {
-    std::vector<const MicroVm*> waiting;
-    for (const auto& [name, microvm] : mirror_.microvms()) {
-        if (microvm.revision != 0 && !microvm.placement && !committing_.contains(name)) {
-            waiting.push_back(&microvm);
-        }
-    }
-    std::ranges::sort(waiting, {}, [](const MicroVm* microvm) {
-        return std::tuple{-std::int64_t{microvm->spec.priority}, microvm->created};
+bool Placer::has_waiting() const {
+    return std::ranges::any_of(room_.waiting(), [this](const Waiting& waiting) {
+        return !committing_.contains(waiting.name);
     });
-    return waiting;
 }
 
 std::shared_ptr<Placer::Reservation> Placer::reserve(const model::MicroVmSpec& spec) {
-    if (!takes_more() || committing_.contains(spec.name) || !waiting().empty() ||
+    if (!takes_more() || committing_.contains(spec.name) || has_waiting() ||
         !spec.resources().fits(free())) {
         return nullptr;
     }
@@ -105,11 +113,9 @@ Placer::Reservation::Reservation(Placer& placer, const model::MicroVmSpec& spec)
     placer.committing_[name_] = spec.resources();
 }
 
-// By now the mirror shows it, or it has failed.
 Placer::Reservation::~Reservation() {
     if (const auto placer = placer_.lock()) {
-        (*placer)->committing_.erase(name_);
-        (*placer)->look_soon();
+        (*placer)->committed(name_);
     }
 }
 
@@ -122,23 +128,38 @@ void Placer::Reservation::add_to(store::Transaction& transaction) const {
 
 void Placer::look() {
     will_look_ = false;
-    const auto waiting = this->waiting();
-    if (waiting.empty()) {
-        return;
-    }
+    const std::set<Waiting> changed = std::exchange(to_look_at_, {});
     Resources free = this->free();
-    for (const MicroVm* microvm : waiting) {
-        const Resources needs = microvm->spec.resources();
-        if (microvm->deletion) {
-            forget(*microvm);
-        } else if (!takes_more()) {
-            explain(*microvm, "the host takes no more: it is cordoned");
-        } else if (needs.fits(free)) {
-            free -= needs;
-            place(*microvm);
-        } else {
-            explain(*microvm, "there is no room yet: " + say(needs, free));
+    for (const Waiting& waiting :
+         std::exchange(is_to_look_at_all_, false) ? room_.waiting() : changed) {
+        const MicroVm* microvm = mirror_.find(waiting.name);
+        if (microvm != nullptr && !microvm->placement && !committing_.contains(waiting.name)) {
+            look_at(*microvm, free);
         }
+    }
+}
+
+void Placer::look_at(const MicroVm& microvm, Resources& free) {
+    const Resources needs = microvm.spec.resources();
+    if (microvm.deletion) {
+        forget(microvm);
+    } else if (!takes_more()) {
+        explain(microvm, "the host takes no more: it is cordoned");
+    } else if (needs.fits(free)) {
+        free -= needs;
+        place(microvm);
+    } else {
+        explain(microvm, "there is no room yet: " + say(needs, free));
+    }
+}
+
+// By now the mirror shows it, or it has failed.
+void Placer::committed(const std::string& name) {
+    const Resources reserved = committing_.at(name);
+    committing_.erase(name);
+    on_microvm_changed(name);
+    if (reserved != room_.used_by(name)) {
+        look_at_all();
     }
 }
 
@@ -189,8 +210,7 @@ void Placer::commit(const MicroVm& microvm, store::Transaction transaction) {
                                               store::Result<Revision> result) {
         const auto go_on = [weak, name] {
             if (const auto self = weak.lock()) {
-                (*self)->committing_.erase(name);
-                (*self)->look_soon();
+                (*self)->committed(name);
             }
         };
         const auto self = weak.lock();

@@ -4,11 +4,12 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
-#include <vector>
 
 #include "controlplane/model/resources.h"
 #include "controlplane/node/mirror.h"
+#include "controlplane/node/room.h"
 
 namespace shoal::node {
 
@@ -26,7 +27,7 @@ public:
     ~Placer() override = default;
 
     // Once the mirror is ready.
-    void start() { look_soon(); }
+    void start();
 
     // Room that is kept for a microVM while it is being committed, for as long as this lives.
     class Reservation {
@@ -48,18 +49,21 @@ public:
     // room, or when others wait for it.
     [[nodiscard]] std::shared_ptr<Reservation> reserve(const model::MicroVmSpec& spec);
 
-    // What is placed and has not ended.
+    // What is placed and has not ended, or is being committed.
     [[nodiscard]] model::Resources used() const;
 
 private:
-    void on_microvm_changed(const std::string&) override { look_soon(); }
-    void on_host_changed(const std::string&) override { look_soon(); }
+    void on_microvm_changed(const std::string& name) override;
+    void on_host_changed(const std::string&) override { look_at_all(); }
 
+    void look_at_all();
     void look_soon();
     void look();
+    void look_at(const MicroVm& microvm, model::Resources& free);
     [[nodiscard]] bool takes_more() const;
-    [[nodiscard]] std::vector<const MicroVm*> waiting() const;
+    [[nodiscard]] bool has_waiting() const;
     [[nodiscard]] model::Resources free() const;
+    void committed(const std::string& name);
     void place(const MicroVm& microvm);
     void explain(const MicroVm& microvm, const std::string& reason);
     void forget(const MicroVm& microvm);
@@ -69,6 +73,9 @@ private:
     store::Store& store_;
     Mirror& mirror_;
     PlacerSettings settings_;
+    Room room_;
+    std::set<Waiting> to_look_at_;  // What has no room is looked at again when there is more.
+    bool is_to_look_at_all_ = false;
     bool will_look_ = false;
     std::map<std::string, model::Resources> committing_;  // what they will use
     std::shared_ptr<Placer*> self_ = std::make_shared<Placer*>(this);
