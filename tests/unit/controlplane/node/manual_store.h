@@ -17,7 +17,7 @@ struct ManualStore {
     void commit(store::Transaction transaction) {
         std::optional<bool> done;
         store.commit(std::move(transaction),
-                     [&done](const store::Result<Revision>& result) { done = result.has_value(); });
+                     [&done](const store::Result<store::Revision>& result) { done = result.has_value(); });
         loop.settle();
         REQUIRE(done == true);
     }
