@@ -35,6 +35,7 @@ VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
 cli_srcs := $(wildcard controlplane/cli/*.cpp)
 shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
+	controlplane/content/*.cpp controlplane/peer/*.cpp \
 	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/template/*.cpp \
 	controlplane/volume/*.cpp controlplane/network/*.cpp controlplane/shoald/*.cpp)
 # Boost.JSON itself, compiled once for everybody.

@@ -13,15 +13,7 @@ namespace shoal::rest {
 // As much as the store takes as a value.
 inline constexpr std::size_t max_body_bytes = std::size_t{512} << 10;
 
-struct Request {
-    std::string method;
-    std::vector<std::string> path;  // segments, percent-decoded
-    std::map<std::string, std::string> query;
-    std::map<std::string, std::string> headers;  // names in lower case
-    std::string body;
-};
-
-// The rest of an answer, piece by piece, for as long as it takes. Destroyed when nobody reads it.
+// A body, piece by piece, for as long as it takes. Destroyed when nobody reads it.
 class Source {
 public:
     // Nothing: the end.
@@ -31,6 +23,17 @@ public:
     // One at a time. The handler runs later, once, on the loop's thread; not if the source has been
     // destroyed meanwhile.
     virtual void next(Handler handler) = 0;
+    // After the end: why that is not the body's, in a sentence. Empty: it is.
+    [[nodiscard]] virtual std::string failure() const { return {}; }
+};
+
+struct Request {
+    std::string method;
+    std::vector<std::string> path;  // segments, percent-decoded
+    std::map<std::string, std::string> query;
+    std::map<std::string, std::string> headers;  // names in lower case
+    std::string body;
+    std::shared_ptr<Source> source{};  // then the body is its pieces
 };
 
 struct Response {
@@ -38,7 +41,7 @@ struct Response {
     std::string body{};
     std::string content_type = "application/json";
     std::map<std::string, std::string> headers{};
-    std::unique_ptr<Source> source{};  // then the body is its pieces
+    std::shared_ptr<Source> source{};  // then the body is its pieces
 };
 
 // May be called at once or later, on the loop's thread; once.

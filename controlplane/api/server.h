@@ -3,16 +3,12 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <memory>
 #include <string>
-#include <vector>
 
-#include "controlplane/api/session.h"
+#include "controlplane/api/listener.h"
+#include "controlplane/api/session_set.h"
 
 namespace shoal::rest {
-
-inline constexpr std::size_t max_connections = 1024;
 
 class Server {
 public:
@@ -24,17 +20,9 @@ public:
     ~Server();
 
 private:
-    void accept();
-    void accept_later();
-    void admit(Session::Socket socket);
-
-    boost::asio::local::stream_protocol::acceptor acceptor_;
-    boost::asio::steady_timer retry_;
     std::string path_;
-    Handle handle_;
-    // Sessions count themselves; they may outlive the server by what is pending in the loop.
-    std::shared_ptr<std::size_t> connection_count_ = std::make_shared<std::size_t>(0);
-    std::vector<std::weak_ptr<Session>> sessions_;
+    SessionSet sessions_;
+    Listener<boost::asio::local::stream_protocol> listener_;
 };
 
 }  // namespace shoal::rest

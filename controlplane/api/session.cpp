@@ -2,8 +2,6 @@
 #include "controlplane/api/session.h"
 
 #include <algorithm>
-#include <boost/asio/write.hpp>
-#include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <chrono>
@@ -19,11 +17,11 @@ namespace http = boost::beast::http;
 
 // Also between requests: idle clients connect again.
 constexpr std::chrono::seconds read_timeout{60};
-// Until a client takes what was written to it.
-constexpr std::chrono::seconds write_timeout{30};
 // How long a client may go on writing what was refused.
 constexpr std::chrono::seconds linger_timeout{2};
 constexpr std::size_t linger_bytes = std::size_t{64} << 10;
+// Of a body that comes in pieces.
+constexpr std::size_t piece_bytes = std::size_t{256} << 10;
 
 std::string text_of(beast::string_view view) {
     return {view.data(), view.size()};
@@ -64,8 +62,30 @@ bool is_hang_up(beast::error_code error) {
 
 }  // namespace
 
-Session::Session(Socket socket, const Handle& handle, std::function<void()> closed)
-    : stream_{std::move(socket)}, handle_{handle}, closed_{std::move(closed)} {}
+// What comes while its request is being handled. Holds on to the session.
+class Session::Body final : public Source {
+public:
+    explicit Body(std::shared_ptr<Session> session) : session_{std::move(session)} {}
+    Body(const Body&) = delete;
+    Body& operator=(const Body&) = delete;
+    ~Body() override = default;
+
+    void next(Handler handler) override { session_->read_piece(self_, std::move(handler)); }
+    [[nodiscard]] std::string failure() const override { return failure_; }
+    void fail(std::string reason) { failure_ = std::move(reason); }
+
+private:
+    std::shared_ptr<Session> session_;
+    std::string failure_;
+    std::shared_ptr<Body*> self_ = std::make_shared<Body*>(this);
+};
+
+Session::Session(Stream stream, const Handle& handle, PutBodies put_bodies,
+                 std::function<void()> closed)
+    : stream_{std::move(stream)},
+      handle_{handle},
+      put_bodies_{put_bodies},
+      closed_{std::move(closed)} {}
 
 Session::~Session() {
     closed_();
@@ -76,25 +96,54 @@ void Session::refuse(Response response) {
 }
 
 void Session::close() noexcept {
-    source_.reset();
+    is_closed_ = true;
+    chunks_.stop();
     stream_.close();
 }
 
 void Session::read() {
-    parser_.emplace();
-    parser_->header_limit(static_cast<std::uint32_t>(max_header_bytes));
-    parser_->body_limit(max_body_bytes);
+    pieces_.reset();
+    header_.emplace();
+    header_->header_limit(static_cast<std::uint32_t>(max_header_bytes));
+    header_->body_limit(put_bodies_ == PutBodies::whole ? max_body_bytes : max_streamed_bytes);
     stream_.expires_after(read_timeout);
-    http::async_read(stream_, buffer_, *parser_,
+    http::async_read_header(stream_, buffer_, *header_,
+                            [self = shared_from_this()](beast::error_code error, std::size_t) {
+                                self->on_header(error);
+                            });
+}
+
+void Session::on_header(beast::error_code error) {
+    keep_alive_ = false;
+    if (error) {
+        return on_read(error);
+    }
+    if (put_bodies_ == PutBodies::whole || header_->get().method() != http::verb::put) {
+        return read_whole();
+    }
+    pieces_.emplace(std::move(*header_));
+    handle(pieces_->get(), {}, std::make_shared<Body>(shared_from_this()));
+}
+
+void Session::read_whole() {
+    // Before memory is reserved for it.
+    if (header_->content_length().value_or(0) > max_body_bytes) {
+        return on_read(http::error::body_limit);
+    }
+    whole_.emplace(std::move(*header_));
+    whole_->body_limit(max_body_bytes);
+    if (whole_->is_done()) {
+        return on_read({});
+    }
+    http::async_read(stream_, buffer_, *whole_,
                      [self = shared_from_this()](beast::error_code error, std::size_t) {
                          self->on_read(error);
                      });
 }
 
 void Session::on_read(beast::error_code error) {
-    keep_alive_ = false;
     if (!error) {
-        return handle();
+        return handle(whole_->get(), std::move(whole_->get().body()), nullptr);
     }
     if (is_hang_up(error)) {
         return close();
@@ -102,8 +151,33 @@ void Session::on_read(beast::error_code error) {
     write(to_response(problem_of(error)));
 }
 
-void Session::handle() {
-    const auto& message = parser_->get();
+void Session::read_piece(std::weak_ptr<Body*> reader, Source::Handler handler) {
+    piece_.resize(piece_bytes);
+    auto& body = pieces_->get().body();
+    body = {piece_.data(), piece_.size(), true};
+    stream_.expires_after(read_timeout);
+    is_reading_piece_ = true;
+    http::async_read(
+        stream_, buffer_, *pieces_,
+        [self = shared_from_this(), reader = std::move(reader), handler = std::move(handler)](
+            beast::error_code error, std::size_t) mutable {
+            self->is_reading_piece_ = false;
+            self->stream_.expires_never();
+            const auto body_reader = reader.lock();
+            if (!body_reader) {
+                return;
+            }
+            if (error && error != http::error::need_buffer) {
+                (*body_reader)->fail("the body was cut off: " + error.message());
+                return handler(std::nullopt);
+            }
+            self->piece_.resize(self->piece_.size() - self->pieces_->get().body().size);
+            self->piece_.empty() ? handler(std::nullopt) : handler(std::move(self->piece_));
+        });
+}
+
+template <typename Message>
+void Session::handle(const Message& message, std::string body, std::shared_ptr<Source> source) {
     keep_alive_ = message.keep_alive();
     Request request;
     request.method = text_of(message.method_string());
@@ -115,13 +189,17 @@ void Session::handle() {
     } catch (const Problem& problem) {
         return write(to_response(problem));
     }
-    request.body = std::move(parser_->get().body());
+    request.body = std::move(body);
+    request.source = std::move(source);
     stream_.expires_never();
     handle_(std::move(request),
             [self = shared_from_this()](Response response) { self->write(std::move(response)); });
 }
 
 void Session::write(Response response) {
+    if (pieces_ && !pieces_->is_done()) {  // Whoever refuses a body need not read it.
+        keep_alive_ = false;
+    }
     stream_.expires_after(write_timeout);
     if (response.source) {
         write_head(std::move(response));
@@ -149,8 +227,10 @@ void Session::write_whole(Response response) {
 
 // A client that still writes what nobody wants would not read the answer if this end were closed.
 void Session::linger() {
-    beast::error_code ignored;
-    stream_.socket().shutdown(Socket::shutdown_send, ignored);
+    if (is_reading_piece_) {
+        return close();
+    }
+    stream_.shutdown_send();
     stream_.expires_after(linger_timeout);
     discard();
 }
@@ -164,51 +244,33 @@ void Session::discard() {
 }
 
 void Session::write_head(Response response) {
-    source_ = std::move(response.source);
     head_.emplace();
     fill_head(*head_, response, false);
     head_->chunked(true);
     writer_.emplace(*head_);
+    stream_.expires_never();  // also for the hang-up, which may take as long as the answer
     watch_hang_up();
+    stream_.expires_after(write_timeout);
     http::async_write_header(stream_, *writer_,
-                             [self = shared_from_this()](beast::error_code error, std::size_t) {
-                                 error ? self->close() : self->next_piece();
+                             [self = shared_from_this(), source = std::move(response.source)](
+                                 beast::error_code error, std::size_t) mutable {
+                                 error ? self->close() : self->write_pieces(std::move(source));
                              });
 }
 
-void Session::next_piece() {
-    if (!source_) {
+void Session::write_pieces(std::shared_ptr<Source> source) {
+    if (is_closed_) {
         return;
     }
-    stream_.expires_never();
-    source_->next([self = shared_from_this()](std::optional<std::string> piece) {
-        self->write_piece(std::move(piece));
-    });
+    chunks_.start(std::move(source), weak_from_this(), [this](ChunkWriter::End) { close(); });
 }
 
-void Session::write_piece(std::optional<std::string> piece) {
-    stream_.expires_after(write_timeout);
-    const bool is_last = !piece;
-    piece_ = std::move(piece).value_or(std::string{});
-    auto on_written = [self = shared_from_this(), is_last](beast::error_code error, std::size_t) {
-        error || is_last ? self->close() : self->next_piece();
-    };
-    if (is_last) {
-        boost::asio::async_write(stream_, http::make_chunk_last(), std::move(on_written));
-    } else {
-        boost::asio::async_write(stream_, http::make_chunk(boost::asio::buffer(piece_)),
-                                 std::move(on_written));
-    }
-}
-
-// Nothing is read while an answer goes on: what comes is the end, or a mistake.
+// Nothing is read while an answer goes on: what comes is the end, or a mistake. TLS needs the
+// stream until the operation has ended, which close() brings about.
 void Session::watch_hang_up() {
-    stream_.async_read_some(boost::asio::buffer(unexpected_),
-                            [weak = weak_from_this()](beast::error_code, std::size_t) {
-                                if (const auto self = weak.lock()) {
-                                    self->close();
-                                }
-                            });
+    stream_.async_read_some(
+        boost::asio::buffer(unexpected_),
+        [self = shared_from_this()](beast::error_code, std::size_t) { self->close(); });
 }
 
 }  // namespace shoal::rest

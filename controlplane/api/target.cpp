@@ -2,6 +2,7 @@
 #include "controlplane/api/target.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 #include "controlplane/api/problem.h"
@@ -27,6 +28,21 @@ std::string decode(std::string_view text) {
         at += 2;
     }
     return decoded;
+}
+
+// Unreserved characters stay (RFC 3986, 2.3).
+std::string encode(std::string_view text) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string encoded;
+    for (const char character : text) {
+        const auto byte = static_cast<unsigned char>(character);
+        if (std::isalnum(byte) != 0 || std::string_view{"-._~"}.find(character) < 4) {
+            encoded += character;
+        } else {
+            encoded += {'%', digits[byte >> 4], digits[byte & 15]};
+        }
+    }
+    return encoded;
 }
 
 // Calls `each` with what is between the separators.
@@ -67,6 +83,19 @@ void parse_target(std::string_view target, Request& request) {
         request.query[decode(pair.substr(0, equals))] =
             decode(pair.substr(std::min(equals + 1, pair.size())));
     });
+}
+
+std::string to_target(const Request& request) {
+    std::string target;
+    for (const std::string& segment : request.path) {
+        target += "/" + encode(segment);
+    }
+    char separator = '?';
+    for (const auto& [name, value] : request.query) {
+        target += separator + encode(name) + "=" + encode(value);
+        separator = '&';
+    }
+    return target.empty() ? "/" : target;
 }
 
 std::uint64_t number_of(const Request& request, const std::string& name, std::uint64_t otherwise,

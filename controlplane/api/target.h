@@ -14,6 +14,9 @@ inline constexpr std::size_t max_parameters = 16;
 // Fills in path and query, percent-decoded. Throws Problem.
 void parse_target(std::string_view target, Request& request);
 
+// The other way round.
+[[nodiscard]] std::string to_target(const Request& request);
+
 // Of the query; throws Problem where it is no whole number or beyond `highest`.
 [[nodiscard]] std::uint64_t number_of(const Request& request, const std::string& name,
                                       std::uint64_t otherwise, std::uint64_t highest);

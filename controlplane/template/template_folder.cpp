@@ -2,17 +2,16 @@
 #include "controlplane/template/template_folder.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <memory>
 #include <stdexcept>
 #include <vector>
 
+#include "controlplane/content/sha256.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
@@ -25,37 +24,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view partial_prefix = ".partial-";
 constexpr std::array<const char*, 2> file_names{"state", "memory"};
 
-class Sha256 {
-public:
-    Sha256() : context_{::EVP_MD_CTX_new(), &::EVP_MD_CTX_free} {
-        check(context_ ? ::EVP_DigestInit_ex(context_.get(), ::EVP_sha256(), nullptr) : 0);
-    }
-    void add(std::string_view bytes) {
-        check(::EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()));
-    }
-    [[nodiscard]] std::string finish() {
-        std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-        unsigned size = 0;
-        check(::EVP_DigestFinal_ex(context_.get(), digest.data(), &size));
-        constexpr std::string_view digits = "0123456789abcdef";
-        std::string text;
-        for (unsigned at = 0; at < size; ++at) {
-            text += digits[digest.at(at) >> 4];
-            text += digits[digest.at(at) & 15];
-        }
-        return text;
-    }
-
-private:
-    static void check(int result) {
-        if (result != 1) {
-            throw std::runtime_error{"OpenSSL cannot compute a SHA-256"};
-        }
-    }
-
-    std::unique_ptr<::EVP_MD_CTX, decltype(&::EVP_MD_CTX_free)> context_;
-};
-
 host::UniqueFd open_to_read(const std::string& path, int flags = 0) {
     host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
     if (!file) {
@@ -67,7 +35,7 @@ host::UniqueFd open_to_read(const std::string& path, int flags = 0) {
 std::string line_of(const std::string& folder, const char* name) {
     const std::string path = folder + "/" + name;
     const host::UniqueFd file = open_to_read(path, O_NOFOLLOW);
-    Sha256 sha;
+    content::Sha256 sha;
     std::vector<char> bytes(std::size_t{1} << 20);
     std::uint64_t size_bytes = 0;
     while (true) {
@@ -102,7 +70,7 @@ void delete_all(const fs::path& path) {
 }  // namespace
 
 std::string digest_of(const std::string& folder) {
-    Sha256 sha;
+    content::Sha256 sha;
     sha.add("shoal template 1\n");
     for (const char* name : file_names) {
         sha.add(line_of(folder, name));

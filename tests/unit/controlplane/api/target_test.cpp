@@ -37,6 +37,17 @@ TEST_CASE("a target's segments and parameters are decoded") {
     expect_parameters(request, {"limit", "x", "flag"});
 }
 
+TEST_CASE("a target that is put together is taken apart to the same") {
+    Request request;
+    request.path = {"v1", "a/b", "c d?%", "\xC3\xA9"};
+    request.query = {{"a&b", "=1"}, {"flag", ""}, {"x", "+"}};
+    Request again;
+    parse_target(to_target(request), again);
+    CHECK(again.path == request.path);
+    CHECK(again.query == request.query);
+    CHECK(to_target(Request{}) == "/");
+}
+
 TEST_CASE("targets that are hostile or too large are refused") {
     for (const char* target : {"", "v1", "*", "/%", "/%1", "/%zz", "/%00", "/a?%x=1", "/%+1"}) {
         CAPTURE(target);

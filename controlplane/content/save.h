@@ -1,0 +1,37 @@
+// Saves a body as a file: under a temporary name, flushed, and renamed when all of it is there.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "controlplane/api/exchange.h"
+#include "controlplane/api/problem.h"
+
+namespace shoal::content {
+
+// What begins like this is being written; after a restart of shoald it is nobody's.
+inline constexpr const char* partial_prefix = ".partial-";
+
+struct SaveTarget {
+    std::string path;      // what is there is replaced; its folder exists
+    std::string sha256{};  // what the content must be; empty: anything
+};
+
+struct Saved {
+    std::optional<rest::Problem> problem{};  // none: it is there
+    std::string sha256{};
+    std::uint64_t size_bytes = 0;
+};
+using OnSaved = std::move_only_function<void(const Saved&)>;
+
+// Writes, hashes and flushes beside the loop, one piece at a time; zeros become holes. Calls `done`
+// on the context's thread, once. Borrows context and workers.
+void save(boost::asio::io_context& context, boost::asio::thread_pool& workers,
+          std::shared_ptr<rest::Source> source, SaveTarget target, OnSaved done);
+
+}  // namespace shoal::content

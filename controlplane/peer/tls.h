@@ -1,0 +1,19 @@
+// What a host shows of itself to other hosts, and expects of them: TLS 1.3, certificates on both
+// sides.
+#pragma once
+
+#include <boost/asio/ssl/context.hpp>
+#include <memory>
+
+#include "controlplane/store/etcd_client.h"
+
+namespace shoal::peer {
+
+// For connections in both directions. Null: they are plain.
+using Tls = std::shared_ptr<boost::asio::ssl::context>;
+
+// Null without a certificate. Throws std::runtime_error with one sentence for a file that cannot be
+// used.
+[[nodiscard]] Tls make_tls(const store::TlsFiles& files);
+
+}  // namespace shoal::peer

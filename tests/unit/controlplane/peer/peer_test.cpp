@@ -1,0 +1,263 @@
+// Client and server over a real socket, with real certificates.
+#include <doctest/doctest.h>
+
+#include <boost/asio/thread_pool.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/api/problem.h"
+#include "controlplane/content/file_source.h"
+#include "controlplane/content/save.h"
+#include "controlplane/content/sha256.h"
+#include "controlplane/peer/client.h"
+#include "controlplane/peer/content_routes.h"
+#include "controlplane/peer/server.h"
+#include "tests/unit/controlplane/peer/certificates.h"
+#include "tests/unit/controlplane/store/event_loop_runner.h"
+#include "tests/unit/controlplane/store/scratch_folder.h"
+
+namespace shoal::peer::test {
+namespace {
+
+namespace fs = std::filesystem;
+using rest::Request;
+using rest::Respond;
+using rest::Response;
+
+std::string digest_of(const std::string& bytes) {
+    content::Sha256 sha;
+    sha.add(bytes);
+    return sha.finish();
+}
+
+// Longer than a piece, with a hole in it, and no multiple of anything.
+std::string long_content() {
+    std::string bytes(1'000'000, 'a');
+    bytes += std::string(2'000'000, '\0');
+    return bytes + "the end";
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+Request request_of(const std::string& method, std::vector<std::string> path) {
+    Request request;
+    request.method = method;
+    request.path = std::move(path);
+    return request;
+}
+
+// Two hosts: one that is asked, h1, and one that asks.
+struct Hosts {
+    explicit Hosts(Tls server_tls = nullptr, Tls client_tls = nullptr)
+        : client{runner.context(), std::move(client_tls)} {
+        add_content(api, contents);
+        server.emplace(runner.context(), "127.0.0.1", 0, std::move(server_tls),
+                       [this](const Request& request, Respond respond) {
+                           api.handle(request, std::move(respond));
+                       });
+        server->start();
+    }
+
+    Response send(const Request& request, const std::string& host = "h1", Patience patience = {}) {
+        std::optional<Response> answer;
+        client.send({host, server->address()}, request, patience,
+                    [&answer](Response response) { answer = std::move(response); });
+        runner.run_until([&answer] { return answer.has_value(); });
+        return std::move(*answer);
+    }
+    Response put(const std::string& name, const std::string& bytes) {
+        const std::string path = scratch.file("to-send");
+        std::ofstream{path, std::ios::binary} << bytes;
+        Request request = request_of("PUT", {"v1", "content", name});
+        request.source = std::make_shared<content::FileSource>(runner.context(), workers, path);
+        return send(request);
+    }
+    content::Saved save(std::shared_ptr<rest::Source> source, content::SaveTarget target) {
+        std::optional<content::Saved> result;
+        content::save(runner.context(), workers, std::move(source), std::move(target),
+                      [&result](const content::Saved& saved) { result = saved; });
+        runner.run_until([&result] { return result.has_value(); });
+        return *result;
+    }
+    [[nodiscard]] std::size_t file_count() const {
+        return static_cast<std::size_t>(
+            std::distance(fs::directory_iterator{scratch.file("content")}, {}));
+    }
+
+    store::test::ScratchFolder scratch;
+    store::test::EventLoopRunner runner;
+    boost::asio::thread_pool workers{1};
+    content::ContentFolder folder{scratch.file("content")};
+    ContentService contents{runner.context(), workers, folder};
+    rest::Api api;
+    std::optional<Server> server;
+    Client client;
+};
+
+// As much as is asked for.
+class Endless final : public rest::Source {
+public:
+    Endless(store::EventLoop& loop, std::size_t& count) : loop_{loop}, count_{count} {}
+    void next(Handler handler) override {
+        ++count_;
+        loop_.post([handler = std::move(handler)]() mutable { handler(std::string(65536, 'x')); });
+    }
+
+private:
+    store::EventLoop& loop_;
+    std::size_t& count_;
+};
+
+}  // namespace
+
+TEST_CASE("content goes to another host and comes back, over TLS") {
+    store::test::ScratchFolder keys;
+    const Tls one = make_tls(make_certificate(keys.file(""), "ca", "h1"));
+    const Tls two = make_tls(make_certificate(keys.file(""), "ca", "h2"));
+    Hosts hosts{one, two};
+    const std::string bytes = long_content();
+    const std::string digest = digest_of(bytes);
+    CHECK(hosts.put(digest, bytes).status == 201);
+    CHECK(read_file(hosts.folder.path_of(digest)) == bytes);
+    CHECK(hosts.put(digest, bytes).status == 204);
+    const Response answer = hosts.send(request_of("GET", {"v1", "content", digest}));
+    REQUIRE(answer.source);
+    const content::Saved saved = hosts.save(answer.source, {hosts.scratch.file("got"), digest});
+    CHECK(!saved.problem);
+    CHECK(saved.size_bytes == bytes.size());
+    CHECK(read_file(hosts.scratch.file("got")) == bytes);
+}
+
+TEST_CASE("a host with another name, of another authority, or with no certificate is no peer") {
+    store::test::ScratchFolder keys;
+    const Tls one = make_tls(make_certificate(keys.file(""), "ca", "h1"));
+    Tls asking;
+    std::string name = "h1";
+    SUBCASE("the name") {
+        asking = make_tls(make_certificate(keys.file(""), "ca", "h2"));
+        name = "h3";
+    }
+    SUBCASE("the authority of who asks") {
+        store::TlsFiles files = make_certificate(keys.file(""), "other", "h2");
+        files.authority = keys.file("ca.pem");
+        asking = make_tls(files);
+    }
+    SUBCASE("the authority of who is asked") {
+        asking = make_tls(make_certificate(keys.file(""), "other", "h2"));
+    }
+    SUBCASE("no certificate") {
+        asking = std::make_shared<boost::asio::ssl::context>(boost::asio::ssl::context::tlsv13);
+    }
+    SUBCASE("no TLS") {}
+    Hosts hosts{one, asking};
+    hosts.api.add("GET", "/v1/secret", [](const Request&, Respond) { FAIL("it was let in"); });
+    const Response answer = hosts.send(request_of("GET", {"v1", "secret"}), name);
+    CHECK(answer.status == 502);
+    CHECK(answer.body.find("host " + name + " at 127.0.0.1:") != std::string::npos);
+}
+
+TEST_CASE("content that is not what it is called is refused, and nothing of it stays") {
+    Hosts hosts;
+    const std::string bytes = long_content();
+    CHECK(hosts.put(digest_of("something else"), bytes).status == 422);
+    CHECK(hosts.put("not-a-digest", bytes).status == 400);
+    CHECK(hosts.put(std::string(64, 'A'), bytes).status == 400);
+    CHECK(hosts.file_count() == 0);
+    CHECK(hosts.send(request_of("GET", {"v1", "content", digest_of("absent")})).status == 404);
+}
+
+TEST_CASE("a host that refuses a body need not read it") {
+    Hosts hosts;
+    hosts.api.add("PUT", "/v1/refused", [](const Request&, Respond respond) {
+        respond(to_response(rest::Problem{409, "no"}));
+    });
+    std::size_t count = 0;
+    Request request = request_of("PUT", {"v1", "refused"});
+    request.source = std::make_shared<Endless>(hosts.runner.loop(), count);
+    CHECK(hosts.send(request).status == 409);
+}
+
+TEST_CASE("a reader that takes nothing holds up who writes") {
+    Hosts hosts;
+    std::size_t count = 0;
+    hosts.api.add("GET", "/v1/endless", [&](const Request&, Respond respond) {
+        Response response;
+        response.source = std::make_shared<Endless>(hosts.runner.loop(), count);
+        respond(std::move(response));
+    });
+    Response answer = hosts.send(request_of("GET", {"v1", "endless"}));
+    REQUIRE(answer.source);
+    // Until the sockets' buffers are full: nothing is left to do.
+    std::size_t before = 0;
+    do {
+        before = count;
+        for (int i = 0; i < 10'000 && hosts.runner.context().poll_one() > 0; ++i) {
+        }
+        hosts.runner.context().restart();
+    } while (count > before);
+    const std::size_t held_up = count;
+    bool got = false;
+    for (std::size_t i = 0; i < 100 * held_up && count == held_up; ++i) {
+        got = false;
+        answer.source->next([&got](const std::optional<std::string>& piece) {
+            CHECK(piece);
+            got = true;
+        });
+        hosts.runner.run_until([&got] { return got; });
+    }
+    CHECK(count > held_up);
+    const std::weak_ptr<rest::Source> gone = answer.source;
+    answer.source.reset();
+    CHECK(gone.expired());
+}
+
+TEST_CASE("a host that dies in the middle of an answer is told from its end") {
+    store::test::ScratchFolder scratch;
+    Hosts hosts;
+    std::size_t count = 0;
+    hosts.api.add("GET", "/v1/endless", [&](const Request&, Respond respond) {
+        Response response;
+        response.source = std::make_shared<Endless>(hosts.runner.loop(), count);
+        respond(std::move(response));
+    });
+    Response answer = hosts.send(request_of("GET", {"v1", "endless"}));
+    REQUIRE(answer.source);
+    std::optional<content::Saved> result;
+    content::save(hosts.runner.context(), hosts.workers, std::move(answer.source),
+                  {scratch.file("x")}, [&result](const content::Saved& saved) { result = saved; });
+    hosts.runner.run_until([&count] { return count > 20; });
+    hosts.server.reset();  // all of its connections end
+    hosts.runner.run_until([&result] { return result.has_value(); });
+    REQUIRE(result->problem);
+    CHECK(std::string{result->problem->what()}.find("host h1 at") == 0);
+    CHECK(!fs::exists(scratch.file("x")));
+    CHECK(fs::is_empty(fs::path{scratch.file("x")}.parent_path()));
+}
+
+TEST_CASE("a host that is not there, or never answers, is given up") {
+    Hosts hosts;
+    hosts.api.add("GET", "/v1/never",
+                  [kept = std::make_shared<std::vector<Respond>>()](
+                      const Request&, Respond respond) { kept->push_back(std::move(respond)); });
+    const Response late =
+        hosts.send(request_of("GET", {"v1", "never"}), "h1", {std::chrono::seconds{1}});
+    CHECK(late.status == 504);
+    CHECK(late.body.find("has not answered within 1 s") != std::string::npos);
+    for (const char* address : {"127.0.0.1:1", "", "127.0.0.1", "127.0.0.1:70000", "h1:1"}) {
+        CAPTURE(address);
+        std::optional<Response> answer;
+        hosts.client.send({"h1", address}, request_of("GET", {"v1"}), {},
+                          [&answer](Response response) { answer = std::move(response); });
+        hosts.runner.run_until([&answer] { return answer.has_value(); });
+        CHECK(answer->status == 502);
+    }
+}
+
+}  // namespace shoal::peer::test
