@@ -98,7 +98,7 @@
 // address the entry is. Refused besides as for set_leaves; a ready table also if one is there.
 #define NUB_LINK 5
 // write_devices(writes, count): stores 32-bit values in device registers, in this order. Where ring
-// 0 is emulated, an access from here costs a fifth of one from ring 3, which works all the same.
+// 0 is emulated, many accesses cost less from here than from ring 3, which works all the same.
 // Refused: what is not aligned or not between NUB_DEVICES and 4 GiB.
 #define NUB_WRITE_DEVICES 6
 // select_space(number): the program's half of the address space is that of `number`, below
