@@ -21,10 +21,11 @@ constexpr std::uint64_t millisecond_ns = 1'000'000;
 
 // Neighbours, fragments and router solicitations are done with, one way or another, after this.
 constexpr std::uint64_t busy_ns = 15 * nanoseconds_per_second;
-// And then their entries only age.
-constexpr std::uint64_t idle_period_ns = 60 * nanoseconds_per_second;
-// More calls at once than this would only say the same again.
-constexpr std::uint64_t calls_max = 120;
+// And then their entries only age, which they do all at once when the next event comes. A lease is
+// looked at so often.
+constexpr std::uint64_t lease_period_ns = 60 * nanoseconds_per_second;
+// More calls at once than this would only say the same again: nothing ages for longer.
+constexpr std::uint64_t calls_max = ARP_MAXAGE;
 
 void run_tcp() {
     tcp_tmr();
@@ -60,17 +61,17 @@ constexpr std::array<Timer, Timers::count> timers{{
     {DHCP_FINE_TIMER_MSECS * millisecond_ns, run_dhcp},
 }};
 
-// Whether TCP waits for something that only its timer brings about.
+// Whether TCP waits for something that only its timer brings about, and that soon.
 bool tcp_is_busy() {
     if (tcp_tw_pcbs != nullptr) {
         return true;
     }
     for (const tcp_pcb* connection = tcp_active_pcbs; connection != nullptr;
          connection = connection->next) {
-        const bool is_quiet = connection->state == ESTABLISHED && connection->unsent == nullptr &&
+        const bool is_open = connection->state == ESTABLISHED || connection->state == CLOSE_WAIT;
+        const bool is_quiet = is_open && connection->unsent == nullptr &&
                               connection->unacked == nullptr && connection->ooseq == nullptr &&
-                              (connection->flags & (TF_ACK_DELAY | TF_FIN)) == 0 &&
-                              (connection->so_options & SOF_KEEPALIVE) == 0;
+                              (connection->flags & (TF_ACK_DELAY | TF_FIN)) == 0;
         if (!is_quiet) {
             return true;
         }
@@ -78,14 +79,55 @@ bool tcp_is_busy() {
     return false;
 }
 
-bool dhcp_is_busy() {
+// Until a connection's peer is asked whether it is still there, as tcp_slowtmr() decides;
+// no_deadline if it never is.
+std::uint64_t ticks_to_keep_alive(const tcp_pcb& connection) {
+    if ((connection.so_options & SOF_KEEPALIVE) == 0) {
+        return no_deadline;
+    }
+    const std::uint64_t wait_ms =
+        connection.keep_idle + std::uint64_t{connection.keep_cnt_sent} * connection.keep_intvl;
+    const std::uint64_t wanted = wait_ms / TCP_SLOW_INTERVAL + 1;
+    const std::uint32_t passed = tcp_ticks - connection.tmr;
+    return wanted > passed ? wanted - passed : 0;
+}
+
+// Until TCP has something to do though nothing is under way.
+std::uint64_t tcp_idle_ns() {
+    std::uint64_t ticks = no_deadline;
+    for (const tcp_pcb* connection = tcp_active_pcbs; connection != nullptr;
+         connection = connection->next) {
+        ticks = std::min(ticks, ticks_to_keep_alive(*connection));
+    }
+    return ticks == no_deadline ? no_deadline : ticks * TCP_SLOW_INTERVAL * millisecond_ns;
+}
+
+enum class Lease { none, wanted, there };
+Lease dhcp_lease() {
+    Lease lease = Lease::none;
     netif* interface = nullptr;
     NETIF_FOREACH(interface) {
-        if (netif_dhcp_data(interface) != nullptr && dhcp_supplied_address(interface) == 0) {
-            return true;
+        if (netif_dhcp_data(interface) == nullptr) {
+            continue;
         }
+        if (dhcp_supplied_address(interface) == 0) {
+            return Lease::wanted;
+        }
+        lease = Lease::there;
     }
-    return false;
+    return lease;
+}
+
+// How often tcp_tmr() is to be called when so many periods have passed. While nothing was under way
+// its clock may jump: only how long a peer has been silent is measured by it then.
+std::uint64_t tcp_calls(std::uint64_t periods) {
+    constexpr std::uint64_t periods_of_tick = TCP_SLOW_INTERVAL / TCP_TMR_INTERVAL;
+    if (tcp_is_busy()) {
+        return 1;  // what is under way has begun since
+    }
+    const std::uint64_t skipped = periods - 1;
+    tcp_ticks += static_cast<std::uint32_t>(skipped / periods_of_tick);
+    return 1 + skipped % periods_of_tick;
 }
 
 }  // namespace
@@ -110,8 +152,7 @@ void Timers::run_due() {
         }
         const std::uint64_t periods = (now - due_ns_[i]) / timers[i].period_ns + 1;
         due_ns_[i] += periods * timers[i].period_ns;
-        // What was idle has no time to catch up with: its timers start now.
-        const std::uint64_t calls = i == tcp ? 1 : std::min(periods, calls_max);
+        const std::uint64_t calls = i == tcp ? tcp_calls(periods) : std::min(periods, calls_max);
         for (std::uint64_t call = 0; call < calls; ++call) {
             timers[i].run();
         }
@@ -119,13 +160,19 @@ void Timers::run_due() {
 }
 
 std::uint64_t Timers::deadline_ns() const {
-    std::uint64_t deadline =
-        monotonic_ns() < quiet_after_ns_ ? due_ns_[second] : due_ns_[second] + idle_period_ns;
+    std::uint64_t deadline = monotonic_ns() < quiet_after_ns_ ? due_ns_[second] : no_deadline;
     if (tcp_is_busy()) {
         deadline = std::min(deadline, due_ns_[tcp]);
+    } else if (const std::uint64_t idle_ns = tcp_idle_ns(); idle_ns != no_deadline) {
+        deadline = std::min(deadline, due_ns_[tcp] + idle_ns);
     }
-    if (dhcp_is_busy()) {
-        deadline = std::min(deadline, due_ns_[dhcp]);
+    switch (dhcp_lease()) {
+        case Lease::none:
+            return deadline;
+        case Lease::wanted:
+            return std::min(deadline, due_ns_[dhcp]);
+        case Lease::there:
+            return std::min(deadline, due_ns_[dhcp] + lease_period_ns);
     }
     return deadline;
 }

@@ -1,7 +1,9 @@
 // Timers: calls lwIP's timers when they have something to do, and lets the CPU sleep when not.
 //
 // lwIP counts calls: its timers must be called once for each of their periods, but nothing is lost
-// if they are called late while nothing is under way.
+// if they are called late while nothing is under way. So nothing ticks then: what only ages does so
+// at the next event, and connections that watch over their peers (SO_KEEPALIVE) wake when that is
+// due.
 #pragma once
 
 #include <array>

@@ -33,7 +33,7 @@ def server(network, tap, port, options_of_run, *words):
     with subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:
             wait_for_port(network, tap.guest_address, port).close()
-            yield
+            yield process
             expect(process.poll() is None, f"the server ended with {process.poll()}")
         finally:
             process.kill()
