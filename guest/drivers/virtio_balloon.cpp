@@ -28,10 +28,8 @@ static_assert(ring_offset(reporting_queue) + 1024 <= page_size);
 }  // namespace
 
 void start_balloon(std::span<const VirtioMmioDevice> devices) {
-    const auto found =
-        std::ranges::find(devices, abi::virtio::device_id::balloon, &VirtioMmioDevice::device_id);
-    if (found != devices.end()) {
-        auto& driver = *new VirtioBalloon{found->place};
+    if (const auto place = first_place(devices, abi::virtio::device_id::balloon)) {
+        auto& driver = *new VirtioBalloon{*place};
         add_event_source(driver);
         physical_memory.add_holder(driver);
     }

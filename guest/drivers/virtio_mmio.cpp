@@ -1,6 +1,9 @@
 // The handshake and the registers behind it.
 #include "guest/drivers/virtio_mmio.h"
 
+#include <algorithm>
+
+#include "guest/drivers/chain_queue.h"
 #include "guest/kernel/clock.h"
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/panic.h"
@@ -11,8 +14,23 @@ using namespace abi::virtio;
 
 namespace {
 
+constexpr std::uint32_t all_interrupts = interrupt::used_buffer | interrupt::configuration_change;
+
 volatile std::uint32_t& register_at(std::uint64_t base, MmioRegister which) {
     return *reinterpret_cast<volatile std::uint32_t*>(base + static_cast<std::uint64_t>(which));
+}
+
+template <typename Queue>
+void write_queue(RegisterBatch& batch, std::uint32_t idx, const Queue& queue, std::uint32_t size) {
+    batch.write(MmioRegister::queue_select, idx);
+    batch.write(MmioRegister::queue_size, size);
+    batch.write_address(MmioRegister::queue_descriptors_low, MmioRegister::queue_descriptors_high,
+                        queue.descriptors_address());
+    batch.write_address(MmioRegister::queue_driver_low, MmioRegister::queue_driver_high,
+                        queue.avail_address());
+    batch.write_address(MmioRegister::queue_device_low, MmioRegister::queue_device_high,
+                        queue.used_address());
+    batch.write(MmioRegister::queue_ready, 1);
 }
 
 }  // namespace
@@ -27,6 +45,12 @@ std::vector<VirtioMmioDevice> find_virtio_mmio(std::span<const VirtioMmioWord> w
         }
     }
     return devices;
+}
+
+std::optional<VirtioMmioPlace> first_place(std::span<const VirtioMmioDevice> devices,
+                                           std::uint32_t device_id) {
+    const auto found = std::ranges::find(devices, device_id, &VirtioMmioDevice::device_id);
+    return found != devices.end() ? std::optional{found->place} : std::nullopt;
 }
 
 VirtioMmio::VirtioMmio(const VirtioMmioPlace& place)
@@ -48,7 +72,7 @@ std::uint32_t VirtioMmio::reset() const {
     return reg(MmioRegister::device_features);
 }
 
-void VirtioMmio::accept(std::uint32_t features) const {
+bool VirtioMmio::try_accept(std::uint32_t features) const {
     {
         RegisterBatch writes = batch();
         if (features != 0) {
@@ -60,21 +84,21 @@ void VirtioMmio::accept(std::uint32_t features) const {
         writes.write(MmioRegister::status,
                      status::acknowledge | status::driver | status::features_ok);
     }
-    if ((reg(MmioRegister::status) & status::features_ok) == 0) {
+    return (reg(MmioRegister::status) & status::features_ok) != 0;
+}
+
+void VirtioMmio::accept(std::uint32_t features) const {
+    if (!try_accept(features)) {
         panic("a virtio device refuses its features", features);
     }
 }
 
 void VirtioMmio::start_queue(RegisterBatch& batch, std::uint32_t idx, const Virtqueue& queue) {
-    batch.write(MmioRegister::queue_select, idx);
-    batch.write(MmioRegister::queue_size, queue.size());
-    batch.write_address(MmioRegister::queue_descriptors_low, MmioRegister::queue_descriptors_high,
-                        queue.descriptors_address());
-    batch.write_address(MmioRegister::queue_driver_low, MmioRegister::queue_driver_high,
-                        queue.avail_address());
-    batch.write_address(MmioRegister::queue_device_low, MmioRegister::queue_device_high,
-                        queue.used_address());
-    batch.write(MmioRegister::queue_ready, 1);
+    write_queue(batch, idx, queue, queue.size());
+}
+
+void VirtioMmio::start_queue(RegisterBatch& batch, std::uint32_t idx, const ChainQueue& queue) {
+    write_queue(batch, idx, queue, ChainQueue::size);
 }
 
 void VirtioMmio::start(RegisterBatch& batch) {
@@ -86,11 +110,6 @@ void VirtioMmio::stop() const {
     reg(MmioRegister::status) = 0;
 }
 
-std::uint32_t VirtioMmio::config(std::uint64_t offset) const {
-    return *reinterpret_cast<volatile std::uint32_t*>(
-        registers_ + static_cast<std::uint64_t>(MmioRegister::config) + offset);
-}
-
 std::uint32_t VirtioMmio::queue_size_max(std::uint32_t idx) const {
     reg(MmioRegister::queue_select) = idx;
     return reg(MmioRegister::queue_size_max);
@@ -98,20 +117,26 @@ std::uint32_t VirtioMmio::queue_size_max(std::uint32_t idx) const {
 
 void VirtioMmio::notify(std::uint32_t idx, Virtqueue& queue) const {
     if (queue.needs_notify()) {
-        reg(MmioRegister::queue_notify) = idx;
+        ring(idx);
     }
+}
+
+void VirtioMmio::ring(std::uint32_t idx) const {
+    reg(MmioRegister::queue_notify) = idx;
 }
 
 void VirtioMmio::allow_interrupts() {
     if (!interrupts_allowed_) {
         interrupts_allowed_ = true;
+        needs_acknowledgement_ = reg(MmioRegister::vendor_id) != mmio_vendor_shoal;
         enable_interrupt(irq_);
     }
 }
 
 void VirtioMmio::acknowledge_interrupt() const {
-    reg(MmioRegister::interrupt_acknowledge) =
-        interrupt::used_buffer | interrupt::configuration_change;
+    if (needs_acknowledgement_) {
+        reg(MmioRegister::interrupt_acknowledge) = all_interrupts;
+    }
 }
 
 std::byte* try_allocate_for_device(std::uint64_t size_bytes) {

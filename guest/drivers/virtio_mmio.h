@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,8 @@
 #include "guest/kernel/boot/command_line.h"
 
 namespace shoal::guest {
+
+class ChainQueue;
 
 struct VirtioMmioPlace {
     std::uint64_t base = 0;  // physical
@@ -29,6 +32,9 @@ struct VirtioMmioDevice {
 };
 // Costs a register access for each place.
 [[nodiscard]] std::vector<VirtioMmioDevice> find_virtio_mmio(std::span<const VirtioMmioWord> words);
+// Where the first device with this id is.
+[[nodiscard]] std::optional<VirtioMmioPlace> first_place(std::span<const VirtioMmioDevice> devices,
+                                                         std::uint32_t device_id);
 
 class VirtioMmio {
 public:
@@ -38,23 +44,33 @@ public:
     [[nodiscard]] RegisterBatch batch() const { return RegisterBatch{registers_}; }
     // Resets the device, and returns the lower 32 features that it offers.
     [[nodiscard]] std::uint32_t reset() const;
-    // Takes these features and VERSION_1. Ends the microVM if the device refuses them.
+    // Takes these features and VERSION_1. False: the device refuses them.
+    [[nodiscard]] bool try_accept(std::uint32_t features) const;
+    // Ends the microVM instead.
     void accept(std::uint32_t features) const;
     // Precondition: the queue is no longer than the device allows.
     static void start_queue(RegisterBatch& batch, std::uint32_t idx, const Virtqueue& queue);
+    static void start_queue(RegisterBatch& batch, std::uint32_t idx, const ChainQueue& queue);
     static void start(RegisterBatch& batch);
     // The device forgets everything, and touches no memory any more when this returns.
     void stop() const;
 
-    // The device's own configuration, 32 bits at this offset.
-    [[nodiscard]] std::uint32_t config(std::uint64_t offset) const;
+    // A field of the device's own configuration, which is read as wide as it is (4.2.2.2).
+    template <typename Field = std::uint32_t>
+    [[nodiscard]] Field config(std::uint64_t offset) const {
+        return *reinterpret_cast<volatile Field*>(
+            registers_ + static_cast<std::uint64_t>(abi::virtio::MmioRegister::config) + offset);
+    }
     [[nodiscard]] std::uint32_t queue_size_max(std::uint32_t idx) const;
 
     // Tells the device of what was put into the queue, if it wants to know.
     void notify(std::uint32_t idx, Virtqueue& queue) const;
+    // The same, when it is known that it does.
+    void ring(std::uint32_t idx) const;
     // From the first call on, the device's interrupts end a wait.
     void allow_interrupts();
-    // After a wait: lets the device interrupt again.
+    // After a wait: lets the device interrupt again. Costs nothing where the device does not need
+    // it, as Shoal's do not.
     void acknowledge_interrupt() const;
 
 private:
@@ -63,6 +79,7 @@ private:
     std::uint64_t registers_;
     std::uint32_t irq_;
     bool interrupts_allowed_ = false;
+    bool needs_acknowledgement_ = true;
 };
 
 // Zeroed, physically contiguous memory for rings and buffers, on a page boundary and never given

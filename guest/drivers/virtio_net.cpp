@@ -18,17 +18,16 @@ using namespace abi::virtio;
 
 namespace {
 
-constexpr std::uint64_t wanted_features =
-    feature::version_1 | feature::event_idx | net::feature::mac | net::feature::mtu |
-    net::feature::csum | net::feature::guest_csum | net::feature::guest_tso4 |
-    net::feature::guest_tso6 | net::feature::host_tso4 | net::feature::host_tso6 |
-    net::feature::mrg_rxbuf;
-constexpr std::uint64_t needed_features = feature::version_1 | feature::event_idx;
+constexpr auto wanted_features = static_cast<std::uint32_t>(
+    feature::event_idx | net::feature::mac | net::feature::mtu | net::feature::csum |
+    net::feature::guest_csum | net::feature::guest_tso4 | net::feature::guest_tso6 |
+    net::feature::host_tso4 | net::feature::host_tso6 | net::feature::mrg_rxbuf);
 // Packets larger than a page come in several buffers, or not at all.
-constexpr std::uint64_t large_packets = net::feature::guest_tso4 | net::feature::guest_tso6;
-
+constexpr auto large_packets =
+    static_cast<std::uint32_t>(net::feature::guest_tso4 | net::feature::guest_tso6);
 // Which need checksums that the device completes.
-constexpr std::uint64_t split_packets = net::feature::host_tso4 | net::feature::host_tso6;
+constexpr auto split_packets =
+    static_cast<std::uint32_t>(net::feature::host_tso4 | net::feature::host_tso6);
 
 constexpr std::uint8_t gso_tcp4 = 1;  // VIRTIO_NET_HDR_GSO_... (5.1.6)
 constexpr std::uint8_t gso_tcp6 = 4;
@@ -40,19 +39,9 @@ constexpr std::uint32_t room_of_page =
     static_cast<std::uint32_t>(page_size - VirtioNet::page_header_bytes);
 constexpr std::uint64_t pages_out_share = 8;  // of memory, held by packets that nobody has read
 
-volatile std::uint32_t& register_at(std::uint64_t base, MmioRegister offset) {
-    return *reinterpret_cast<volatile std::uint32_t*>(base + static_cast<std::uint64_t>(offset));
-}
-
 }  // namespace
 
-bool VirtioNet::is_at(const VirtioMmioWord& place) {
-    void* mapped = map_kernel_ram(place.base, page_size);
-    return mapped != nullptr && register_at(reinterpret_cast<std::uint64_t>(mapped),
-                                            MmioRegister::device_id) == device_id::network;
-}
-
-VirtioNet* VirtioNet::start(const VirtioMmioWord& place) {
+VirtioNet* VirtioNet::start(const VirtioMmioPlace& place) {
     auto* rings =
         static_cast<std::byte*>(physical_memory.allocate_contiguous(ring_pages + header_pages));
     if (rings == nullptr) {
@@ -62,21 +51,19 @@ VirtioNet* VirtioNet::start(const VirtioMmioWord& place) {
     if (device == nullptr || !device->negotiate() || !device->fill_receive_queue()) {
         return nullptr;
     }
-    enable_interrupt(device->irq_);
-    RegisterBatch batch{device->registers_};
-    device->start_queue(batch, net::receive_queue, device->receive_);
-    device->start_queue(batch, net::transmit_queue, device->transmit_);
-    batch.write(MmioRegister::status,
-                status::acknowledge | status::driver | status::features_ok | status::driver_ok);
+    device->device_.allow_interrupts();
+    RegisterBatch batch = device->device_.batch();
+    VirtioMmio::start_queue(batch, net::receive_queue, device->receive_);
+    VirtioMmio::start_queue(batch, net::transmit_queue, device->transmit_);
+    VirtioMmio::start(batch);
     if (device->receive_.publish()) {
         batch.write(MmioRegister::queue_notify, net::receive_queue);
     }
     return device;
 }
 
-VirtioNet::VirtioNet(const VirtioMmioWord& place, std::byte* rings)
-    : registers_{reinterpret_cast<std::uint64_t>(map_kernel_ram(place.base, page_size))},
-      irq_{place.irq},
+VirtioNet::VirtioNet(const VirtioMmioPlace& place, std::byte* rings)
+    : device_{place},
       receive_{rings, physical_address(rings)},
       transmit_{rings + ChainQueue::memory_bytes,
                 physical_address(rings + ChainQueue::memory_bytes)},
@@ -85,47 +72,24 @@ VirtioNet::VirtioNet(const VirtioMmioWord& place, std::byte* rings)
     spare_.reserve(offered_pages);
 }
 
-volatile std::uint32_t& VirtioNet::reg(MmioRegister offset) const {
-    return register_at(registers_, offset);
-}
-
 bool VirtioNet::negotiate() {
-    needs_acknowledgement_ = reg(MmioRegister::vendor_id) != mmio_vendor_shoal;
-    RegisterBatch batch{registers_};
-    batch.write(MmioRegister::status, 0);
-    batch.write(MmioRegister::status, status::acknowledge);
-    batch.write(MmioRegister::status, status::acknowledge | status::driver);
-    batch.write(MmioRegister::device_features_select, 1);
-    batch.flush();
-    std::uint64_t offered = std::uint64_t{reg(MmioRegister::device_features)} << 32;
-    batch.write(MmioRegister::device_features_select, 0);
-    batch.flush();
-    offered |= reg(MmioRegister::device_features);
-    features_ = offered & wanted_features;
+    features_ = device_.reset() & wanted_features;
     if ((features_ & net::feature::mrg_rxbuf) == 0 || (features_ & net::feature::guest_csum) == 0) {
         features_ &= ~large_packets;
     }
     if ((features_ & net::feature::csum) == 0) {
         features_ &= ~split_packets;
     }
-    batch.write(MmioRegister::driver_features, static_cast<std::uint32_t>(features_));
-    batch.write(MmioRegister::driver_features_select, 1);
-    batch.write(MmioRegister::driver_features, static_cast<std::uint32_t>(features_ >> 32));
-    batch.write(MmioRegister::status, status::acknowledge | status::driver | status::features_ok);
-    batch.flush();
-    if ((features_ & needed_features) != needed_features ||
-        (reg(MmioRegister::status) & status::features_ok) == 0) {
+    if ((features_ & feature::event_idx) == 0 || !device_.try_accept(features_)) {
         return false;
     }
     read_config();
     return true;
 }
 
-// Each field as wide as it is (4.2.2.2).
 void VirtioNet::read_config() {
-    const std::uint64_t config = registers_ + static_cast<std::uint64_t>(MmioRegister::config);
     if ((features_ & net::feature::mtu) != 0) {
-        mtu_ = *reinterpret_cast<volatile std::uint16_t*>(config + offsetof(net::Config, mtu));
+        mtu_ = device_.config<std::uint16_t>(offsetof(net::Config, mtu));
     }
     if ((features_ & net::feature::mac) == 0) {
         fill_random(std::as_writable_bytes(std::span{mac_}));
@@ -139,23 +103,9 @@ void VirtioNet::read_mac() {
     if ((features_ & net::feature::mac) == 0) {
         return;
     }
-    const std::uint64_t config = registers_ + static_cast<std::uint64_t>(MmioRegister::config);
     for (std::size_t i = 0; i < mac_.size(); ++i) {
-        mac_[i] = *reinterpret_cast<volatile std::uint8_t*>(config + i);
+        mac_[i] = device_.config<std::uint8_t>(offsetof(net::Config, mac) + i);
     }
-}
-
-void VirtioNet::start_queue(RegisterBatch& batch, std::uint32_t idx,
-                            const ChainQueue& queue) const {
-    batch.write(MmioRegister::queue_select, idx);
-    batch.write(MmioRegister::queue_size, ChainQueue::size);
-    batch.write_address(MmioRegister::queue_descriptors_low, MmioRegister::queue_descriptors_high,
-                        queue.descriptors_address());
-    batch.write_address(MmioRegister::queue_driver_low, MmioRegister::queue_driver_high,
-                        queue.avail_address());
-    batch.write_address(MmioRegister::queue_device_low, MmioRegister::queue_device_high,
-                        queue.used_address());
-    batch.write(MmioRegister::queue_ready, 1);
 }
 
 std::byte* VirtioNet::take_page() {
@@ -329,15 +279,14 @@ void* VirtioNet::take_sent() {
 
 // Not by the nub: one access costs less from ring 3 (register_batch.h).
 void VirtioNet::flush() {
-    if (std::exchange(was_interrupted_, false) && needs_acknowledgement_) {
-        reg(MmioRegister::interrupt_acknowledge) =
-            interrupt::used_buffer | interrupt::configuration_change;
+    if (std::exchange(was_interrupted_, false)) {
+        device_.acknowledge_interrupt();
     }
     if (transmit_.publish()) {
-        reg(MmioRegister::queue_notify) = net::transmit_queue;
+        device_.ring(net::transmit_queue);
     }
     if (receive_.publish()) {
-        reg(MmioRegister::queue_notify) = net::receive_queue;
+        device_.ring(net::receive_queue);
     }
 }
 

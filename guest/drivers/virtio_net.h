@@ -18,20 +18,15 @@
 #include "devices/abi/virtio_mmio.h"
 #include "devices/abi/virtio_net.h"
 #include "guest/drivers/chain_queue.h"
-#include "guest/kernel/boot/command_line.h"
+#include "guest/drivers/virtio_mmio.h"
 
 namespace shoal::guest {
 
-class RegisterBatch;
-
 class VirtioNet {
 public:
-    // Whether a network device is there. Costs a register access.
-    [[nodiscard]] static bool is_at(const VirtioMmioWord& place);
-
-    // Sets the device up. nullptr when it lacks what this driver needs, or memory is gone. Lives
-    // for ever.
-    [[nodiscard]] static VirtioNet* start(const VirtioMmioWord& place);
+    // Sets up the network device at `place`. nullptr when it lacks what this driver needs, or
+    // memory is gone. Lives for ever.
+    [[nodiscard]] static VirtioNet* start(const VirtioMmioPlace& place);
 
     [[nodiscard]] const abi::virtio::net::MacAddress& mac() const { return mac_; }
     // Looks whether the device has another one now, as it may after a load.
@@ -96,12 +91,10 @@ public:
     [[nodiscard]] bool arm_interrupts();
 
 private:
-    explicit VirtioNet(const VirtioMmioWord& place, std::byte* rings);
+    explicit VirtioNet(const VirtioMmioPlace& place, std::byte* rings);
 
     [[nodiscard]] bool negotiate();
     void read_config();
-    void start_queue(RegisterBatch& batch, std::uint32_t idx, const ChainQueue& queue) const;
-    [[nodiscard]] volatile std::uint32_t& reg(abi::virtio::MmioRegister offset) const;
     [[nodiscard]] std::byte* take_page();
     void keep_page(std::byte* page);
     void offer(std::byte* page);
@@ -122,9 +115,8 @@ private:
     static constexpr std::size_t packet_pieces_max = 18;  // of a packet of 64 KiB, and one more
     static constexpr std::size_t offered_pages = ChainQueue::size;
 
-    std::uint64_t registers_;
-    std::uint32_t irq_;
-    std::uint64_t features_ = 0;
+    VirtioMmio device_;
+    std::uint32_t features_ = 0;
     abi::virtio::net::MacAddress mac_{};
     std::uint16_t mtu_ = 0;
     ChainQueue receive_;
@@ -139,7 +131,6 @@ private:
     std::size_t pages_out_max_;
     bool wants_room_ = false;
     bool was_interrupted_ = false;
-    bool needs_acknowledgement_ = true;
 };
 
 }  // namespace shoal::guest

@@ -155,11 +155,9 @@ ConsoleDevice& start_console(const CommandLine& command_line,
                              std::span<const VirtioMmioDevice> devices) {
     const std::uint32_t ttys = command_line.tty_streams;
     if (!command_line.console.starts_with("ttyS")) {
-        for (const VirtioMmioDevice& found : devices) {
-            if (found.device_id == abi::virtio::device_id::console) {
-                device = new VirtioConsoleDevice{found.place, ttys};
-                return *device;
-            }
+        if (const auto place = first_place(devices, abi::virtio::device_id::console)) {
+            device = new VirtioConsoleDevice{*place, ttys};
+            return *device;
         }
     }
     // A serial port is a terminal unless somebody said otherwise.

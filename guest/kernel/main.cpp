@@ -170,7 +170,7 @@ void start(std::uint64_t start_info) {
     const auto& command_line = make_forever<CommandLine>(parse_command_line(boot.command_line));
     const auto virtio_devices = find_virtio_mmio(command_line.virtio_mmio);
     ConsoleDevice& device = start_console(command_line, virtio_devices);
-    net::configure(command_line);
+    net::configure(command_line, virtio_devices);
     configure_vsock(virtio_devices);
     start_balloon(virtio_devices);
 

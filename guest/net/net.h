@@ -1,6 +1,9 @@
 // What the kernel knows of its network: no more than this.
 #pragma once
 
+#include <span>
+
+#include "guest/drivers/virtio_mmio.h"
 #include "guest/kernel/boot/command_line.h"
 #include "guest/kernel/net/families.h"
 #include "guest/kernel/net/netlink_answers.h"
@@ -9,7 +12,7 @@ namespace shoal::guest::net {
 
 // The devices and addresses that there are. At boot; `command_line` lives for ever. Costs nothing:
 // the network is made when the program asks for its first socket.
-void configure(const CommandLine& command_line);
+void configure(const CommandLine& command_line, std::span<const VirtioMmioDevice> devices);
 
 // socket(2) of AF_INET and AF_INET6.
 [[nodiscard]] Result<SocketRef> make_inet_socket(FileSystem& file_system, const SocketKind& kind);

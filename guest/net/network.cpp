@@ -28,6 +28,7 @@ constexpr std::uint64_t lease_limit_ns = 10 * nanoseconds_per_second;
 constexpr std::size_t host_name_bytes = 64;
 
 constinit const CommandLine* settings = nullptr;
+constinit std::optional<VirtioMmioPlace> device_place{};
 constinit Network* network = nullptr;
 constinit ip6_addr_t ip6_gateway{};  // the unspecified address: none
 constinit std::array<char, host_name_bytes> host_name{"shoal"};
@@ -88,8 +89,9 @@ bool has_unsent() {
 
 }  // namespace
 
-void configure(const CommandLine& command_line) {
+void configure(const CommandLine& command_line, std::span<const VirtioMmioDevice> devices) {
     settings = &command_line;
+    device_place = first_place(devices, abi::virtio::device_id::network);
 }
 
 Network& Network::instance() {
@@ -108,24 +110,21 @@ Network::Network() {
 }
 
 void Network::start_interface(const CommandLine& command_line) {
-    for (const VirtioMmioWord& word : command_line.virtio_mmio) {
-        if (!VirtioNet::is_at(word)) {
-            continue;
-        }
-        VirtioNet* device = VirtioNet::start(word);
-        if (device == nullptr) {
-            warn("the network device cannot be used: it lacks a feature, or memory is gone");
-            return;
-        }
-        if (const auto ip = parse_ip_word(command_line.ip)) {
-            set_host_name(ip->hostname);
-        }
-        interface_ = new Interface{*device, host_name.data()};
-        set_addresses(command_line);
-        loads_ = load_count();
-        expect_loads();
+    if (!device_place) {
         return;
     }
+    VirtioNet* device = VirtioNet::start(*device_place);
+    if (device == nullptr) {
+        warn("the network device cannot be used: it lacks a feature, or memory is gone");
+        return;
+    }
+    if (const auto ip = parse_ip_word(command_line.ip)) {
+        set_host_name(ip->hostname);
+    }
+    interface_ = new Interface{*device, host_name.data()};
+    set_addresses(command_line);
+    loads_ = load_count();
+    expect_loads();
 }
 
 void Network::set_addresses(const CommandLine& command_line) {

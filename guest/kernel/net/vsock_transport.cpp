@@ -27,12 +27,7 @@ constinit VsockTransport* transport = nullptr;
 }  // namespace
 
 void configure_vsock(std::span<const VirtioMmioDevice> devices) {
-    for (const VirtioMmioDevice& device : devices) {
-        if (device.device_id == abi::virtio::device_id::vsock) {
-            device_place = device.place;
-            return;
-        }
-    }
+    device_place = first_place(devices, abi::virtio::device_id::vsock).value_or(VirtioMmioPlace{});
 }
 
 VsockTransport& VsockTransport::instance() {
