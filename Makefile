@@ -37,7 +37,8 @@ cli_srcs := $(wildcard controlplane/cli/*.cpp)
 shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
 	controlplane/content/*.cpp controlplane/peer/*.cpp \
 	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/template/*.cpp \
-	controlplane/volume/*.cpp controlplane/network/*.cpp controlplane/shoald/*.cpp)
+	controlplane/volume/*.cpp controlplane/network/*.cpp controlplane/checkpoint/*.cpp \
+	controlplane/shoald/*.cpp)
 # Boost.JSON itself, compiled once for everybody.
 boost_json := vmm/api/json_library.cpp
 supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/run_folder.cpp \

@@ -12,9 +12,9 @@
 namespace shoal::rest {
 namespace {
 
-constexpr std::array<std::string_view, 13> kinds{
+constexpr std::array<std::string_view, 14> kinds{
     "microvms", "statuses",  "placements", "deletions", "groups", "templates", "volumes",
-    "networks", "addresses", "projects",   "hosts",     "moves",  "drains"};
+    "networks", "addresses", "projects",   "hosts",     "moves",  "drains",    "checkpoints"};
 
 std::string prefix_of(const Request& request) {
     const auto kind = request.query.find("kind");

@@ -91,6 +91,7 @@ model::MicroVmSpec with_changes(const model::MicroVmSpec& from, const model::Mic
     changed.priority = to.priority;
     changed.restart = to.restart;
     changed.on_host_failure = to.on_host_failure;
+    changed.checkpoint = to.checkpoint;
     return changed;
 }
 
@@ -125,8 +126,8 @@ void apply(Service& service, const Request& request, Respond respond) {
     }
     if (model::to_json(with_changes(found->spec, spec)) != model::to_json(spec)) {
         throw Problem{422, "of microVM " + name +
-                               " only labels, priority, restart and on_host_failure can be "
-                               "changed: delete it, and create another"};
+                               " only labels, priority, restart, on_host_failure and checkpoint "
+                               "can be changed: delete it, and create another"};
     }
     if (!is_dry_run(request)) {
         return put(service, spec, found->revision, 200, std::move(respond));
@@ -207,8 +208,9 @@ std::string to_json(const node::MicroVm& microvm) {
            std::to_string(microvm.revision) + R"(,"created":)" + std::to_string(microvm.created) +
            R"(,"spec":)" + model::to_json(microvm.spec) + R"(,"placement":)" +
            json_or_null(microvm.placement) + R"(,"status":)" +
-           model::to_json(microvm.status.value_or(model::MicroVmStatus{})) + R"(,"deletion":)" +
-           json_or_null(microvm.deletion) + "}";
+           model::to_json(microvm.status.value_or(model::MicroVmStatus{})) + R"(,"checkpoint":)" +
+           json_or_null(microvm.checkpoint) + R"(,"deletion":)" + json_or_null(microvm.deletion) +
+           "}";
 }
 
 std::string make_name() {

@@ -72,6 +72,18 @@ void check_volumes(const Service& service, const model::MicroVmSpec& spec) {
     }
 }
 
+void check_checkpoint(const model::MicroVmSpec& spec) {
+    const bool is_restored = spec.on_host_failure == model::HostFailurePolicy::restore;
+    if (is_restored && !spec.volumes.empty()) {
+        throw Problem{422,
+                      "a microVM with volumes cannot have on_host_failure restore: its volumes "
+                      "would not be as its memory knows them"};
+    }
+    if (!is_restored && spec.checkpoint) {
+        throw Problem{422, "microvm.checkpoint needs on_host_failure restore"};
+    }
+}
+
 }  // namespace
 
 std::string user_of_volume(const Service& service, const std::string& volume,
@@ -96,6 +108,7 @@ void resolve_member(const Service& service, model::MicroVmSpec& spec) {
 void resolve(const Service& service, model::MicroVmSpec& spec) {
     check_network(service, spec);
     check_volumes(service, spec);
+    check_checkpoint(spec);
     if (!spec.from_template.empty()) {
         resolve_template(service, spec);
     }

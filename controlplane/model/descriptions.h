@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "controlplane/model/checkpoint.h"
 #include "controlplane/model/fields.h"
 #include "controlplane/model/group.h"
 #include "controlplane/model/host.h"
@@ -34,6 +35,8 @@ inline constexpr Limits a_time_to_get_ready{1, 3600};
 inline constexpr Limits a_digest{64, 64};
 inline constexpr Limits size_of_volume{1, 16 << 20};  // 16 TiB, ext4's largest file
 inline constexpr Limits some_volumes{0, 8};
+inline constexpr Limits an_interval{1, 24LL * 60 * 60};  // a day
+inline constexpr Limits copies_of_checkpoint{1, 2};
 inline constexpr Limits a_quota{0, std::int64_t{1} << 40};
 inline constexpr Limits a_subnet{9, 18};
 inline constexpr Limits an_address{0, 15};
@@ -161,6 +164,30 @@ struct Description<Assignment> {
 };
 
 template <>
+struct Description<CheckpointPlan> {
+    static constexpr std::string_view name = "checkpoint";
+    static constexpr auto fields = std::tuple{
+        optional("interval_s", &CheckpointPlan::interval_s, an_interval),
+        optional("copies", &CheckpointPlan::copies, copies_of_checkpoint),
+    };
+};
+
+template <>
+struct Description<Checkpoint> {
+    static constexpr std::string_view name = "checkpoint";
+    static constexpr auto fields = std::tuple{
+        required("placement", &Checkpoint::placement),
+        required("generation", &Checkpoint::generation),
+        required("hosts", &Checkpoint::hosts, copies_of_checkpoint, Form::name),
+        optional("cpu_model", &Checkpoint::cpu_model, a_sentence),
+        optional("taken_at", &Checkpoint::taken_at, a_time),
+        optional("sent_bytes", &Checkpoint::sent_bytes),
+        optional("pause_us", &Checkpoint::pause_us),
+        optional("failure", &Checkpoint::failure, a_sentence),
+    };
+};
+
+template <>
 struct Description<MicroVmSpec> {
     static constexpr std::string_view name = "microvm";
     static constexpr auto fields = std::tuple{
@@ -179,6 +206,7 @@ struct Description<MicroVmSpec> {
         optional("priority", &MicroVmSpec::priority, a_priority),
         optional("restart", &MicroVmSpec::restart),
         optional("on_host_failure", &MicroVmSpec::on_host_failure),
+        optional("checkpoint", &MicroVmSpec::checkpoint),
         optional("time_limit_s", &MicroVmSpec::time_limit_s, a_time_limit),
         optional("vsock", &MicroVmSpec::vsock),
         optional("network", &MicroVmSpec::network, a_name, Form::name),

@@ -15,14 +15,15 @@ inline constexpr std::string_view placements = "/placements/";  // NAME: Placeme
 inline constexpr std::string_view statuses = "/statuses/";      // HOST/NAME: MicroVmStatus
 // HOST/NAME: Assignment. Made with the placement: so a host watches only what is its own.
 inline constexpr std::string_view assignments = "/assignments/";
-inline constexpr std::string_view templates = "/templates/";  // NAME: Template
-inline constexpr std::string_view moves = "/moves/";          // NAME: Move
-inline constexpr std::string_view drains = "/drains/";        // HOST: Drain
-inline constexpr std::string_view volumes = "/volumes/";      // NAME: Volume
-inline constexpr std::string_view networks = "/networks/";    // NAME: Network
-inline constexpr std::string_view addresses = "/addresses/";  // NETWORK/ADDRESS: Address
-inline constexpr std::string_view projects = "/projects/";    // NAME: Project
-inline constexpr std::string_view leader = "/leader";         // with a lease: who schedules
+inline constexpr std::string_view templates = "/templates/";      // NAME: Template
+inline constexpr std::string_view checkpoints = "/checkpoints/";  // NAME: Checkpoint
+inline constexpr std::string_view moves = "/moves/";              // NAME: Move
+inline constexpr std::string_view drains = "/drains/";            // HOST: Drain
+inline constexpr std::string_view volumes = "/volumes/";          // NAME: Volume
+inline constexpr std::string_view networks = "/networks/";        // NAME: Network
+inline constexpr std::string_view addresses = "/addresses/";      // NETWORK/ADDRESS: Address
+inline constexpr std::string_view projects = "/projects/";        // NAME: Project
+inline constexpr std::string_view leader = "/leader";             // with a lease: who schedules
 
 // Stands for HOST in the status of a microVM that has none. No host can be called so.
 inline constexpr std::string_view no_host = ".";

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/model/checkpoint.h"
 #include "controlplane/model/host.h"
 
 namespace shoal::model {
@@ -31,6 +32,7 @@ struct MicroVmSpec {
     std::int32_t priority = 0;  // higher ones may push lower ones out
     RestartPolicy restart = RestartPolicy::never;
     HostFailurePolicy on_host_failure = HostFailurePolicy::restart;
+    std::optional<CheckpointPlan> checkpoint;  // of one to be restored; none: its defaults
     std::optional<std::uint64_t> time_limit_s;
     std::vector<std::string> volumes;  // names, in the order of /dev/vda, /dev/vdb, ...
     std::string network;               // a name; empty: none

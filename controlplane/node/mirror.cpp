@@ -163,7 +163,8 @@ void Contents::apply(const Event& event, store::EventLoop::Duration now) {
         return;
     } else if (key.starts_with(keys::microvms) || key.starts_with(keys::placements) ||
                key.starts_with(keys::statuses) || key.starts_with(keys::deletions) ||
-               key.starts_with(keys::assignments) || key.starts_with(keys::moves)) {
+               key.starts_with(keys::assignments) || key.starts_with(keys::moves) ||
+               key.starts_with(keys::checkpoints)) {
         apply_microvm(name, event);
     }
 }
@@ -184,12 +185,17 @@ void Contents::apply_microvm(const std::string& name, const Event& event) {
     } else if (key.starts_with(keys::moves)) {
         microvm.move = decode<model::Move>(event);
         microvm.move_revision = microvm.move ? event.entry.mod_revision : 0;
+    } else if (key.starts_with(keys::checkpoints)) {
+        microvm.checkpoint = decode<model::Checkpoint>(event);
+        // Also of one that cannot be read: it may be replaced.
+        microvm.checkpoint_revision =
+            event.kind == Event::Kind::deleted ? 0 : event.entry.mod_revision;
     } else {
         apply_at_host(microvm, event);
     }
     choose_status(microvm);
     if (microvm.revision == 0 && !microvm.placement && !microvm.deletion && !microvm.move &&
-        microvm.at_hosts.empty()) {
+        microvm.checkpoint_revision == 0 && microvm.at_hosts.empty()) {
         microvms.erase(name);
     }
 }

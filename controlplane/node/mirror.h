@@ -44,6 +44,8 @@ struct MicroVm {
     std::optional<model::Deletion> deletion;
     std::optional<model::Move> move;
     Revision move_revision = 0;
+    std::optional<model::Checkpoint> checkpoint;
+    Revision checkpoint_revision = 0;
     std::vector<std::pair<std::string, AtHost>> at_hosts;  // by name; few
     // Of the host where it is placed; of one that is placed nowhere, why.
     std::optional<model::MicroVmStatus> status;

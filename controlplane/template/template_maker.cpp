@@ -2,8 +2,6 @@
 #include "controlplane/template/template_maker.h"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,11 +9,11 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
-#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <vector>
 
+#include "controlplane/node/child_process.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
 #include "devices/host/unique_fd.h"
@@ -48,32 +46,6 @@ std::vector<std::string> words_of(const std::string& shoal, const model::Templat
     words.insert(words.end(), {"--", spec.program});
     words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
     return words;
-}
-
-// Its end of the pipe is its standard output and error.
-pid_t start(const std::vector<std::string>& words, int output) {
-    std::vector<char*> argv;
-    argv.reserve(words.size() + 1);
-    for (const std::string& word : words) {
-        argv.push_back(const_cast<char*>(word.c_str()));  // execv does not write there
-    }
-    argv.push_back(nullptr);
-    const pid_t parent = ::getpid();
-    const pid_t child = host::check_os(::fork(), "fork");
-    if (child == 0) {
-        // Async-signal-safe calls alone: other threads' locks are as they were.
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-        ::dup2(nothing, STDIN_FILENO);
-        ::dup2(output, STDOUT_FILENO);
-        ::dup2(output, STDERR_FILENO);
-        ::close_range(3, ~0U, 0);
-        if (::getppid() == parent) {
-            ::execv(argv.front(), argv.data());
-        }
-        ::_exit(127);
-    }
-    return child;
 }
 
 // Zeros become holes: most of a memory is.
@@ -109,13 +81,6 @@ void copy_files(const std::string& from, const std::string& to) {
     }
 }
 
-std::string last_words(std::string output) {
-    while (output.ends_with('\n')) {
-        output.pop_back();
-    }
-    return output.substr(output.rfind('\n') + 1);
-}
-
 }  // namespace
 
 // One that runs. Keeps itself alive.
@@ -128,7 +93,7 @@ public:
 
     void start(const std::vector<std::string>& words) {
         host::Pipe pipe = host::make_pipe();
-        child_ = templates::start(words, pipe.write.get());
+        child_ = node::start_child(words, pipe.write.get());
         pipe.write = {};
         output_.assign(::fcntl(pipe.read.get(), F_DUPFD_CLOEXEC, 0));
         read();
@@ -150,11 +115,8 @@ private:
     }
     // It has closed its output, and ends now.
     void finish() {
-        int status = 0;
-        while (::waitpid(child_, &status, 0) < 0 && errno == EINTR) {
-        }
-        const bool is_done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        const std::string words = last_words(text_);
+        const bool is_done = node::wait_for_child(child_);
+        const std::string words = node::last_words(text_);
         done_(is_done ? "" : words.empty() ? "shoal snapshot failed" : words);
     }
 

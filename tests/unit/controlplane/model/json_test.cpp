@@ -41,6 +41,7 @@ MicroVmSpec make_microvm() {
     spec.priority = -5;
     spec.restart = RestartPolicy::on_failure;
     spec.on_host_failure = HostFailurePolicy::restore;
+    spec.checkpoint = CheckpointPlan{5, 2};
     spec.time_limit_s = 7;
     return spec;
 }
@@ -54,7 +55,7 @@ TEST_CASE("a microVM's fields are written in the order of their table and read b
         R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo","template":"",)"
         R"("arguments":["","\"x\"","é"],"environment":["A=","B=c=d"],"memory_mib":64,"vcpus":2,)"
         R"("labels":{"tier":"web","x":""},"priority":-5,"restart":"on_failure",)"
-        R"("on_host_failure":"restore","time_limit_s":7,"vsock":false,"network":"","volumes":[]})");
+        R"("on_host_failure":"restore","checkpoint":{"interval_s":5,"copies":2},"time_limit_s":7,"vsock":false,"network":"","volumes":[]})");
     CHECK(to_json(from_json<MicroVmSpec>(text)) == text);
 }
 
@@ -161,6 +162,10 @@ TEST_CASE("a number beyond its limit is refused with the limit") {
     CHECK(refusal(with(R"("vcpus":-1)")) == "microvm.vcpus is -1: 1 to 64 are allowed");
     CHECK(refusal(with(R"("priority":1000001)")) ==
           "microvm.priority is 1000001: -1000000 to 1000000 are allowed");
+    CHECK(refusal(with(R"("checkpoint":{"interval_s":0})")) ==
+          "microvm.checkpoint.interval_s is 0: 1 to 86400 are allowed");
+    CHECK(refusal(with(R"("checkpoint":{"copies":3})")) ==
+          "microvm.checkpoint.copies is 3: 1 to 2 are allowed");
     CHECK(refusal(with(R"("time_limit_s":0)")) ==
           "microvm.time_limit_s is 0: 1 to 31536000 are allowed");
     CHECK(refusal(with(R"("vcpus":18446744073709551615)")) ==

@@ -1,0 +1,166 @@
+#include "controlplane/checkpoint/checkpoint_folder.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <stdexcept>
+
+#include "tests/unit/controlplane/store/scratch_folder.h"
+
+namespace shoal::checkpoints::test {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void write(const std::string& path, const std::string& text) {
+    std::ofstream{path, std::ios::binary} << text;
+}
+
+std::string read(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream{path, std::ios::binary}.rdbuf();
+    return text.str();
+}
+
+// Stands for `shoal-vmm`: what it merges is both memories, one behind the other.
+std::string make_vmm(const store::test::ScratchFolder& scratch, const std::string& merging) {
+    const std::string path = scratch.file("vmm");
+    write(path, "#!/bin/sh\n" + merging + "\n");
+    fs::permissions(path, fs::perms::owner_all);
+    return path;
+}
+
+constexpr const char* appends = "cat $2 $4 >$2.new && mv $2.new $2";
+
+// A pack with these two files, in a partial folder.
+std::string receive(const CheckpointFolder& folder, const store::test::ScratchFolder& scratch,
+                    const std::string& state, const std::string& memory) {
+    const std::string sent = scratch.file("sent");
+    fs::create_directories(sent);
+    write(CheckpointFolder::state_in(sent), state);
+    write(CheckpointFolder::memory_in(sent), memory);
+    const std::string partial = folder.make_partial();
+    CHECK(CheckpointFolder::pack(sent, CheckpointFolder::pack_in(partial)) > 0);
+    return partial;
+}
+
+std::size_t entries_in(const std::string& path) {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator{path}, fs::directory_iterator{}));
+}
+
+}  // namespace
+
+TEST_CASE("a checkpoint's name has its microVM, its placement and its generation") {
+    const CheckpointId id{"a-1", 77, 3};
+    CHECK(to_text(id) == "a-1@77.3");
+    CHECK(id_in("a-1@77.3") == id);
+    for (const char* text : {"", "a", "a@1", "@1.2", "a@1.2.3", "a@01.2", "A@1.2", "a@-1.2",
+                             "../x@1.2", "a@1.99999999999999999999"}) {
+        CHECK_FALSE(id_in(text));
+    }
+}
+
+TEST_CASE("a checkpoint appears whole, and a difference leaves the one that it builds on alone") {
+    const store::test::ScratchFolder scratch;
+    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, appends)};
+    const CheckpointId first{"a", 7, 1};
+    const CheckpointId second{"a", 7, 2};
+    folder.install(receive(folder, scratch, "s1", "m1"), first, {});
+    CHECK(read(folder.state_of(first)) == "s1");
+    CHECK(read(folder.memory_of(first)) == "m1");
+
+    folder.install(receive(folder, scratch, "s2", "m2"), second, first);
+    CHECK(read(folder.state_of(second)) == "s2");
+    CHECK(read(folder.memory_of(second)) == "m1m2");
+    CHECK(read(folder.memory_of(first)) == "m1");
+    CHECK(folder.list().size() == 2);
+    CHECK(entries_in(scratch.file("checkpoints")) == 2);
+    CHECK(entries_in(scratch.file("checkpoints/a@7.2")) == 2);
+
+    SUBCASE("one that was sent again takes the place of the one before") {
+        folder.install(receive(folder, scratch, "s3", "m3"), second, {});
+        CHECK(read(folder.memory_of(second)) == "m3");
+        CHECK(entries_in(scratch.file("checkpoints")) == 2);
+    }
+    SUBCASE("one that is removed leaves nothing") {
+        folder.remove(first);
+        CHECK_FALSE(folder.has(first));
+        CHECK(folder.has(second));
+        CHECK(entries_in(scratch.file("checkpoints")) == 1);
+    }
+}
+
+TEST_CASE("what cannot be made a checkpoint leaves nothing, and says why") {
+    const store::test::ScratchFolder scratch;
+    const CheckpointFolder folder{scratch.file("checkpoints"),
+                                  make_vmm(scratch, "echo another snapshot >&2; exit 1")};
+    const CheckpointId first{"a", 7, 1};
+    folder.install(receive(folder, scratch, "s1", "m1"), first, {});
+    std::string partial = receive(folder, scratch, "s2", "m2");
+    std::string reason = "another snapshot";
+    std::optional<CheckpointId> base = first;
+    SUBCASE("a difference that cannot be merged") {}
+    SUBCASE("a difference to nothing") {
+        base = CheckpointId{"a", 6, 1};
+        reason = "checkpoint a@6.1 is not here";
+    }
+    SUBCASE("a pack that is cut short") {
+        base = {};
+        fs::resize_file(CheckpointFolder::pack_in(partial), 700);
+        reason = "/usr/bin/tar: Error is not recoverable: exiting now";
+    }
+    SUBCASE("a pack with a link instead of a file") {
+        base = {};
+        const std::string sent = scratch.file("sent");
+        fs::remove(CheckpointFolder::memory_in(sent));
+        fs::create_symlink("/etc/passwd", CheckpointFolder::memory_in(sent));
+        CHECK(CheckpointFolder::pack(sent, CheckpointFolder::pack_in(partial)) > 0);
+        reason = "cannot flush " + partial + "/memory: Too many levels of symbolic links";
+    }
+    CHECK_THROWS_WITH(folder.install(partial, {"a", 7, 2}, base), reason.c_str());
+    CHECK(folder.list() == std::vector{first});
+    CHECK(entries_in(scratch.file("checkpoints")) == 1);
+    CHECK(read(folder.memory_of(first)) == "m1");
+}
+
+TEST_CASE("the holes of a memory take no room in a pack, and are holes again") {
+    const store::test::ScratchFolder scratch;
+    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, appends)};
+    const std::string partial = receive(folder, scratch, "s", "m");
+    fs::resize_file(scratch.file("sent/memory"), 64 << 20);
+    CHECK(CheckpointFolder::pack(scratch.file("sent"), CheckpointFolder::pack_in(partial)) <
+          64 << 10);
+    const CheckpointId id{"a", 7, 1};
+    folder.install(partial, id, {});
+    struct stat status {};
+    REQUIRE(::stat(folder.memory_of(id).c_str(), &status) == 0);
+    CHECK(status.st_size == 64 << 20);
+    CHECK(status.st_blocks * 512 < 1 << 20);
+}
+
+TEST_CASE("what was unfinished when its host died is deleted, and what is no checkpoint is not") {
+    const store::test::ScratchFolder scratch;
+    const std::string vmm = make_vmm(scratch, appends);
+    const std::string unfinished =
+        CheckpointFolder{scratch.file("checkpoints"), vmm}.make_partial();
+    fs::create_directories(scratch.file("checkpoints/other"));
+    const CheckpointFolder folder{scratch.file("checkpoints"), vmm};
+    CHECK_FALSE(fs::exists(unfinished));
+    CHECK(folder.list().empty());
+    CHECK(fs::exists(scratch.file("checkpoints/other")));
+}
+
+TEST_CASE("a disk that would be too full is refused with the numbers") {
+    const store::test::ScratchFolder scratch;
+    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, appends)};
+    CHECK_THROWS_AS(folder.expect_room(std::numeric_limits<std::uint64_t>::max()),
+                    std::runtime_error);
+}
+
+}  // namespace shoal::checkpoints::test
