@@ -1,6 +1,8 @@
 // Titles are HTTP's own (RFC 9110), so that `type` can stay "about:blank".
 #include "controlplane/api/problem.h"
 
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
@@ -61,6 +63,16 @@ Response to_response(const Problem& problem) {
                     R"(,"status":)" + std::to_string(problem.status()) + R"(,"detail":)" +
                     quote(problem.what()) + "}";
     return response;
+}
+
+std::string detail_of(const Response& response) {
+    boost::system::error_code error;
+    const auto document = boost::json::parse(response.body, error);
+    const auto* object = error ? nullptr : document.if_object();
+    const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
+    return detail != nullptr && detail->is_string()
+               ? std::string{detail->get_string()}
+               : "it answers with status " + std::to_string(response.status);
 }
 
 Problem to_problem(const store::Error& error) {

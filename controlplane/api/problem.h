@@ -24,6 +24,8 @@ private:
 };
 
 [[nodiscard]] Response to_response(const Problem& problem);
+// Of an answer that is a problem, as another host gave it: its sentence.
+[[nodiscard]] std::string detail_of(const Response& response);
 [[nodiscard]] Problem to_problem(const store::Error& error);
 
 // A JSON string.

@@ -101,6 +101,13 @@ std::uint64_t CheckpointFolder::pack(const std::string& folder, const std::strin
     return fs::file_size(pack);
 }
 
+void CheckpointFolder::pack_again(const CheckpointId& id, const std::string& pack) const {
+    if (!has(id)) {
+        throw std::runtime_error{"checkpoint " + to_text(id) + " is not here"};
+    }
+    static_cast<void>(CheckpointFolder::pack(path_of(id), pack));
+}
+
 void CheckpointFolder::install(const std::string& partial, const CheckpointId& id,
                                const std::optional<CheckpointId>& base) const {
     try {

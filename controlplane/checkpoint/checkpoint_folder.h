@@ -43,6 +43,8 @@ public:
     // Makes a pack of the two files in `folder`. Its size in bytes. Waits for the disk; throws
     // std::runtime_error.
     static std::uint64_t pack(const std::string& folder, const std::string& pack);
+    // The same of a checkpoint that is here.
+    void pack_again(const CheckpointId& id, const std::string& pack) const;
     // Makes the pack in `partial` a checkpoint and deletes `partial`, also when it throws
     // std::runtime_error. `base`: the pack has what differs from that one. Waits for the disk.
     void install(const std::string& partial, const CheckpointId& id,

@@ -43,7 +43,11 @@ boost::json::array drives(const RunOptions& options, const PackedProgram& progra
 std::string vmm_config(const RunOptions& options, const PackedProgram& program,
                        const std::string& kernel, const std::string& boot_args) {
     boost::json::object config{
-        {"machine-config", {{"vcpu_count", options.vcpus}, {"mem_size_mib", options.memory_mib}}},
+        {"machine-config",
+         {{"vcpu_count", options.vcpus},
+          {"mem_size_mib", options.memory_mib},
+          // Nothing is logged before the first snapshot.
+          {"track_dirty_pages", true}}},
         {"boot-source",
          {{"kernel_image_path", kernel},
           {"initrd_path", descriptor_path(program.initramfs.archive.get())},

@@ -20,7 +20,7 @@ struct Checkpoint {
     // since it was created.
     std::int64_t placement = 0;
     std::uint64_t generation = 0;
-    std::vector<std::string> hosts;  // that have it
+    std::vector<std::string> hosts;  // that have it; none: there is no checkpoint yet
     std::string cpu_model;           // which it can be restored on
     std::string taken_at;            // RFC 3339
     std::uint64_t sent_bytes = 0;    // to each of them

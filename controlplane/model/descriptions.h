@@ -178,7 +178,7 @@ struct Description<Checkpoint> {
     static constexpr auto fields = std::tuple{
         required("placement", &Checkpoint::placement),
         required("generation", &Checkpoint::generation),
-        required("hosts", &Checkpoint::hosts, copies_of_checkpoint, Form::name),
+        required("hosts", &Checkpoint::hosts, {0, 2}, Form::name),
         optional("cpu_model", &Checkpoint::cpu_model, a_sentence),
         optional("taken_at", &Checkpoint::taken_at, a_time),
         optional("sent_bytes", &Checkpoint::sent_bytes),

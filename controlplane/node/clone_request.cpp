@@ -7,22 +7,47 @@
 
 namespace shoal::node {
 
-std::string to_request(const CloneOrder& order) {
-    boost::json::object body{
-        {"snapshot_path", order.state},
-        {"mem_backend", {{"backend_type", "File"}, {"backend_path", order.memory}}},
-        {"clock_realtime", true},
-        {"resume_vm", true},
-        {"clone",
-         {{"id", order.id},
-          {"args", boost::json::array(order.arguments.begin(), order.arguments.end())}}}};
-    if (!order.vsock.empty()) {
-        body["vsock_override"] = {{"uds_path", order.vsock}};
+namespace {
+
+namespace json = boost::json;
+
+json::object to_body(const std::string& state, const std::string& memory,
+                     const std::string& vsock) {
+    json::object body{{"snapshot_path", state},
+                      {"mem_backend", {{"backend_type", "File"}, {"backend_path", memory}}},
+                      {"clock_realtime", true},
+                      {"resume_vm", true}};
+    if (!vsock.empty()) {
+        body["vsock_override"] = {{"uds_path", vsock}};
     }
-    const std::string text = boost::json::serialize(body);
+    return body;
+}
+
+std::string to_put(const json::object& body) {
+    const std::string text = json::serialize(body);
     return "PUT /snapshot/load HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
            "Content-Length: " +
            std::to_string(text.size()) + "\r\n\r\n" + text;
+}
+
+}  // namespace
+
+std::string to_request(const CloneOrder& order) {
+    json::object body = to_body(order.state, order.memory, order.vsock);
+    body["clone"] = {{"id", order.id},
+                     {"args", json::array(order.arguments.begin(), order.arguments.end())}};
+    body["track_dirty_pages"] = order.is_saved;
+    return to_put(body);
+}
+
+std::string to_request(const RestoreOrder& order) {
+    json::object body = to_body(order.state, order.memory, order.vsock);
+    if (!order.tap.empty()) {
+        body["network_overrides"] = {
+            {{"iface_id", microvm_interface}, {"host_dev_name", order.tap}}};
+    }
+    body["track_dirty_pages"] = true;
+    return to_put(body);
 }
 
 }  // namespace shoal::node

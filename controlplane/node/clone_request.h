@@ -9,15 +9,28 @@ namespace shoal::node {
 // The guest reads at most so much of /dev/clone.
 inline constexpr std::size_t max_clone_words_bytes = 32768;
 
+// As `shoal run` calls its network device.
+inline constexpr const char* microvm_interface = "eth0";
+
 struct CloneOrder {
     std::string state;  // the template's files
     std::string memory;
     std::string id;
     std::vector<std::string> arguments;
-    std::string vsock;  // the path of its own vsock device; empty: it has none
+    std::string vsock;      // the path of its own vsock device; empty: it has none
+    bool is_saved = false;  // again and again, from now on: what it writes is logged
 };
 
-// An HTTP request, whole.
+// One that goes on as itself, on another host.
+struct RestoreOrder {
+    std::string state;  // the checkpoint's files
+    std::string memory;
+    std::string vsock;  // the path of its vsock device here; empty: it has none
+    std::string tap;    // its network device's here; empty: it has none
+};
+
+// HTTP requests, whole.
 [[nodiscard]] std::string to_request(const CloneOrder& order);
+[[nodiscard]] std::string to_request(const RestoreOrder& order);
 
 }  // namespace shoal::node

@@ -73,11 +73,16 @@ void HostProvisions::expect_memory() {
 
 void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
     expect_memory();
+    if (keeper_ != nullptr && is_restorable(microvm)) {
+        return become_restored(microvm, launch);
+    }
     if (!microvm.spec.from_template.empty()) {
         return become_clone(microvm, launch);
     }
     attach_volumes(microvm, launch);
-    attach_network(microvm, launch);
+    if (const auto network = attach_network(microvm)) {
+        launch.words.insert(launch.words.begin() + 2, {"--network", network->words});
+    }
     if (const std::string vsock = vsock_of(microvm, launch.attempt); !vsock.empty()) {
         // Behind `shoal run`.
         launch.words.insert(launch.words.begin() + 2, {"--vsock", vsock});
@@ -110,10 +115,11 @@ void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) cons
     }
 }
 
-void HostProvisions::attach_network(const MicroVm& microvm, Launch& launch) const {
+std::optional<HostProvisions::Attached> HostProvisions::attach_network(
+    const MicroVm& microvm) const {
     const std::string& name = microvm.spec.network;
     if (name.empty()) {
-        return;
+        return std::nullopt;
     }
     const auto all = wanted_networks(mirror_);
     const auto found = std::ranges::find(all, name, &network::HostNetworks::Wanted::name);
@@ -131,11 +137,9 @@ void HostProvisions::attach_network(const MicroVm& microvm, Launch& launch) cons
     }
     try {
         const std::string tap = networks_.attach(microvm.spec.name, *found, all);
-        launch.words.insert(
-            launch.words.begin() + 2,
-            {"--network", "tap=" + tap + ",mac=" + mac_of(*ip) + ",ip=" + network::to_text(*ip) +
-                              "/" + std::to_string(found->subnet.bits) +
-                              ",gateway=" + network::to_text(found->subnet.gateway())});
+        return Attached{tap, "tap=" + tap + ",mac=" + mac_of(*ip) + ",ip=" + network::to_text(*ip) +
+                                 "/" + std::to_string(found->subnet.bits) +
+                                 ",gateway=" + network::to_text(found->subnet.gateway())};
     } catch (const std::runtime_error& error) {
         throw NotYet{"network " + name + ": " + error.what()};
     }
@@ -159,14 +163,29 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
         case Soundness::sound:
             break;
     }
+    become_vmm(launch);
+    launch.request = to_request(
+        CloneOrder{TemplateFolder::state_in(folder), TemplateFolder::memory_in(folder),
+                   microvm.spec.name, microvm.spec.arguments, vsock_of(microvm, launch.attempt),
+                   microvm.spec.on_host_failure == model::HostFailurePolicy::restore});
+}
+
+// Its memory file may be deleted once it is loaded: it is mapped.
+void HostProvisions::become_restored(const MicroVm& microvm, Launch& launch) const {
+    const auto id = keeper_->expect(microvm.spec.name, microvm);
+    const auto network = attach_network(microvm);
+    become_vmm(launch);
+    launch.request =
+        to_request(RestoreOrder{checkpoint_folder_->state_of(id), checkpoint_folder_->memory_of(id),
+                                vsock_of(microvm, launch.attempt), network ? network->tap : ""});
+}
+
+void HostProvisions::become_vmm(Launch& launch) const {
     launch.words = {settings_.vmm, "--level", "Off"};
     if (!settings_.fence.empty()) {
         launch.words.insert(launch.words.end(), {"--fence", settings_.fence, "--api-sock",
                                                  runner_.api_socket_of(launch.attempt)});
     }
-    launch.request =
-        to_request({TemplateFolder::state_in(folder), TemplateFolder::memory_in(folder),
-                    microvm.spec.name, microvm.spec.arguments, vsock_of(microvm, launch.attempt)});
 }
 
 void HostProvisions::describe(const MicroVm& microvm, const Attempt& attempt,

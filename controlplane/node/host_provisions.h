@@ -3,10 +3,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "controlplane/network/host_networks.h"
+#include "controlplane/node/checkpoint_keeper.h"
 #include "controlplane/node/provisions.h"
 #include "controlplane/template/template_check.h"
 #include "controlplane/template/template_folder.h"
@@ -37,13 +39,27 @@ public:
           networks_{networks},
           settings_{std::move(settings)} {}
 
+    // Borrowed. Without it nothing is restored.
+    void set_checkpoints(CheckpointKeeper& keeper,
+                         const checkpoints::CheckpointFolder& checkpoint_folder) {
+        keeper_ = &keeper;
+        checkpoint_folder_ = &checkpoint_folder;
+    }
+
     void prepare(const MicroVm& microvm, Launch& launch) override;
     void describe(const MicroVm& microvm, const Attempt& attempt,
                   model::MicroVmStatus& status) const override;
 
 private:
     void expect_memory();
-    void attach_network(const MicroVm& microvm, Launch& launch) const;
+    struct Attached {
+        std::string tap;
+        std::string words;  // for `shoal run`
+    };
+    // Nothing: it has no network.
+    [[nodiscard]] std::optional<Attached> attach_network(const MicroVm& microvm) const;
+    void become_restored(const MicroVm& microvm, Launch& launch) const;
+    void become_vmm(Launch& launch) const;
     void attach_volumes(const MicroVm& microvm, Launch& launch) const;
     void become_clone(const MicroVm& microvm, Launch& launch) const;
     [[nodiscard]] std::string vsock_of(const MicroVm& microvm, const Attempt& attempt) const;
@@ -55,6 +71,8 @@ private:
     const volumes::VolumeFolder& volumes_;
     network::HostNetworks& networks_;
     ProvisionSettings settings_;
+    CheckpointKeeper* keeper_ = nullptr;
+    const checkpoints::CheckpointFolder* checkpoint_folder_ = nullptr;
     std::chrono::steady_clock::time_point looked_at_memory_{};
     std::string shortage_;  // what was seen then
 };

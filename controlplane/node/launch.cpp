@@ -3,6 +3,11 @@
 
 namespace shoal::node {
 
+CgroupLimits limits_of(const model::MicroVmSpec& spec) {
+    const bool is_saved = spec.on_host_failure == model::HostFailurePolicy::restore;
+    return {is_saved ? 2 * spec.memory_mib : spec.memory_mib, spec.vcpus};
+}
+
 Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
                    const LaunchPaths& paths) {
     std::vector<std::string> words{paths.run_command, "run",
@@ -21,11 +26,7 @@ Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
     // Whatever it begins with, it is no option.
     words.insert(words.end(), {"--", spec.program});
     words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
-    return {attempt,
-            std::move(words),
-            paths.log,
-            spec.time_limit_s.value_or(0),
-            {spec.memory_mib, spec.vcpus}};
+    return {attempt, std::move(words), paths.log, spec.time_limit_s.value_or(0), limits_of(spec)};
 }
 
 }  // namespace shoal::node

@@ -17,6 +17,7 @@
 #include "controlplane/model/host.h"
 #include "controlplane/model/microvm.h"
 #include "controlplane/model/move.h"
+#include "controlplane/node/attempt.h"
 #include "controlplane/node/objects.h"
 #include "controlplane/store/event_loop.h"
 #include "controlplane/store/store.h"
@@ -57,6 +58,18 @@ struct MicroVm {
 [[nodiscard]] inline bool has_ended(const MicroVm& microvm) noexcept {
     return microvm.status && (microvm.status->phase == model::Phase::succeeded ||
                               microvm.status->phase == model::Phase::failed);
+}
+
+// How it runs now, or shall.
+[[nodiscard]] inline Attempt attempt_of(const std::string& name, const MicroVm& microvm) {
+    return {name, microvm.created, microvm.status ? microvm.status->restarts : 0};
+}
+
+// Whether it goes on from a checkpoint when it is started. Whatever ends it otherwise than by the
+// loss of its host deletes the record.
+[[nodiscard]] inline bool is_restorable(const MicroVm& microvm) noexcept {
+    return microvm.spec.on_host_failure == model::HostFailurePolicy::restore &&
+           microvm.checkpoint && !microvm.checkpoint->hosts.empty();
 }
 
 struct GroupEntry {

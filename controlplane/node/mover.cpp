@@ -101,7 +101,7 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
                     "--fence",     settings_.fence};
     launch.log = agent_->log_of(attempt.name);
     launch.time_limit_s = microvm.spec.time_limit_s.value_or(0);
-    launch.limits = {microvm.spec.memory_mib, microvm.spec.vcpus};
+    launch.limits = limits_of(microvm.spec);
     try {
         runner_.start(launch);
     } catch (const std::system_error& error) {

@@ -29,13 +29,19 @@ constexpr seconds longest_back_off{60};
 // Whoever ran for so long has not failed at its start.
 constexpr std::int64_t long_run_ms = 60'000;
 
-Attempt attempt_of(const std::string& name, const MicroVm& microvm) {
-    return {name, microvm.created, microvm.status ? microvm.status->restarts : 0};
-}
-
 bool starts_again(const model::MicroVmSpec& spec, const Exit& exit) {
     return spec.restart == model::RestartPolicy::always ||
            (spec.restart == model::RestartPolicy::on_failure && exit.code != 0);
+}
+
+// Whatever comes after this does not go on from it.
+void forget_checkpoint(const MicroVm& microvm, const std::string& name,
+                       store::Transaction& transaction) {
+    if (microvm.checkpoint_revision != 0) {
+        const std::string key = keys::of(keys::checkpoints, name);
+        transaction.conditions.push_back({key, microvm.checkpoint_revision});
+        transaction.operations.emplace_back(store::Delete{key});
+    }
 }
 
 std::string describe(const Exit& exit) {
@@ -237,6 +243,10 @@ void NodeAgent::release(const std::string& name, const MicroVm& microvm) {
             store::Delete{keys::of(keys::assignments, settings_.host, name)});
     }
     Mover::end_move(microvm, name, transaction);
+    const bool was_lost = microvm.move && microvm.move->is_lost;
+    if (!was_lost) {
+        forget_checkpoint(microvm, name, transaction);
+    }
     if (settings_.fence.empty()) {
         transaction.conditions.push_back({keys::of(keys::microvms, name), microvm.revision});
         for (const std::string_view folder : {keys::microvms, keys::deletions}) {
@@ -258,7 +268,8 @@ void NodeAgent::run(const MicroVm& microvm, const Attempt& attempt) {
     switch (seen.state) {
         case AttemptState::absent:
             // Run folders do not outlive a restart of the host.
-            return ran ? record_end(microvm, {128 + 9, wall_clock_ms(), "its host was restarted"},
+            return ran && !is_restorable(microvm)
+                       ? record_end(microvm, {128 + 9, wall_clock_ms(), "its host was restarted"},
                                     seen)
                        : start_attempt(microvm, attempt);
         case AttemptState::starting:
@@ -296,7 +307,21 @@ void NodeAgent::on_ended(const MicroVm& microvm, const Attempt& attempt, const O
     if (microvm.move && microvm.move->failure.empty() && !microvm.move->address.empty()) {
         return;
     }
+    if (is_restorable(microvm) && seen.exit->reason.starts_with(not_loaded)) {
+        return begin_anew(microvm, seen.exit->reason);
+    }
     record_end(microvm, *seen.exit, seen);
+}
+
+// Another attempt, so that the folder of the one before is not taken for its own.
+void NodeAgent::begin_anew(const MicroVm& microvm, const std::string& reason) {
+    model::MicroVmStatus status = microvm.status.value_or(model::MicroVmStatus{});
+    status.phase = Phase::pending;
+    status.reason = "it begins anew, not from its checkpoint: " + reason;
+    ++status.restarts;
+    store::Transaction transaction;
+    forget_checkpoint(microvm, microvm.spec.name, transaction);
+    commit_status(microvm, std::move(status), std::move(transaction));
 }
 
 void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
@@ -319,6 +344,8 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
             return look_later(attempt.name, reason.retry());
         }
         postpone(microvm, reason.what());
+    } catch (const NoCheckpoint& reason) {
+        begin_anew(microvm, reason.what());
     } catch (const std::system_error& error) {
         // The host's trouble, not the program's: tried again for as long as it is wanted.
         host::log(host::LogLevel::error, attempt.name + " cannot be started: " + error.what());
@@ -360,19 +387,26 @@ void NodeAgent::record_end(const MicroVm& microvm, const Exit& exit, const Obser
     } else {
         status.phase = exit.code == 0 ? Phase::succeeded : Phase::failed;
     }
-    commit_status(microvm, std::move(status));
+    store::Transaction transaction;
+    forget_checkpoint(microvm, microvm.spec.name, transaction);
+    commit_status(microvm, std::move(status), std::move(transaction));
 }
 
 void NodeAgent::commit_status(const MicroVm& microvm, model::MicroVmStatus status) {
+    commit_status(microvm, std::move(status), {});
+}
+
+void NodeAgent::commit_status(const MicroVm& microvm, model::MicroVmStatus status,
+                              store::Transaction transaction) {
     status.host = settings_.host;
     status.epoch = microvm.placement->epoch;
     const std::string& name = microvm.spec.name;
     const std::string key = keys::of(keys::statuses, settings_.host, name);
-    store::Transaction transaction;
     // That it is the same microVM still, here, and that nobody else has written meanwhile.
-    transaction.conditions = {{keys::of(keys::microvms, name), microvm.revision},
-                              {keys::of(keys::placements, name), microvm.placement_revision},
-                              {key, microvm.status_revision}};
+    transaction.conditions.push_back({keys::of(keys::microvms, name), microvm.revision});
+    transaction.conditions.push_back(
+        {keys::of(keys::placements, name), microvm.placement_revision});
+    transaction.conditions.push_back({key, microvm.status_revision});
     transaction.operations.emplace_back(store::Put{key, model::to_json(status)});
     commit(name, std::move(transaction));
 }

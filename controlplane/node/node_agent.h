@@ -69,9 +69,12 @@ private:
     void run(const MicroVm& microvm, const Attempt& attempt);
     void on_ended(const MicroVm& microvm, const Attempt& attempt, const Observation& seen);
     void start_attempt(const MicroVm& microvm, const Attempt& attempt);
+    void begin_anew(const MicroVm& microvm, const std::string& reason);
     void postpone(const MicroVm& microvm, const std::string& reason);
     void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
     void commit_status(const MicroVm& microvm, model::MicroVmStatus status);
+    void commit_status(const MicroVm& microvm, model::MicroVmStatus status,
+                       store::Transaction transaction);
     void commit(const std::string& name, store::Transaction transaction) override;
     void committed(const std::string& name, store::Result<Revision> result);
 

@@ -24,12 +24,19 @@ private:
     std::chrono::milliseconds retry_;
 };
 
+// It cannot go on from its checkpoint, for the reason that it says: it begins anew.
+class NoCheckpoint : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
 // On the loop's thread.
 class Provisions {
 public:
     virtual ~Provisions() = default;
 
-    // Adds to a launch what the microVM refers to. Throws NotYet or std::system_error.
+    // Adds to a launch what the microVM refers to. Throws NotYet, NoCheckpoint
+    // or std::system_error.
     virtual void prepare(const MicroVm& microvm, Launch& launch) = 0;
     // What others are to know of one that runs.
     virtual void describe(const MicroVm& microvm, const Attempt& attempt,

@@ -2,8 +2,8 @@
 //
 //     lock        held (flock) while the supervisor or the VMM lives
 //     supervisor  who the supervisor is; written before the VMM is started
-//     request     for a clone: what the VMM is asked (HTTP) once it runs; written by shoald
-//     exit        how the VMM ended; the supervisor's last word
+//     request     for a clone, or one that is restored: what the VMM is asked (HTTP) once it runs;
+//     written by shoald exit        how the VMM ended; the supervisor's last word
 //
 // Each file appears whole, by a rename. A folder with a free lock and no exit is that of a
 // supervisor that was killed; without `supervisor` too, nothing was ever started.
@@ -27,6 +27,8 @@ inline constexpr const char* lock_file = "lock";
 inline constexpr const char* supervisor_file = "supervisor";
 inline constexpr const char* exit_file = "exit";
 inline constexpr const char* request_file = "request";
+// What the reason of an Exit begins with when the VMM did not do what it was asked.
+inline constexpr std::string_view not_loaded = "its snapshot cannot be loaded";
 // A clone's arguments take up to 32 KiB, as JSON.
 inline constexpr std::size_t max_request_bytes = std::size_t{256} << 10;
 

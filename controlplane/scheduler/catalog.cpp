@@ -25,12 +25,19 @@ Catalog::Catalog(store::EventLoop& loop, store::Store& store, CatalogListener& l
                          &Catalog::on_placement,
                          &Catalog::on_placement_gone},
       moves_folder_{*this, loop, store, keys::moves, &Catalog::on_move, &Catalog::on_move_gone},
+      checkpoints_folder_{*this,
+                          loop,
+                          store,
+                          keys::checkpoints,
+                          &Catalog::on_checkpoint,
+                          &Catalog::on_checkpoint_gone},
       statuses_folder_{
           *this, loop, store, keys::statuses, &Catalog::on_status, &Catalog::on_status_gone} {}
 
 void Catalog::start() {
-    for (Folder* folder : {&hosts_folder_, &groups_folder_, &specs_folder_, &deletions_folder_,
-                           &placements_folder_, &moves_folder_, &statuses_folder_}) {
+    for (Folder* folder :
+         {&hosts_folder_, &groups_folder_, &specs_folder_, &deletions_folder_, &placements_folder_,
+          &moves_folder_, &checkpoints_folder_, &statuses_folder_}) {
         folder->follower.list();
     }
 }
@@ -43,7 +50,7 @@ void Catalog::on_synced() {
     was_ready_ = hosts_folder_.follower.is_synced() && groups_folder_.follower.is_synced() &&
                  specs_folder_.follower.is_synced() && deletions_folder_.follower.is_synced() &&
                  placements_folder_.follower.is_synced() && moves_folder_.follower.is_synced() &&
-                 statuses_folder_.follower.is_synced();
+                 checkpoints_folder_.follower.is_synced() && statuses_folder_.follower.is_synced();
     if (was_ready_) {
         for (const auto& [name, since] : std::exchange(settling_, {})) {
             if (const MicroVm* microvm = find(name);
@@ -244,7 +251,7 @@ void Catalog::refresh(const std::string& name) {
         refresh_unplaced(name, microvm);
     }
     if (!microvm.workload && !microvm.placed && !microvm.is_deleted && !microvm.has_reason &&
-        !microvm.move) {
+        !microvm.move && !microvm.checkpoint) {
         microvms_.erase(found);
     }
 }
@@ -284,6 +291,16 @@ void Catalog::refresh_placed(const std::string& name, MicroVm& microvm) {
     }
 }
 
+// A snapshot can be loaded on such CPUs alone, and comes over the network unless it is there.
+WorkloadRef Catalog::where_it_can_go_on(const MicroVm& microvm) {
+    Workload workload = *microvm.workload;
+    workload.cpu_model = is_restorable(microvm) ? microvm.checkpoint->cpu_model : std::string{};
+    workload.kept_on =
+        is_restorable(microvm) ? microvm.checkpoint->hosts : std::vector<std::string>{};
+    return workload == *microvm.workload ? microvm.workload
+                                         : workloads_.intern(std::move(workload));
+}
+
 void Catalog::refresh_unplaced(const std::string& name, MicroVm& microvm) {
     if (microvm.move) {
         moves_to_tidy_.insert(name);
@@ -295,10 +312,12 @@ void Catalog::refresh_unplaced(const std::string& name, MicroVm& microvm) {
     const bool is_wanted = microvm.workload && !microvm.is_deleted && !microvm.is_finished;
     if (!is_wanted) {
         unwanted_.insert(name);
-        if (microvm.is_deleted || (microvm.has_reason && !microvm.workload)) {
+        const bool is_left = microvm.has_reason || microvm.checkpoint;
+        if (microvm.is_deleted || (is_left && !microvm.workload)) {
             to_forget_.insert(name);
         }
     } else {
+        microvm.workload = where_it_can_go_on(microvm);
         pending_.emplace(-std::int64_t{microvm.workload->priority}, microvm.created, name);
         if (microvm.waits_since == failover::Time{}) {
             microvm.waits_since = loop_.now();

@@ -15,6 +15,7 @@
 
 #include "controlplane/failover/folder_follower.h"
 #include "controlplane/failover/host_watch.h"
+#include "controlplane/model/checkpoint.h"
 #include "controlplane/model/group.h"
 #include "controlplane/model/move.h"
 #include "controlplane/scheduler/cluster.h"
@@ -40,6 +41,8 @@ struct MicroVm {
     std::optional<At> placed;
     std::optional<model::Move> move;  // it is on its way to another host
     store::Revision move_revision = 0;
+    // What it is restored from once its host is lost; without hosts: from nothing.
+    std::optional<model::Checkpoint> checkpoint;
     bool is_deleted = false;   // somebody wants it gone
     bool is_running = false;   // as its host says
     bool is_finished = false;  // it ended, and is not started again
@@ -51,6 +54,11 @@ struct MicroVm {
     Flight flight = Flight::none;
     failover::Time waits_since{};
 };
+
+[[nodiscard]] inline bool is_restorable(const MicroVm& microvm) noexcept {
+    return microvm.on_host_failure == model::HostFailurePolicy::restore && microvm.checkpoint &&
+           !microvm.checkpoint->hosts.empty();
+}
 
 // Of what a microVM is besides its name and its group.
 [[nodiscard]] std::size_t fingerprint_of(model::MicroVmSpec spec);
@@ -155,6 +163,8 @@ private:
     void on_placement_gone(const std::string& name);
     void on_move(const std::string& name, const store::Entry& entry);
     void on_move_gone(const std::string& name);
+    void on_checkpoint(const std::string& name, const store::Entry& entry);
+    void on_checkpoint_gone(const std::string& name);
     void on_status(const std::string& path, const store::Entry& entry);
     void on_status_gone(const std::string& path);
     void on_synced();
@@ -168,6 +178,7 @@ private:
     void refresh(const std::string& name);
     void refresh_placed(const std::string& name, MicroVm& microvm);
     void refresh_unplaced(const std::string& name, MicroVm& microvm);
+    [[nodiscard]] WorkloadRef where_it_can_go_on(const MicroVm& microvm);
     [[nodiscard]] bool is_alive_under(const std::string& host, model::Epoch epoch) const;
     void unlist(const std::string& name, const MicroVm& microvm);
     void set_placed(const std::string& name, MicroVm& microvm, std::optional<MicroVm::At> at);
@@ -200,6 +211,7 @@ private:
     Folder deletions_folder_;
     Folder placements_folder_;
     Folder moves_folder_;
+    Folder checkpoints_folder_;
     Folder statuses_folder_;
 };
 

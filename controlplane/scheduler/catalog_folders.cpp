@@ -171,6 +171,17 @@ void Catalog::on_move_gone(const std::string& name) {
     listener_.on_work();
 }
 
+void Catalog::on_checkpoint(const std::string& name, const store::Entry& entry) {
+    // A damaged one is none to go on from, but there.
+    microvms_[name].checkpoint = decode<model::Checkpoint>(entry).value_or(model::Checkpoint{});
+    refresh(name);
+}
+
+void Catalog::on_checkpoint_gone(const std::string& name) {
+    microvms_[name].checkpoint.reset();
+    refresh(name);
+}
+
 void Catalog::on_status(const std::string& path, const store::Entry& entry) {
     const auto status = decode<model::MicroVmStatus>(entry);
     const auto [host, name] = split(path);

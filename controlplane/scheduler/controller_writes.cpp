@@ -31,12 +31,19 @@ void Controller::relinquish(const std::string& name, MicroVm& microvm,
     if (microvm.move) {
         transaction.operations.emplace_back(delete_of(keys::moves, name));
     }
-    const bool is_left = microvm.workload && !microvm.is_deleted &&
-                         microvm.on_host_failure == model::HostFailurePolicy::none;
-    if (is_left) {
+    if (!microvm.workload || microvm.is_deleted) {
+        return;
+    }
+    if (microvm.on_host_failure == model::HostFailurePolicy::none) {
         model::MicroVmStatus status;
         status.phase = model::Phase::failed;
         status.reason = "its host " + host + " was lost";
+        transaction.operations.emplace_back(
+            store::Put{keys::of(keys::statuses, keys::no_host, name), model::to_json(status)});
+    } else if (microvm.on_host_failure == model::HostFailurePolicy::restore &&
+               !is_restorable(microvm)) {
+        model::MicroVmStatus status;
+        status.reason = "its host " + host + " was lost before it had a checkpoint: it begins anew";
         transaction.operations.emplace_back(
             store::Put{keys::of(keys::statuses, keys::no_host, name), model::to_json(status)});
     }
@@ -60,6 +67,7 @@ void Controller::forget(const std::string& name, MicroVm& microvm,
         transaction.operations.emplace_back(delete_of(keys::microvms, name));
     }
     transaction.operations.emplace_back(delete_of(keys::deletions, name));
+    transaction.operations.emplace_back(delete_of(keys::checkpoints, name));
     transaction.operations.emplace_back(delete_reason(name));
 }
 

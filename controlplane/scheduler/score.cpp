@@ -9,6 +9,7 @@ namespace {
 
 constexpr double unit = 1e6;
 constexpr double has_image = 0.2;
+constexpr double has_checkpoint = 0.5;
 constexpr double for_each_member = 1.0;
 
 // Which part is used once `wanted` is there too.
@@ -43,6 +44,9 @@ std::int64_t score(const Cluster& cluster, HostIdx host, const Workload& workloa
     }
     if (!workload.image.empty() && state.images.contains(workload.image)) {
         sum += has_image;
+    }
+    if (std::ranges::find(workload.kept_on, state.facts.name) != workload.kept_on.end()) {
+        sum += has_checkpoint;
     }
     return static_cast<std::int64_t>(sum * unit);
 }

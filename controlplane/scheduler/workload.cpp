@@ -22,6 +22,9 @@ std::size_t hash_of(const Workload& workload) {
     mix(hash, workload.group);
     mix(hash, workload.image);
     mix(hash, workload.cpu_model);
+    for (const std::string& host : workload.kept_on) {
+        mix(hash, host);
+    }
     return hash;
 }
 

@@ -19,10 +19,11 @@ struct Workload {
     std::string group;  // empty: it stands alone
     model::Spreading spreading = model::Spreading::bin_pack;
     model::AntiAffinity anti_affinity = model::AntiAffinity::none;
-    model::Labels host_labels;  // which a host must have
-    std::string zone;           // which a host must be in; empty: any
-    std::string cpu_model;      // of the snapshot that it is restored from; empty: it boots
-    std::string image;          // or template: hosts that have it are preferred
+    model::Labels host_labels;         // which a host must have
+    std::string zone;                  // which a host must be in; empty: any
+    std::string cpu_model;             // of the snapshot that it is restored from; empty: it boots
+    std::string image;                 // or template: hosts that have it are preferred
+    std::vector<std::string> kept_on;  // hosts that have its checkpoint: preferred
 
     bool operator==(const Workload&) const = default;
 };

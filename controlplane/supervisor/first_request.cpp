@@ -112,7 +112,7 @@ bool FirstRequest::read_answer() {
     is_answered_ = count <= 0 || verdict != Verdict::incomplete;
     if (is_answered_ && verdict != Verdict::accepted) {
         const std::size_t end = answer_.find(end_of_head);
-        refusal_ = "the template cannot be loaded";
+        refusal_ = node::not_loaded;
         if (end != std::string::npos) {
             refusal_ += ": " + printable(answer_.substr(end + end_of_head.size()));
         }

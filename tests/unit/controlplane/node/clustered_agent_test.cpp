@@ -65,6 +65,22 @@ public:
                     NodeSettings{"here", "/nowhere", "/bin/shoal", "/run/fence"}};
 };
 
+// A program that is to be restored, with a checkpoint, and placed here.
+Attempt place_restorable(Member& host) {
+    model::MicroVmSpec spec;
+    spec.name = "a";
+    spec.program = "/bin/true";
+    spec.on_host_failure = model::HostFailurePolicy::restore;
+    host.put(keys::of(keys::microvms, "a"), model::to_json(spec));
+    model::Checkpoint checkpoint;
+    checkpoint.hosts = {"elsewhere"};
+    host.put(keys::of(keys::checkpoints, "a"), model::to_json(checkpoint));
+    host.bind("a", "here", 1);
+    host.agent.take(1);
+    host.loop.settle();
+    return {"a", host.mirror.find("a")->created, 0};
+}
+
 }  // namespace
 
 TEST_CASE("nothing is started before the host has an epoch, nor under another one") {
@@ -196,6 +212,47 @@ TEST_CASE("the status that counts is that of the host where a microVM is placed"
     say(".", Phase::pending);
     host.commit({{}, {store::Delete{keys::of(keys::placements, "a")}}});
     CHECK(host.mirror.find("a")->status->phase == Phase::pending);
+}
+
+TEST_CASE("a program that ends by itself leaves no checkpoint to go on from; a lost host does") {
+    Member host;
+    const Attempt attempt = place_restorable(host);
+    host.runner.runs(attempt);
+    host.loop.settle();
+    CHECK(host.has(keys::of(keys::checkpoints, "a")));
+    SUBCASE("it ends") {
+        host.runner.ends(attempt, 0);
+    }
+    SUBCASE("it is told to stop") {
+        host.put(keys::of(keys::assignments, "here", "a"),
+                 model::to_json(Assignment{1, Assignment::Wanted::stop}));
+        host.runner.ends(attempt, 143);
+    }
+    host.loop.settle();
+    CHECK_FALSE(host.has(keys::of(keys::checkpoints, "a")));
+}
+
+TEST_CASE("what others have taken over keeps its checkpoint when it is killed here") {
+    Member host;
+    const Attempt attempt = place_restorable(host);
+    host.runner.runs(attempt);
+    host.loop.settle();
+    host.agent.give_up([] {});
+    host.runner.ends(attempt, 137);
+    host.loop.settle();
+    CHECK(host.has(keys::of(keys::checkpoints, "a")));
+}
+
+TEST_CASE("one whose checkpoint cannot be loaded begins anew, and says why") {
+    Member host;
+    const Attempt attempt = place_restorable(host);
+    host.runner.ends(attempt, 1, std::string{not_loaded} + ": another CPU");
+    host.loop.settle();
+    CHECK_FALSE(host.has(keys::of(keys::checkpoints, "a")));
+    CHECK(host.mirror.find("a")->status->reason ==
+          "it begins anew, not from its checkpoint: its snapshot cannot be loaded: another CPU");
+    REQUIRE(host.runner.launches.size() == 2);
+    CHECK(host.runner.launches[1].attempt == Attempt{"a", attempt.created, 1});
 }
 
 }  // namespace shoal::node::test

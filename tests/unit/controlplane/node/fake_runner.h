@@ -53,8 +53,8 @@ public:
         seen_[attempt] = {AttemptState::running, 1000, {}};
         tell(attempt);
     }
-    void ends(const Attempt& attempt, int code) {
-        seen_[attempt] = {AttemptState::ended, 1000, Exit{code, 2000, ""}};
+    void ends(const Attempt& attempt, int code, const std::string& reason = "") {
+        seen_[attempt] = {AttemptState::ended, 1000, Exit{code, 2000, reason}};
         tell(attempt);
     }
     void vanishes(const Attempt& attempt) {

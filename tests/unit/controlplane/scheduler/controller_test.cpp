@@ -100,6 +100,46 @@ TEST_CASE("what a lost host had is placed again, or has failed, as each microVM 
     CHECK_FALSE(fixture.assignment("h1", "again"));
 }
 
+TEST_CASE("what is restored goes to a host that has its checkpoint, and to no other kind of CPU") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    fixture.add_microvm("kept", 128, model::HostFailurePolicy::restore);
+    fixture.add_microvm("other-cpu", 128, model::HostFailurePolicy::restore);
+    fixture.add_microvm("too-young", 128, model::HostFailurePolicy::restore);
+    fixture.run(1s);
+    for (const char* name : {"h2", "h3", "h4", "h5"}) {
+        fixture.add_host(name);
+    }
+    model::Checkpoint checkpoint;
+    checkpoint.generation = 1;
+    checkpoint.hosts = {"h4"};
+    fixture.put("/checkpoints/kept", model::to_json(checkpoint));
+    checkpoint.cpu_model = "another CPU";
+    fixture.put("/checkpoints/other-cpu", model::to_json(checkpoint));
+    fixture.run(500ms);
+    fixture.beat("h1", {2, 0});
+    fixture.run(500ms);
+    CHECK(fixture.placement("kept")->host == "h4");
+    CHECK(fixture.get("/checkpoints/kept"));
+    CHECK_FALSE(fixture.placement("other-cpu"));
+    CHECK(fixture.placement("too-young"));
+}
+
+TEST_CASE("the record of a checkpoint goes with its microVM, and one that is left over goes too") {
+    Fixture fixture;
+    fixture.add_host("h1", model::Scheduling::cordoned);
+    fixture.add_microvm("vm", 128, model::HostFailurePolicy::restore);
+    fixture.put("/checkpoints/vm", model::to_json(model::Checkpoint{}));
+    fixture.put("/checkpoints/left", model::to_json(model::Checkpoint{}));
+    fixture.run(1s);
+    CHECK(fixture.get("/checkpoints/vm"));
+    CHECK_FALSE(fixture.get("/checkpoints/left"));
+    fixture.put("/deletions/vm", "{}");
+    fixture.run(500ms);
+    CHECK_FALSE(fixture.get("/microvms/vm"));
+    CHECK_FALSE(fixture.get("/checkpoints/vm"));
+}
+
 TEST_CASE("what a host that was restarted had is placed under its new epoch") {
     Fixture fixture;
     fixture.add_host("h1");

@@ -1,0 +1,41 @@
+// CheckpointOutlet: the way from a snapshot's files to other hosts' disks. A parameter of the
+// checkpointer, so that its tests need neither disks nor hosts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/checkpoint/checkpoint_id.h"
+
+namespace shoal::node {
+
+struct Shipment {
+    std::string folder;  // with the files `state` and `memory`
+    checkpoints::CheckpointId id;
+    // The memory is a difference to that one, which all hosts have.
+    std::optional<checkpoints::CheckpointId> base;
+    std::vector<std::string> hosts;
+};
+
+struct Shipped {
+    std::string failure;  // one sentence; empty: all hosts have it, durably
+    std::uint64_t sent_bytes = 0;
+};
+
+// On the loop's thread.
+class CheckpointOutlet {
+public:
+    using Done = std::move_only_function<void(Shipped)>;
+
+    virtual ~CheckpointOutlet() = default;
+    // A folder for a snapshot's files. Throws std::runtime_error.
+    [[nodiscard]] virtual std::string make_folder(std::uint64_t memory_bytes) = 0;
+    virtual void delete_folder(const std::string& folder) = 0;
+    // Calls `done` later, once; not when this has been destroyed meanwhile. The folder stays.
+    virtual void ship(Shipment shipment, Done done) = 0;
+};
+
+}  // namespace shoal::node

@@ -1,0 +1,291 @@
+// Each step brings the next one; a step that fails ends the save.
+#include "controlplane/node/checkpointer.h"
+
+#include <algorithm>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+#include "controlplane/checkpoint/checkpoint_folder.h"
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
+#include "controlplane/node/checkpoint_hosts.h"
+#include "controlplane/node/rfc3339.h"
+#include "devices/host/log.h"
+
+namespace shoal::node {
+namespace {
+
+namespace json = boost::json;
+namespace keys = model::keys;
+using checkpoints::CheckpointFolder;
+using checkpoints::CheckpointId;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t max_reason_bytes = 1024;  // of a record's field
+constexpr const char* target = "/snapshot/create";
+constexpr milliseconds tick_period{100};
+constexpr milliseconds look_period{10};
+// Behind one that failed, or sooner.
+constexpr seconds longest_retry{5};
+// Of a VMM that says that it writes.
+constexpr std::chrono::minutes longest_write{10};
+
+json::object object_in(const VmmAnswer& answer) {
+    boost::system::error_code error;
+    json::value document = json::parse(answer.body, error);
+    return error || !document.is_object() ? json::object{} : std::move(document.get_object());
+}
+
+std::string text_in(const json::object& object, std::string_view name) {
+    const json::value* value = object.if_contains({name.data(), name.size()});
+    return value != nullptr && value->is_string() ? std::string{value->get_string()} : "";
+}
+
+std::string refusal_in(const std::optional<VmmAnswer>& answer) {
+    return answer ? text_in(object_in(*answer), "fault_message") : "its VMM does not answer";
+}
+
+std::string order_body(const Shipment& shipment) {
+    return json::serialize(
+        json::object{{"snapshot_path", CheckpointFolder::state_in(shipment.folder)},
+                     {"mem_file_path", CheckpointFolder::memory_in(shipment.folder)},
+                     {"snapshot_type", shipment.base ? "Diff" : "Full"},
+                     {"resume_vm", true}});
+}
+
+}  // namespace
+
+template <typename Task>
+auto Checkpointer::guarded(Task task) {
+    return [weak = std::weak_ptr{self_}, task = std::move(task)](auto&&... args) {
+        if (const auto self = weak.lock()) {
+            task(std::forward<decltype(args)>(args)...);
+        }
+    };
+}
+
+void Checkpointer::start() {
+    for (const auto& [name, microvm] : parts_.mirror.microvms()) {
+        on_microvm_changed(name);
+    }
+    tick();
+}
+
+bool Checkpointer::is_mine(const std::string& name, const MicroVm& microvm) const {
+    return microvm.revision != 0 && !microvm.deletion && !microvm.move && microvm.placement &&
+           microvm.placement->host == host_ && microvm.status &&
+           microvm.status->phase == model::Phase::running &&
+           microvm.spec.on_host_failure == model::HostFailurePolicy::restore &&
+           microvm.spec.volumes.empty() &&
+           parts_.runner.observe(attempt_of(name, microvm)).state == AttemptState::running;
+}
+
+Checkpointer::Duration Checkpointer::interval_of(const MicroVm& microvm) {
+    return seconds{microvm.spec.checkpoint.value_or(model::CheckpointPlan{}).interval_s};
+}
+
+void Checkpointer::on_microvm_changed(const std::string& name) {
+    const auto found = parts_.mirror.microvms().find(name);
+    const auto state = states_.find(name);
+    const bool is_wanted = found != parts_.mirror.microvms().end() && is_mine(name, found->second);
+    if (is_wanted && state == states_.end()) {
+        states_[name].due = parts_.loop.now() + interval_of(found->second);
+    } else if (!is_wanted && state != states_.end() && !state->second.is_busy) {
+        states_.erase(state);
+    }
+}
+
+void Checkpointer::tick() {
+    parts_.loop.call_after(tick_period, guarded([this] { tick(); }));
+    while (busy_ < max_at_once) {
+        auto next = states_.end();
+        for (auto entry = states_.begin(); entry != states_.end(); ++entry) {
+            if (!entry->second.is_busy && entry->second.due <= parts_.loop.now() &&
+                (next == states_.end() || entry->second.due < next->second.due)) {
+                next = entry;
+            }
+        }
+        if (next == states_.end()) {
+            return;
+        }
+        next->second.is_busy = true;
+        ++busy_;
+        begin(next->first, next->second);
+    }
+}
+
+void Checkpointer::begin(const std::string& name, State& state) {
+    const auto found = parts_.mirror.microvms().find(name);
+    if (found == parts_.mirror.microvms().end() || !is_mine(name, found->second)) {
+        return end(name, {}, {});
+    }
+    const MicroVm& microvm = found->second;
+    const auto saving = std::make_shared<Saving>();
+    Shipment& shipment = saving->shipment;
+    shipment.id = {name, microvm.placement_revision,
+                   microvm.checkpoint.value_or(model::Checkpoint{}).generation + 1};
+    shipment.hosts = choose_holders(
+        parts_.mirror.hosts(), host_, name,
+        microvm.spec.checkpoint.value_or(model::CheckpointPlan{}).copies, parts_.loop.now());
+    saving->socket = parts_.runner.api_socket_of(attempt_of(name, microvm));
+    saving->began = parts_.loop.now();
+    saving->status_revision = microvm.status_revision;
+    if (shipment.hosts.empty()) {
+        return fail(saving, "no other host can keep its checkpoint");
+    }
+    try {
+        shipment.folder = parts_.outlet.make_folder(microvm.spec.memory_mib << 20);
+    } catch (const std::runtime_error& error) {
+        return fail(saving, error.what());
+    }
+    shipment.base = base_for(microvm, state, shipment.hosts);
+    order(saving);
+}
+
+// A difference is made only to what the store has as its checkpoint, and to hosts that have that.
+std::optional<CheckpointId> Checkpointer::base_for(const MicroVm& microvm, const State& state,
+                                                   const std::vector<std::string>& hosts) const {
+    const auto& latest = state.latest;
+    const bool is_recorded = latest && microvm.checkpoint &&
+                             microvm.checkpoint->placement == latest->id.placement &&
+                             microvm.checkpoint->generation == latest->id.generation &&
+                             microvm.placement_revision == latest->id.placement;
+    const bool have_it = is_recorded && std::ranges::all_of(hosts, [&](const std::string& host) {
+                             return std::ranges::find(latest->hosts, host) != latest->hosts.end();
+                         });
+    return have_it ? std::optional{latest->id} : std::nullopt;
+}
+
+void Checkpointer::order(const SavingRef& saving) {
+    saving->taken_at = to_rfc3339(wall_clock_ms());
+    parts_.client.call(saving->socket, {"PUT", target, order_body(saving->shipment)},
+                       guarded([this, saving](const std::optional<VmmAnswer>& answer) {
+                           if (!answer || answer->status >= 300) {
+                               return fail(saving, refusal_in(answer));
+                           }
+                           ask_later(saving);
+                       }));
+}
+
+void Checkpointer::ask_later(const SavingRef& saving) {
+    parts_.loop.call_after(look_period, guarded([this, saving] {
+                               parts_.client.call(
+                                   saving->socket, {"GET", target},
+                                   guarded([this, saving](const std::optional<VmmAnswer>& answer) {
+                                       on_progress(saving, answer);
+                                   }));
+                           }));
+}
+
+void Checkpointer::on_progress(const SavingRef& saving, const std::optional<VmmAnswer>& answer) {
+    if (!answer || answer->status >= 300) {
+        return fail(saving, refusal_in(answer));
+    }
+    const json::object progress = object_in(*answer);
+    const std::string state = text_in(progress, "state");
+    if (state == "Writing" && parts_.loop.now() - saving->began < longest_write) {
+        return ask_later(saving);
+    }
+    if (state != "Done") {
+        return fail(saving, state == "Failed" ? refusal_in(answer) : "its VMM is " + state);
+    }
+    const json::value* pause = progress.if_contains("pause_us");
+    saving->pause_us =
+        pause != nullptr && pause->is_int64() ? static_cast<std::uint64_t>(pause->get_int64()) : 0;
+    parts_.outlet.ship(saving->shipment, guarded([this, saving](const Shipped& shipped) {
+                           on_shipped(saving, shipped);
+                       }));
+}
+
+void Checkpointer::on_shipped(const SavingRef& saving, const Shipped& shipped) {
+    if (!shipped.failure.empty()) {
+        return fail(saving, shipped.failure);
+    }
+    record(saving, shipped.sent_bytes);
+}
+
+// The guest may have ended, moved or lost its host meanwhile: then this is nobody's checkpoint.
+void Checkpointer::record(const SavingRef& saving, std::uint64_t sent_bytes) {
+    const CheckpointId& id = saving->shipment.id;
+    const auto found = parts_.mirror.microvms().find(id.microvm);
+    const auto self = parts_.mirror.hosts().find(host_);
+    if (found == parts_.mirror.microvms().end() || self == parts_.mirror.hosts().end()) {
+        return on_recorded(saving, false);
+    }
+    const model::Checkpoint checkpoint{
+        id.placement,     id.generation, saving->shipment.hosts, self->second.host.cpu_model,
+        saving->taken_at, sent_bytes,    saving->pause_us,       {}};
+    const std::string key = keys::of(keys::checkpoints, id.microvm);
+    store::Transaction transaction;
+    transaction.conditions = {
+        {keys::of(keys::placements, id.microvm), id.placement},
+        {keys::of(keys::statuses, host_, id.microvm), saving->status_revision},
+        {key, found->second.checkpoint_revision}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(checkpoint)});
+    parts_.store.commit(std::move(transaction),
+                        guarded([this, saving](const store::Result<Revision>& result) {
+                            on_recorded(saving, result.has_value());
+                        }));
+}
+
+void Checkpointer::on_recorded(const SavingRef& saving, bool is_recorded) {
+    const Shipment& shipment = saving->shipment;
+    parts_.outlet.delete_folder(shipment.folder);
+    const auto found = parts_.mirror.microvms().find(shipment.id.microvm);
+    const Duration delay =
+        found == parts_.mirror.microvms().end() ? Duration{} : interval_of(found->second);
+    end(shipment.id.microvm,
+        is_recorded ? std::optional{Latest{shipment.id, shipment.hosts}} : std::nullopt,
+        is_recorded ? delay : std::min<Duration>(delay, longest_retry));
+}
+
+void Checkpointer::fail(const SavingRef& saving, const std::string& reason) {
+    const std::string& name = saving->shipment.id.microvm;
+    host::log(host::LogLevel::warn, name + " has no new checkpoint: " + reason);
+    if (!saving->shipment.folder.empty()) {
+        parts_.outlet.delete_folder(saving->shipment.folder);
+    }
+    tell_failure(name, reason);
+    const auto found = parts_.mirror.microvms().find(name);
+    const Duration delay =
+        found == parts_.mirror.microvms().end() ? Duration{} : interval_of(found->second);
+    end(name, {}, std::min<Duration>(delay, longest_retry));
+}
+
+// Once for each reason.
+void Checkpointer::tell_failure(const std::string& name, const std::string& reason) {
+    const auto found = parts_.mirror.microvms().find(name);
+    if (found == parts_.mirror.microvms().end() || !is_mine(name, found->second)) {
+        return;
+    }
+    const MicroVm& microvm = found->second;
+    model::Checkpoint checkpoint = microvm.checkpoint.value_or(model::Checkpoint{});
+    const std::string text = reason.substr(0, max_reason_bytes);
+    if (checkpoint.failure == text) {
+        return;
+    }
+    checkpoint.failure = text;
+    const std::string key = keys::of(keys::checkpoints, name);
+    store::Transaction transaction;
+    transaction.conditions = {{keys::of(keys::placements, name), microvm.placement_revision},
+                              {key, microvm.checkpoint_revision}};
+    transaction.operations.emplace_back(store::Put{key, model::to_json(checkpoint)});
+    // If it is not told, it is told when it fails again.
+    parts_.store.commit(std::move(transaction), [](const store::Result<Revision>&) {});
+}
+
+void Checkpointer::end(const std::string& name, std::optional<Latest> latest, Duration delay) {
+    --busy_;
+    State& state = states_.at(name);
+    state.is_busy = false;
+    state.latest = std::move(latest);
+    state.due = parts_.loop.now() + delay;
+    on_microvm_changed(name);
+}
+
+}  // namespace shoal::node

@@ -1,0 +1,178 @@
+"""Checkpoints: microVMs whose host dies go on elsewhere from what other hosts have of their memory."""
+import contextlib
+import datetime
+import json
+import os
+import random
+import re
+import time
+
+from cluster import PLAIN, Cluster
+from harness import PROGRAMS, expect, temporary_folder, test
+from test_shoald_events import read_events
+
+TALLY = str(PROGRAMS / "tally")
+
+
+def said(host, name):
+    """[(count, ns)] of what a tally of this name said on this host."""
+    try:
+        text = (host.state_dir / "logs" / f"{name}.log").read_bytes()
+    except FileNotFoundError:
+        return []
+    expect(b"broken" not in text, f"the memory of {name} on {host.name} is broken")
+    return [(int(count), int(ns)) for count, ns in re.findall(rb"^count=(\d+)\r?\nalive (\d+)\r?\n", text, re.M)]
+
+
+def start(cluster, name, interval_s=1, copies=1):
+    """A tally that does not run on the host that is asked. Its host."""
+    asked = cluster.hosts[0]
+    asked.done("PUT", f"/v1/hosts/{asked.name}/scheduling", {"scheduling": "cordoned"})
+    asked.create(TALLY, name=name, memory_mib=64, on_host_failure="restore",
+                 checkpoint={"interval_s": interval_s, "copies": copies})
+    host = cluster.host(asked.wait_phase(name, "running")["status"]["host"])
+    asked.done("PUT", f"/v1/hosts/{asked.name}/scheduling", {"scheduling": "enabled"})
+    return host
+
+
+def record_of(cluster, name):
+    return json.loads(cluster.etcd.list("/checkpoints/").get(f"/checkpoints/{name}", "null"))
+
+
+def wait_for_generation(cluster, name, generation):
+    def reached():
+        record = cluster.hosts[0].microvm(name)["checkpoint"]
+        return record if record and record["hosts"] and record["generation"] >= generation else None
+
+    return cluster.hosts[0].wait(reached, f"checkpoint {generation} of {name}")
+
+
+def expect_restored(cluster, name, dead):
+    """Where it goes on: from no earlier than the last checkpoint, and no later than where it was."""
+    asked = cluster.hosts[0]
+    record = record_of(cluster, name)
+    before = said(dead, name)
+    taken_ns = datetime.datetime.fromisoformat(record["taken_at"].replace("Z", "+00:00")).timestamp() * 1e9
+    kept = max((count for count, ns in before if ns < taken_ns - 20_000_000), default=0)
+    expect(kept > 0, f"{record}, {before[:3]}")
+
+    def runs_elsewhere():
+        status = asked.microvm(name)["status"]
+        return status if status["phase"] == "running" and status["host"] != dead.name else None
+
+    status = asked.wait(runs_elsewhere, f"{name} to run elsewhere")
+    host = cluster.host(status["host"])
+    asked.wait(lambda: len(said(host, name)) > 5, f"{name} to say something on {host.name}")
+    after = [count for count, _ in said(host, name)]
+    expect(kept <= after[0] <= before[-1][0] + 1, f"kept {kept}, said {before[-1]} before, goes on at {after[0]}")
+    expect(after == list(range(after[0], after[0] + len(after))), f"it leaps: {after[:20]}")
+    expect(status["restarts"] == 0, f"{status}")
+    cluster.expect_one_at_a_time([name])
+    print(f"        {name}: generation {record['generation']}, {record['sent_bytes'] >> 10} KiB, paused "
+          f"{record['pause_us'] / 1000:.1f} ms; went on at {after[0]}, had said {before[-1][0]}")
+    return host
+
+
+def checkpoint_folders(host):
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(host.state_dir / "checkpoints"))
+    return []
+
+
+def wait_for_none(cluster):
+    """Once its microVMs are deleted, nothing is left of checkpoints."""
+    asked = cluster.hosts[0]
+    asked.wait(asked.delete_page, "the microVMs to go")
+    asked.wait(lambda: not any(checkpoint_folders(host) for host in cluster.hosts),
+               f"checkpoints to go: {[checkpoint_folders(host) for host in cluster.hosts]}")
+    expect(not cluster.etcd.list("/checkpoints/"), "records are left")
+
+
+@test("checkpoints: a microVM whose host dies goes on elsewhere from its last checkpoint, again and again")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        host = start(cluster, "a")
+        for _ in range(2):
+            generation = (record_of(cluster, "a") or {"generation": 0})["generation"]
+            record = wait_for_generation(cluster, "a", generation + 2)
+            expect(host.name not in record["hosts"] and len(record["hosts"]) == 1, f"{record}")
+            if host is cluster.hosts[0]:
+                break
+            host.kill_host()
+            dead, host = host, expect_restored(cluster, "a", host)
+            dead.start()
+            cluster.wait_for_return(cluster.hosts[0], dead)
+        wait_for_generation(cluster, "a", generation + 4)
+        cluster.hosts[0].wait(lambda: sum(len(checkpoint_folders(each)) for each in cluster.hosts) <= 2,
+                              "older checkpoints to go")
+        wait_for_none(cluster)
+
+
+@test("checkpoints: with two copies one of the hosts that keep them may die too")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 4, options=PLAIN) as cluster:
+        host = start(cluster, "a", copies=2)
+        record = wait_for_generation(cluster, "a", 2)
+        expect(len(set(record["hosts"])) == 2 and host.name not in record["hosts"], f"{record}")
+        keeper = next(name for name in record["hosts"] if name != cluster.hosts[0].name)
+        cluster.host(keeper).kill_host()
+        host.kill_host()
+        expect_restored(cluster, "a", host)
+        wait_for_generation(cluster, "a", record["generation"] + 1)
+        for dead in (host, cluster.host(keeper)):
+            dead.start()
+        cluster.hosts[0].wait(lambda: cluster.all_alive(4), "all hosts to be alive")
+        wait_for_none(cluster)
+
+
+@test("checkpoints: hosts die at any moment of a checkpoint, and the last good one is what counts")
+def _():
+    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
+    print(f"        SEED={seed}")
+    dice = random.Random(seed)
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        for number in range(3):
+            name = f"m-{number}"
+            host = start(cluster, name)
+            wait_for_generation(cluster, name, 1)
+            wait_for_generation(cluster, name, record_of(cluster, name)["generation"] + 1)
+            time.sleep(1 + dice.uniform(-0.05, 0.3))  # about when the next one is made
+            host.kill_host()
+            expect_restored(cluster, name, host)
+            host.start()
+            cluster.wait_for_return(cluster.hosts[0], host)
+            wait_for_none(cluster)
+
+
+@test("checkpoints: a microVM that is lost before its first one begins anew, and events say why")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=PLAIN) as cluster:
+        asked = cluster.hosts[0]
+        host = start(cluster, "a", interval_s=3600)
+        asked.wait(lambda: said(host, "a"), "it to say something")
+        begun = asked.done("GET", "/v1/microvms")["resource_version"]
+        host.kill_host()
+        asked.wait(lambda: asked.microvm("a")["status"]["host"] == asked.name, "it to run elsewhere")
+        asked.wait(lambda: said(asked, "a"), "it to say something there")
+        expect(said(asked, "a")[0][0] == 1, f"{said(asked, 'a')[:3]}")
+        ended = asked.done("GET", "/v1/microvms")["resource_version"]
+        reasons = [event["object"]["reason"] for event in read_events(asked, begun, ended)
+                   if event["kind"] == "statuses" and event["name"] == "a" and event["object"]]
+        expect(f"its host {host.name} was lost before it had a checkpoint: it begins anew" in reasons, f"{reasons}")
+        host.start()
+        cluster.wait_for_return(asked, host)
+
+
+@test("checkpoints: what cannot be restored is refused with the reason")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 1, options=PLAIN) as cluster:
+        host = cluster.hosts[0]
+        host.done("POST", "/v1/volumes", {"name": "v", "size_mib": 1})
+        spec = {"program": TALLY, "name": "a", "volumes": ["v"], "on_host_failure": "restore"}
+        expect(host.refused(422, "POST", "/v1/microvms", spec) ==
+               "a microVM with volumes cannot have on_host_failure restore: its volumes would not be as its memory "
+               "knows them", "volumes")
+        spec = {"program": TALLY, "name": "a", "checkpoint": {}}
+        expect(host.refused(422, "POST", "/v1/microvms", spec) == "microvm.checkpoint needs on_host_failure restore",
+               "restart")
+        host.done("DELETE", "/v1/volumes/v")
