@@ -2,17 +2,11 @@
 
 The CPU is emulated here, and a test is for what works: one start of each program, and each of its ways once.
 """
-import hashlib
-import http.client
-import json
-import os
-
-from harness import expect, temporary_folder
+from harness import expect
 from test_dynamic import PYTHON, WITH_PYTHON
-from test_runtimes import ECHO as NODE_ECHO
-from test_runtimes import NODE, NODE_OPTIONS
-from test_servers import NGINX, NGINX_CONFIG, client_of, get, server
-from test_sockets import LIMIT_S, connect, network_test
+from test_runtimes import ask_node
+from test_servers import ask_echo, client_of, get, nginx, server
+from test_sockets import network_test
 
 LARGE_BYTES = 1 << 20
 CONNECTIONS = 20
@@ -36,42 +30,22 @@ asyncio.run(main())
 
 @network_test("in short: nginx answers on many connections, and sends a file that is whole")
 def _(network, tap):
-    with temporary_folder() as folder:
-        large = os.urandom(LARGE_BYTES)
-        for name, content in (("small", b"a small file\n"), ("large", large),
-                              ("nginx.conf", NGINX_CONFIG.format(root=folder).encode())):
-            with open(os.path.join(folder, name), "wb") as file:
-                file.write(content)
-        with server(network, tap, 80, ["--with", folder], NGINX, "-p", "/tmp", "-c", f"{folder}/nginx.conf"):
-            clients = [client_of(network, tap) for _ in range(CONNECTIONS)]
-            for client in [*clients, *clients]:
-                expect(get(client, "/small") == b"a small file\n", "the small file")
-            expect(get(clients[0], "/large") == large, "the large file")
-            for client in clients:
-                client.close()
+    with nginx(network, tap, LARGE_BYTES) as large:
+        clients = [client_of(network, tap) for _ in range(CONNECTIONS)]
+        for client in [*clients, *clients]:
+            expect(get(client, "/small") == b"a small file\n", "the small file")
+        expect(get(clients[0], "/large") == large, "the large file")
+        for client in clients:
+            client.close()
 
 
 @network_test("in short: python3 with http.server, and an echo server of asyncio")
 def _(network, tap):
     with server(network, tap, 7000, [*WITH_PYTHON, "--memory", "512"], PYTHON, "-c", BOTH_OF_PYTHON):
-        connections = [connect(network, tap.guest_address, 7000) for _ in range(3)]
-        for number, each in enumerate(connections):
-            each.sendall(b"line %d\n" % number)
-        for number, each in enumerate(connections):
-            expect(each.makefile("rb").readline() == b"LINE %d\n" % number, "the echo")
-            each.close()
+        ask_echo(network, tap, 3)
         expect(b"Directory listing" in get(client_of(network, tap), "/"), "the listing")
 
 
 @network_test("in short: node answers over HTTP")
 def _(network, tap):
-    with server(network, tap, 8000, NODE_OPTIONS, NODE, "-e", NODE_ECHO):
-        client = http.client.HTTPConnection(tap.guest_address, 8000, timeout=LIMIT_S)
-        client.sock = connect(network, tap.guest_address, 8000)
-        for number in range(5):
-            body = b"%d" % number * 1000
-            client.request("POST", f"/{number}", body)
-            answer = json.loads(client.getresponse().read())
-            wanted = {"method": "POST", "url": f"/{number}", "sha256": hashlib.sha256(body).hexdigest()}
-            expect(answer == wanted, str(answer))
-        client.close()
+    ask_node(network, tap, 5)

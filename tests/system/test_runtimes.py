@@ -64,17 +64,22 @@ def _():
         expect(result.code == 0 and result.out == WORKERS_SUMS, str(result))
 
 
+def ask_node(network, tap, count, *options_of_run):
+    """So many requests of one connection to node's HTTP server."""
+    with server(network, tap, 8000, [*NODE_OPTIONS, *options_of_run], NODE, "-e", ECHO):
+        client = http.client.HTTPConnection(tap.guest_address, 8000, timeout=LIMIT_S)
+        client.sock = connect(network, tap.guest_address, 8000)
+        for number in range(count):
+            body = b"%d" % number * 1000
+            client.request("POST", f"/{number}", body)
+            answer = json.loads(client.getresponse().read())
+            expect(answer == {"method": "POST", "url": f"/{number}", "sha256": sha256(body)}, str(answer))
+        client.close()
+
+
 for vcpus in (1, 2):
     def _(network, tap, vcpus=vcpus):
-        with server(network, tap, 8000, [*NODE_OPTIONS, "--vcpus", str(vcpus)], NODE, "-e", ECHO):
-            client = http.client.HTTPConnection(tap.guest_address, 8000, timeout=LIMIT_S)
-            client.sock = connect(network, tap.guest_address, 8000)
-            for number in range(200):
-                body = b"%d" % number * 1000
-                client.request("POST", f"/{number}", body)
-                answer = json.loads(client.getresponse().read())
-                expect(answer == {"method": "POST", "url": f"/{number}", "sha256": sha256(body)}, str(answer))
-            client.close()
+        ask_node(network, tap, 200, "--vcpus", str(vcpus))
 
     network_test(f"node: an HTTP server answers 200 requests of one connection, {vcpus} vCPUs")(_)
 
