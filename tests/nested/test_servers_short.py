@@ -3,9 +3,9 @@
 The CPU is emulated here, and a test is for what works: one start of each program, and each of its ways once.
 """
 from harness import expect
-from test_dynamic import PYTHON, WITH_PYTHON
+from test_dynamic import PYTHON
 from test_runtimes import ask_node
-from test_servers import ask_echo, client_of, get, nginx, server
+from test_servers import HTTP_SERVER_OPTIONS, ask_echo, client_of, get, nginx, server
 from test_sockets import network_test
 
 LARGE_BYTES = 1 << 20
@@ -41,7 +41,7 @@ def _(network, tap):
 
 @network_test("in short: python3 with http.server, and an echo server of asyncio")
 def _(network, tap):
-    with server(network, tap, 7000, [*WITH_PYTHON, "--memory", "512"], PYTHON, "-c", BOTH_OF_PYTHON):
+    with server(network, tap, 7000, HTTP_SERVER_OPTIONS, PYTHON, "-c", BOTH_OF_PYTHON):
         ask_echo(network, tap, 3)
         expect(b"Directory listing" in get(client_of(network, tap), "/"), "the listing")
 
