@@ -5,6 +5,7 @@
 
 #include "tests/unit/devices/virtio/balloon_fixture.h"
 #include "tests/unit/devices/virtio/block_fixture.h"
+#include "tests/unit/devices/virtio/net_fixture.h"
 #include "tests/unit/devices/virtio/vsock_guest.h"
 
 namespace shoal::virtio {
@@ -98,6 +99,34 @@ TEST_CASE("a balloon frees a large buffer in pieces") {
         f.rings[reporting].offer_buffer(0, 0x2000, 4096, abi::virtio::descriptor_flag::write);
         f.driver.notify(reporting);
         CHECK(f.first_byte_of(2) == 0);
+    }
+}
+
+TEST_CASE("a network device moves 64 packets a turn in each direction, and the next turns go on") {
+    constexpr std::uint16_t offered = 100;
+    constexpr std::uint16_t most = 64;
+    NetFixture f;
+    f.prepare(NetFixture::mergeable, 128);
+    const auto one_pass = [&](const TestRing& ring) {
+        f.begin();
+        CHECK(used_by_one_pass(f, ring) <= most);
+        f.serve();
+        CHECK(ring.used_idx() == offered);
+    };
+    SUBCASE("from the guest") {
+        for (std::uint16_t idx = 0; idx < offered; ++idx) {
+            f.tx.offer_text(idx, NetFixture::transmit_area + 0x100U * idx,
+                            std::string(NetFixture::header + 60, '\0'));
+        }
+        one_pass(f.tx);
+    }
+    SUBCASE("to the guest") {
+        for (std::uint16_t idx = 0; idx < offered; ++idx) {
+            f.rx.offer_buffer(idx, NetFixture::receive_area + 0x100U * idx, 0x100,
+                              abi::virtio::descriptor_flag::write);
+            f.host_sends(make_frame(60));
+        }
+        one_pass(f.rx);
     }
 }
 

@@ -50,6 +50,9 @@ struct Pipe {
         }
         return text;
     }
+    void make_room(int size_bytes) const {
+        host::check_os(::fcntl(in.get(), F_SETPIPE_SZ, size_bytes), "F_SETPIPE_SZ");
+    }
     // Until nothing more fits.
     void fill() const {
         const std::vector<char> zeros(4096);
@@ -209,6 +212,38 @@ TEST_CASE("the configuration counts the ports") {
     CHECK(f.driver.read(TestDriver::Register::queue_size_max) > 0);
     f.driver.write(TestDriver::Register::queue_select, queue_total);
     CHECK(f.driver.read(TestDriver::Register::queue_size_max) == 0);
+}
+
+TEST_CASE("a port moves 64 KiB a turn in each direction, and the next turns go on") {
+    constexpr std::uint32_t most = 64 << 10;
+    constexpr std::uint32_t buffer_bytes = 8 << 10;
+    constexpr std::uint32_t total = size * buffer_bytes;
+    static_assert(total > most);
+    Fixture f;
+    f.start();
+    f.open_ports();
+    SUBCASE("from the guest") {
+        f.output.make_room(total);
+        for (std::uint16_t idx = 0; idx < size; ++idx) {
+            f.rings[1].offer_buffer(idx, 0xC0000, buffer_bytes, 0);
+        }
+        f.transport.process_queues();
+        CHECK(f.output.read().size() <= most);
+        f.notify(1);
+        CHECK(f.rings[1].used_idx() == size);
+    }
+    SUBCASE("to the guest") {
+        f.input.make_room(total);
+        f.input.write(std::string(total, 'x'));
+        for (std::uint16_t idx = 0; idx < size; ++idx) {
+            f.rings[0].offer_buffer(idx, 0xC0000, buffer_bytes, flag::write);
+        }
+        f.transport.process_queues();
+        f.device.client(0).on_input_ready();
+        CHECK(f.rings[0].used_idx() <= most / buffer_bytes);
+        f.serve();
+        CHECK(f.rings[0].used_idx() == size);
+    }
 }
 
 TEST_CASE("the driver may open all ports in one batch") {

@@ -39,18 +39,25 @@ struct NetFixture {
 
     // Resets the device and brings it up with fresh rings.
     void start(std::uint64_t features = mergeable) {
-        rx = TestRing{memory, next_ring_, size};
-        tx = TestRing{memory, next_ring_ + 0x2000, size};
+        prepare(features, size);
+        begin();
+        serve();
+        irq.take();
+    }
+    // The same in two steps, for what shall be in the rings before.
+    void prepare(std::uint64_t features, std::uint16_t ring_size) {
+        rx = TestRing{memory, next_ring_, ring_size};
+        tx = TestRing{memory, next_ring_ + 0x2000, ring_size};
         next_ring_ += 0x4000;
         seen_ = 0;
         driver.reset_to_driver();
         driver.choose_features(features);
         driver.set_up_queue(0, rx.layout());
         driver.set_up_queue(1, tx.layout());
+    }
+    void begin() {
         driver.set_status(Status::driver_ok);
         REQUIRE(driver.status() == static_cast<std::uint32_t>(Status::driver_ok));
-        serve();
-        irq.take();
     }
     // What the event loop does until nothing is left to do.
     void serve() {
