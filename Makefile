@@ -55,7 +55,8 @@ GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 	guest/kernel/physical_memory_free.cpp \
 	guest/kernel/events/*.cpp guest/kernel/net/socket.cpp \
 	guest/kernel/net/unix*.cpp guest/kernel/net/vsock_buffer.cpp \
-	guest/kernel/net/netlink_answers.cpp guest/kernel/net/interface_requests.cpp \
+	guest/kernel/net/netlink_answers.cpp guest/kernel/net/netlink_routes.cpp \
+	guest/kernel/net/interface_requests.cpp \
 	guest/kernel/syscalls/sockets*.cpp \
 	guest/drivers/chain_queue.cpp guest/drivers/vsock_packet.cpp guest/net/tcp_checksum.cpp \
 	guest/net/parked_pages.cpp guest/net/tcp_batch.cpp)

@@ -1,5 +1,6 @@
 // What lwIP knows of its interfaces, for those who ask which there are.
 #include <lwip/netif.h>
+#include <lwip/priv/nd6_priv.h>
 
 #include <algorithm>
 #include <bit>
@@ -25,6 +26,20 @@ NetAddress address4(const netif& interface) {
     return address;
 }
 
+NetAddress gateway4(const netif& interface) {
+    NetAddress gateway;
+    gateway.family = address_family::inet;
+    std::memcpy(gateway.bytes.data(), &netif_ip4_gw(&interface)->addr, 4);
+    return gateway;
+}
+
+NetAddress gateway6(const ip6_addr_t& bytes) {
+    NetAddress gateway;
+    gateway.family = address_family::inet6;
+    std::memcpy(gateway.bytes.data(), bytes.addr, 16);
+    return gateway;
+}
+
 NetAddress address6(const ip6_addr_t& bytes, bool is_loopback) {
     NetAddress address;
     address.family = address_family::inet6;
@@ -32,6 +47,19 @@ NetAddress address6(const ip6_addr_t& bytes, bool is_loopback) {
     address.is_link_local = ip6_addr_islinklocal(&bytes);
     std::memcpy(address.bytes.data(), bytes.addr, 16);
     return address;
+}
+
+// The address that the program was given one by, or those that routers announced.
+void add_gateways6(netif& interface, std::vector<NetAddress>& gateways) {
+    if (const void* fixed = shoal_net_ip6_gateway()) {
+        gateways.push_back(gateway6(*static_cast<const ip6_addr_t*>(fixed)));
+    }
+    for (int idx = 0; idx < LWIP_ND6_NUM_ROUTERS; ++idx) {
+        const nd6_neighbor_cache_entry* router = default_router_list[idx].neighbor_entry;
+        if (router != nullptr && router->netif == &interface) {
+            gateways.push_back(gateway6(router->next_hop_address));
+        }
+    }
 }
 
 NetInterface describe(netif& interface) {
@@ -45,6 +73,12 @@ NetInterface describe(netif& interface) {
                 std::min<std::size_t>(interface.hwaddr_len, result.mac.size()));
     if (!ip4_addr_isany(netif_ip4_addr(&interface))) {
         result.addresses.push_back(address4(interface));
+    }
+    if (!ip4_addr_isany(netif_ip4_gw(&interface))) {
+        result.gateways.push_back(gateway4(interface));
+    }
+    if (!result.is_loopback) {
+        add_gateways6(interface, result.gateways);
     }
     for (int idx = 0; idx < LWIP_IPV6_NUM_ADDRESSES; ++idx) {
         const auto which = static_cast<s8_t>(idx);

@@ -9,7 +9,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace shoal::guest;
     static const std::vector<NetInterface> interfaces{
         {1, "lo", true, true, 65536, {}, {{2, 8, {std::byte{127}}, false}}},
-        {2, "eth0", false, true, 1500, {}, {{10, 64, {std::byte{0xFE}}, true}}}};
+        {2,
+         "eth0",
+         false,
+         true,
+         1500,
+         {},
+         {{10, 64, {std::byte{0xFE}}, true}},
+         {{2, 0, {std::byte{10}}, false}}}};
     for (const auto& answer : answer_netlink(std::as_bytes(std::span{data, size}), interfaces, 1)) {
         std::size_t at = 0;
         while (at < answer.size()) {

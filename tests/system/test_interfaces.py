@@ -19,7 +19,7 @@ with socket.socket() as asking:
 """
 
 
-@network_test("programs see the interfaces and their addresses, as ip, hostname and python ask for them")
+@network_test("programs see the interfaces and their addresses and routes, as ip, hostname and python ask for them")
 def _(network, tap):
     def ask(*words, more=()):
         result = network.run([SHOAL, "run", *options(tap), *more, "--", *words])
@@ -31,6 +31,11 @@ def _(network, tap):
     wanted = ("1: lo    inet 127.0.0.1/8 scope host lo", f"2: eth0    inet {tap.guest_address}/{tap.prefix_bits} scope")
     expect(len(lines) == 2 and all(line.startswith(start) for line, start in zip(lines, wanted)), str(lines))
     expect(f"link/ether {tap.guest_mac} " in ask("/usr/sbin/ip", "link", "show", "dev", "eth0"), "the hardware address")
+    routes = ask("/usr/sbin/ip", "route").splitlines()
+    network_address = tap.host_address.rsplit(".", 1)[0] + ".0"
+    wanted = [f"default via {tap.host_address} dev eth0 ",
+              f"{network_address}/{tap.prefix_bits} dev eth0 proto kernel scope link src {tap.guest_address} "]
+    expect(routes == wanted, str(routes))
     said = ask(PYTHON, "-c", INTERFACES, more=[*WITH_PYTHON, "--memory", "256"])
     expect(said == f"[(1, 'lo'), (2, 'eth0')] 2 lo\n{tap.guest_address} 255.255.255.0 {tap.guest_mac}\n2\nNo such device\n", said)
 

@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include "guest/kernel/errno.h"
+#include "guest/kernel/net/netlink_routes.h"
+#include "guest/kernel/net/netlink_writer.h"
 #include "guest/kernel/net/socket_address.h"
 
 namespace shoal::guest {
@@ -27,53 +29,7 @@ constexpr std::uint8_t state_up = 6;
 constexpr std::uint32_t queue_length = 1000;
 
 using Bytes = std::vector<std::byte>;
-
-template <typename T>
-std::span<const std::byte> bytes_of(const T& value) {
-    return std::as_bytes(std::span{&value, 1});
-}
-
-// One datagram, to which messages are added.
-class Writer {
-public:
-    Writer(const nlmsghdr& request, std::uint32_t port) : request_{request}, port_{port} {}
-
-    template <typename T>
-    void begin(std::uint16_t type, std::uint16_t flags, const T& fixed) {
-        start_ = bytes_.size();
-        const nlmsghdr header{0, type, flags, request_.nlmsg_seq, port_};
-        append(bytes_of(header));
-        append(bytes_of(fixed));
-        end();
-    }
-    void add(std::uint16_t type, std::span<const std::byte> value) {
-        const rtattr attribute{static_cast<std::uint16_t>(sizeof(rtattr) + value.size()), type};
-        append(bytes_of(attribute));
-        append(value);
-        end();
-    }
-    void add(std::uint16_t type, const std::string& text) {
-        add(type, std::as_bytes(std::span{text.c_str(), text.size() + 1}));
-    }
-    [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
-    [[nodiscard]] Bytes take() { return std::move(bytes_); }
-
-private:
-    void append(std::span<const std::byte> bytes) {
-        bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-    }
-    // The message has got longer.
-    void end() {
-        bytes_.resize(NLMSG_ALIGN(bytes_.size()));
-        const auto size = static_cast<std::uint32_t>(bytes_.size() - start_);
-        std::memcpy(bytes_.data() + start_, &size, sizeof size);
-    }
-
-    nlmsghdr request_;
-    std::uint32_t port_;
-    Bytes bytes_;
-    std::size_t start_ = 0;
-};
+using Writer = NetlinkWriter;
 
 void add_link(Writer& writer, const NetInterface& interface, std::uint16_t flags) {
     ifinfomsg link{};
@@ -145,13 +101,21 @@ const NetInterface* find(std::span<const std::byte> body,
     return found == interfaces.end() ? nullptr : &*found;
 }
 
-// All links, or all addresses of the family that the request asks for, if any.
+bool is_dumped(std::uint16_t type) {
+    return type == RTM_GETLINK || type == RTM_GETADDR || type == RTM_GETROUTE;
+}
+
+// All links, or all addresses or routes of the family that the request asks for, if any.
 void dump(Writer& writer, const nlmsghdr& request, std::span<const std::byte> body,
           std::span<const NetInterface> interfaces) {
     const auto family = body.empty() ? std::uint8_t{0} : static_cast<std::uint8_t>(body[0]);
     for (const NetInterface& interface : interfaces) {
         if (request.nlmsg_type == RTM_GETLINK) {
             add_link(writer, interface, NLM_F_MULTI);
+            continue;
+        }
+        if (request.nlmsg_type == RTM_GETROUTE) {
+            add_routes(writer, interface, family);
             continue;
         }
         for (const NetAddress& address : interface.addresses) {
@@ -167,7 +131,7 @@ void answer(const nlmsghdr& request, std::span<const std::byte> body,
             std::vector<Bytes>& answers) {
     const bool is_dump = (request.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
     Writer writer{request, port};
-    if (is_dump && (request.nlmsg_type == RTM_GETLINK || request.nlmsg_type == RTM_GETADDR)) {
+    if (is_dump && is_dumped(request.nlmsg_type)) {
         dump(writer, request, body, interfaces);
         if (!writer.empty()) {
             answers.push_back(writer.take());

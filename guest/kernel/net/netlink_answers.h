@@ -1,5 +1,5 @@
-// What a NETLINK_ROUTE socket answers (rtnetlink(7)): which interfaces and addresses there are.
-// Nothing can be changed. Builds on the host, too.
+// What a NETLINK_ROUTE socket answers (rtnetlink(7)): which interfaces, addresses and routes there
+// are. Nothing can be changed. Builds on the host, too.
 #pragma once
 
 #include <array>
@@ -26,6 +26,7 @@ struct NetInterface {
     std::uint32_t mtu = 0;
     std::array<std::byte, 6> mac{};
     std::vector<NetAddress> addresses{};
+    std::vector<NetAddress> gateways{};  // to everywhere; without prefix
 };
 
 // IFF_... and ARPHRD_..., as all who ask are told.

@@ -17,8 +17,9 @@ std::vector<NetInterface> two_interfaces() {
     NetAddress home{2, 8, {std::byte{127}, {}, {}, std::byte{1}}, false};
     NetAddress v4{2, 24, {std::byte{10}, std::byte{88}, {}, std::byte{2}}, false};
     NetAddress v6{10, 64, {std::byte{0xFE}, std::byte{0x80}}, true};
+    NetAddress gateway{2, 0, {std::byte{10}, std::byte{88}, {}, std::byte{1}}, false};
     return {{1, "lo", true, true, 65536, {}, {home}},
-            {2, "eth0", false, true, 1500, {std::byte{2}}, {v4, v6}}};
+            {2, "eth0", false, true, 1500, {std::byte{2}}, {v4, v6}, {gateway}}};
 }
 
 struct Request {
@@ -128,6 +129,45 @@ TEST_CASE("addresses are told, of one family if it is asked for") {
         const auto answers = ask(request);
         REQUIRE(answers.size() == 1);
         CHECK(at<nlmsghdr>(messages(answers[0]).at(0), 0).nlmsg_type == NLMSG_DONE);
+    }
+}
+
+TEST_CASE("routes are told: the gateway's, and one for each network") {
+    Request request;
+    request.header.nlmsg_type = RTM_GETROUTE;
+    SUBCASE("IPv4") {
+        request.body.ifi_family = 2;
+        const auto answers = ask(request);
+        const auto all = messages(answers.at(0));
+        REQUIRE(all.size() == 2);
+        CHECK(at<nlmsghdr>(all[0], 0).nlmsg_type == RTM_NEWROUTE);
+        CHECK(at<rtmsg>(all[0], sizeof(nlmsghdr)).rtm_dst_len == 0);
+        CHECK(at<std::uint32_t>(attribute(all[0], sizeof(rtmsg), RTA_GATEWAY), 0) == 0x0100580A);
+        CHECK(attribute(all[0], sizeof(rtmsg), RTA_DST).empty());
+        CHECK(at<rtmsg>(all[1], sizeof(nlmsghdr)).rtm_dst_len == 24);
+        CHECK(at<rtmsg>(all[1], sizeof(nlmsghdr)).rtm_scope == RT_SCOPE_LINK);
+        CHECK(at<std::uint32_t>(attribute(all[1], sizeof(rtmsg), RTA_DST), 0) == 0x0000580A);
+        CHECK(at<std::uint32_t>(attribute(all[1], sizeof(rtmsg), RTA_PREFSRC), 0) == 0x0200580A);
+        CHECK(at<std::uint32_t>(attribute(all[1], sizeof(rtmsg), RTA_OIF), 0) == 2);
+        CHECK(at<nlmsghdr>(messages(answers.at(1)).at(0), 0).nlmsg_type == NLMSG_DONE);
+    }
+    SUBCASE("IPv6") {
+        request.body.ifi_family = 10;
+        const auto answers = ask(request);
+        const auto all = messages(answers.at(0));
+        REQUIRE(all.size() == 1);
+        CHECK(at<rtmsg>(all[0], sizeof(nlmsghdr)).rtm_dst_len == 64);
+        const auto network = attribute(all[0], sizeof(rtmsg), RTA_DST);
+        CHECK(network.size() == 16);
+        CHECK(at<std::uint16_t>(network, 0) == 0x80FE);
+        CHECK(attribute(all[0], sizeof(rtmsg), RTA_PREFSRC).empty());
+    }
+    SUBCASE("both") {
+        CHECK(messages(ask(request).at(0)).size() == 3);
+    }
+    SUBCASE("the way to one address is not looked up") {
+        request.header.nlmsg_flags = NLM_F_REQUEST;
+        CHECK(error_of(ask(request)) == -static_cast<int>(Errno::opnotsupp));
     }
 }
 
