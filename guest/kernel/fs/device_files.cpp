@@ -4,6 +4,7 @@
 #include "guest/kernel/fs/disk_file.h"
 #include "guest/kernel/fs/pipe.h"
 #include "guest/kernel/fs/symlink.h"
+#include "guest/kernel/fs/vsock_file.h"
 
 namespace shoal::guest {
 namespace {
@@ -16,7 +17,7 @@ struct DeviceNode {
 };
 constexpr DeviceNode device_nodes[] = {
     {"null", 1, 3},    {"zero", 1, 5}, {"full", 1, 7},    {"random", 1, 8},
-    {"urandom", 1, 9}, {"tty", 5, 0},  {"console", 5, 1},
+    {"urandom", 1, 9}, {"tty", 5, 0},  {"console", 5, 1}, {"vsock", 10, 121},
 };
 constexpr DeviceNode clone_node{"clone", 240, 0};
 
@@ -142,6 +143,9 @@ InodeRef Devices::make(FileType type, std::uint32_t permissions, std::uint32_t m
             break;
         case number_of(5, 1):
             made = console_node(permissions);
+            break;
+        case number_of(10, 121):
+            made = file_system_.make_inode<VsockFile>(permissions);
             break;
         case number_of(clone_node.major, clone_node.minor):
             made = clones_ != nullptr

@@ -1,5 +1,5 @@
-// Devices: /dev/null, zero, full, random, urandom, tty and console, disks, clone, and the three
-// standard streams.
+// Devices: /dev/null, zero, full, random, urandom, tty and console, disks, clone, vsock, and the
+// three standard streams.
 #pragma once
 
 #include "guest/kernel/fs/block_device.h"

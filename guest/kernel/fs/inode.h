@@ -137,6 +137,7 @@ public:
     [[nodiscard]] virtual Pipe* as_pipe() noexcept { return nullptr; }
     [[nodiscard]] virtual Socket* as_socket() noexcept { return nullptr; }
     [[nodiscard]] virtual BlockDevice* as_disk() noexcept { return nullptr; }
+    [[nodiscard]] virtual bool is_vsock() const noexcept { return false; }  // /dev/vsock
     // Where a symbolic link points; empty for other files.
     [[nodiscard]] virtual std::string_view link_target() const noexcept { return {}; }
     // For the links of /proc that lead to a file and not to a path; else empty.

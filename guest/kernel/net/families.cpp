@@ -6,6 +6,7 @@
 #include "guest/kernel/net/netlink_socket.h"
 #include "guest/kernel/net/unix_socket.h"
 #include "guest/kernel/net/vsock_socket.h"
+#include "guest/kernel/net/vsock_transport.h"
 #include "guest/net/net.h"
 
 namespace shoal::guest {
@@ -32,6 +33,10 @@ const SocketFamily* find_socket_family(std::uint16_t number) noexcept {
 
 std::vector<NetInterface> network_interfaces() {
     return net::interfaces();
+}
+
+std::uint32_t local_vsock_cid() {
+    return VsockTransport::instance().guest_cid();
 }
 
 }  // namespace shoal::guest

@@ -31,4 +31,7 @@ struct SocketFamily {
 // Which there are, the loopback interface first.
 [[nodiscard]] std::vector<NetInterface> network_interfaces();
 
+// The machine's address in AF_VSOCK; VMADDR_CID_ANY without a device.
+[[nodiscard]] std::uint32_t local_vsock_cid();
+
 }  // namespace shoal::guest

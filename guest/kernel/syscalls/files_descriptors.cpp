@@ -2,6 +2,7 @@
 #include "guest/kernel/fs/block_device.h"
 #include "guest/kernel/fs/console_file.h"
 #include "guest/kernel/fs/pipe.h"
+#include "guest/kernel/net/families.h"
 #include "guest/kernel/syscalls/files_support.h"
 #include "guest/kernel/syscalls/sockets_support.h"
 
@@ -163,6 +164,7 @@ enum class Request : std::uint32_t {
     get_sector_size = 0x1268,     // BLKSSZGET
     get_size_bytes = 0x80081272,  // BLKGETSIZE64
     get_physical_block = 0x127B,  // BLKPBSZGET
+    get_local_cid = 0x7B9,        // IOCTL_VM_SOCKETS_GET_LOCAL_CID (<linux/vm_sockets.h>)
 };
 
 // struct winsize.
@@ -269,6 +271,9 @@ std::int64_t sys_ioctl(FileContext& context, const CallArguments& args) {
     }
     if (file->inode().as_socket() != nullptr) {
         return sockets::interface_request(low32(args[1]), args[2]);
+    }
+    if (file->inode().is_vsock() && request == Request::get_local_cid) {
+        return store(args[2], local_vsock_cid());
     }
     ConsoleFile* console = file->inode().as_console();
     if (console == nullptr || !console->is_tty()) {

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 // <linux/vm_sockets.h>, which musl-gcc does not find.
 #define VMADDR_CID_ANY (-1U)
 #define VMADDR_CID_HOST 2
+#define IOCTL_VM_SOCKETS_GET_LOCAL_CID 0x7B9
 struct sockaddr_vm {
     sa_family_t svm_family;
     unsigned short svm_reserved1;
@@ -117,6 +119,10 @@ static void print_names(int fd) {
     socklen_t size = sizeof own;
     check(getsockname(fd, (struct sockaddr*)&own, &size) == 0, "getsockname");
     check(getpeername(fd, (struct sockaddr*)&peer, &size) == 0, "getpeername");
+    unsigned cid = 0;
+    int device = open("/dev/vsock", O_RDONLY);
+    check(device >= 0 && ioctl(device, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &cid) == 0, "/dev/vsock");
+    check(cid == own.svm_cid, "the address of /dev/vsock");
     printf("from %u to %u:%u\n", own.svm_cid, peer.svm_cid, peer.svm_port);
 }
 

@@ -13,4 +13,8 @@ std::vector<NetInterface> network_interfaces() {
     return {};
 }
 
+std::uint32_t local_vsock_cid() {
+    return 3;
+}
+
 }  // namespace shoal::guest

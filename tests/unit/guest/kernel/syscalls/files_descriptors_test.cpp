@@ -12,6 +12,7 @@
 #include <limits>
 #include <string>
 
+#include "guest/kernel/net/families.h"
 #include "tests/unit/guest/kernel/sched/fake_scheduler.h"
 #include "tests/unit/guest/kernel/syscalls/program.h"
 
@@ -79,6 +80,19 @@ TEST_CASE("terminal requests work on terminals only") {
     CHECK(program.value<std::array<std::uint32_t, 9>>() == settings);
     CHECK(program.call(sys_ioctl, 1, TCGETS, bad) == -EFAULT);
     CHECK(program.call(sys_ioctl, 1, 0x1234, buffer) == -ENOTTY);
+}
+
+TEST_CASE("/dev/vsock tells the machine's address, and nothing else") {
+    constexpr std::uint64_t get_local_cid = 0x7B9;
+    Program program;
+    const std::int64_t file = program.open("/dev/vsock", O_RDONLY);
+    REQUIRE(file >= 0);
+    CHECK(program.call(sys_ioctl, file, get_local_cid, buffer) == 0);
+    CHECK(program.value<std::uint32_t>() == local_vsock_cid());
+    CHECK(program.call(sys_ioctl, file, get_local_cid, bad) == -EFAULT);
+    CHECK(program.call(sys_ioctl, file, TCGETS, buffer) == -ENOTTY);
+    CHECK(program.call(sys_ioctl, program.open("/dev/null", O_RDWR), get_local_cid, buffer) ==
+          -ENOTTY);
 }
 
 TEST_CASE("files are copied from one to the other") {
