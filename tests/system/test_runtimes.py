@@ -101,18 +101,24 @@ HOOKS = [{"id": "say", "execute-command": "/bin/echo", "include-command-output-i
           "pass-arguments-to-command": [{"source": "url", "name": "word"}]}]
 
 
-@network_test("a server in Go starts a program for each request")
-def _(network, tap):
-    with temporary_folder() as folder:
-        path = os.path.join(folder, "hooks.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(HOOKS, file)
-        options = ["--with", folder, "--with", "/bin/echo", "--memory", "256"]
-        with server(network, tap, 9000, options, SERVERS / "usr/bin/webhook", "-hooks", path, "-port", "9000"):
-            for number in range(20):
-                client = http.client.HTTPConnection(tap.guest_address, 9000, timeout=LIMIT_S)
-                client.sock = connect(network, tap.guest_address, 9000)
-                client.request("GET", f"/hooks/say?word=w{number}")
-                answer = client.getresponse().read()
-                expect(answer == b"w%d\n" % number, str(answer))
-                client.close()
+def ask_webhook(network, tap):
+    for number in range(20):
+        client = http.client.HTTPConnection(tap.guest_address, 9000, timeout=LIMIT_S)
+        client.sock = connect(network, tap.guest_address, 9000)
+        client.request("GET", f"/hooks/say?word=w{number}")
+        answer = client.getresponse().read()
+        expect(answer == b"w%d\n" % number, str(answer))
+        client.close()
+
+
+for vcpus in (1, 2):
+    def _(network, tap, vcpus=vcpus):
+        with temporary_folder() as folder:
+            path = os.path.join(folder, "hooks.json")
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(HOOKS, file)
+            options = ["--with", folder, "--with", "/bin/echo", "--memory", "256", "--vcpus", str(vcpus)]
+            with server(network, tap, 9000, options, SERVERS / "usr/bin/webhook", "-hooks", path, "-port", "9000"):
+                ask_webhook(network, tap)
+
+    network_test(f"a server in Go starts a program for each request, {vcpus} vCPUs")(_)

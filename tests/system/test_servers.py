@@ -156,9 +156,7 @@ for vcpus in (1, 2):
     network_test(f"nginx: 10,000 requests of wrk over 1,000 connections, keep-alive, 100 MB with a checksum, {vcpus} vCPUs")(_)
 
 
-@test("python3: threads, json and sqlite3")
-def _():
-    expect_same_as_host(PYTHON, "-c", """
+THREADS = """
 import json, sqlite3, threading
 squares = {}
 threads = [threading.Thread(target=lambda n=n: squares.update({n: n * n})) for n in range(20)]
@@ -168,7 +166,13 @@ database = sqlite3.connect(":memory:")
 database.execute("create table t(n, square)")
 database.executemany("insert into t values (?, ?)", squares.items())
 print(json.dumps(dict(database.execute("select n, square from t order by n"))))
-""", options=[*WITH_PYTHON, "--memory", "512"])
+"""
+
+
+@test("python3: threads, json and sqlite3, on 1 and 2 vCPUs")
+def _():
+    for vcpus in ("1", "2"):
+        expect_same_as_host(PYTHON, "-c", THREADS, options=[*WITH_PYTHON, "--memory", "512", "--vcpus", vcpus])
 
 
 ECHO = """
