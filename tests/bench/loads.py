@@ -18,11 +18,13 @@ WRK_S = 2
 REPORT = ROOT / "tests/bench/wrk.lua"
 # Name, words of redis-benchmark.
 REDIS_LOADS = (("SET", ["-t", "set"]), ("GET", ["-t", "get"]), ("GET, 16 in a row", ["-t", "get", "-P", "16"]))
+# Name of the file, of the figure, connections.
+NGINX_LOADS = (("small", "small file", 64), ("large", "10 MB file", 4))
 
 
-def load_redis(samples, network, place_name, place):
+def load_redis(samples, network, place_name, place, requests=REDIS_REQUESTS):
     for name, words in REDIS_LOADS:
-        done = network.run([SERVERS / "usr/bin/redis-benchmark", "-h", place.address, "-n", REDIS_REQUESTS, "--csv", *words],
+        done = network.run([SERVERS / "usr/bin/redis-benchmark", "-h", place.address, "-n", requests, "--csv", *words],
                            env=environment())
         rows = list(csv.DictReader(io.StringIO(done.out.decode())))
         if done.code != 0 or len(rows) != 1:
@@ -31,16 +33,18 @@ def load_redis(samples, network, place_name, place):
         samples.add(f"redis {name}, p99, {place_name}", float(rows[0]["p99_latency_ms"]), "ms")
 
 
-def load_nginx(samples, network, place_name, place):
-    for name, path, connections in (("small file", "small", 64), ("10 MB file", "large", 4)):
-        done = network.run([SERVERS / "usr/bin/wrk", "-t", 2, "-c", connections, "-d", f"{WRK_S}s", "-s", REPORT,
-                            f"http://{place.address}/{path}"], env=environment())
+def load_nginx(samples, network, place_name, place, seconds=WRK_S, files=("small", "large")):
+    for path, name, connections in NGINX_LOADS:
+        if path not in files:
+            continue
+        done = network.run([SERVERS / "usr/bin/wrk", "-t", 2, "-c", connections, "-d", f"{seconds}s", "--timeout", "30s", "-s",
+                            REPORT, f"http://{place.address}/{path}"], env=environment())
         words = done.out.split()[-4:]
         if done.code != 0 or len(words) != 4 or int(words[3]) != 0:
             stop(f"wrk: {done}")
-        requests, megabytes, p99 = map(float, words[:3])
+        answered, megabytes, p99 = map(float, words[:3])
         if path == "small":
-            samples.add(f"nginx {name}, {place_name}", requests / 1000, "k/s")
+            samples.add(f"nginx {name}, {place_name}", answered / 1000, "k/s")
             samples.add(f"nginx {name}, p99, {place_name}", p99, "ms")
         else:
             samples.add(f"nginx {name}, {place_name}", megabytes, "MB/s")

@@ -13,7 +13,7 @@ import time
 from figures import ROOT, Samples
 from processes import say, stop
 
-PARTS = ("linux", "disk", "net", "busy", "system_calls_nested")
+PARTS = ("linux", "disk", "net", "busy", "system_calls_nested", "servers_nested")
 INSIDE = "SHOAL_BENCH_IS_NESTED"
 TIME_LIMIT_S = 1200
 MEMORY_MIB = 4096
