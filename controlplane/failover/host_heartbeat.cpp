@@ -7,6 +7,12 @@
 #include "controlplane/model/keys.h"
 
 namespace shoal::failover {
+namespace {
+
+// A process that has died may have sent one that comes late, not more.
+constexpr std::uint64_t beats_of_the_living = 2;
+
+}  // namespace
 
 HostHeartbeat::HostHeartbeat(store::EventLoop& loop, store::Store& store, const std::string& host,
                              HeartbeatListener& listener, HeartbeatTimes times)
@@ -15,7 +21,8 @@ HostHeartbeat::HostHeartbeat(store::EventLoop& loop, store::Store& store, const 
       key_{model::keys::of(model::keys::heartbeats, host)},
       listener_{listener},
       times_{times},
-      fence_{times.deadline} {}
+      fence_{times.deadline},
+      stranger_silence_{{.deadline = times.deadline}} {}
 
 void HostHeartbeat::start(std::optional<model::Epoch> kept) {
     kept_ = kept;
@@ -27,6 +34,7 @@ void HostHeartbeat::rejoin() {
     kept_.reset();
     fence_ = HostFence{times_.deadline};
     is_in_doubt_ = true;
+    stranger_.reset();
 }
 
 void HostHeartbeat::tick() {
@@ -69,7 +77,7 @@ void HostHeartbeat::on_answer(store::Result<store::Lookup> lookup) {
         epoch_ = kept_;
         listener_.on_joined(*epoch_);
     } else if (!epoch_ && !kept_) {
-        return claim(found.epoch + 1, lookup->entry->mod_revision);
+        return claim_if_silent(found, lookup->entry->mod_revision);
     }
     if (epoch_ != found.epoch || found.sequence == 0) {
         return lose();
@@ -81,6 +89,23 @@ void HostHeartbeat::on_answer(store::Result<store::Lookup> lookup) {
     last_ = found;
     is_in_doubt_ = false;
     beat();
+}
+
+// Until its deadline has passed, whoever had this name may run microVMs. The next tick asks again.
+void HostHeartbeat::claim_if_silent(const model::Heartbeat& found, store::Revision revision) {
+    if (found.sequence == 0) {  // The leader has seen to that.
+        return claim(found.epoch + 1, revision);
+    }
+    if (!stranger_ || stranger_->epoch != found.epoch) {
+        stranger_ = found;
+    }
+    if (found.sequence - stranger_->sequence >= beats_of_the_living) {
+        is_lost_ = true;
+        return listener_.on_name_taken();
+    }
+    if (stranger_silence_.look(revision, loop_.now())) {
+        claim(found.epoch + 1, revision);
+    }
 }
 
 void HostHeartbeat::claim(model::Epoch epoch, store::Revision over) {

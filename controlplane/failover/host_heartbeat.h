@@ -9,6 +9,7 @@
 #include <string>
 
 #include "controlplane/failover/host_fence.h"
+#include "controlplane/failover/host_silence.h"
 #include "controlplane/model/host.h"
 #include "controlplane/store/event_loop.h"
 #include "controlplane/store/store.h"
@@ -26,6 +27,8 @@ public:
     virtual void on_extended(Time runs_until) = 0;
     // Others own the microVMs. To be answered by rejoin() once none of them is left.
     virtual void on_lost() = 0;
+    // Another process sends heartbeats under this host's name: this one has stopped to try.
+    virtual void on_name_taken() = 0;
 };
 
 struct HeartbeatTimes {
@@ -52,6 +55,7 @@ private:
     void tick();
     void ask();
     void on_answer(store::Result<store::Lookup> lookup);
+    void claim_if_silent(const model::Heartbeat& found, store::Revision revision);
     void claim(model::Epoch epoch, store::Revision over);
     void beat();
     void send(model::Heartbeat heartbeat, store::Revision over);
@@ -66,7 +70,7 @@ private:
     HeartbeatTimes times_;
     std::optional<model::Epoch> kept_;
     std::optional<model::Epoch> epoch_;
-    bool is_lost_ = false;
+    bool is_lost_ = false;     // and waits for rejoin(), or the name is taken
     bool is_waiting_ = false;  // for an answer
     store::Revision revision_ = 0;
     // The last that was sent; an answer that got lost may have been a yes.
@@ -74,6 +78,9 @@ private:
     Time last_sent_{};
     bool is_in_doubt_ = true;
     HostFence fence_;  // of this epoch
+    // Of whoever had this name before, while this one has no epoch: its first heartbeat seen here.
+    std::optional<model::Heartbeat> stranger_;
+    HostSilence stranger_silence_;
     std::shared_ptr<HostHeartbeat*> self_ = std::make_shared<HostHeartbeat*>(this);
 };
 

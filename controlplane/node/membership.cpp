@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <stdexcept>
 #include <utility>
 
 #include "controlplane/node/run_folder.h"
@@ -51,8 +52,10 @@ std::string fence_path(const std::string& run_folder) {
 }
 
 Membership::Membership(store::EventLoop& loop, store::Store& store, NodeAgent& agent,
-                       const MembershipSettings& settings)
+                       HostFacts& facts, const MembershipSettings& settings)
     : agent_{agent},
+      facts_{facts},
+      host_{settings.host},
       folder_{open_folder(settings.folder)},
       fence_{fence_path(settings.folder), host::DeadlineFile::Access::write},
       heartbeat_{loop, store, settings.host, *this, settings.times} {}
@@ -65,7 +68,14 @@ void Membership::start() {
 void Membership::on_joined(model::Epoch epoch) {
     write_whole(folder_.get(), epoch_file, to_text(epoch));
     host::log(host::LogLevel::info, "this host has epoch " + std::to_string(epoch));
+    facts_.tell();
     agent_.take(epoch);
+}
+
+void Membership::on_name_taken() {
+    throw std::runtime_error{"there is a host " + host_ +
+                             " in the cluster already, whose shoald is alive: give this one "
+                             "another name with --host"};
 }
 
 // A shoald before this one may have told a later moment, and VMMs may have seen it.

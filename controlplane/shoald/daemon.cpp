@@ -166,7 +166,7 @@ scheduler::ControllerSettings leader_settings() {
 struct Clustered {
     Clustered(const Options& options, boost::asio::io_context& context, store::EventLoop& loop,
               store::Store& store, node::Mirror& mirror, node::Runner& runner,
-              node::NodeAgent& agent)
+              node::NodeAgent& agent, node::HostFacts& facts)
         : vmm_client{context},
           mover{loop,
                 mirror,
@@ -175,7 +175,7 @@ struct Clustered {
                 {options.host, options.address, find_program("shoal-vmm"),
                  node::fence_path(options.run_dir), options.peer_tls.certificate,
                  options.peer_tls.key, options.peer_tls.authority}},
-          membership{loop, store, agent, {options.host, options.run_dir}},
+          membership{loop, store, agent, facts, {options.host, options.run_dir}},
           leader{loop, store, options.host, leader_settings()} {
         agent.set_mover(mover);
     }
@@ -254,7 +254,7 @@ Daemon::Daemon(const Options& options)
                   {options.host, options.reserved_mib, options.run_dir + "/microvms",
                    find_program("shoal-vmm"), node_settings(options).fence}} {
     if (is_clustered(options)) {
-        clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_);
+        clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_, facts_);
         clustered_->mover.set_provisions(provisions_);
     } else {
         alone_.emplace(options, loop_, *store_, mirror_);
@@ -318,8 +318,8 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     rest::collect_templates(templates_);
     rest::reconcile_volumes(volumes_);
     agent_.start();
-    facts_.tell();
     if (alone_) {
+        facts_.tell();
         mirror_.add_listener(alone_->placer);
         mirror_.add_listener(alone_->groups);
         agent_.take(0);

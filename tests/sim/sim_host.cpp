@@ -76,6 +76,10 @@ private:
         });
     }
 
+    void on_name_taken() override {
+        throw Violation{"host " + host_.name() + " is taken for another of its name"};
+    }
+
     void on_entry(const std::string& name, const store::Entry& entry) override {
         Work& work = work_[name];
         work.assignment = model::from_json<model::Assignment>(entry.value);

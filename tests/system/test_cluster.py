@@ -31,6 +31,18 @@ def _():
         cluster.wait_for_members(cluster.hosts[0], "web", 6)
 
 
+@test("cluster: a second host of a name ends and says why, and the first goes on")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2) as cluster:
+        cluster.group("web", 2)
+        before = cluster.wait_for_members(cluster.hosts[0], "web", 2)
+        etcd = [word for url in cluster.etcd.urls() for word in ("--etcd", url)]
+        second = run([ROOT / "build/shoald", "--host", "h1", "--run-dir", f"{folder}/second", "--state-dir",
+                      f"{folder}/second/state", *etcd])
+        expect(second.code == 1 and b"there is a host h1 in the cluster already" in second.err, f"{second}")
+        expect(cluster.all_alive(2) and cluster.members(cluster.hosts[0], "web") == before, "the first is disturbed")
+
+
 @test("cluster: a cordoned host takes no more, and what fits nowhere says why by hosts")
 def _():
     with temporary_folder() as folder, Cluster(folder, 2, options=("--memory-overcommit", "1")) as cluster:

@@ -15,10 +15,12 @@ struct Host final : HeartbeatListener {
     std::vector<model::Epoch> joined;
     Time runs_until{};
     int lost = 0;
+    int name_taken = 0;
 
     void on_joined(model::Epoch epoch) override { joined.push_back(epoch); }
     void on_extended(Time until) override { runs_until = until; }
     void on_lost() override { ++lost; }
+    void on_name_taken() override { ++name_taken; }
 };
 
 struct Fixture : Bench {
@@ -48,8 +50,16 @@ TEST_CASE("a host that starts without microVMs takes a new epoch, one with them 
     fixture.put("/heartbeats/h", R"({"epoch":7,"sequence":3})");
     SUBCASE("without") {
         fixture.heartbeats.start({});
+        fixture.run(4s);  // Those of before may run for so long.
+        CHECK(fixture.host.joined.empty());
         fixture.run(1s);
         CHECK(fixture.host.joined == std::vector<model::Epoch>{8});
+    }
+    SUBCASE("without, and the leader has seen to those of before") {
+        fixture.put("/heartbeats/h", R"({"epoch":8,"sequence":0})");
+        fixture.heartbeats.start({});
+        fixture.run(100ms);
+        CHECK(fixture.host.joined == std::vector<model::Epoch>{9});
     }
     SUBCASE("with them") {
         fixture.heartbeats.start(7);
@@ -64,8 +74,39 @@ TEST_CASE("a host that starts without microVMs takes a new epoch, one with them 
         CHECK(fixture.host.lost == 1);
         CHECK(fixture.heartbeat("h")->epoch == 7);
         fixture.heartbeats.rejoin();
-        fixture.run(1s);
+        fixture.run(5s);
         CHECK(fixture.host.joined == std::vector<model::Epoch>{8});
+    }
+}
+
+TEST_CASE("of two hosts of one name the second stops, and the first goes on") {
+    Fixture fixture;
+    fixture.heartbeats.start({});
+    fixture.run(2s);
+    Host second;
+    HostHeartbeat its{fixture.loop, fixture.store, "h", second};
+    SUBCASE("that lives") {
+        its.start({});
+        fixture.run(3s);
+        CHECK(second.name_taken == 1);
+        fixture.run(10s);
+        CHECK(second.name_taken == 1);
+        CHECK(second.joined.empty());
+        CHECK(fixture.host.lost == 0);
+        CHECK(fixture.heartbeats.epoch() == 1);
+    }
+    SUBCASE("that has died, and whose last heartbeat comes late") {
+        fixture.lossy.loss = LossyStore::Loss::requests;
+        its.start({});
+        fixture.run(1s);
+        model::Heartbeat late = *fixture.heartbeat("h");
+        ++late.sequence;
+        fixture.put("/heartbeats/h", model::to_json(late));
+        fixture.run(4s);
+        CHECK(second.joined.empty());
+        fixture.run(1s);
+        CHECK(second.joined == std::vector<model::Epoch>{2});
+        CHECK(second.name_taken == 0);
     }
 }
 

@@ -21,6 +21,7 @@ struct Host final : HeartbeatListener {
     void on_joined(model::Epoch) override {}
     void on_extended(Time until) override { runs_until = until; }
     void on_lost() override { ++lost; }
+    void on_name_taken() override { FAIL("nobody else has its name"); }
 
     LossyStore lossy;
     Time runs_until{};

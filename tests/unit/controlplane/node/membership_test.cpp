@@ -39,7 +39,10 @@ public:
             mirror_->add_listener(*agent_);
             agent_->start();
         });
-        membership_ = std::make_unique<Membership>(loop, store, *agent_,
+        model::Host facts;
+        facts.name = "here";
+        facts_ = std::make_unique<HostFacts>(loop, store, facts);
+        membership_ = std::make_unique<Membership>(loop, store, *agent_, *facts_,
                                                    MembershipSettings{"here", folder.file("")});
         membership_->start();
         loop.advance(seconds{1});
@@ -63,6 +66,7 @@ public:
         std::ifstream file{folder.file("epoch")};
         return {std::istreambuf_iterator<char>{file}, {}};
     }
+    NodeAgent& agent() { return *agent_; }
     std::uint64_t fence_ns() {
         return host::DeadlineFile{fence_path(folder.file("")), host::DeadlineFile::Access::read}
             .deadline_ns();
@@ -74,6 +78,7 @@ public:
 private:
     std::unique_ptr<Mirror> mirror_;
     std::unique_ptr<NodeAgent> agent_;
+    std::unique_ptr<HostFacts> facts_;
     std::unique_ptr<Membership> membership_;
 };
 
@@ -99,14 +104,29 @@ TEST_CASE("a member keeps its epoch, and its VMMs may run until its last word is
     SUBCASE("after a restart of the host it is another one") {
         std::ofstream{host.folder.file("epoch")} << "1 of-another-boot\n";
         host.restart();
+        host.loop.advance(seconds{4});  // the one before may be alive
         CHECK(host.heartbeat()->epoch == 2);
     }
     SUBCASE("what is no epoch is none") {
         std::ofstream{host.folder.file("epoch")} << "x";
         host.restart();
+        host.loop.advance(seconds{4});  // the one before may be alive
         CHECK(host.heartbeat()->epoch == 2);
     }
     CHECK(host.fence_ns() >= ns(seconds{7}));
+}
+
+TEST_CASE("a second host of a name ends with a sentence, and leaves the first alone") {
+    Host host;
+    NodeAgent& agent = host.agent();
+    HostFacts facts{host.loop, host.store, model::Host{}};
+    const store::test::ScratchFolder folder;
+    Membership second{host.loop, host.store, agent, facts, {"here", folder.file("")}};
+    second.start();
+    CHECK_THROWS_WITH(host.loop.advance(seconds{3}),
+                      "there is a host here in the cluster already, whose shoald is alive: give "
+                      "this one another name with --host");
+    CHECK(host.heartbeat()->epoch == 1);
 }
 
 TEST_CASE("a member whose epoch was taken joins anew once nothing of it is left") {
