@@ -1,6 +1,10 @@
 // `shoal run`, with what the description says.
 #include "controlplane/node/launch.h"
 
+#include <algorithm>
+
+#include "controlplane/node/rfc3339.h"
+
 namespace shoal::node {
 
 CgroupLimits limits_of(const model::MicroVmSpec& spec) {
@@ -27,6 +31,18 @@ Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
     words.insert(words.end(), {"--", spec.program});
     words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
     return {attempt, std::move(words), paths.log, spec.time_limit_s.value_or(0), limits_of(spec)};
+}
+
+std::uint64_t time_limit_left_s(const MicroVm& microvm, std::int64_t now_ms) {
+    const std::uint64_t limit_s = microvm.spec.time_limit_s.value_or(0);
+    const auto started_ms =
+        microvm.status ? from_rfc3339(microvm.status->started_at) : std::nullopt;
+    if (limit_s == 0 || !started_ms) {
+        return limit_s;
+    }
+    const auto ran_s =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, now_ms - *started_ms) / 1000);
+    return limit_s - std::min(ran_s, limit_s - 1);
 }
 
 }  // namespace shoal::node

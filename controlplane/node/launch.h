@@ -1,9 +1,11 @@
 // From a microVM's description to the command that runs it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "controlplane/model/microvm.h"
+#include "controlplane/node/mirror.h"
 #include "controlplane/node/runner.h"
 
 namespace shoal::node {
@@ -20,5 +22,9 @@ struct LaunchPaths {
 [[nodiscard]] CgroupLimits limits_of(const model::MicroVmSpec& spec);
 [[nodiscard]] Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
                                  const LaunchPaths& paths);
+
+// Seconds that are left of its time limit to one that runs already, elsewhere: at least one, since
+// whoever runs it there ends it; 0: it has none. Counted by the hosts' clocks, which may differ.
+[[nodiscard]] std::uint64_t time_limit_left_s(const MicroVm& microvm, std::int64_t now_ms);
 
 }  // namespace shoal::node

@@ -12,6 +12,7 @@
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 #include "controlplane/node/launch.h"
+#include "controlplane/node/run_folder.h"
 
 namespace shoal::node {
 namespace {
@@ -100,7 +101,7 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
     launch.words = {settings_.vmm, "--api-sock",   runner_.api_socket_of(attempt), "--level", "Off",
                     "--fence",     settings_.fence};
     launch.log = agent_->log_of(attempt.name);
-    launch.time_limit_s = microvm.spec.time_limit_s.value_or(0);
+    launch.time_limit_s = time_limit_left_s(microvm, wall_clock_ms());
     launch.limits = limits_of(microvm.spec);
     try {
         runner_.start(launch);

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace shoal::node {
 
 // Milliseconds since 1970, UTC.
 [[nodiscard]] std::string to_rfc3339(std::int64_t ms);
+// Nothing, where it is not as to_rfc3339() writes it.
+[[nodiscard]] std::optional<std::int64_t> from_rfc3339(const std::string& text);
 
 }  // namespace shoal::node

@@ -96,6 +96,7 @@ public:
         model::MicroVmSpec spec;
         spec.name = "a";
         spec.program = "/bin/true";
+        spec.time_limit_s = 60;
         put(keys::of(keys::microvms, "a"), model::to_json(spec));
         const model::Assignment run{1, model::Assignment::Wanted::run};
         commit({{},
@@ -152,6 +153,7 @@ TEST_CASE("a microVM moves: one VMM waits, the other sends, and the placement fo
     Pair pair;
     REQUIRE(pair.to.runner.launches.size() == 1);
     CHECK(pair.to.runner.launches[0].attempt == pair.attempt);
+    CHECK(pair.to.runner.launches[0].time_limit_s == 1);  // FakeRunner's start is long ago.
     CHECK(pair.to.runner.launches[0].words ==
           std::vector<std::string>{"/bin/shoal-vmm", "--api-sock", "/run/a", "--level", "Off",
                                    "--fence", "/f"});

@@ -1,0 +1,38 @@
+#include "controlplane/node/launch.h"
+
+#include <doctest/doctest.h>
+
+#include "controlplane/node/rfc3339.h"
+
+namespace shoal::node::test {
+
+TEST_CASE("a time limit goes on where a microVM has moved to") {
+    constexpr std::int64_t now_ms = 1'795'784'709'123;
+    MicroVm microvm;
+    microvm.spec.time_limit_s = 60;
+    microvm.status.emplace();
+    const auto left_after = [&](std::int64_t ran_ms) {
+        microvm.status->started_at = to_rfc3339(now_ms - ran_ms);
+        return time_limit_left_s(microvm, now_ms);
+    };
+    CHECK(left_after(0) == 60);
+    CHECK(left_after(20'000) == 40);
+    CHECK(left_after(59'000) == 1);
+    SUBCASE("never for less than a second, nor for longer than it is") {
+        CHECK(left_after(60'000) == 1);
+        CHECK(left_after(1'000'000'000) == 1);
+        CHECK(left_after(-5000) == 60);
+    }
+    SUBCASE("whole, where nobody knows when it started") {
+        microvm.status->started_at = "yesterday";
+        CHECK(time_limit_left_s(microvm, now_ms) == 60);
+        microvm.status.reset();
+        CHECK(time_limit_left_s(microvm, now_ms) == 60);
+    }
+    SUBCASE("and none stays none") {
+        microvm.spec.time_limit_s.reset();
+        CHECK(left_after(20'000) == 0);
+    }
+}
+
+}  // namespace shoal::node::test
