@@ -130,10 +130,9 @@ void apply(Service& service, const Request& request, Respond respond) {
 }
 
 void list(const Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {"limit", "after"});
-    respond(list_page(
-        service, request, service.mirror.groups(), [](const node::GroupEntry&) { return true; },
-        [&service](const node::GroupEntry& entry) { return to_json(service, entry); }));
+    respond(
+        list_all(service, request, service.mirror.groups(),
+                 [&service](const node::GroupEntry& entry) { return to_json(service, entry); }));
 }
 
 void remove(Service& service, const Request& request, Respond respond) {

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "controlplane/api/references.h"
 #include "controlplane/api/target.h"
 #include "controlplane/model/keys.h"
 #include "controlplane/network/subnet.h"
@@ -22,12 +23,7 @@ std::string to_json(const Service& service, const Entry& entry) {
 }
 
 const Entry& find(const Service& service, const std::string& name) {
-    const auto& all = service.mirror.objects().networks;
-    const auto found = all.find(name);
-    if (found == all.end()) {
-        throw Problem{404, "there is no network " + (model::is_name(name) ? name : "of that name")};
-    }
-    return found->second;
+    return find_object(service.mirror.objects().networks, "network", name);
 }
 
 Response show(const Service& service, unsigned status, const std::string& name) {
@@ -86,45 +82,23 @@ void apply(Service& service, const Request& request, Respond respond) {
     respond(show(service, 200, network.name));
 }
 
-std::string user_of(const Service& service, const std::string& network) {
-    for (const auto& [name, microvm] : service.mirror.microvms()) {
-        if (microvm.spec.network == network && !has_ended(microvm)) {
-            return "microVM " + name;
-        }
-    }
-    for (const auto& [name, entry] : service.mirror.groups()) {
-        if (entry.group.microvm.network == network) {
-            return "group " + name;
-        }
-    }
-    return {};
-}
-
 void remove(Service& service, const std::function<void()>& on_deleted, const Request& request,
             Respond respond) {
     expect_parameters(request, {});
     const std::string& name = request.path[2];
     const Entry& entry = find(service, name);
-    expect_match(request, entry.revision);
-    if (const std::string user = user_of(service, name); !user.empty()) {
+    const std::string user =
+        user_of(service, [&](const model::MicroVmSpec& spec) { return spec.network == name; });
+    if (!user.empty()) {
         throw Problem{409, "network " + name + " is in use by " + user};
     }
-    const std::string key = keys::of(keys::networks, name);
-    store::Transaction transaction;
-    transaction.conditions = {{key, entry.revision}};
-    transaction.operations.emplace_back(store::Delete{key});
-    commit(service, std::move(transaction), std::move(respond), [&on_deleted](store::Revision) {
-        on_deleted();
-        Response response;
-        response.status = 204;
-        return response;
-    });
+    forget(service, request, keys::of(keys::networks, name), entry.revision, std::move(respond),
+           on_deleted);
 }
 
 }  // namespace
 
 void add_networks(Api& api, Service& service, std::function<void()> on_deleted) {
-    const auto shared = std::make_shared<std::function<void()>>(std::move(on_deleted));
     api.add("POST", "/v1/networks", [&service](const Request& request, Respond respond) {
         expect_parameters(request, {});
         create(service, body_of<model::Network>(request), std::move(respond));
@@ -133,19 +107,18 @@ void add_networks(Api& api, Service& service, std::function<void()> on_deleted) 
         apply(service, request, std::move(respond));
     });
     api.add("GET", "/v1/networks", [&service](const Request& request, Respond respond) {
-        expect_parameters(request, {"limit", "after"});
-        respond(list_page(
-            service, request, service.mirror.objects().networks, [](const Entry&) { return true; },
-            [&service](const Entry& entry) { return to_json(service, entry); }));
+        respond(list_all(service, request, service.mirror.objects().networks,
+                         [&service](const Entry& entry) { return to_json(service, entry); }));
     });
     api.add("GET", "/v1/networks/*", [&service](const Request& request, Respond respond) {
         expect_parameters(request, {});
         respond(show(service, 200, request.path[2]));
     });
-    api.add("DELETE", "/v1/networks/*",
-            [&service, shared](const Request& request, Respond respond) {
-                remove(service, *shared, request, std::move(respond));
-            });
+    api.add(
+        "DELETE", "/v1/networks/*",
+        [&service, on_deleted = std::move(on_deleted)](const Request& request, Respond respond) {
+            remove(service, on_deleted, request, std::move(respond));
+        });
 }
 
 }  // namespace shoal::rest

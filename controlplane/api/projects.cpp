@@ -48,7 +48,6 @@ void put(Service& service, const Request& request, const model::Project& project
 }
 
 void list(const Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {"limit", "after"});
     std::map<std::string, Entry> all = service.mirror.objects().projects;
     for (const auto& [name, microvm] : service.mirror.microvms()) {
         all.try_emplace(microvm.spec.project, Entry{{microvm.spec.project, {}, {}, {}}, 0});
@@ -57,9 +56,8 @@ void list(const Service& service, const Request& request, Respond respond) {
         const std::string& project = entry.group.microvm.project;
         all.try_emplace(project, Entry{{project, {}, {}, {}}, 0});
     }
-    respond(list_page(
-        service, request, all, [](const Entry&) { return true; },
-        [&service](const Entry& entry) { return to_json(service, entry); }));
+    respond(list_all(service, request, all,
+                     [&service](const Entry& entry) { return to_json(service, entry); }));
 }
 
 void remove(Service& service, const Request& request, Respond respond) {

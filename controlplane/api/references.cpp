@@ -97,6 +97,21 @@ std::string user_of_volume(const Service& service, const std::string& volume,
     return {};
 }
 
+std::string user_of(const Service& service,
+                    const std::function<bool(const model::MicroVmSpec& spec)>& refers) {
+    for (const auto& [name, microvm] : service.mirror.microvms()) {
+        if (!has_ended(microvm) && refers(microvm.spec)) {
+            return "microVM " + name;
+        }
+    }
+    for (const auto& [name, entry] : service.mirror.groups()) {
+        if (refers(entry.group.microvm)) {
+            return "group " + name;
+        }
+    }
+    return {};
+}
+
 void resolve_member(const Service& service, model::MicroVmSpec& spec) {
     if (!spec.volumes.empty()) {
         throw Problem{422,

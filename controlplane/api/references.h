@@ -1,6 +1,9 @@
 // What a microVM refers to by name, looked at when it is asked for.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "controlplane/api/service.h"
 
 namespace shoal::rest {
@@ -14,6 +17,10 @@ void resolve_member(const Service& service, model::MicroVmSpec& spec);
 // The microVM that has the volume, and has not ended; empty: none. Never `except`.
 [[nodiscard]] std::string user_of_volume(const Service& service, const std::string& volume,
                                          const std::string& except = {});
+
+// "microVM NAME" that has not ended, or "group NAME", whose description says so; empty: none.
+[[nodiscard]] std::string user_of(
+    const Service& service, const std::function<bool(const model::MicroVmSpec& spec)>& refers);
 
 // That what it refers to is there still when it is committed.
 void add_conditions(const Service& service, const model::MicroVmSpec& spec,

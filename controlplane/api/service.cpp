@@ -56,16 +56,18 @@ bool is_dry_run(const Request& request) {
 }
 
 void forget(Service& service, const Request& request, const std::string& key,
-            store::Revision revision, Respond respond) {
+            store::Revision revision, Respond respond, std::function<void()> on_deleted) {
     expect_match(request, revision);
     store::Transaction transaction;
     transaction.conditions = {{key, revision}};
     transaction.operations.emplace_back(store::Delete{key});
-    commit(service, std::move(transaction), std::move(respond), [](store::Revision) {
-        Response response;
-        response.status = 204;
-        return response;
-    });
+    commit(service, std::move(transaction), std::move(respond),
+           [on_deleted = std::move(on_deleted)](store::Revision) {
+               on_deleted();
+               Response response;
+               response.status = 204;
+               return response;
+           });
 }
 
 PageRequest page_of(const Request& request) {

@@ -1,11 +1,14 @@
 // What all resources of the API are built from. References are to what lives as long as the daemon.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "controlplane/api/exchange.h"
 #include "controlplane/api/problem.h"
 #include "controlplane/api/quotas.h"
+#include "controlplane/api/target.h"
 #include "controlplane/model/json.h"
 #include "controlplane/node/mirror.h"
 #include "controlplane/node/placer.h"
@@ -61,9 +64,23 @@ template <typename Spec>
     return true;
 }
 
-// Deletes what has this key, if it is as If-Match says, and answers 204.
-void forget(Service& service, const Request& request, const std::string& key,
-            store::Revision revision, Respond respond);
+// Deletes what has this key, if it is as If-Match says, calls `on_deleted` and answers 204.
+void forget(
+    Service& service, const Request& request, const std::string& key, store::Revision revision,
+    Respond respond, std::function<void()> on_deleted = [] {});
+
+// Throws Problem 404 where there is none of this `kind` and name.
+template <typename Body>
+[[nodiscard]] const node::Object<Body>& find_object(const node::ObjectsByName<Body>& all,
+                                                    std::string_view kind,
+                                                    const std::string& name) {
+    const auto found = all.find(name);
+    if (found == all.end()) {
+        throw Problem{404, "there is no " + std::string{kind} + " " +
+                               (model::is_name(name) ? name : "of that name")};
+    }
+    return found->second;
+}
 
 // A page of a list, by names.
 struct PageRequest {
@@ -98,6 +115,15 @@ template <typename Map, typename IsAskedFor, typename Write>
     response.body = R"({"resource_version":)" + std::to_string(service.mirror.revision()) +
                     R"(,"next":)" + next + R"(,"items":[)" + items + "]}";
     return response;
+}
+
+// A list without a filter.
+template <typename Map, typename Write>
+[[nodiscard]] Response list_all(const Service& service, const Request& request, const Map& all,
+                                const Write& write) {
+    expect_parameters(request, {"limit", "after"});
+    return list_page(
+        service, request, all, [](const auto&) { return true; }, write);
 }
 
 // An object with its ETag.

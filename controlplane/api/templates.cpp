@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "controlplane/api/references.h"
 #include "controlplane/api/target.h"
 #include "controlplane/model/keys.h"
 
@@ -21,13 +22,7 @@ std::string to_json(const Entry& entry) {
 }
 
 const Entry& find(const Service& service, const std::string& name) {
-    const auto& all = service.mirror.objects().templates;
-    const auto found = all.find(name);
-    if (found == all.end()) {
-        throw Problem{404,
-                      "there is no template " + (model::is_name(name) ? name : "of that name")};
-    }
-    return found->second;
+    return find_object(service.mirror.objects().templates, "template", name);
 }
 
 Response show(const Service& service, unsigned status, const std::string& name) {
@@ -94,40 +89,18 @@ void apply(TemplateService& service, const Request& request, Respond respond) {
     create(service, spec, std::move(respond));
 }
 
-// A microVM that has not ended, or a group. Empty: nobody.
-std::string user_of(const Service& service, const std::string& name) {
-    for (const auto& [microvm_name, microvm] : service.mirror.microvms()) {
-        if (microvm.spec.from_template == name && !has_ended(microvm)) {
-            return "microVM " + microvm_name;
-        }
-    }
-    for (const auto& [group_name, entry] : service.mirror.groups()) {
-        if (entry.group.microvm.from_template == name) {
-            return "group " + group_name;
-        }
-    }
-    return {};
-}
-
 void remove(TemplateService& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
     const std::string& name = request.path[2];
     const Entry& entry = find(service.service, name);
-    expect_match(request, entry.revision);
-    if (const std::string user = user_of(service.service, name); !user.empty()) {
+    const std::string user = user_of(service.service, [&](const model::MicroVmSpec& spec) {
+        return spec.from_template == name;
+    });
+    if (!user.empty()) {
         throw Problem{409, "template " + name + " is in use by " + user};
     }
-    store::Transaction transaction;
-    const std::string key = keys::of(keys::templates, name);
-    transaction.conditions = {{key, entry.revision}};
-    transaction.operations.emplace_back(store::Delete{key});
-    commit(service.service, std::move(transaction), std::move(respond),
-           [&service](store::Revision) {
-               collect_templates(service);
-               Response response;
-               response.status = 204;
-               return response;
-           });
+    forget(service.service, request, keys::of(keys::templates, name), entry.revision,
+           std::move(respond), [&service] { collect_templates(service); });
 }
 
 }  // namespace
@@ -152,10 +125,8 @@ void add_templates(Api& api, TemplateService& service) {
         apply(service, request, std::move(respond));
     });
     api.add("GET", "/v1/templates", [&service](const Request& request, Respond respond) {
-        expect_parameters(request, {"limit", "after"});
-        respond(list_page(
-            service.service, request, service.service.mirror.objects().templates,
-            [](const Entry&) { return true; }, [](const Entry& entry) { return to_json(entry); }));
+        respond(list_all(service.service, request, service.service.mirror.objects().templates,
+                         [](const Entry& entry) { return to_json(entry); }));
     });
     api.add("GET", "/v1/templates/*", [&service](const Request& request, Respond respond) {
         expect_parameters(request, {});

@@ -23,12 +23,7 @@ std::string to_json(const Service& service, const Entry& entry) {
 }
 
 const Entry& find(const Service& service, const std::string& name) {
-    const auto& all = service.mirror.objects().volumes;
-    const auto found = all.find(name);
-    if (found == all.end()) {
-        throw Problem{404, "there is no volume " + (model::is_name(name) ? name : "of that name")};
-    }
-    return found->second;
+    return find_object(service.mirror.objects().volumes, "volume", name);
 }
 
 Response show(const Service& service, unsigned status, const std::string& name) {
@@ -183,11 +178,9 @@ void add_volumes(Api& api, VolumeService& service) {
         apply(service, request, std::move(respond));
     });
     api.add("GET", "/v1/volumes", [&service](const Request& request, Respond respond) {
-        expect_parameters(request, {"limit", "after"});
-        respond(list_page(
-            service.service, request, service.service.mirror.objects().volumes,
-            [](const Entry&) { return true; },
-            [&service](const Entry& entry) { return to_json(service.service, entry); }));
+        respond(
+            list_all(service.service, request, service.service.mirror.objects().volumes,
+                     [&service](const Entry& entry) { return to_json(service.service, entry); }));
     });
     api.add("GET", "/v1/volumes/*", [&service](const Request& request, Respond respond) {
         expect_parameters(request, {});
