@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "controlplane/api/microvms.h"
+#include "controlplane/api/pass_on.h"
 #include "controlplane/api/target.h"
 
 namespace shoal::rest {
@@ -23,6 +24,8 @@ using boost::system::error_code;
 
 // What the device says before the guest's first byte.
 constexpr std::size_t max_greeting_bytes = 64;
+// How much longer a call to another host may take than the call itself.
+constexpr std::chrono::seconds passing_on{5};
 
 class Call : public std::enable_shared_from_this<Call> {
 public:
@@ -127,7 +130,7 @@ private:
 void call(Service& service, boost::asio::io_context& context, const Request& request,
           Respond respond) {
     expect_parameters(request, {"port", "timeout_s"});
-    const node::MicroVm& microvm = find_microvm_here(service, request.path[2]);
+    const node::MicroVm& microvm = find_microvm(service, request.path[2]);
     const std::string& name = microvm.spec.name;
     if (!request.query.contains("port")) {
         throw Problem{400, "the parameter port is missing"};
@@ -135,6 +138,10 @@ void call(Service& service, boost::asio::io_context& context, const Request& req
     constexpr std::uint64_t any_port = 0xFFFF'FFFF;  // VMADDR_PORT_ANY: no port itself
     const std::uint64_t port = number_of(request, "port", 0, any_port - 1);
     const std::uint64_t timeout_s = number_of(request, "timeout_s", 30, 3600);
+    // The microVM's host is to be the first who gives up.
+    if (pass_on(service, microvm, request, std::chrono::seconds{timeout_s} + passing_on, respond)) {
+        return;
+    }
     if (!microvm.spec.vsock) {
         throw Problem{409, "microVM " + name + " has no vsock device: create it with vsock"};
     }

@@ -5,15 +5,26 @@
 
 #include "controlplane/api/log_source.h"
 #include "controlplane/api/microvms.h"
+#include "controlplane/api/pass_on.h"
 #include "controlplane/api/target.h"
 
 namespace shoal::rest {
+namespace {
+
+// Of the microVM's host, when that is another one: for the beginning.
+constexpr std::chrono::seconds answer_timeout{10};
+
+}  // namespace
 
 void add_logs(Api& api, LogService& logs) {
     api.add("GET", "/v1/microvms/*/logs", [&logs](const Request& request, Respond respond) {
         expect_parameters(request, {"follow", "offset"});
+        const node::MicroVm& microvm = find_microvm(logs.service, request.path[2]);
+        if (pass_on(logs.service, microvm, request, answer_timeout, respond)) {
+            return;
+        }
         LogRequest wanted;
-        wanted.name = find_microvm_here(logs.service, request.path[2]).spec.name;
+        wanted.name = microvm.spec.name;
         wanted.path = logs.folder + "/" + wanted.name + ".log";
         wanted.offset = number_of(request, "offset", 0, std::numeric_limits<off_t>::max());
         if (const auto follow = request.query.find("follow"); follow != request.query.end()) {

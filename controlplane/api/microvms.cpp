@@ -233,15 +233,6 @@ const node::MicroVm& find_microvm(const Service& service, const std::string& nam
     throw Problem{404, "there is no microVM " + (model::is_name(name) ? name : "of that name")};
 }
 
-const node::MicroVm& find_microvm_here(const Service& service, const std::string& name) {
-    const node::MicroVm& microvm = find_microvm(service, name);
-    if (microvm.placement && microvm.placement->host != service.host) {
-        throw Problem{421, "microVM " + name + " is on host " + microvm.placement->host +
-                               ": ask the shoald there"};
-    }
-    return microvm;
-}
-
 void add_microvms(Api& api, Service& service) {
     api.add("POST", "/v1/microvms", [&service](const Request& request, Respond respond) {
         create(service, request, std::move(respond));

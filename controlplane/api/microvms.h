@@ -20,8 +20,5 @@ void add_microvms(Api& api, Service& service);
 
 // Throws Problem 404. The name may be anything.
 [[nodiscard]] const node::MicroVm& find_microvm(const Service& service, const std::string& name);
-// The same, for what only its own host can answer. Throws Problem 421 on another one.
-[[nodiscard]] const node::MicroVm& find_microvm_here(const Service& service,
-                                                     const std::string& name);
 
 }  // namespace shoal::rest

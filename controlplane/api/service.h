@@ -1,6 +1,7 @@
 // What all resources of the API are built from. References are to what lives as long as the daemon.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,10 @@
 
 namespace shoal::rest {
 
+// Has another host answer, which takes at most so long to begin.
+using AskHost =
+    std::function<void(const model::Host&, const Request&, std::chrono::seconds, Respond)>;
+
 struct Service {
     store::EventLoop& loop;
     store::Store& store;
@@ -23,6 +28,7 @@ struct Service {
     node::Placer* placer;  // null: the leader of the cluster places
     Quotas quotas{};
     std::string host{};  // this one's name
+    AskHost ask_host{};  // null: hosts do not talk to one another
 };
 
 // Commits, waits until the mirror shows it, and then answers with what `make` makes of the

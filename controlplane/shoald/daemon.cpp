@@ -45,6 +45,7 @@
 #include "controlplane/node/placer.h"
 #include "controlplane/node/supervised_runner.h"
 #include "controlplane/scheduler/leader.h"
+#include "controlplane/shoald/peers.h"
 #include "controlplane/store/asio_loop.h"
 #include "controlplane/store/etcd_store.h"
 #include "controlplane/store/sqlite_store.h"
@@ -126,12 +127,12 @@ model::Resources allocatable(const Options& options) {
         times(cpus * 1000, options.cpu_overcommit), options.max_microvms};
 }
 
-model::Host facts_of(const Options& options) {
+model::Host facts_of(const Options& options, const std::string& peer_address) {
     model::Host host;
     host.name = options.host;
     host.zone = options.zone;
     host.labels = options.labels;
-    host.peer_address = options.address;
+    host.peer_address = peer_address;
     host.cpu_model = cpu_model();
     host.allocatable = allocatable(options);
     return host;
@@ -210,13 +211,14 @@ private:
     node::Mirror mirror_{loop_, *store_};
     node::SupervisedRunner runner_;
     node::NodeAgent agent_;
-    node::HostFacts facts_;
+    std::optional<node::HostFacts> facts_;
     std::optional<Alone> alone_;  // or
     std::optional<Clustered> clustered_;
     rest::Service service_;
     rest::LogService logs_;
-    templates::TemplateFolder template_folder_;
     boost::asio::thread_pool workers_{1};  // reads and flushes what is large
+    std::optional<Peers> peers_;
+    templates::TemplateFolder template_folder_;
     templates::TemplateCheck template_check_{context_, workers_};
     templates::TemplateMaker template_maker_{context_, workers_, template_folder_,
                                              find_program("shoal")};
@@ -239,7 +241,6 @@ Daemon::Daemon(const Options& options)
               {options.run_dir + "/microvms", find_program("shoal-supervisor"),
                options.log_limit_bytes, options.cgroup_mount, cgroup_parent(options.run_dir)}},
       agent_{loop_, *store_, mirror_, runner_, node_settings(options)},
-      facts_{loop_, *store_, facts_of(options)},
       service_{loop_, *store_, mirror_, nullptr},
       logs_{context_, service_, options.state_dir + "/logs"},
       template_folder_{options.state_dir + "/templates"},
@@ -253,14 +254,18 @@ Daemon::Daemon(const Options& options)
                   networks_,
                   {options.host, options.reserved_mib, options.run_dir + "/microvms",
                    find_program("shoal-vmm"), node_settings(options).fence}} {
+    service_.host = options.host;
+    if (!options.address.empty()) {
+        peers_.emplace(options, context_, workers_, service_);
+    }
+    facts_.emplace(loop_, *store_, facts_of(options, peers_ ? peers_->address() : ""));
     if (is_clustered(options)) {
-        clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_, facts_);
+        clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_, *facts_);
         clustered_->mover.set_provisions(provisions_);
     } else {
         alone_.emplace(options, loop_, *store_, mirror_);
         service_.placer = &alone_->placer;
     }
-    service_.host = options.host;
     rest::add_hosts(api_, service_, options.host);
     rest::add_microvms(api_, service_);
     rest::add_groups(api_, service_);
@@ -319,7 +324,7 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     rest::reconcile_volumes(volumes_);
     agent_.start();
     if (alone_) {
-        facts_.tell();
+        facts_->tell();
         mirror_.add_listener(alone_->placer);
         mirror_.add_listener(alone_->groups);
         agent_.take(0);
@@ -329,6 +334,9 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     mirror_.add_listener(addresses_);
     addresses_.start();
     sweeper_.start();
+    if (peers_) {
+        peers_->start();
+    }
     server_.emplace(context_, options_.socket,
                     [this](const rest::Request& request, rest::Respond respond) {
                         api_.handle(request, std::move(respond));

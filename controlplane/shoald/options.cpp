@@ -126,8 +126,12 @@ void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
         ->type_name("FILE");
     app.add_option("--etcd-key", raw.tls.key, "Its key (PEM)")->type_name("FILE");
     app.add_option("--address", options.address,
-                   "By which the other hosts reach this one, so that microVMs can move")
+                   "By which the other hosts reach this one, so that microVMs can move and any\n"
+                   "host answers for all")
         ->type_name("IP");
+    app.add_option("--peer-port", options.peer_port,
+                   "Where it listens for them (default 7430; 0: any)")
+        ->type_name("PORT");
     app.add_option("--peer-ca", options.peer_tls.authority,
                    "Whose certificates the cluster's hosts have (PEM)")
         ->type_name("FILE");
@@ -136,7 +140,8 @@ void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
         ->type_name("FILE");
     app.add_option("--peer-key", options.peer_tls.key, "Its key (PEM)")->type_name("FILE");
     app.add_flag("--plain-peers", raw.plain_peers,
-                 "MicroVMs' memory crosses the network without encryption")
+                 "MicroVMs' memory, output and files cross the network without encryption,\n"
+                 "and whoever reaches this host may ask for them")
         ->excludes("--peer-cert");
     app.add_option("--zone", options.zone, "Where this host is, for spreading over zones")
         ->type_name("NAME");

@@ -32,8 +32,10 @@ struct Options {
     store::EtcdOptions etcd;
     std::string zone;
     model::Labels labels;
-    // By which other hosts reach this one; empty: no microVM moves to or from here.
+    // By which other hosts reach this one; empty: they do not, and no microVM moves to or from
+    // here.
     std::string address;
+    std::uint16_t peer_port = 7430;  // where it listens for them; 0: any
     // Of connections between hosts; without a certificate they are plain.
     store::TlsFiles peer_tls{};
     std::string text;  // to print, and nothing else to do

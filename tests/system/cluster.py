@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 
+from certificates import make_authority, make_certificate
 from daemon import Daemon, reap
 from etcd import Etcd
 from harness import PROGRAMS, expect
@@ -12,7 +13,20 @@ from link import Link
 
 WITNESS = str(PROGRAMS / "witness")
 RUNNING = "running"
-PLAIN = ("--address", "127.0.0.1", "--plain-peers")
+PLAIN = ("--address", "127.0.0.1", "--peer-port", "0", "--plain-peers")
+
+
+def with_certificates(folder, authority_of=lambda name: "ca"):
+    """Options of hosts whose certificates name them."""
+    for authority in ("ca", "other"):
+        make_authority(folder, authority)
+
+    def options(name):
+        files = make_certificate(folder, authority_of(name), name, f"DNS:{name}")
+        return ["--address", "127.0.0.1", "--peer-port", "0", "--peer-cert", files["certificate_path"], "--peer-key", files["key_path"],
+                "--peer-ca", files["authority_path"]]
+
+    return options
 
 
 class Member(Daemon):

@@ -5,8 +5,7 @@ import random
 import signal
 import time
 
-from certificates import make_authority, make_certificate
-from cluster import PLAIN, Cluster
+from cluster import PLAIN, Cluster, with_certificates
 from harness import BUSYBOX, ROOT, expect, run, temporary_folder, test
 from link import NO_ANSWERS, PULLED, UP
 from test_shoald_templates import clone, make
@@ -146,19 +145,6 @@ def _():
         now = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
         expect(now == epochs, f"{epochs} became {now}")
         cluster.expect_one_at_a_time(before)
-
-
-def with_certificates(folder, authority_of=lambda name: "ca"):
-    """Options of hosts whose certificates name them."""
-    for authority in ("ca", "other"):
-        make_authority(folder, authority)
-
-    def options(name):
-        files = make_certificate(folder, authority_of(name), name, f"DNS:{name}")
-        return ["--address", "127.0.0.1", "--peer-cert", files["certificate_path"], "--peer-key", files["key_path"],
-                "--peer-ca", files["authority_path"]]
-
-    return options
 
 
 @test("cluster: a host that is a stranger to the others takes no microVM, which says so and goes on")

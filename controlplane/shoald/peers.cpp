@@ -1,0 +1,33 @@
+// Other hosts may ask what is here alone, and no more: the rest is in the store that all have.
+#include "controlplane/shoald/peers.h"
+
+#include <utility>
+
+#include "controlplane/api/calls.h"
+
+namespace shoal::daemon {
+
+Peers::Peers(const Options& options, boost::asio::io_context& context,
+             boost::asio::thread_pool& workers, rest::Service& service)
+    : tls_{peer::make_tls(options.peer_tls)},
+      service_{service},
+      logs_{context, service_, options.state_dir + "/logs"},
+      content_folder_{options.state_dir + "/content"},
+      contents_{context, workers, content_folder_},
+      server_{context, options.address, options.peer_port, tls_,
+              [this](const rest::Request& request, rest::Respond respond) {
+                  api_.handle(request, std::move(respond));
+              }},
+      client_{context, tls_} {
+    rest::add_logs(api_, logs_);
+    rest::add_calls(api_, service_, context);
+    peer::add_content(api_, contents_);
+    service.ask_host = [this](const model::Host& host, const rest::Request& request,
+                              std::chrono::seconds patience, rest::Respond respond) {
+        // Output may be silent for long.
+        client_.send({host.name, host.peer_address}, request, {patience, std::chrono::seconds{0}},
+                     std::move(respond));
+    };
+}
+
+}  // namespace shoal::daemon

@@ -1,0 +1,55 @@
+"""shoald on several hosts: what one of them has, the others get from it."""
+import http.client
+
+from cluster import WITNESS, Cluster, with_certificates
+from harness import BUSYBOX, ROOT, expect, temporary_folder, test
+
+ANSWER = ROOT / "build/cluster/answer"
+
+
+@test("cluster: any host shows and follows what a microVM says, and reaches its ports")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=with_certificates(folder)) as cluster:
+        asked = cluster.hosts[0]
+        asked.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "cordoned"})
+        asked.create(ANSWER, name="answer", memory_mib=32, vsock=True)
+        asked.create(BUSYBOX, "sh", "-c", f"echo first; {BUSYBOX} sleep 1; echo last", name="speaker", restart="never")
+        asked.wait_phase("answer", "running")
+        asked.wait_phase("speaker", "running", "succeeded")
+        expect(len(cluster.hosts[1].run_folders()) >= 1, "nothing is on the other host")
+        status, said = asked.api.request("GET", "/v1/microvms/speaker/logs?follow=true")
+        expect(status == 200 and said.split() == [b"first", b"last"], f"{status} {said}")
+        expect(asked.log("speaker", f"?offset={said.index(b'last')}") == said[said.index(b"last"):], "from an offset")
+        for host in cluster.hosts:
+            def answers(host=host):
+                status, reply = host.api.request("POST", "/v1/microvms/answer/call?port=1024", "hello")
+                return status == 200 and reply.endswith(b"hello")
+
+            host.wait(answers, f"its reply through {host.name}")
+            detail = host.refused(502, "POST", "/v1/microvms/answer/call?port=9", "x")
+            expect(detail == "nobody listens on port 9 of the microVM", detail)
+            expect("there" in host.refused(400, "GET", "/v1/microvms/speaker/logs?what=1"), "a bad parameter")
+
+
+@test("cluster: who follows a microVM of a host that dies is told, and so is who asks afterwards")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=with_certificates(folder)) as cluster:
+        asked, dead = cluster.hosts
+        asked.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "cordoned"})
+        asked.create(WITNESS, name="w", memory_mib=32)
+        asked.wait_phase("w", "running")
+        connection = asked.api.connect()
+        connection.request("GET", "/v1/microvms/w/logs?follow=true")
+        answer = connection.getresponse()
+        expect(answer.status == 200 and answer.read(10), f"{answer.status}")
+        dead.kill_host()
+        try:
+            answer.read()
+            expect(False, "an answer that was cut off looks whole")
+        except http.client.IncompleteRead:
+            pass
+        connection.close()
+        detail = asked.refused(502, "GET", "/v1/microvms/w/logs")
+        expect(detail.startswith("host h1 at 127.0.0.1:") and "does not answer: " in detail, detail)
+        dead.start()
+        cluster.wait_for_return(asked, dead)
