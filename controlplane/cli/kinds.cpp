@@ -18,6 +18,7 @@ const Resource& resource_of(Kind kind) {
           {"MIB", "spec.memory_mib"},
           {"GROUP", "spec.group"},
           {"PROGRAM", "spec.program"},
+          {"CHECKPOINT", "checkpoint.taken_at"},
           {"REASON", "status.reason"}}},
         {Kind::group,
          "group",

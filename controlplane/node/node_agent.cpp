@@ -267,11 +267,7 @@ void NodeAgent::run(const MicroVm& microvm, const Attempt& attempt) {
     const bool ran = microvm.status && microvm.status->phase != Phase::pending;
     switch (seen.state) {
         case AttemptState::absent:
-            // Run folders do not outlive a restart of the host.
-            return ran && !is_restorable(microvm)
-                       ? record_end(microvm, {128 + 9, wall_clock_ms(), "its host was restarted"},
-                                    seen)
-                       : start_attempt(microvm, attempt);
+            return ran ? on_vanished(microvm, seen) : start_attempt(microvm, attempt);
         case AttemptState::starting:
             return;
         case AttemptState::running:
@@ -291,6 +287,18 @@ void NodeAgent::run(const MicroVm& microvm, const Attempt& attempt) {
         case AttemptState::ended:
             return on_ended(microvm, attempt, seen);
     }
+}
+
+// Run folders do not outlive a restart of the host.
+void NodeAgent::on_vanished(const MicroVm& microvm, const Observation& seen) {
+    const std::string reason = "its host was restarted";
+    if (!is_restorable(microvm)) {
+        return record_end(microvm, {128 + 9, wall_clock_ms(), reason}, seen);
+    }
+    model::MicroVmStatus status = *microvm.status;
+    status.phase = Phase::pending;
+    status.reason = reason + ": it goes on from its checkpoint";
+    commit_status(microvm, std::move(status));
 }
 
 void NodeAgent::on_ended(const MicroVm& microvm, const Attempt& attempt, const Observation& seen) {

@@ -67,6 +67,7 @@ private:
     void stop(const MicroVm& microvm, const Attempt& attempt);
     void release(const std::string& name, const MicroVm& microvm);
     void run(const MicroVm& microvm, const Attempt& attempt);
+    void on_vanished(const MicroVm& microvm, const Observation& seen);
     void on_ended(const MicroVm& microvm, const Attempt& attempt, const Observation& seen);
     void start_attempt(const MicroVm& microvm, const Attempt& attempt);
     void begin_anew(const MicroVm& microvm, const std::string& reason);

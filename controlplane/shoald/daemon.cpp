@@ -45,6 +45,7 @@
 #include "controlplane/node/placer.h"
 #include "controlplane/node/supervised_runner.h"
 #include "controlplane/scheduler/leader.h"
+#include "controlplane/shoald/checkpointing.h"
 #include "controlplane/shoald/peers.h"
 #include "controlplane/store/asio_loop.h"
 #include "controlplane/store/etcd_store.h"
@@ -229,6 +230,7 @@ private:
     network::AddressBook addresses_{loop_, *store_, mirror_, options_.host};
     network::NetworkSweeper sweeper_{loop_, mirror_, runner_, networks_};
     node::HostProvisions provisions_;
+    std::optional<Checkpointing> checkpointing_;
     rest::Api api_;
     std::optional<rest::Server> server_;
 };
@@ -265,6 +267,11 @@ Daemon::Daemon(const Options& options)
     } else {
         alone_.emplace(options, loop_, *store_, mirror_);
         service_.placer = &alone_->placer;
+    }
+    if (clustered_ && peers_) {
+        checkpointing_.emplace(options, find_program("shoal-vmm"),
+                               Checkpointing::Parts{context_, loop_, *store_, mirror_, runner_,
+                                                    clustered_->vmm_client, *peers_, provisions_});
     }
     rest::add_hosts(api_, service_, options.host);
     rest::add_microvms(api_, service_);
@@ -323,6 +330,9 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     rest::collect_templates(templates_);
     rest::reconcile_volumes(volumes_);
     agent_.start();
+    if (checkpointing_) {
+        checkpointing_->start();
+    }
     if (alone_) {
         facts_->tell();
         mirror_.add_listener(alone_->placer);

@@ -243,6 +243,19 @@ TEST_CASE("what others have taken over keeps its checkpoint when it is killed he
     CHECK(host.has(keys::of(keys::checkpoints, "a")));
 }
 
+TEST_CASE("what a restart of the host has ended goes on from its checkpoint") {
+    Member host;
+    const Attempt attempt = place_restorable(host);
+    host.runner.runs(attempt);
+    host.loop.settle();
+    host.runner.vanishes(attempt);
+    host.loop.settle();
+    CHECK(host.has(keys::of(keys::checkpoints, "a")));
+    CHECK(host.mirror.find("a")->status->phase == Phase::pending);
+    REQUIRE(host.runner.launches.size() == 2);
+    CHECK(host.runner.launches[1].attempt == attempt);
+}
+
 TEST_CASE("one whose checkpoint cannot be loaded begins anew, and says why") {
     Member host;
     const Attempt attempt = place_restorable(host);
