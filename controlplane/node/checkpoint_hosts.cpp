@@ -14,7 +14,8 @@ namespace {
 // Heartbeats come every half second; a host is lost after 4 s.
 constexpr std::chrono::seconds longest_silence{2};
 
-// FNV-1a: the same in every shoald, whatever it was compiled with.
+// FNV-1a, and SplitMix64's last steps, since names differ in their last letters: the same in every
+// shoald, whatever it was compiled with.
 std::uint64_t hash_of(std::string_view microvm, std::string_view host) {
     std::uint64_t hash = 0xcbf29ce484222325ULL;
     for (const std::string_view part : {microvm, std::string_view{"@"}, host}) {
@@ -22,7 +23,9 @@ std::uint64_t hash_of(std::string_view microvm, std::string_view host) {
             hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
         }
     }
-    return hash ^ hash >> 32;
+    hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9ULL;
+    hash = (hash ^ hash >> 27) * 0x94d049bb133111ebULL;
+    return hash ^ hash >> 31;
 }
 
 }  // namespace

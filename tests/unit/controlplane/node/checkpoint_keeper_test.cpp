@@ -9,7 +9,6 @@ namespace {
 // Placed at revision 10 on "runs", whose checkpoint of generation 3 is on "keeps".
 MicroVm make_microvm() {
     MicroVm microvm;
-    microvm.spec.name = "a";
     microvm.revision = 5;
     microvm.placement = model::Placement{"runs", 1};
     microvm.placement_revision = 10;
@@ -64,7 +63,7 @@ TEST_CASE("a checkpoint of a placement that is not known here yet is kept") {
 
 TEST_CASE("what was fetched is kept until the microVM runs from it") {
     MicroVm microvm = make_microvm();
-    microvm.placement = model::Placement{"next", 1};
+    microvm.placement->host = std::string{"next"};
     microvm.placement_revision = 20;
     microvm.status.reset();
     CHECK(is_kept({"a", 10, 3}, &microvm, "next", mirror_at));

@@ -107,7 +107,7 @@ public:
     // Whoever it has, its disk keeps what is on it.
     void kill(const std::string& host) {
         const auto up =
-            std::ranges::count_if(shoalds, [](const auto& host) { return host.second != nullptr; });
+            std::ranges::count_if(shoalds, [](const auto& each) { return each.second != nullptr; });
         if (!shoalds[host] || up <= 2) {
             return;
         }
