@@ -137,6 +137,9 @@ void CheckpointFolder::merge(const std::string& partial, const CheckpointId& bas
     if (!has(base)) {
         throw std::runtime_error{"checkpoint " + to_text(base) + " is not here"};
     }
+    struct stat status {};
+    host::check_os(::stat(memory_of(base).c_str(), &status), "stat of a checkpoint");
+    expect_room(static_cast<std::uint64_t>(status.st_blocks) * 512);  // Merging copies it.
     fs::create_hard_link(memory_of(base), whole);
     node::run_child({vmm_, "--rebase", whole, "--diff", difference});
     fs::rename(whole, difference);

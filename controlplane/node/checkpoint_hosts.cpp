@@ -52,7 +52,8 @@ std::vector<std::string> choose_holders(const std::map<std::string, HostEntry>& 
         for (auto entry = hosts.begin(); entry != hosts.end(); ++entry) {
             const bool is_taken =
                 entry->first == self || std::ranges::find(holders, entry->first) != holders.end();
-            if (!is_taken && is_reachable(entry->second, now) &&
+            const bool is_leaving = entry->second.host.scheduling == model::Scheduling::draining;
+            if (!is_taken && !is_leaving && is_reachable(entry->second, now) &&
                 (best == hosts.end() || rank(*entry) > rank(*best))) {
                 best = entry;
             }

@@ -134,7 +134,7 @@ private:
         } else if (!is_here) {
             work.is_busy = true;
             link_.get(keys::of(keys::microvms, name), [this, name](const auto& lookup) {
-                lookup && lookup->entry ? start_soon(name, lookup->entry->value) : later(name);
+                lookup && lookup->entry ? find_checkpoint(name, lookup->entry->value) : later(name);
             });
         }
     }
@@ -147,13 +147,22 @@ private:
         });
     }
 
-    void start_soon(const std::string& name, const std::string& value) {
-        loop_.call_after(dice().between(2ms, 50ms),
-                         [this, name, spec = model::from_json<model::MicroVmSpec>(value)] {
-                             start_now(name, spec);
-                         });
+    void find_checkpoint(const std::string& name, const std::string& value) {
+        link_.get(
+            keys::of(keys::checkpoints, name),
+            [this, name, spec = model::from_json<model::MicroVmSpec>(value)](const auto& lookup) {
+                lookup ? start_soon(name, spec, *lookup) : later(name);
+            });
     }
-    void start_now(const std::string& name, const model::MicroVmSpec& spec) {
+    void start_soon(const std::string& name, const model::MicroVmSpec& spec,
+                    const store::Lookup& record) {
+        const auto generation =
+            record.entry ? model::from_json<model::Checkpoint>(record.entry->value).generation : 0;
+        loop_.call_after(dice().between(2ms, 50ms),
+                         [this, name, spec, generation] { start_now(name, spec, generation); });
+    }
+    void start_now(const std::string& name, const model::MicroVmSpec& spec,
+                   std::uint64_t generation) {
         const auto found = work_.find(name);
         if (found == work_.end()) {
             return;
@@ -163,9 +172,12 @@ private:
         if (!may_run || host_.holds(name)) {
             return later(name);
         }
-        host_.load(name, spec.resources());
+        host_.load(name, spec.resources(), generation);
         found->second.is_busy = false;
         tell(name, model::Phase::running);
+        if (spec.on_host_failure == model::HostFailurePolicy::restore) {
+            save_later(name, host_.vms_.at(name).load);
+        }
         if (spec.time_limit_s) {
             loop_.call_after(std::chrono::seconds{*spec.time_limit_s},
                              [this, name, load = host_.vms_.at(name).load] {
@@ -177,6 +189,42 @@ private:
                              });
         }
         look_at(name);
+    }
+    // For as long as this load of it is here.
+    void save_later(const std::string& name, std::uint64_t load) {
+        loop_.call_after(dice().between(500ms, 3s), [this, name, load] {
+            const auto vm = host_.vms_.find(name);
+            if (vm != host_.vms_.end() && vm->second.load == load) {
+                save(name);
+                save_later(name, load);
+            }
+        });
+    }
+    // As node/checkpointer.cpp does it; between the look and the commit the copies are sent.
+    void save(const std::string& name) {
+        link_.get(keys::of(keys::checkpoints, name), [this, name](const auto& lookup) {
+            if (lookup && work_.contains(name) && work_[name].status != 0) {
+                loop_.call_after(dice().between(10ms, 2s),
+                                 [this, name, work = work_[name], record = lookup->entry] {
+                                     commit_save(name, work, record);
+                                 });
+            }
+        });
+    }
+    void commit_save(const std::string& name, const Work& work,
+                     const std::optional<store::Entry>& record) {
+        model::Checkpoint checkpoint;
+        checkpoint.placement = work.placement;
+        checkpoint.generation =
+            record ? model::from_json<model::Checkpoint>(record->value).generation + 1 : 1;
+        checkpoint.hosts = {"h" + std::to_string(dice().below(5))};
+        const std::string key = keys::of(keys::checkpoints, name);
+        store::Transaction transaction;
+        transaction.conditions = {{keys::of(keys::placements, name), work.placement},
+                                  {keys::of(keys::statuses, host_.name(), name), work.status},
+                                  {key, record ? record->mod_revision : 0}};
+        transaction.operations.emplace_back(store::Put{key, model::to_json(checkpoint)});
+        link_.commit(std::move(transaction), [](const auto&) {});
     }
     void finish(const std::string& name) {
         host_.unload(name);
@@ -198,6 +246,9 @@ private:
         transaction.conditions = {{keys::of(keys::placements, name), found->second.placement},
                                   {key, found->second.status}};
         transaction.operations.emplace_back(store::Put{key, model::to_json(status)});
+        if (phase == model::Phase::succeeded) {
+            transaction.operations.emplace_back(store::Delete{keys::of(keys::checkpoints, name)});
+        }
         link_.commit(std::move(transaction), [this, name, phase](const auto& result) {
             const auto told = work_.find(name);
             const bool is_current =
@@ -235,7 +286,7 @@ private:
             {keys::of(keys::placements, name), found->second.placement});
         for (const std::string& key :
              {keys::of(keys::placements, name), keys::of(keys::assignments, host_.name(), name),
-              keys::of(keys::statuses, host_.name(), name)}) {
+              keys::of(keys::statuses, host_.name(), name), keys::of(keys::checkpoints, name)}) {
             transaction.operations.emplace_back(store::Delete{key});
         }
         host_.finished_.erase(name);
@@ -315,13 +366,14 @@ void SimHost::set_link(Link::State state) {
     }
 }
 
-void SimHost::load(const std::string& microvm, const model::Resources& resources) {
-    vms_[microvm] = {resources, ++load_count_};
+void SimHost::load(const std::string& microvm, const model::Resources& resources,
+                   std::uint64_t generation) {
+    vms_[microvm] = {resources, ++load_count_, generation};
     used_ += resources;
     if (!used_.fits(settings_.facts.allocatable)) {
         throw Violation{"host " + name() + " holds more than its capacity"};
     }
-    truth_.loaded(microvm, *this);
+    truth_.loaded(microvm, *this, generation);
 }
 
 void SimHost::unload(const std::string& microvm) {

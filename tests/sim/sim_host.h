@@ -56,11 +56,13 @@ public:
 private:
     struct Vm {
         model::Resources resources;
-        std::uint64_t load = 0;  // which of all loads: a timer of an older one is not its own
+        std::uint64_t load = 0;        // which of all loads: a timer of an older one is not its own
+        std::uint64_t generation = 0;  // of the checkpoint that it goes on from; 0: it began anew
     };
     class Agent;
 
-    void load(const std::string& microvm, const model::Resources& resources);
+    void load(const std::string& microvm, const model::Resources& resources,
+              std::uint64_t generation);
     void unload(const std::string& microvm);
 
     Server& server_;

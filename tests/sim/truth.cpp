@@ -7,12 +7,31 @@
 
 namespace shoal::sim {
 
-void Truth::loaded(const std::string& microvm, SimHost& host) {
+void Truth::loaded(const std::string& microvm, SimHost& host, std::uint64_t generation) {
+    const auto newest = recorded_.find(microvm);
+    const std::uint64_t expected = newest == recorded_.end() ? 0 : newest->second;
+    if (generation != expected) {
+        throw Violation{microvm + " goes on at " + host.name() + " from checkpoint " +
+                        std::to_string(generation) + ", not from " + std::to_string(expected)};
+    }
     auto& holders = holders_[microvm];
     holders.push_back(&host);
     if (holders.size() > 1) {
         doubled_.insert(microvm);
     }
+}
+
+void Truth::recorded(const std::string& microvm, std::uint64_t generation) {
+    if (generation == 0) {
+        recorded_.erase(microvm);
+        return;
+    }
+    std::uint64_t& newest = recorded_[microvm];
+    if (generation != newest + 1) {
+        throw Violation{microvm + " has checkpoint " + std::to_string(generation) + " after " +
+                        std::to_string(newest)};
+    }
+    newest = generation;
 }
 
 void Truth::unloaded(const std::string& microvm, SimHost& host) {

@@ -1,6 +1,7 @@
 // Truth: where each microVM really is, whatever anybody believes, and the rules that hold always.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <set>
 #include <stdexcept>
@@ -20,7 +21,10 @@ public:
 
 class Truth {
 public:
-    void loaded(const std::string& microvm, SimHost& host);
+    // `generation`: of the checkpoint that it goes on from.
+    void loaded(const std::string& microvm, SimHost& host, std::uint64_t generation);
+    // The store has this checkpoint of it, taken under the placement that is current; 0: none.
+    void recorded(const std::string& microvm, std::uint64_t generation);
     void unloaded(const std::string& microvm, SimHost& host);
     // At most one of all copies of a microVM runs: after each step of the simulation.
     void check() const;
@@ -28,7 +32,8 @@ public:
 
 private:
     std::unordered_map<std::string, std::vector<SimHost*>> holders_;
-    std::set<std::string> doubled_;  // with more than one holder
+    std::unordered_map<std::string, std::uint64_t> recorded_;  // the newest checkpoints
+    std::set<std::string> doubled_;                            // with more than one holder
 };
 
 }  // namespace shoal::sim

@@ -138,6 +138,11 @@ std::string World::unfinished() const {
                    (holders.empty() ? "" : ", one is " + holders[0]->name());
         }
     }
+    for (const std::string& name : checkpoints_) {
+        if (!specs_.contains(name)) {
+            return name + " is gone, but not the record of its checkpoint";
+        }
+    }
     for (const auto& [name, host] : placements_) {
         if (!specs_.contains(name)) {
             return name + " is gone, but not its placement";
@@ -169,6 +174,20 @@ void World::on_heartbeat(const std::string& host, const store::Event& event) {
     }
 }
 
+// Nobody but the host where it is placed says what it goes on from.
+void World::on_checkpoint(const std::string& name, const store::Event& event) {
+    if (event.kind == store::Event::Kind::deleted) {
+        checkpoints_.erase(name);
+        return truth_.recorded(name, 0);
+    }
+    const auto record = model::from_json<model::Checkpoint>(event.entry.value);
+    if (!placements_.contains(name) || record.placement != placed_at_[name]) {
+        throw Violation{"a host that has lost " + name + " has written a checkpoint of it"};
+    }
+    checkpoints_.insert(name);
+    truth_.recorded(name, record.generation);
+}
+
 void World::on_event(const store::Event& event) {
     const std::string& key = event.entry.key;
     const bool is_put = event.kind == store::Event::Kind::put;
@@ -193,11 +212,14 @@ void World::on_event(const store::Event& event) {
         finished_.erase(name);
     } else if (folder == keys::placements && is_put) {
         placements_[name] = model::from_json<model::Placement>(event.entry.value).host;
+        placed_at_[name] = event.entry.mod_revision;
     } else if (folder == keys::placements) {
         placements_.erase(name);
     } else if (folder == keys::deletions) {
         is_put ? static_cast<void>(deletions_.insert(name))
                : static_cast<void>(deletions_.erase(name));
+    } else if (folder == keys::checkpoints) {
+        on_checkpoint(name, event);
     } else if (folder == keys::groups && is_put) {
         groups_[name] = model::from_json<model::Group>(event.entry.value);
     } else if (folder == keys::groups) {

@@ -85,6 +85,7 @@ private:
     void excuse(std::size_t host, Time until);
 
     void on_event(const store::Event& event);
+    void on_checkpoint(const std::string& name, const store::Event& event);
     void on_heartbeat(const std::string& host, const store::Event& event);
 
     WorldSettings settings_;
@@ -102,6 +103,8 @@ private:
     // What the store has.
     std::unordered_map<std::string, Spec> specs_;
     std::unordered_map<std::string, std::string> placements_;  // to hosts
+    std::unordered_map<std::string, store::Revision> placed_at_;
+    std::set<std::string> checkpoints_;  // who has one
     std::set<std::string> deletions_;
     std::set<std::string> finished_;
     std::map<std::string, model::Group> groups_;

@@ -20,6 +20,9 @@ model::MicroVmSpec World::random_spec() {
     spec.memory_mib = 64 * (1 + dice_.below(4));
     spec.vcpus = 1 + dice_.below(2);
     spec.priority = static_cast<std::int32_t>(dice_.below(3));
+    if (dice_.one_in(3)) {
+        spec.on_host_failure = model::HostFailurePolicy::restore;
+    }
     return spec;
 }
 

@@ -44,12 +44,13 @@ TEST_CASE("a checkpoint is kept in other zones than its microVM's, each copy in 
     }
 }
 
-TEST_CASE("hosts that are silent, unreachable or the microVM's own keep no checkpoint") {
+TEST_CASE("hosts that are silent, unreachable, draining or the microVM's own keep no checkpoint") {
     Hosts hosts;
-    for (const char* name : {"self", "silent", "unreachable", "well"}) {
+    for (const char* name : {"self", "silent", "unreachable", "draining", "well"}) {
         add(hosts, name, "");
     }
     hosts["silent"].beat_at = now - seconds{3};
+    hosts["draining"].host.scheduling = model::Scheduling::draining;
     hosts["unreachable"].host.peer_address.clear();
     CHECK(choose_holders(hosts, "self", "vm", 2, now) == std::vector<std::string>{"well"});
     hosts.erase("well");
