@@ -329,10 +329,10 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     mirror_.add_listener(sweeper_);
     rest::collect_templates(templates_);
     rest::reconcile_volumes(volumes_);
-    agent_.start();
     if (checkpointing_) {
         checkpointing_->start();
     }
+    agent_.start();
     if (alone_) {
         facts_->tell();
         mirror_.add_listener(alone_->placer);
