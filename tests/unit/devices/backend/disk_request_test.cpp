@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <span>
+#include <vector>
 
 #include "tests/unit/devices/backend/temporary_image.h"
 
@@ -41,6 +43,29 @@ TEST_CASE("no flush follows what failed") {
     request.afterwards = Afterwards::flush;
     CHECK(take_result(disk, request, -EIO));
     CHECK(request.error == EIO);
+}
+
+TEST_CASE("the longest request of a Linux guest is one call, and longer ones are several") {
+    constexpr std::uint64_t longest = 1280 << 10;  // BLK_DEF_MAX_SECTORS_CAP
+    constexpr std::size_t buffer_bytes = 128 << 10;
+    const TemporaryImage image{2 * longest};
+    const Disk disk{{.path = image.path()}};
+    std::vector<std::byte> memory(buffer_bytes);
+    std::vector<iovec> buffers(2 * longest / buffer_bytes, iovec{memory.data(), memory.size()});
+    DiskRequest request;
+    SUBCASE("as long as that") {
+        request.set(DiskOperation::write, 0, longest,
+                    std::span{buffers}.first(longest / buffer_bytes));
+        CHECK(next_call(disk, request).size_bytes == longest);
+        CHECK(take_result(disk, request, longest));
+    }
+    SUBCASE("twice as long") {
+        request.set(DiskOperation::write, 0, 2 * longest, buffers);
+        CHECK(next_call(disk, request).size_bytes == longest);
+        CHECK_FALSE(take_result(disk, request, longest));
+        CHECK(next_call(disk, request).offset == longest);
+        CHECK(take_result(disk, request, longest));
+    }
 }
 
 }  // namespace
