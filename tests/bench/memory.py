@@ -8,7 +8,8 @@ import sys
 import tempfile
 
 from figures import ROOT, Target
-from processes import BUSYBOX, RUNS, SHOAL, SHOAL_RAM, UNIKERNEL, VMM, private_kib, save_initramfs, say
+from processes import (BUSYBOX, RUNS, SHOAL, UNIKERNEL, VMM, is_shoal_ram, is_shoal_ram_or_program, private_kib,
+                       save_initramfs, say)
 
 sys.path.insert(0, str(ROOT / "tests/system"))
 from netns import Network, why_no_network  # noqa: E402
@@ -23,14 +24,6 @@ ALONE = "shoal run alone on the host"
 EQUIPPED = "disk, NIC, vsock, balloon, beside another microVM"
 EQUIPPED_ALONE = "disk, NIC, vsock, balloon, alone on the host"
 EQUIPPED_OWN = "disk, NIC, vsock, balloon, without the program's file"
-
-
-def is_shoal_ram(line):
-    return SHOAL_RAM in line
-
-
-def is_ram_or_program(line):
-    return is_shoal_ram(line) or line.endswith(VMM)
 
 
 @contextlib.contextmanager
@@ -87,7 +80,7 @@ def equipped_microvm(network, tap, initramfs):
 def measure_equipped(samples, network, initramfs):
     with equipped_microvm(network, network.taps[0], initramfs) as process:
         samples.add(EQUIPPED_ALONE, private_kib(process.pid, is_shoal_ram), "KiB")
-        samples.add(EQUIPPED_OWN, private_kib(process.pid, is_ram_or_program), "KiB")
+        samples.add(EQUIPPED_OWN, private_kib(process.pid, is_shoal_ram_or_program), "KiB")
         with equipped_microvm(network, network.taps[1], initramfs):
             samples.add(EQUIPPED, private_kib(process.pid, is_shoal_ram), "KiB")
 

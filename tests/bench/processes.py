@@ -50,12 +50,21 @@ def cpu_us(pid):
     return time.clock_gettime(~pid << 3 | 2) * 1e6  # clock_getcpuclockid(3)
 
 
-def private_kib(pid, is_ram):
-    """Private memory of a VMM process without the mappings that is_ram(first line in smaps) picks."""
+def is_shoal_ram(line):
+    return SHOAL_RAM in line
+
+
+def is_shoal_ram_or_program(line):
+    """The program's file is in memory once, for all microVMs."""
+    return is_shoal_ram(line) or line.endswith(VMM)
+
+
+def private_kib(pid, is_left_out):
+    """Private memory of a VMM process without the mappings that is_left_out(first line in smaps) picks."""
     total, counted = 0, True
     for line in pathlib.Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8").splitlines():
         if "-" in line.split()[0]:
-            counted = not is_ram(line)
+            counted = not is_left_out(line)
         elif counted and line.startswith(("Private_Clean:", "Private_Dirty:")):
             total += int(line.split()[1])
     return total
