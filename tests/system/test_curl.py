@@ -79,7 +79,7 @@ def ask(network, tap, url, vcpus):
     expect(answer.decode() == f"POST /post {hashlib.sha256(Handler.large).hexdigest()}\n", str(answer))
 
 
-for family, vcpus in (("IPv4", 1), ("IPv6", 1), ("IPv4", 2)):
+for family, vcpus in (("IPv4", 1), ("IPv6", 1), ("IPv4", 2), ("IPv6", 2)):
     def _(network, tap, family=family, vcpus=vcpus):
         address = tap.host_address if family == "IPv4" else host6(tap)
         with web_server(network, address):

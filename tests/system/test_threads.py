@@ -73,10 +73,11 @@ def _():
     expect(result.out == b"exe\nanother\nchild\nparent\ngone\n32768\n", str(result))
 
 
-@test("processes: shell pipelines")
+@test("processes: shell pipelines, on 1 and 2 vCPUs")
 def _():
     lines = "".join(f"word {number * 7919 % 13}\n" for number in range(5000)).encode()
     script = "cat - > f; cat f | sort | uniq -c; sort -r f | head -n 2; " \
              "yes | head -n 3; echo a b | while read x y; do echo $y; done; (sleep 0.02; echo late) | cat"
-    with temporary_folder() as root:
-        expect_same_as_host(BUSYBOX, "sh", "-c", script, stdin=lines, root=root)
+    for vcpus in ("1", "2"):
+        with temporary_folder() as root:
+            expect_same_as_host(BUSYBOX, "sh", "-c", script, stdin=lines, root=root, options=["--vcpus", vcpus])
