@@ -99,6 +99,9 @@ void describe_snapshot(CLI::App& snapshot, SnapshotOptions& options) {
         ->type_name("TEXT");
     snapshot.add_flag("--vsock", options.vsock,
                       "Vsock device (guest CID 3), whose path is said to clone");
+    snapshot.add_flag(
+        "--compress", options.compress,
+        "Compress the memory (zstd): a smaller template, whose clones share none of it");
     describe_network(snapshot, options.network,
                      "Network as of shoal run, with ip= or mac=; clones may have others");
     snapshot

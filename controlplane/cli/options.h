@@ -43,6 +43,7 @@ struct SnapshotOptions : ProgramOptions {
     std::string folder;                     // of the template's files
     std::optional<std::string> ready_line;  // of stdout; none: the program waits at /dev/clone
     bool vsock = false;
+    bool compress = false;
     std::optional<NetworkOption> network;
     double timeout_s = 300;
 };

@@ -172,7 +172,8 @@ void snapshot(const SnapshotOptions& options) {
     wait_until_ready(vmm, options);
     vmm.patch("/vm", {{"state", "Paused"}});
     vmm.put("/snapshot/create", {{"snapshot_path", template_state(options.folder)},
-                                 {"mem_file_path", template_memory(options.folder)}});
+                                 {"mem_file_path", template_memory(options.folder)},
+                                 {"compression", options.compress ? "Zstd" : "None"}});
     // What was not written by now is in the snapshot.
     vmm.end();
     while (!copy_output(vmm).empty()) {

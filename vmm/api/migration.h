@@ -12,13 +12,6 @@ namespace shoal::api {
 enum class AfterHandOver { exit, stay };
 
 template <>
-struct Names<migration::Compression> {
-    using Pair = std::pair<std::string_view, migration::Compression>;
-    static constexpr std::array values{Pair{"None", migration::Compression::none},
-                                       Pair{"Zstd", migration::Compression::zstd}};
-};
-
-template <>
 struct Names<AfterHandOver> {
     using Pair = std::pair<std::string_view, AfterHandOver>;
     static constexpr std::array values{Pair{"Exit", AfterHandOver::exit},

@@ -6,6 +6,7 @@
 
 #include "vmm/api/action.h"
 #include "vmm/api/network_interface.h"
+#include "vmm/state/compression.h"
 
 namespace shoal::api {
 
@@ -18,11 +19,19 @@ struct Names<SnapshotType> {
                                        Pair{"Diff", SnapshotType::diff}};
 };
 
+template <>
+struct Names<state::Compression> {
+    using Pair = std::pair<std::string_view, state::Compression>;
+    static constexpr std::array values{Pair{"None", state::Compression::none},
+                                       Pair{"Zstd", state::Compression::zstd}};
+};
+
 struct SnapshotCreateParams {
     std::string snapshot_path;
     std::string mem_file_path;
     SnapshotType snapshot_type = SnapshotType::full;
     bool resume_vm = false;  // ours: the memory is written behind the guest
+    state::Compression compression = state::Compression::none;  // ours
 };
 
 template <>
@@ -34,6 +43,7 @@ struct Description<SnapshotCreateParams> {
         required("mem_file_path", &Body::mem_file_path),
         optional("snapshot_type", &Body::snapshot_type),
         optional("resume_vm", &Body::resume_vm),
+        optional("compression", &Body::compression),
     };
 };
 

@@ -73,15 +73,18 @@ std::optional<state::Difference> begin(Context& context, SnapshotType type) {
                                       : std::nullopt;
 }
 
+state::SnapshotPaths paths_of(const SnapshotCreateParams& params) {
+    return {params.snapshot_path, params.mem_file_path, params.compression};
+}
+
 void create_behind(Context& context, const SnapshotCreateParams& params) {
     state::unmap_shared(context.microvm.memory());
     const Pause pause{context};
     vmm::SavedMicrovm saved = context.microvm.save(context.config);
     auto difference = begin(context, params.snapshot_type);
     try {
-        context.snapshot_writer.emplace(
-            state::SnapshotPaths{params.snapshot_path, params.mem_file_path}, saved,
-            context.microvm.memory(), std::move(difference));
+        context.snapshot_writer.emplace(paths_of(params), saved, context.microvm.memory(),
+                                        std::move(difference));
     } catch (...) {
         context.snapshots.failed();
         throw;
@@ -92,8 +95,7 @@ void create_paused(Context& context, const SnapshotCreateParams& params) {
     const vmm::SavedMicrovm saved = context.microvm.save(context.config);
     auto difference = begin(context, params.snapshot_type);
     try {
-        state::SnapshotFiles files{
-            {params.snapshot_path, params.mem_file_path}, saved, std::move(difference)};
+        state::SnapshotFiles files{paths_of(params), saved, std::move(difference)};
         files.write(context.microvm.memory());
         context.snapshots.made(files.id());
     } catch (...) {
@@ -111,10 +113,15 @@ void create(Context& context, const SnapshotCreateParams& params) {
     if (params.snapshot_path == params.mem_file_path) {
         throw Fault{"The state and the memory need a file each."};
     }
+    if (params.compression != state::Compression::none &&
+        params.snapshot_type == SnapshotType::diff) {
+        throw Fault{"A Diff snapshot cannot be compressed: its memory file is to be merged."};
+    }
     finish_writer(context);
     if (params.resume_vm && context.microvm.memory().content_fd() < 0) {
         throw Fault{
-            "Memory of a userfaultfd handler can be saved while the guest stands still only."};
+            "Memory of a userfaultfd handler, or of a compressed snapshot, can be saved while the "
+            "guest stands still only."};
     }
     if (params.resume_vm) {
         create_behind(context, params);

@@ -27,11 +27,11 @@ bool is_of_handler(const SnapshotLoadParams& params) {
 
 vmm::MemorySource memory_source(const SnapshotLoadParams& params, const state::Snapshot& snapshot) {
     if (is_of_handler(params)) {
-        return {{}, params.mem_backend->backend_path};
+        return {{}, params.mem_backend->backend_path, {}};
     }
     const std::string& path =
         params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
-    return {state::open_memory(path, snapshot), {}};
+    return state::open_memory(path, snapshot);
 }
 
 // The guest's clock goes on as if it had run meanwhile. Not back, when the host's clock was.

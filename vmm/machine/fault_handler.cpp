@@ -1,15 +1,10 @@
-// userfaultfd (Documentation/admin-guide/mm/userfaultfd.rst), and the handshake.
+// The handshake, and the watch over who serves.
 #include "vmm/machine/fault_handler.h"
 
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -18,43 +13,13 @@
 #include <stdexcept>
 
 #include "devices/abi/address_map.h"
-#include "devices/host/log.h"
 #include "devices/host/os_error.h"
-#include "vmm/machine/ending.h"
 
 namespace shoal::vmm {
 namespace {
 
 constexpr std::size_t stack_bytes = 64 << 10;
 constexpr timeval connect_timeout{5, 0};
-
-// Faults of the kernel too, which KVM's are. The device grants it by its file's mode, the system
-// call to CAP_SYS_PTRACE or by a sysctl.
-host::UniqueFd open_userfaultfd() {
-    const host::UniqueFd device{::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC)};
-    constexpr int flags = O_CLOEXEC | O_NONBLOCK;
-    host::UniqueFd fd{device ? ::ioctl(device.get(), USERFAULTFD_IOC_NEW, flags)
-                             : static_cast<int>(::syscall(SYS_userfaultfd, flags))};
-    if (!fd) {
-        host::throw_os_error("userfaultfd");
-    }
-    uffdio_api api{};
-    api.api = UFFD_API;
-    host::check_os(::ioctl(fd.get(), UFFDIO_API, &api), "UFFDIO_API");
-    return fd;
-}
-
-host::UniqueFd register_memory(const machine::GuestMemory& memory) {
-    host::UniqueFd fd = open_userfaultfd();
-    for (const machine::RamRegion& region : memory.regions()) {
-        uffdio_register wanted{};
-        // SAFETY: the kernel takes the address as a number.
-        wanted.range = {reinterpret_cast<std::uint64_t>(region.bytes.data()), region.bytes.size()};
-        wanted.mode = UFFDIO_REGISTER_MODE_MISSING;
-        host::check_os(::ioctl(fd.get(), UFFDIO_REGISTER, &wanted), "UFFDIO_REGISTER");
-    }
-    return fd;
-}
 
 host::UniqueFd connect_to(const std::string& path) {
     sockaddr_un address{};
@@ -125,8 +90,8 @@ std::string FaultHandler::handshake(const machine::GuestMemory& memory) {
 
 FaultHandler::FaultHandler(const machine::GuestMemory& memory, const std::string& path)
     : path_{path},
-      faults_{register_memory(memory)},
-      socket_{greet(memory, path, faults_.get())},
+      faults_{memory},
+      socket_{greet(memory, path, faults_.fd())},
       thread_{"faults", stack_bytes, [this] { watch(); }} {}
 
 FaultHandler::~FaultHandler() {
@@ -141,11 +106,8 @@ void FaultHandler::watch() const noexcept {
     if (watched[1].revents != 0) {
         return;
     }
-    const std::string sentence =
-        "the page fault handler at " + path_ + " is gone, and the guest's memory with it";
-    std::fprintf(stderr, "shoal-vmm: %s\n", sentence.c_str());
-    host::log(host::LogLevel::error, sentence);
-    ::_exit(static_cast<int>(ExitCode::failure));
+    end_without_memory("the page fault handler at " + path_ +
+                       " is gone, and the guest's memory with it");
 }
 
 }  // namespace shoal::vmm

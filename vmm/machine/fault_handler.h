@@ -8,6 +8,7 @@
 #include "devices/host/unique_fd.h"
 #include "devices/machine/guest_memory.h"
 #include "vmm/machine/thread.h"
+#include "vmm/machine/userfaultfd.h"
 
 namespace shoal::vmm {
 
@@ -31,7 +32,7 @@ private:
     void watch() const noexcept;
 
     const std::string path_;
-    host::UniqueFd faults_;
+    const Userfaultfd faults_;
     host::UniqueFd socket_;
     host::EventFd stop_;
     Thread thread_;  // last: joined before what it uses goes

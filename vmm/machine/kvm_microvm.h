@@ -23,6 +23,7 @@
 #include "vmm/machine/machine.h"
 #include "vmm/machine/microvm.h"
 #include "vmm/machine/microvm_factory.h"
+#include "vmm/machine/page_filler.h"
 
 namespace shoal::vmm {
 
@@ -82,6 +83,7 @@ private:
     void open_backends(const SavedMicrovm& saved);
     void restore_active_devices(const SavedMicrovm& saved);
     void allocate_memory(std::uint64_t size_mib);
+    void fill_memory(MemorySource source);
     // Of memory_: see there.
     [[nodiscard]] VmShell take_shell(const MachineShape& shape);
 
@@ -105,6 +107,7 @@ private:
     std::optional<machine::GuestMemory> memory_;
     std::optional<VmShell> warm_shell_;
     std::optional<FaultHandler> fault_handler_;  // of memory_
+    std::optional<PageFiller> page_filler_;      // of memory_
     std::map<std::string, std::unique_ptr<virtio::VhostUserBlock>> vhost_user_drives_;
     std::unique_ptr<virtio::Entropy> entropy_;
     std::unique_ptr<virtio::Balloon> balloon_;

@@ -67,15 +67,23 @@ void KvmMicrovm::restore_active_devices(const SavedMicrovm& saved) {
     }
 }
 
+void KvmMicrovm::fill_memory(MemorySource source) {
+    if (source.file) {
+        memory_->become_copy(std::move(source.file));
+        return;
+    }
+    memory_->become_private_zeros();
+    if (source.pages) {
+        page_filler_.emplace(*memory_, std::move(source.pages));
+    } else {
+        fault_handler_.emplace(*memory_, source.handler_path);
+    }
+}
+
 void KvmMicrovm::restore(const SavedMicrovm& saved, MemorySource memory) {
     open_backends(saved);
     allocate_memory(saved.config.machine.mem_size_mib);
-    if (memory.handler_path.empty()) {
-        memory_->become_copy(std::move(memory.file));
-    } else {
-        memory_->become_private_zeros();
-        fault_handler_.emplace(*memory_, memory.handler_path);
-    }
+    fill_memory(std::move(memory));
     const std::vector<DeviceToAttach> devices = devices_of(saved.config);
     machine_ = std::make_unique<Machine>(take_shell(saved.config.machine), loop_, *memory_,
                                          machine_config(saved.config), devices, saved.machine);

@@ -20,6 +20,7 @@
 #include "vmm/machine/machine_state.h"
 #include "vmm/machine/metric_groups.h"
 #include "vmm/machine/page_log.h"
+#include "vmm/machine/page_source.h"
 
 namespace shoal::vmm {
 
@@ -45,10 +46,11 @@ struct HintingStatus {
     std::optional<std::uint32_t> guest_cmd;
 };
 
-// Where the memory of a microVM that is restored comes from.
+// Where the memory of a microVM that is restored comes from: one of these.
 struct MemorySource {
-    host::UniqueFd file;       // a private copy of it, which nobody may change any more
-    std::string handler_path;  // instead: who serves its pages (fault_handler.h)
+    host::UniqueFd file;                // a private copy of it, which nobody may change any more
+    std::string handler_path;           // who serves its pages (fault_handler.h)
+    std::unique_ptr<PageSource> pages;  // read as they are touched (page_filler.h)
 };
 
 class Microvm {

@@ -2,26 +2,20 @@
 #include "vmm/migration/page_scan.h"
 
 #include <bit>
-#include <cstring>
 
 #include "devices/host/check.h"
+#include "vmm/machine/zero_page.h"
 
 namespace shoal::migration {
 namespace {
 
 static_assert(pages_per_word <= max_run_pages);
 
-// A first byte of zero, and each byte like the one before it.
-bool is_zero(std::span<const std::byte> page) noexcept {
-    return page.front() == std::byte{0} &&
-           std::memcmp(page.data(), page.data() + 1, page.size() - 1) == 0;
-}
-
 // How many of the first pages are alike: all zeros or none.
 std::uint64_t count_alike(std::span<const std::byte> pages, bool zeros) noexcept {
     std::uint64_t count = 1;
     while (count < pages.size() / page_bytes &&
-           is_zero(pages.subspan(count * page_bytes, page_bytes)) == zeros) {
+           vmm::is_zero(pages.subspan(count * page_bytes, page_bytes)) == zeros) {
         ++count;
     }
     return count;
@@ -52,7 +46,7 @@ std::optional<PageRun> PageScan::next() {
     const std::uint64_t first = word_ * pages_per_word + static_cast<std::uint64_t>(first_bit);
     const auto wanted = static_cast<std::uint64_t>(std::countr_one(word >> first_bit));
     const auto bytes = content_.read(first, wanted, buffer_->bytes);
-    const bool zeros = is_zero(bytes.first(page_bytes));
+    const bool zeros = vmm::is_zero(bytes.first(page_bytes));
     const std::uint64_t count = count_alike(bytes, zeros);
     word &= ~(~std::uint64_t{0} >> (pages_per_word - count) << first_bit);
     return PageRun{first, count,

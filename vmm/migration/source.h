@@ -24,6 +24,7 @@
 #include "vmm/migration/page_run.h"
 #include "vmm/migration/progress.h"
 #include "vmm/migration/tls.h"
+#include "vmm/state/compression.h"
 
 namespace shoal::migration {
 
@@ -32,7 +33,7 @@ enum class AfterHandOver {
     stay,  // it answers until somebody ends it
 };
 
-enum class Compression { none, zstd };
+using state::Compression;
 
 // A limit that is lower would make the destination wait for a run of pages until it gives up.
 inline constexpr std::uint64_t least_bytes_per_s = 1 << 20;

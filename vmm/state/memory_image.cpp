@@ -3,30 +3,25 @@
 
 #include <sys/mman.h>
 
-#include <array>
-#include <cstring>
-
 #include "devices/abi/address_map.h"
 #include "vmm/machine/page_set.h"
+#include "vmm/machine/zero_page.h"
 
 namespace shoal::state {
 namespace {
 
-constexpr std::array<std::byte, abi::page_size> zeros_page{};
-
-bool is_zero(const std::byte* page) {
-    return std::memcmp(page, zeros_page.data(), zeros_page.size()) == 0;
-}
-
 // Neighbours that are not zero go in one call.
 void write_with_holes(std::span<const std::byte> memory, std::uint64_t from, std::uint64_t end,
                       NewFile& file) {
+    const auto is_zero = [&](std::uint64_t page) {
+        return vmm::is_zero(memory.subspan(page, abi::page_size));
+    };
     while (from < end) {
-        while (from < end && is_zero(memory.data() + from)) {
+        while (from < end && is_zero(from)) {
             from += abi::page_size;
         }
         std::uint64_t to = from;
-        while (to < end && !is_zero(memory.data() + to)) {
+        while (to < end && !is_zero(to)) {
             to += abi::page_size;
         }
         file.write(memory.subspan(from, to - from), from);

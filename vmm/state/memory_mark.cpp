@@ -1,17 +1,14 @@
 // The end of a memory file.
 #include "vmm/state/memory_mark.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include "devices/abi/address_map.h"
-#include "devices/host/os_error.h"
 #include "vmm/state/decode.h"
 #include "vmm/state/encode.h"
+#include "vmm/state/read_at.h"
 
 namespace shoal::state {
 namespace {
@@ -33,22 +30,6 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
 bool has_bits_behind(std::span<const std::uint64_t> pages, std::uint64_t memory_bytes) {
     const std::uint64_t in_last_word = memory_bytes / abi::page_size % 64;
     return in_last_word != 0 && pages.back() >> in_last_word != 0;
-}
-
-std::vector<std::byte> read_at(int fd, std::uint64_t offset, std::size_t size) {
-    std::vector<std::byte> bytes(size);
-    const ssize_t count = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0) {
-        host::throw_os_error("reading the end of a memory file");
-    }
-    bytes.resize(static_cast<std::size_t>(count));
-    return bytes;
-}
-
-std::uint64_t size_of(int fd) {
-    struct stat status {};
-    host::check_os(::fstat(fd, &status), "fstat");
-    return static_cast<std::uint64_t>(status.st_size);
 }
 
 }  // namespace
@@ -91,7 +72,7 @@ std::optional<MemoryMark> parse_mark(std::span<const std::byte> bytes, std::uint
 }
 
 std::optional<MemoryMark> read_mark(int fd, std::uint64_t memory_bytes) {
-    const std::uint64_t size = size_of(fd);
+    const std::uint64_t size = file_size_bytes(fd);
     if (size < memory_bytes || size - memory_bytes > difference_mark_bytes(memory_bytes)) {
         return std::nullopt;
     }
@@ -99,7 +80,7 @@ std::optional<MemoryMark> read_mark(int fd, std::uint64_t memory_bytes) {
 }
 
 std::optional<std::uint64_t> whole_memory_bytes(int fd) {
-    const std::uint64_t size = size_of(fd);
+    const std::uint64_t size = file_size_bytes(fd);
     if (size <= whole_mark_bytes || (size - whole_mark_bytes) % abi::page_size != 0) {
         return std::nullopt;
     }

@@ -15,6 +15,8 @@
 #include "vmm/machine/page_set.h"
 #include "vmm/state/memory_image.h"
 #include "vmm/state/new_file.h"
+#include "vmm/state/packed_memory.h"
+#include "vmm/state/read_at.h"
 #include "vmm/state/section.h"
 
 namespace shoal::state {
@@ -52,25 +54,17 @@ host::UniqueFd open_file(const std::string& path) {
 
 std::vector<std::byte> read_all(const std::string& path) {
     const host::UniqueFd fd = open_file(path);
-    struct stat status {};
-    host::check_os(::fstat(fd.get(), &status), "fstat");
-    if (static_cast<std::uint64_t>(status.st_size) > max_file_bytes) {
+    const std::uint64_t size = file_size_bytes(fd.get());
+    if (size > max_file_bytes) {
         throw StateError("it is larger than " + std::to_string(max_file_bytes >> 20) + " MiB");
     }
-    std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
-    std::size_t size = 0;
-    while (size < bytes.size()) {
-        const ssize_t count = ::read(fd.get(), bytes.data() + size, bytes.size() - size);
-        if (count < 0 && errno != EINTR) {
-            host::throw_os_error("cannot read " + path);
-        }
-        if (count == 0) {
-            break;
-        }
-        size += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
-    }
-    bytes.resize(size);
-    return bytes;
+    return read_at(fd.get(), 0, size);
+}
+
+[[noreturn]] void refuse_packed(const std::string& path) {
+    throw StateError(
+        "nothing can be merged into " + path +
+        ", which is compressed: decompress it (zstd -d), or keep the difference apart");
 }
 
 // The memory file that a difference is to be merged into, if it is the base's: all of its memory,
@@ -83,11 +77,41 @@ struct Base {
 std::optional<Base> open_base(const std::string& path, std::uint64_t memory_bytes,
                               const SnapshotId& id) {
     host::UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (fd && is_packed(fd.get())) {
+        refuse_packed(path);
+    }
     auto mark = fd ? read_mark(fd.get(), memory_bytes) : std::nullopt;
     if (!mark || mark->id != id) {
         return std::nullopt;
     }
     return Base{std::move(fd), std::move(*mark)};
+}
+
+// Nothing: it is another snapshot's.
+std::optional<vmm::MemorySource> open_packed(const std::string& path, host::UniqueFd fd,
+                                             std::uint64_t memory_bytes, const SnapshotId& id) {
+    vmm::MemorySource source;
+    auto memory = std::make_unique<PackedMemory>(path, std::move(fd), memory_bytes);
+    if (memory->mark().id != id) {
+        return std::nullopt;
+    }
+    source.pages = std::move(memory);
+    return source;
+}
+
+std::optional<vmm::MemorySource> open_plain(const std::string& path, host::UniqueFd fd,
+                                            std::uint64_t memory_bytes, const SnapshotId& id) {
+    const auto mark = read_mark(fd.get(), memory_bytes);
+    if (!mark || mark->id != id) {
+        return std::nullopt;
+    }
+    if (mark->difference) {
+        throw StateError("the memory file " + path +
+                         " has only what changed since another snapshot: rebase it first");
+    }
+    vmm::MemorySource source;
+    source.file = std::move(fd);
+    return source;
 }
 
 }  // namespace
@@ -101,14 +125,15 @@ SnapshotFiles::SnapshotFiles(const SnapshotPaths& paths, const vmm::SavedMicrovm
       state_file_{paths.state} {}
 
 void SnapshotFiles::write(const machine::GuestMemory& memory) {
-    MemoryMark mark{snapshot_.id, {}};
     if (difference_) {
-        mark = write_difference(memory);
+        write_difference(memory);
+    } else if (paths_.compression == Compression::zstd) {
+        write_packed(memory, {snapshot_.id, {}}, memory_file_);
     } else {
         memory_file_.set_size(memory.size_bytes());
         write_pages(memory, vmm::touched_pages(memory), Zeros::are_holes, memory_file_);
+        memory_file_.write(encode(MemoryMark{snapshot_.id, {}}), memory.size_bytes());
     }
-    memory_file_.write(encode(mark), memory.size_bytes());
     state_file_.write(encode(snapshot_), 0);
     memory_file_.sync();
     state_file_.sync();
@@ -118,7 +143,7 @@ void SnapshotFiles::write(const machine::GuestMemory& memory) {
     ::unlink(old_name(paths_.memory).c_str());
 }
 
-MemoryMark SnapshotFiles::write_difference(const machine::GuestMemory& memory) {
+void SnapshotFiles::write_difference(const machine::GuestMemory& memory) {
     MemoryMark mark{snapshot_.id, difference_};
     if (auto base = open_base(paths_.memory, memory.size_bytes(), difference_->base)) {
         memory_file_.copy_from(base->fd.get(), memory.size_bytes());
@@ -129,7 +154,7 @@ MemoryMark SnapshotFiles::write_difference(const machine::GuestMemory& memory) {
     }
     memory_file_.set_size(memory.size_bytes());
     write_pages(memory, difference_->pages, Zeros::are_written, memory_file_);
-    return mark;
+    memory_file_.write(encode(mark), memory.size_bytes());
 }
 
 void SnapshotFiles::leave() noexcept {
@@ -147,6 +172,9 @@ Snapshot read_state(const std::string& path) {
 
 void rebase_memory(const std::string& base_path, const std::string& difference_path) {
     const host::UniqueFd base = open_file(base_path);
+    if (is_packed(base.get())) {
+        refuse_packed(base_path);
+    }
     const auto memory_bytes = whole_memory_bytes(base.get());
     if (!memory_bytes) {
         throw StateError(base_path + " is no memory file that has all of a memory");
@@ -174,20 +202,16 @@ void rebase_memory(const std::string& base_path, const std::string& difference_p
     file.publish();
 }
 
-host::UniqueFd open_memory(const std::string& path, const Snapshot& snapshot) {
+vmm::MemorySource open_memory(const std::string& path, const Snapshot& snapshot) {
     const std::uint64_t size_bytes = snapshot.microvm.config.machine.mem_size_mib << 20;
     for (const std::string& name : {path, old_name(path)}) {
         if (name != path && ::access(name.c_str(), R_OK) < 0) {
             break;
         }
         host::UniqueFd fd = open_file(name);
-        const auto mark = read_mark(fd.get(), size_bytes);
-        if (mark && mark->id == snapshot.id) {
-            if (mark->difference) {
-                throw StateError("the memory file " + name +
-                                 " has only what changed since another snapshot: rebase it first");
-            }
-            return fd;
+        const auto open = is_packed(fd.get()) ? open_packed : open_plain;
+        if (auto source = open(name, std::move(fd), size_bytes, snapshot.id)) {
+            return std::move(*source);
         }
     }
     throw StateError("the memory file " + path + " is damaged or belongs to another snapshot");

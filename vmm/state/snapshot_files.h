@@ -2,7 +2,7 @@
 //
 // The memory file is the guest's memory byte for byte, without the hole below 4 GiB; pages of zeros
 // are holes. Behind it stands whose memory it is (memory_mark.h), so that a memory file is never
-// loaded with the state of another snapshot.
+// loaded with the state of another snapshot. It may be compressed (packed_memory.h).
 //
 // A difference has only the pages that are not as they were in another snapshot, its base, zeros
 // among them; the rest is a hole. Written over the base's memory file, it is merged into it.
@@ -15,8 +15,9 @@
 #include <optional>
 #include <string>
 
-#include "devices/host/unique_fd.h"
 #include "devices/machine/guest_memory.h"
+#include "vmm/machine/microvm.h"
+#include "vmm/state/compression.h"
 #include "vmm/state/memory_mark.h"
 #include "vmm/state/microvm_file.h"
 #include "vmm/state/new_file.h"
@@ -26,6 +27,7 @@ namespace shoal::state {
 struct SnapshotPaths {
     std::string state;
     std::string memory;
+    Compression compression = Compression::none;  // of the memory file; not of a difference
 };
 
 // Writing one, in two steps: what is prepared while the guest stands still, and what may be done
@@ -43,7 +45,7 @@ public:
     [[nodiscard]] const SnapshotId& id() const noexcept { return snapshot_.id; }
 
 private:
-    [[nodiscard]] MemoryMark write_difference(const machine::GuestMemory& memory);
+    void write_difference(const machine::GuestMemory& memory);
 
     SnapshotPaths paths_;
     Snapshot snapshot_;
@@ -58,7 +60,8 @@ void rebase_memory(const std::string& base_path, const std::string& difference_p
 
 // Throws StateError for what is no state file or a damaged one, each with the path.
 [[nodiscard]] Snapshot read_state(const std::string& path);
-// The file with the memory that belongs to `snapshot`. Throws with one sentence.
-[[nodiscard]] host::UniqueFd open_memory(const std::string& path, const Snapshot& snapshot);
+// The memory that belongs to `snapshot`: a file, or a compressed one's pages. Throws with one
+// sentence.
+[[nodiscard]] vmm::MemorySource open_memory(const std::string& path, const Snapshot& snapshot);
 
 }  // namespace shoal::state

@@ -72,11 +72,12 @@ TEST_CASE("two dashes end the options") {
 
 TEST_CASE("a template is made of a program with most of run's options") {
     const auto options = std::get<SnapshotOptions>(
-        parse({"snapshot", "--to", "t", "--memory", "64", "--ready-line", "go now", "--vsock",
-               "--timeout", "1.5", "--", "prog", "--to", "x"}));
+        parse({"snapshot", "--to", "t", "--memory", "64", "--compress", "--ready-line", "go now",
+               "--vsock", "--timeout", "1.5", "--", "prog", "--to", "x"}));
     CHECK(options.folder == "t");
     CHECK(options.memory_mib == 64);
     CHECK(options.ready_line == "go now");
+    CHECK(options.compress);
     CHECK(options.vsock);
     CHECK(options.timeout_s == 1.5);
     CHECK(options.program == "prog");

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "tests/unit/vmm/state/folder.h"
 #include "tests/unit/vmm/state/sample_state.h"
 #include "vmm/machine/page_set.h"
 #include "vmm/state/snapshot_writer.h"
@@ -19,22 +20,7 @@ namespace {
 
 constexpr std::uint64_t memory_bytes = 64ULL << 20;  // what the sample's configuration says
 
-struct Folder {
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "shoal-state-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path); }
-
-    [[nodiscard]] SnapshotPaths paths() const { return {path / "state", path / "memory"}; }
-    [[nodiscard]] std::ptrdiff_t file_count() const {
-        return std::distance(std::filesystem::directory_iterator{path}, {});
-    }
-    std::filesystem::path path;
-};
+using testing::Folder;
 
 void set(const machine::GuestMemory& memory, std::uint64_t at, std::uint64_t value) {
     REQUIRE(memory.write(machine::Gpa{at}, value));
@@ -53,7 +39,7 @@ SnapshotId write_snapshot(const SnapshotPaths& paths, const vmm::SavedMicrovm& s
 }
 
 machine::GuestMemory read_memory(const std::string& path, const Snapshot& snapshot) {
-    return {memory_bytes, open_memory(path, snapshot)};
+    return {memory_bytes, open_memory(path, snapshot).file};
 }
 
 TEST_CASE("memory comes back from its file, whose pages of zeros are holes") {
