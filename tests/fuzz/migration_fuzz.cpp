@@ -70,8 +70,11 @@ void read_address(std::span<const std::byte> bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     auto rest = std::as_bytes(std::span{data, size});
     for (const FrameKind kind : {FrameKind::pages, FrameKind::zero_pages, FrameKind::drive_pages,
-                                 FrameKind::drive_zero_pages}) {
+                                 FrameKind::drive_zero_pages, FrameKind::missing_pages}) {
         read_run({kind, {rest.begin(), rest.end()}});
+    }
+    if (const auto page = read_want({FrameKind::want, {rest.begin(), rest.end()}})) {
+        SHOAL_CHECK(std::ranges::equal(frame_of_want(*page).payload, rest));
     }
     read_packed({FrameKind::packed, {rest.begin(), rest.end()}});
     read_hello(rest);

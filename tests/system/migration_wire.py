@@ -7,7 +7,7 @@ import threading
 from api import connect
 
 KINDS = ("hello", "pages", "zero_pages", "state", "commit", "accept", "ready", "taken", "refused", "drive_pages",
-         "drive_zero_pages", "sync", "synced", "packed", "join")
+         "drive_zero_pages", "sync", "synced", "packed", "join", "missing_pages", "want")
 HEAD_BYTES = 12
 
 

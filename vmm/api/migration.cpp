@@ -77,6 +77,11 @@ void send(Context& context, const MigrationSend& params) {
         throw Fault{"max_bytes_per_s is 0 or at least " +
                     std::to_string(migration::least_bytes_per_s) + "."};
     }
+    if (params.post_copy && params.connections > 1) {
+        throw Fault{
+            "A post-copy has one connection for pages, and one more for those that the guest waits "
+            "for."};
+    }
     migration::SendOrder order;
     order.to = address_of(params.destination);
     if (const auto tls = tls_of(order.to, params, migration::Tls::Side::source)) {
@@ -91,6 +96,7 @@ void send(Context& context, const MigrationSend& params) {
     order.copied_drives = params.copied_drives;
     order.compression = params.compression;
     order.connections = params.connections;
+    order.is_post_copy = params.post_copy;
     order.after_hand_over = params.after_hand_over == AfterHandOver::exit
                                 ? migration::AfterHandOver::exit
                                 : migration::AfterHandOver::stay;
@@ -110,6 +116,8 @@ MigrationPhase phase_of(migration::SourcePhase phase) {
             return MigrationPhase::committed;
         case in_doubt:
             return MigrationPhase::in_doubt;
+        case serving:
+            return MigrationPhase::serving;
         case resumed:
             return MigrationPhase::resumed;
         case handed_over:

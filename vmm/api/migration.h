@@ -48,6 +48,7 @@ struct MigrationSend {
     migration::Compression compression = migration::Compression::none;
     std::uint32_t connections = 1;
     AfterHandOver after_hand_over = AfterHandOver::exit;
+    bool post_copy = false;
 };
 
 template <>
@@ -67,6 +68,7 @@ struct Description<MigrationSend> {
         optional("compression", &Body::compression),
         optional("connections", &Body::connections, {1, migration::max_connections}),
         optional("after_hand_over", &Body::after_hand_over),
+        optional("post_copy", &Body::post_copy),
     };
 };
 
@@ -118,6 +120,7 @@ enum class MigrationPhase {
     stopped,
     committed,
     in_doubt,
+    serving,
     resumed,
     handed_over,
     waiting,
@@ -137,6 +140,7 @@ struct Names<MigrationPhase> {
         Pair{"Stopped", MigrationPhase::stopped},
         Pair{"Committed", MigrationPhase::committed},
         Pair{"InDoubt", MigrationPhase::in_doubt},
+        Pair{"Serving", MigrationPhase::serving},
         Pair{"Resumed", MigrationPhase::resumed},
         Pair{"HandedOver", MigrationPhase::handed_over},
         Pair{"Waiting", MigrationPhase::waiting},

@@ -14,10 +14,12 @@ constexpr std::size_t stack_bytes = 64 << 10;
 
 }  // namespace
 
-PageFiller::PageFiller(const machine::GuestMemory& memory, std::unique_ptr<PageSource> source)
-    : faults_{memory}, source_{std::move(source)}, thread_{"faults", stack_bytes, [this] {
-                                                               serve();
-                                                           }} {}
+PageFiller::PageFiller(const machine::GuestMemory& memory, std::unique_ptr<PageSource> source,
+                       LossHandler on_loss)
+    : faults_{memory},
+      source_{std::move(source)},
+      on_loss_{std::move(on_loss)},
+      thread_{"faults", stack_bytes, [this] { serve(); }} {}
 
 PageFiller::~PageFiller() {
     stop_.signal();
@@ -36,7 +38,7 @@ void PageFiller::serve() const noexcept {
             }
         }
     } catch (const std::exception& error) {
-        end_without_memory(error.what());
+        on_loss_(error.what());
     }
 }
 

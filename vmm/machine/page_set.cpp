@@ -107,6 +107,12 @@ std::optional<PageRange> next_range(std::span<const std::uint64_t> pages,
     return PageRange{first, find(pages, first, ~std::uint64_t{0})};
 }
 
+void add_range(PageSet& pages, PageRange range) noexcept {
+    for (std::uint64_t page = range.first; page < range.end; ++page) {
+        add(pages, page);
+    }
+}
+
 void add_pages(PageSet& pages, std::span<const std::uint64_t> more) noexcept {
     SHOAL_CHECK(pages.size() == more.size());
     std::ranges::transform(pages, more, pages.begin(), std::bit_or{});

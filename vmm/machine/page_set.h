@@ -26,6 +26,8 @@ struct PageRange {
 // The first neighbours in the set from page `at` on.
 [[nodiscard]] std::optional<PageRange> next_range(std::span<const std::uint64_t> pages,
                                                   std::uint64_t at) noexcept;
+// Pages within it.
+void add_range(PageSet& pages, PageRange range) noexcept;
 // Both are of one memory.
 void add_pages(PageSet& pages, std::span<const std::uint64_t> more) noexcept;
 

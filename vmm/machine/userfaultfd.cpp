@@ -14,7 +14,6 @@
 #include "devices/abi/address_map.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
-#include "vmm/machine/ending.h"
 #include "vmm/machine/zero_page.h"
 
 namespace shoal::vmm {
@@ -116,10 +115,10 @@ void Userfaultfd::put_run(Pages run, bool is_zeros) const {
     }
 }
 
-void end_without_memory(const std::string& sentence) noexcept {
+void end_without_memory(const std::string& sentence, ExitCode code) noexcept {
     std::fprintf(stderr, "shoal-vmm: %s\n", sentence.c_str());
     host::log(host::LogLevel::error, sentence);
-    ::_exit(static_cast<int>(ExitCode::failure));
+    ::_exit(static_cast<int>(code));
 }
 
 }  // namespace shoal::vmm

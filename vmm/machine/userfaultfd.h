@@ -8,6 +8,7 @@
 
 #include "devices/host/unique_fd.h"
 #include "devices/machine/guest_memory.h"
+#include "vmm/machine/ending.h"
 #include "vmm/machine/page_source.h"
 
 namespace shoal::vmm {
@@ -35,7 +36,8 @@ private:
 };
 
 // Some of the guest's memory is lost, and whoever waits for it, a vCPU or the event loop, would
-// wait for ever: ends the process at once, with the sentence and ExitCode::failure.
-[[noreturn]] void end_without_memory(const std::string& sentence) noexcept;
+// wait for ever: ends the process at once, with the sentence.
+[[noreturn]] void end_without_memory(const std::string& sentence,
+                                     ExitCode code = ExitCode::failure) noexcept;
 
 }  // namespace shoal::vmm

@@ -36,6 +36,10 @@ Destination::Destination(vmm::Microvm& microvm, const ReceiveOrder& order, LoopC
       thread_{"migration", stack_bytes, [this] { main(); }} {}
 
 Destination::~Destination() {
+    {
+        const std::scoped_lock lock{mutex_};
+        is_stopped_ = true;
+    }
     interrupt_.signal();
 }
 
@@ -47,6 +51,11 @@ DestinationPhase Destination::phase() const {
 Progress Destination::progress() const {
     const std::scoped_lock lock{mutex_};
     return progress_;
+}
+
+bool Destination::is_filling() const {
+    const std::scoped_lock lock{mutex_};
+    return is_filling_;
 }
 
 bool Destination::cancel() {
@@ -157,7 +166,8 @@ Destination::Failure Destination::accept_further() {
             Channel channel{std::move(wire)};
             if (!channel.receive(frame) && frame.kind == FrameKind::join &&
                 std::ranges::equal(frame.payload, token)) {
-                further_->add(std::move(channel));
+                hello_.is_post_copy ? static_cast<void>(wants_.emplace(std::move(channel)))
+                                    : further_->add(std::move(channel));
                 --missing;
             }
         }

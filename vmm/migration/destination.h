@@ -13,6 +13,7 @@
 #include "vmm/migration/channel.h"
 #include "vmm/migration/handover.h"
 #include "vmm/migration/loop_calls.h"
+#include "vmm/migration/missing_pages.h"
 #include "vmm/migration/pace.h"
 #include "vmm/migration/page_store.h"
 #include "vmm/migration/progress.h"
@@ -49,6 +50,8 @@ public:
     [[nodiscard]] Progress progress() const;
     // False: the guest runs here already, or never will.
     [[nodiscard]] bool cancel();
+    // Whether the guest runs here, but not all of its memory is here yet (post-copy).
+    [[nodiscard]] bool is_filling() const;
 
 private:
     struct Trouble {
@@ -74,6 +77,11 @@ private:
     [[nodiscard]] Failure sync_drives();
     [[nodiscard]] Failure load(const Frame& frame);
     [[nodiscard]] Failure run_guest();
+    void expect_missing();
+    void fill_memory();
+    // What went wrong.
+    [[nodiscard]] std::optional<std::string> receive_missing() noexcept;
+    void lose_memory(const std::string& why) noexcept;
     [[nodiscard]] Failure receive(Frame& frame);
     [[nodiscard]] Failure wait_for_further();
     void count_bytes(const Frame& frame);
@@ -89,10 +97,12 @@ private:
     host::UniqueFd listener_;
     Address address_;
 
-    mutable std::mutex mutex_;  // of the next three
+    mutable std::mutex mutex_;  // of the next five
     DestinationPhase phase_ = DestinationPhase::waiting;
     Progress progress_;
     bool is_cancelled_ = false;
+    bool is_filling_ = false;
+    bool is_stopped_ = false;  // this process ends, for reasons of its own
 
     // The thread's own.
     Clock::time_point started_;
@@ -103,6 +113,10 @@ private:
     PageCounts page_counts_;
     std::optional<PageStore> store_;
     std::optional<ReceivingLanes> further_;
+    // Of a post-copy: what is not here, as the source said, and what brings it.
+    PageSet missing_;
+    std::optional<Channel> wants_;
+    std::optional<MissingPages> filling_;
 
     vmm::Thread thread_;  // last: joined before what it uses goes
 };

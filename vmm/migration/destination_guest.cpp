@@ -36,6 +36,7 @@ Destination::Failure Destination::build(const Frame& hello) {
         return built;
     }
     store_.emplace(microvm_.memory());
+    missing_ = vmm::empty_set(microvm_.memory().size_bytes());
     page_counts_ = {store_->page_count(), drives_.page_counts()};
     return answer(DestinationEvent::hello);
 }
@@ -75,10 +76,17 @@ std::optional<std::string> Destination::store_run(const Frame& frame) {
     }
     if (run->drive) {
         drives_.put(*run);
+    } else if (filling_) {
+        filling_->put(*run);
     } else if (!store_->put(*run)) {
         throw std::runtime_error("this host does not take pages of zeros back");
     }
+    if (frame.kind == FrameKind::missing_pages) {
+        vmm::add_range(missing_, {run->first_page, run->first_page + run->page_count});
+        return {};
+    }
     const std::scoped_lock lock{mutex_};
+    progress_.remaining_pages = filling_ ? filling_->count() : 0;
     (run->drive           ? progress_.drive_pages
      : run->bytes.empty() ? progress_.zero_pages
                           : progress_.pages) += run->page_count;
@@ -109,12 +117,16 @@ Destination::Failure Destination::load(const Frame& frame) {
         return waited;
     }
     vmm::SavedMicrovm saved = state::decode(frame.payload).microvm;
-    if (encode_hello({saved.config, hello_.drives, hello_.further}) != hello_bytes_) {
+    if (encode_hello({saved.config, hello_.drives, hello_.further, hello_.is_post_copy}) !=
+        hello_bytes_) {
         return Failure(Trouble{DestinationEvent::cannot,
                                "the state is not that of the configuration before it"});
     }
     saved.config = hello_.config;
     drives_.sync();
+    if (hello_.is_post_copy) {
+        expect_missing();
+    }
     if (Failure loaded = on_loop([&] {
             advance(saved.machine.clock);
             microvm_.load(saved);
@@ -142,6 +154,7 @@ Destination::Failure Destination::run_guest() {
         const auto step = next(phase_, DestinationEvent::commit);
         SHOAL_CHECK(step);
         phase_ = step->phase;
+        is_filling_ = hello_.is_post_copy;
         progress_.total_us = us_since(started_);
     }
     drives_.keep();
@@ -152,6 +165,9 @@ Destination::Failure Destination::run_guest() {
         return resumed;
     }
     static_cast<void>(channel_->send({FrameKind::taken, {}}));
+    if (hello_.is_post_copy) {
+        fill_memory();
+    }
     return {};
 }
 

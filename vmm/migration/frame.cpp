@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t checked_head_bytes = frame_head_bytes - sizeof(std::uint32_t);
 constexpr std::size_t max_sentence_bytes = 1024;
-constexpr FrameKind last_kind = FrameKind::join;
+constexpr FrameKind last_kind = FrameKind::want;
 
 struct Head {
     std::uint16_t version = 0;
@@ -78,6 +78,7 @@ std::size_t max_payload_bytes(FrameKind kind) noexcept {
         case FrameKind::pages:
             return sizeof(std::uint64_t) + max_run_pages * page_bytes;
         case FrameKind::zero_pages:
+        case FrameKind::missing_pages:
             return 2 * sizeof(std::uint64_t);
         case FrameKind::drive_pages:
             return sizeof(std::uint32_t) + max_payload_bytes(FrameKind::pages);
@@ -94,6 +95,8 @@ std::size_t max_payload_bytes(FrameKind kind) noexcept {
             return 0;
         case FrameKind::packed:
             return max_payload_bytes(FrameKind::drive_pages);
+        case FrameKind::want:
+            return sizeof(std::uint64_t);
         case FrameKind::join:
             return sizeof(JoinToken);
         case FrameKind::refused:

@@ -37,6 +37,8 @@ enum class FrameKind : std::uint16_t {
     synced,            // nothing: they are
     packed,            // u16 kind of a run of pages with bytes, then its payload in zstd
     join,              // on a further connection: the hello's token
+    missing_pages,     // as zero_pages: pages that come after `taken`
+    want,              // u64 number of a page that the guest at the destination waits for
 };
 
 enum class FrameError {

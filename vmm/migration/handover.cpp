@@ -42,6 +42,8 @@ SourceStep while_committed(SourceEvent event) {
     switch (event) {
         case SourceEvent::taken:
             return {{SourcePhase::handed_over, GuestAction::end, {}}};
+        case SourceEvent::taken_in_part:
+            return {{SourcePhase::serving, GuestAction::none, {}}};
         case SourceEvent::refused:
             return {{SourcePhase::resumed, GuestAction::resume, {}}};
         case SourceEvent::wire_lost:
@@ -49,6 +51,15 @@ SourceStep while_committed(SourceEvent event) {
         default:
             return std::nullopt;
     }
+}
+
+// The guest has run there, so whatever becomes of it, it never runs here again.
+SourceStep while_serving(SourceEvent event) {
+    if (event == SourceEvent::filled || event == SourceEvent::wire_lost ||
+        event == SourceEvent::refused) {
+        return {{SourcePhase::handed_over, GuestAction::end, {}}};
+    }
+    return std::nullopt;
 }
 
 SourceStep while_in_doubt(SourceEvent event) {
@@ -85,6 +96,8 @@ std::optional<Step<SourcePhase>> next(SourcePhase phase, SourceEvent event) noex
             return while_stopped(event);
         case SourcePhase::committed:
             return while_committed(event);
+        case SourcePhase::serving:
+            return while_serving(event);
         case SourcePhase::in_doubt:
             return while_in_doubt(event);
         case SourcePhase::resumed:

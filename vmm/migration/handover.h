@@ -17,6 +17,8 @@ enum class SourceEvent {
     rest_is_small,   // what is still dirty fits the maximum downtime
     ready,           // the destination said ready
     taken,           // the destination said taken
+    taken_in_part,   // likewise, and waits for pages (post-copy)
+    filled,          // it has all pages
     refused,         // the destination said refused
     wire_lost,       // closed, timed out, or a frame that is damaged or out of turn
     cancelled,       // PUT /migration/cancel
@@ -30,6 +32,7 @@ enum class SourcePhase {
     stopped,      // paused; the last pages and the state are on their way
     committed,    // paused; the commit may have reached the destination
     in_doubt,     // paused; the wire was lost after the commit: only the control plane can decide
+    serving,      // the guest runs there, on pages that are still here (post-copy)
     resumed,      // end: the guest runs here
     handed_over,  // end: the guest runs there and never again here
 };

@@ -32,6 +32,7 @@ namespace {
 constexpr state::SectionId config_section{"config"};
 constexpr state::SectionId drives_section{"copied_drives"};
 constexpr state::SectionId connections_section{"connections"};
+constexpr state::SectionId post_copy_section{"post_copy"};
 
 void require(bool is_right, const std::string& what) {
     if (!is_right) {
@@ -41,6 +42,8 @@ void require(bool is_right, const std::string& what) {
 
 void check(const Hello& hello) {
     require(hello.further.count < max_connections, "more than 8 connections");
+    require(!hello.is_post_copy || hello.further.count == 1,
+            "a post-copy without a connection for what the guest waits for");
     for (const CopiedDrive& drive : hello.drives) {
         const auto has_its_id = [&](const auto& other) { return other.drive_id == drive.drive_id; };
         require(std::ranges::any_of(hello.config.drives, has_its_id),
@@ -64,6 +67,9 @@ std::vector<std::byte> encode_hello(const Hello& hello) {
     if (hello.further.count > 0) {
         writer.add(connections_section, hello.further);
     }
+    if (hello.is_post_copy) {
+        writer.add(post_copy_section, hello.is_post_copy);
+    }
     std::vector<std::byte> payload = writer.finish();
     if (payload.size() > max_hello_bytes) {
         throw std::runtime_error("the configuration has " + std::to_string(payload.size()) +
@@ -82,6 +88,7 @@ Hello decode_hello(std::span<const std::byte> payload) {
     if (reader.has(connections_section)) {
         hello.further = reader.take<FurtherConnections>(connections_section);
     }
+    hello.is_post_copy = reader.has(post_copy_section) && reader.take<bool>(post_copy_section);
     reader.refuse_the_rest();
     state::check(hello.config);
     check(hello);

@@ -39,6 +39,9 @@ struct Hello {
     vmm::MicrovmConfig config;
     std::vector<CopiedDrive> drives = {};
     FurtherConnections further = {};
+    // The guest runs at the destination before all of its memory is there; the one further
+    // connection is for the pages that it waits for.
+    bool is_post_copy = false;
 };
 
 // Throws std::runtime_error for one that is larger, which no API can have made.

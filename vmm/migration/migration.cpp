@@ -50,7 +50,8 @@ bool Migration::is_busy() const {
     if (source_ && source_->phase() != SourcePhase::resumed) {
         return true;
     }
-    return destination_ && destination_->phase() != DestinationPhase::running;
+    return destination_ &&
+           (destination_->phase() != DestinationPhase::running || destination_->is_filling());
 }
 
 void Migration::stop() noexcept {

@@ -25,6 +25,7 @@ std::size_t head_bytes(FrameKind kind) {
 // Before its place is checked.
 std::expected<PageRun, FrameError> read_unplaced(const Frame& frame) {
     const bool is_known = has_bytes(frame.kind) || frame.kind == FrameKind::zero_pages ||
+                          frame.kind == FrameKind::missing_pages ||
                           frame.kind == FrameKind::drive_zero_pages;
     if (!is_known || frame.payload.size() <= head_bytes(frame.kind)) {
         return std::unexpected(FrameError::malformed);
@@ -66,6 +67,25 @@ Frame frame_of(const PageRun& run) {
     SHOAL_CHECK(run.bytes.size() == run.page_count * page_bytes && run.page_count <= max_run_pages);
     payload.write_bytes(run.bytes);
     return {run.drive ? FrameKind::drive_pages : FrameKind::pages, std::move(payload).take_bytes()};
+}
+
+Frame frame_of_missing(std::uint64_t first_page, std::uint64_t page_count) {
+    return {FrameKind::missing_pages, frame_of({first_page, page_count, {}}).payload};
+}
+
+Frame frame_of_want(std::uint64_t page) {
+    state::Encoder payload;
+    payload.write(page);
+    return {FrameKind::want, std::move(payload).take_bytes()};
+}
+
+std::optional<std::uint64_t> read_want(const Frame& frame) {
+    std::uint64_t page = 0;
+    if (frame.kind != FrameKind::want || frame.payload.size() != sizeof page) {
+        return std::nullopt;
+    }
+    state::Decoder{frame.payload, "a want"}.read(page);
+    return page;
 }
 
 std::expected<PageRun, FrameError> read_page_run(const Frame& frame, const PageCounts& counts) {

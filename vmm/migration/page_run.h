@@ -34,8 +34,14 @@ struct PageCounts {
 // With bytes: 1 to max_run_pages whole pages.
 [[nodiscard]] Frame frame_of(const PageRun& run);
 
-// Of a frame of pages or zero pages, which must lie within what there is. Borrows the frame's
-// payload.
+// Of pages of the memory whose bytes come later.
+[[nodiscard]] Frame frame_of_missing(std::uint64_t first_page, std::uint64_t page_count);
+[[nodiscard]] Frame frame_of_want(std::uint64_t page);
+// Nothing: it is no want.
+[[nodiscard]] std::optional<std::uint64_t> read_want(const Frame& frame);
+
+// Of a frame of pages, zero pages or missing pages, which must lie within what there is. Borrows
+// the frame's payload.
 [[nodiscard]] std::expected<PageRun, FrameError> read_page_run(const Frame& frame,
                                                                const PageCounts& counts);
 

@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -97,6 +98,7 @@ void Source::main() noexcept {
     } catch (const std::exception& error) {
         failure = Failure(Trouble{SourceEvent::wire_lost, error.what()});
     }
+    page_server_.reset();
     parts_.clear();
     if (failure) {
         fail(*failure);
@@ -118,10 +120,11 @@ Source::Failure Source::greet() {
     if (Failure connected = connect(std::move(socket_))) {
         return connected;
     }
-    if (order_.connections > 1) {
-        further_ = {order_.connections - 1, make_token()};
+    if (order_.connections > 1 || order_.is_post_copy) {
+        further_ = {std::max(order_.connections - 1, 1U), make_token()};
     }
-    if (Failure sent = send({FrameKind::hello, encode_hello({config_, drives_, further_})})) {
+    if (Failure sent = send(
+            {FrameKind::hello, encode_hello({config_, drives_, further_, order_.is_post_copy})})) {
         return sent;
     }
     if (Failure accepted = expect(FrameKind::accept)) {
@@ -149,7 +152,8 @@ Source::Failure Source::stop_guest() {
 // After save(), which itself may write to the guest's memory.
 Source::Failure Source::send_rest() {
     take_written();
-    if (Failure sent = send_round(Zeros::are_to_be_sent)) {
+    if (Failure sent =
+            order_.is_post_copy ? announce_missing() : send_round(Zeros::are_to_be_sent)) {
         return sent;
     }
     if (Failure synced = sync_further()) {
@@ -173,6 +177,11 @@ Source::Failure Source::commit() {
         const std::scoped_lock lock{mutex_};
         progress_.downtime_us = us_since(paused_at_);
         progress_.total_us = us_since(started_);
+    }
+    if (order_.is_post_copy) {
+        if (Failure pushed = push_missing()) {
+            return pushed;
+        }
     }
     return on_loop([this] { end_guest(); });
 }
@@ -199,7 +208,7 @@ Source::Failure Source::expect(FrameKind kind) {
         case FrameKind::ready:
             return enter(SourceEvent::ready);
         case FrameKind::taken:
-            return enter(SourceEvent::taken);
+            return enter(order_.is_post_copy ? SourceEvent::taken_in_part : SourceEvent::taken);
         default:
             return {};
     }
@@ -240,6 +249,8 @@ void Source::fail(const Trouble& trouble) noexcept {
     host::log(host::LogLevel::error, "migration: " + trouble.sentence);
     if (step->action == GuestAction::resume) {
         static_cast<void>(calls_.run([this] { microvm_.resume(); }));
+    } else if (step->action == GuestAction::end) {
+        static_cast<void>(calls_.run([this] { end_guest(); }));
     } else if (progress().throttle_percent > 0) {
         static_cast<void>(calls_.run([this] { microvm_.throttle(0); }));
     }

@@ -22,6 +22,7 @@
 #include "vmm/migration/packing.h"
 #include "vmm/migration/page_content.h"
 #include "vmm/migration/page_run.h"
+#include "vmm/migration/page_server.h"
 #include "vmm/migration/progress.h"
 #include "vmm/migration/tls.h"
 #include "vmm/state/compression.h"
@@ -53,6 +54,9 @@ struct SendOrder {
     Compression compression = Compression::none;
     std::uint32_t connections = 1;  // at most max_connections
     AfterHandOver after_hand_over = AfterHandOver::exit;
+    // After one round the guest runs there, and what it has written since follows it. `connections`
+    // is 1 then.
+    bool is_post_copy = false;
 };
 
 class Source {
@@ -102,7 +106,9 @@ private:
     [[nodiscard]] Failure copy();
     [[nodiscard]] Failure stop_guest();
     [[nodiscard]] Failure send_rest();
+    [[nodiscard]] Failure announce_missing();
     [[nodiscard]] Failure commit();
+    [[nodiscard]] Failure push_missing();
     [[nodiscard]] Failure connect(host::UniqueFd socket);
     [[nodiscard]] Failure connect_further();
     [[nodiscard]] Failure send_round(Zeros zeros);
@@ -153,7 +159,9 @@ private:
     FurtherConnections further_;
     std::optional<Clock::duration> shortest_sync_;  // of the drives
     std::vector<CopiedDrive> drives_;
-    std::vector<Part> parts_;  // the drives, then the memory
+    std::vector<Part> parts_;                // the drives, then the memory
+    std::unique_ptr<Lane> wants_;            // of a post-copy, until there is a page server
+    std::optional<PageServer> page_server_;  // of parts_.back()
     Clock::time_point paused_at_;
     std::vector<std::byte> state_;
 

@@ -48,6 +48,10 @@ Source::Failure Source::connect_further() {
             return joined;
         }
     }
+    if (order_.is_post_copy) {
+        wants_ = std::move(lanes_.back());
+        lanes_.pop_back();
+    }
     return {};
 }
 

@@ -41,6 +41,7 @@ struct FakeMicrovm final : vmm::Microvm {
     std::optional<vmm::Ending> ended;
     std::vector<unsigned> throttled;
     std::function<void()> on_save;  // within save()
+    std::function<void()> on_load, on_arrive;
     std::function<void()> on_take;  // before a page log tells, on the thread that asks
     vmm::DriveUpdate drive_update;
     vmm::NetworkInterfaceUpdate network_update;
@@ -102,10 +103,16 @@ struct FakeMicrovm final : vmm::Microvm {
     void load(const vmm::SavedMicrovm& saved) override {
         called("load");
         loaded = saved;
+        if (on_load) {
+            on_load();
+        }
     }
     void arrive() override {
         called("arrive");
         now = vmm::MicrovmState::running;
+        if (on_arrive) {
+            on_arrive();
+        }
     }
     [[nodiscard]] std::unique_ptr<vmm::PageLog> log_pages() override {
         called("log_pages");

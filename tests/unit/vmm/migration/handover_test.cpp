@@ -121,6 +121,26 @@ TEST_CASE("a destination that says after the commit that it cannot run gives the
     CHECK(resumed->action == GuestAction::resume);
 }
 
+TEST_CASE("a guest that runs on pages that are still at its source never runs there again") {
+    const auto serving = next(SourcePhase::committed, SourceEvent::taken_in_part);
+    REQUIRE(serving);
+    CHECK(serving->phase == SourcePhase::serving);
+    CHECK(serving->action == GuestAction::none);
+    for (const SourceEvent event :
+         {SourceEvent::filled, SourceEvent::wire_lost, SourceEvent::refused}) {
+        const auto over = next(SourcePhase::serving, event);
+        REQUIRE(over);
+        CHECK(over->phase == SourcePhase::handed_over);
+        CHECK(over->action == GuestAction::end);
+    }
+    for (const SourceEvent event : {SourceEvent::cancelled, SourceEvent::told_to_resume,
+                                    SourceEvent::told_to_end, SourceEvent::ready}) {
+        CHECK_FALSE(next(SourcePhase::serving, event));
+    }
+    CHECK_FALSE(next(SourcePhase::stopped, SourceEvent::taken_in_part));
+    CHECK_FALSE(next(SourcePhase::committed, SourceEvent::filled));
+}
+
 TEST_CASE("a commit before the state, and a second one, mean nothing") {
     CHECK_FALSE(next(DestinationPhase::waiting, DestinationEvent::commit));
     CHECK_FALSE(next(DestinationPhase::receiving, DestinationEvent::commit));

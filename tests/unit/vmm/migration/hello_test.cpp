@@ -26,6 +26,10 @@ TEST_CASE("a configuration comes back as it was") {
     SUBCASE("over several connections") {
         hello.further = {max_connections - 1, {std::byte{1}, std::byte{2}}};
     }
+    SUBCASE("with a connection for what the guest waits for") {
+        hello.further = {1, {std::byte{1}, std::byte{2}}};
+        hello.is_post_copy = true;
+    }
     SUBCASE("with a drive that is copied") {
         hello.drives.push_back({"d", max_drive_bytes});
     }
@@ -33,12 +37,21 @@ TEST_CASE("a configuration comes back as it was") {
     const Hello again = decode_hello(bytes);
     CHECK(again.config.drives.front().path_on_host == "/disk");
     CHECK(again.drives.size() == hello.drives.size());
+    CHECK(again.is_post_copy == hello.is_post_copy);
     CHECK(encode_hello(again) == bytes);
 }
 
 TEST_CASE("more connections than there may be are refused") {
     Hello hello = sample();
     hello.further.count = max_connections;
+    SUBCASE("of a post-copy, which has one") {
+        hello.is_post_copy = true;
+        hello.further.count = 2;
+    }
+    SUBCASE("none of a post-copy") {
+        hello.is_post_copy = true;
+        hello.further.count = 0;
+    }
     CHECK_THROWS_AS(static_cast<void>(decode_hello(encode_hello(hello))), state::StateError);
 }
 

@@ -174,6 +174,46 @@ TEST_CASE("over several connections and compressed, the newest version of each p
     CHECK((progress.bytes < 1 << 20) == (order.compression == Compression::zstd));
 }
 
+TEST_CASE("after one round the guest runs there, and the rest of its memory follows it") {
+    Pair pair;
+    const auto bytes = pair.source.ram.slice(machine::Gpa{0}, 1 << 20).value();
+    const auto write_all = [&](std::byte value) {
+        std::ranges::fill(bytes, value);
+        pair.source.ram.log_write(bytes);
+    };
+    write_all(std::byte{1});
+    pair.source.on_save = [&] {
+        write_all(std::byte{2});
+        REQUIRE(pair.source.ram.discard(machine::Gpa{3 * page}, page));
+    };
+    // A device that looks at its queue while it is loaded, and a guest that writes at once.
+    std::byte seen{};
+    pair.destination.on_load = [&] { seen = pair.destination.ram.bytes()[9 * page]; };
+    pair.destination.on_arrive = [&] { write_text(pair.destination, 7 * page, "there"); };
+    pair.receive();
+    SendOrder order;
+    order.max_rounds = 30;
+    order.is_post_copy = true;
+    SUBCASE("plain") {}
+    SUBCASE("compressed") {
+        order.compression = Compression::zstd;
+    }
+    pair.send(order);
+    pair.run_until(SourcePhase::handed_over);
+    pair.run_until([&] { return !pair.taker.is_busy() && pair.source.ended; });
+    CHECK(pair.giver.source()->progress().rounds == 1);
+    CHECK(seen == std::byte{2});
+    CHECK(text_in(pair.destination, 7 * page) == "there");
+    for (std::uint64_t at = 0; at < 1 << 20; at += page) {
+        CAPTURE(at);
+        const auto here = pair.destination.ram.bytes().subspan(at + 5, page - 5);
+        const std::byte expected = at == 3 * page ? std::byte{} : std::byte{2};
+        CHECK(std::ranges::all_of(here, [&](std::byte byte) { return byte == expected; }));
+    }
+    CHECK(pair.source.now == vmm::MicrovmState::paused);
+    CHECK(called(pair.source, "forget_guest"));
+}
+
 TEST_CASE("a stranger among the further connections is hung up on") {
     Pair pair;
     SendOrder order;
