@@ -58,16 +58,23 @@ void check_volumes(const Service& service, const model::MicroVmSpec& spec) {
     if (!spec.volumes.empty() && !spec.from_template.empty()) {
         throw Problem{422, "a clone has the disks of its template: microvm.volumes must be empty"};
     }
+    const auto& volumes = service.mirror.objects().volumes;
     const std::set<std::string> names{spec.volumes.begin(), spec.volumes.end()};
     if (names.size() != spec.volumes.size()) {
         throw Problem{422, "microvm.volumes names a volume twice"};
     }
     for (const std::string& name : spec.volumes) {
-        if (!service.mirror.objects().volumes.contains(name)) {
+        if (!volumes.contains(name)) {
             throw Problem{422, "there is no volume " + name};
         }
         if (const std::string user = user_of_volume(service, name, spec.name); !user.empty()) {
             throw Problem{409, "volume " + name + " is attached to microVM " + user};
+        }
+        const std::string& host = volumes.at(name).body.host;
+        if (const std::string& first = volumes.at(spec.volumes.front()).body.host; host != first) {
+            throw Problem{422, "volume " + spec.volumes.front() + " is on host " + first +
+                                   ", volume " + name + " on host " + host +
+                                   ": a microVM's volumes must be on one host"};
         }
     }
 }

@@ -15,6 +15,8 @@ Catalog::Catalog(store::EventLoop& loop, store::Store& store, CatalogListener& l
       listener_{listener},
       hosts_folder_{*this, loop, store, keys::hosts, &Catalog::on_host, &Catalog::on_host_gone},
       groups_folder_{*this, loop, store, keys::groups, &Catalog::on_group, &Catalog::on_group_gone},
+      volumes_folder_{
+          *this, loop, store, keys::volumes, &Catalog::on_volume, &Catalog::on_volume_gone},
       specs_folder_{*this, loop, store, keys::microvms, &Catalog::on_spec, &Catalog::on_spec_gone},
       deletions_folder_{
           *this, loop, store, keys::deletions, &Catalog::on_deletion, &Catalog::on_deletion_gone},
@@ -36,8 +38,8 @@ Catalog::Catalog(store::EventLoop& loop, store::Store& store, CatalogListener& l
 
 void Catalog::start() {
     for (Folder* folder :
-         {&hosts_folder_, &groups_folder_, &specs_folder_, &deletions_folder_, &placements_folder_,
-          &moves_folder_, &checkpoints_folder_, &statuses_folder_}) {
+         {&hosts_folder_, &groups_folder_, &volumes_folder_, &specs_folder_, &deletions_folder_,
+          &placements_folder_, &moves_folder_, &checkpoints_folder_, &statuses_folder_}) {
         folder->follower.list();
     }
 }
@@ -48,7 +50,8 @@ bool Catalog::is_ready() const {
 
 void Catalog::on_synced() {
     was_ready_ = hosts_folder_.follower.is_synced() && groups_folder_.follower.is_synced() &&
-                 specs_folder_.follower.is_synced() && deletions_folder_.follower.is_synced() &&
+                 volumes_folder_.follower.is_synced() && specs_folder_.follower.is_synced() &&
+                 deletions_folder_.follower.is_synced() &&
                  placements_folder_.follower.is_synced() && moves_folder_.follower.is_synced() &&
                  checkpoints_folder_.follower.is_synced() && statuses_folder_.follower.is_synced();
     if (was_ready_) {
@@ -184,6 +187,7 @@ WorkloadRef Catalog::workload_of(const model::MicroVmSpec& spec) {
     workload.priority = spec.priority;
     workload.group = spec.group;
     workload.image = spec.program;
+    workload.volume_host = host_of_volumes(spec.volumes);
     if (const model::Group* its = group(spec.group)) {
         workload.spreading = its->spreading;
         workload.anti_affinity = its->anti_affinity;

@@ -38,6 +38,7 @@ struct MicroVm {
     store::Revision created = 0;
     store::Revision revision = 0;  // of the spec
     std::size_t fingerprint = 0;   // of the spec, without its name and group
+    std::vector<std::string> volumes;
     std::optional<At> placed;
     std::optional<model::Move> move;  // it is on its way to another host
     store::Revision move_revision = 0;
@@ -167,8 +168,14 @@ private:
     void on_checkpoint_gone(const std::string& name);
     void on_status(const std::string& path, const store::Entry& entry);
     void on_status_gone(const std::string& path);
+    void on_volume(const std::string& name, const store::Entry& entry);
+    void on_volume_gone(const std::string& name);
     void on_synced();
 
+    void set_volumes(const std::string& name, MicroVm& microvm, std::vector<std::string> volumes);
+    [[nodiscard]] std::optional<std::string> host_of_volumes(
+        const std::vector<std::string>& volumes) const;
+    void relocate_users(const std::string& volume);
     HostIdx host_of(const std::string& name);
     HostInfo& info_of(HostIdx host);
     [[nodiscard]] WorkloadRef workload_of(const model::MicroVmSpec& spec);
@@ -192,7 +199,9 @@ private:
     std::unordered_map<std::string, std::size_t> group_fingerprints_;
     std::unordered_map<std::string, Names> members_;
     std::unordered_map<std::string, MicroVm> microvms_;
-    std::unordered_map<std::string, failover::Time> settling_;  // since
+    std::unordered_map<std::string, std::string> volume_hosts_;  // by volume
+    std::unordered_map<std::string, Names> volume_users_;        // by volume: microVMs with a spec
+    std::unordered_map<std::string, failover::Time> settling_;   // since
     Pending pending_;
     Names lost_;
     Names to_stop_;
@@ -207,6 +216,7 @@ private:
     bool was_ready_ = false;
     Folder hosts_folder_;
     Folder groups_folder_;
+    Folder volumes_folder_;
     Folder specs_folder_;
     Folder deletions_folder_;
     Folder placements_folder_;

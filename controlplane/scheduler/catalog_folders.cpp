@@ -2,25 +2,15 @@
 #include <functional>
 #include <utility>
 
-#include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 #include "controlplane/scheduler/catalog.h"
+#include "controlplane/scheduler/decode.h"
 
 namespace shoal::scheduler {
 
 namespace {
 
 namespace keys = model::keys;
-
-// Nothing, where it is damaged: as if it were not there.
-template <typename Body>
-std::optional<Body> decode(const store::Entry& entry) {
-    try {
-        return model::from_json<Body>(entry.value, model::UnknownFields::ignored);
-    } catch (const model::JsonError&) {
-        return std::nullopt;
-    }
-}
 
 bool is_final(model::Phase phase) {
     return phase == model::Phase::succeeded || phase == model::Phase::failed;
@@ -83,6 +73,7 @@ void Catalog::on_spec(const std::string& name, const store::Entry& entry) {
     if (!microvm.workload) {
         microvm.flight = Flight::none;  // Whatever flies is about one that had this name before.
     }
+    set_volumes(name, microvm, spec->volumes);
     microvm.workload = workload_of(*spec);
     microvm.on_host_failure = spec->on_host_failure;
     microvm.created = entry.create_revision;
@@ -106,6 +97,7 @@ void Catalog::on_spec_gone(const std::string& name) {
             members_.erase(members);
         }
     }
+    set_volumes(name, microvm, {});
     microvm.workload.reset();
     microvm.revision = 0;
     microvm.flight = Flight::none;

@@ -90,6 +90,9 @@ std::optional<std::string> Controller::why_immovable(const std::string& name) {
     if (!microvm->is_running) {
         return "it does not run";
     }
+    if (!microvm->volumes.empty()) {
+        return "its volumes are files of host " + host.name;
+    }
     if (failed_moves_.contains(name)) {
         return "its last move failed; it is tried again soon";
     }

@@ -22,6 +22,8 @@ const char* text_of(Misfit misfit) {
             return "without the labels";
         case Misfit::cpu_model:
             return "of another CPU model";
+        case Misfit::volumes:
+            return "without its volumes";
         case Misfit::group_on_host:
             return "with one of the group";
         case Misfit::group_in_zone:
@@ -67,6 +69,9 @@ std::optional<Misfit> misfit_by_facts(const HostState& host, const Workload& wor
     }
     if (!workload.cpu_model.empty() && workload.cpu_model != host.facts.cpu_model) {
         return Misfit::cpu_model;
+    }
+    if (workload.volume_host && *workload.volume_host != host.facts.name) {
+        return Misfit::volumes;
     }
     return std::nullopt;
 }

@@ -18,6 +18,7 @@ enum class Misfit {
     zone,
     labels,
     cpu_model,
+    volumes,
     group_on_host,
     group_in_zone,
     memory,
@@ -25,7 +26,7 @@ enum class Misfit {
     microvms,
 };
 
-inline constexpr std::size_t misfit_count = 11;
+inline constexpr std::size_t misfit_count = 12;
 
 // But for the room that is left: whatever else forbids it.
 [[nodiscard]] std::optional<Misfit> misfit_whatever_room(const Cluster& cluster, HostIdx host,

@@ -25,6 +25,7 @@ std::size_t hash_of(const Workload& workload) {
     for (const std::string& host : workload.kept_on) {
         mix(hash, host);
     }
+    mix(hash, workload.volume_host);
     return hash;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,9 +20,11 @@ struct Workload {
     std::string group;  // empty: it stands alone
     model::Spreading spreading = model::Spreading::bin_pack;
     model::AntiAffinity anti_affinity = model::AntiAffinity::none;
-    model::Labels host_labels;         // which a host must have
-    std::string zone;                  // which a host must be in; empty: any
-    std::string cpu_model;             // of the snapshot that it is restored from; empty: it boots
+    model::Labels host_labels;  // which a host must have
+    std::string zone;           // which a host must be in; empty: any
+    std::string cpu_model;      // of the snapshot that it is restored from; empty: it boots
+    // The one that has its volumes, which stay where they are; empty: none has all of them.
+    std::optional<std::string> volume_host;
     std::string image;                 // or template: hosts that have it are preferred
     std::vector<std::string> kept_on;  // hosts that have its checkpoint: preferred
 

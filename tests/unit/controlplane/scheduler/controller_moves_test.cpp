@@ -2,6 +2,7 @@
 // whose hosts have died.
 #include <doctest/doctest.h>
 
+#include "controlplane/model/volume.h"
 #include "controlplane/scheduler/leader.h"
 #include "tests/unit/controlplane/failover/failover_fixture.h"
 #include "tests/unit/controlplane/scheduler/cluster_fixture.h"
@@ -36,11 +37,16 @@ struct Fixture : Bench {
     void beat(const std::string& name, model::Heartbeat heartbeat) {
         put(keys::of(keys::heartbeats, name), model::to_json(heartbeat));
     }
+    void put_volume(const std::string& name, const std::string& host) {
+        put(keys::of(keys::volumes, name), model::to_json(model::Volume{name, 1, host}));
+    }
     // One that runs on `host`.
-    void add_running(const std::string& name, const std::string& host) {
+    void add_running(const std::string& name, const std::string& host,
+                     std::vector<std::string> volumes = {}) {
         model::MicroVmSpec spec;
         spec.name = name;
         spec.program = "/bin/true";
+        spec.volumes = std::move(volumes);
         model::MicroVmStatus status;
         status.phase = model::Phase::running;
         status.host = host;
@@ -123,6 +129,23 @@ TEST_CASE("what is on a draining host is asked to move, a few at a time, until n
     fixture.put_host("h2", model::Scheduling::draining);
     fixture.run(200ms);
     CHECK(fixture.drain("h2") == model::Drain{4, 2, {}});
+}
+
+TEST_CASE("what has a volume stays on the draining host, which says why") {
+    Fixture fixture;
+    fixture.put_host("h1");
+    fixture.put_host("h2");
+    fixture.beat("h1", {1, 1});
+    fixture.beat("h2", {1, 1});
+    fixture.put_volume("disk", "h1");
+    fixture.add_running("vm", "h1", {"disk"});
+    fixture.add_running("free", "h1");
+    fixture.put_host("h1", model::Scheduling::draining);
+    fixture.run(200ms);
+    CHECK(fixture.move("free"));
+    CHECK_FALSE(fixture.move("vm"));
+    CHECK(fixture.drain("h1")->stays ==
+          std::vector<std::string>{"vm: its volumes are files of host h1"});
 }
 
 TEST_CASE("a move that failed is tried again, later") {

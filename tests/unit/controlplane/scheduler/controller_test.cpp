@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "controlplane/model/volume.h"
 #include "controlplane/scheduler/leader.h"
 #include "tests/unit/controlplane/failover/failover_fixture.h"
 #include "tests/unit/controlplane/scheduler/cluster_fixture.h"
@@ -26,6 +27,15 @@ struct Fixture : Bench {
     void beat(const std::string& name, model::Heartbeat heartbeat) {
         put(keys::of(keys::heartbeats, name), model::to_json(heartbeat));
     }
+    // For longer than reasons are kept back.
+    void live(const std::vector<std::string>& hosts) {
+        for (std::uint64_t sequence = 2; sequence < 20; ++sequence) {
+            for (const std::string& host : hosts) {
+                beat(host, {1, sequence});
+            }
+            run(500ms);
+        }
+    }
     void add_microvm(const std::string& name, std::uint64_t memory_mib = 128,
                      model::HostFailurePolicy policy = model::HostFailurePolicy::restart) {
         model::MicroVmSpec spec;
@@ -34,6 +44,16 @@ struct Fixture : Bench {
         spec.memory_mib = memory_mib;
         spec.on_host_failure = policy;
         put(keys::of(keys::microvms, name), model::to_json(spec));
+    }
+    void add_attached(const std::string& name, std::vector<std::string> volumes) {
+        model::MicroVmSpec spec;
+        spec.name = name;
+        spec.program = "/bin/true";
+        spec.volumes = std::move(volumes);
+        put(keys::of(keys::microvms, name), model::to_json(spec));
+    }
+    void put_volume(const std::string& name, const std::string& host) {
+        put(keys::of(keys::volumes, name), model::to_json(model::Volume{name, 1, host}));
     }
     std::optional<model::Placement> placement(const std::string& name) {
         const auto entry = get(keys::of(keys::placements, name));
@@ -71,15 +91,33 @@ TEST_CASE("one that is not placed has a reason, which goes when it is placed") {
     Fixture fixture;
     fixture.add_host("h1", model::Scheduling::cordoned);
     fixture.add_microvm("vm");
-    for (int i = 2; i < 20; ++i) {
-        fixture.beat("h1", {1, static_cast<std::uint64_t>(i)});
-        fixture.run(500ms);
-    }
+    fixture.live({"h1"});
     CHECK(fixture.status(keys::no_host, "vm")->reason == "1 host: 1 cordoned");
     fixture.add_host("h2");
     fixture.run(1s);
     CHECK(fixture.placement("vm")->host == "h2");
     CHECK_FALSE(fixture.status(keys::no_host, "vm"));
+}
+
+TEST_CASE("a microVM runs where its volumes are, or waits and says so") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    fixture.add_host("h2");
+    fixture.put_volume("a", "h2");
+    fixture.put_volume("b", "h2");
+    fixture.put_volume("elsewhere", "h1");
+    fixture.add_attached("both", {"a", "b"});
+    fixture.add_attached("apart", {"a", "elsewhere"});
+    fixture.add_attached("early", {"late"});
+    fixture.live({"h1", "h2"});
+    CHECK(fixture.placement("both")->host == "h2");
+    for (const char* name : {"apart", "early"}) {
+        CHECK_FALSE(fixture.placement(name));
+        CHECK(fixture.status(keys::no_host, name)->reason == "2 hosts: 2 without its volumes");
+    }
+    fixture.put_volume("late", "h1");
+    fixture.run(1s);
+    CHECK(fixture.placement("early")->host == "h1");
 }
 
 TEST_CASE("what a lost host had is placed again, or has failed, as each microVM wants it") {

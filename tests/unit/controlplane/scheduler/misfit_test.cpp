@@ -50,6 +50,14 @@ TEST_CASE("each filter refuses what it is for, and only that") {
         workload.cpu_model = "x2";
         CHECK(misfit(cluster, host, workload) == Misfit::cpu_model);
     }
+    SUBCASE("volumes on another host, or on none") {
+        workload.volume_host = "h";
+        CHECK_FALSE(misfit(cluster, host, workload));
+        workload.volume_host = "h2";
+        CHECK(misfit(cluster, host, workload) == Misfit::volumes);
+        workload.volume_host = "";
+        CHECK(misfit(cluster, host, workload) == Misfit::volumes);
+    }
     SUBCASE("one of the group on the host") {
         workload.group = "web";
         workload.anti_affinity = model::AntiAffinity::host;
