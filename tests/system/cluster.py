@@ -32,11 +32,16 @@ def with_certificates(folder, authority_of=lambda name: "ca"):
 class Member(Daemon):
     """A host of a cluster. Its end is the cluster's business."""
 
-    def __init__(self, folder, name, etcd, *options):
+    def __init__(self, folder, name, etcd, *options, within=()):
         self.name = name
+        self.links = []
+        urls = [word for url in self.reach(etcd) for word in ("--etcd", url)]
+        super().__init__(folder, "--host", name, *urls, *options, within=within)
+
+    def reach(self, etcd):
+        """How it gets to etcd: by cables that tests can pull."""
         self.links = [Link(port) for port in etcd.ports]
-        urls = [word for link in self.links for word in ("--etcd", f"http://127.0.0.1:{link.port}")]
-        super().__init__(folder, "--host", name, *urls, *options)
+        return [f"http://127.0.0.1:{link.port}" for link in self.links]
 
     def set_cable(self, state):
         for link in self.links:
@@ -71,7 +76,7 @@ class Cluster:
         """`options` of each shoald; a function: by the host's name."""
         self.folder = pathlib.Path(folder)
         self.options = options
-        self.etcd = Etcd(folder, etcd_members)
+        self.etcd = self.make_etcd(etcd_members)
         self.hosts = []
         try:
             for number in range(hosts):
@@ -96,8 +101,14 @@ class Cluster:
 
     def add(self, name, *options):
         own = self.options(name) if callable(self.options) else self.options
-        self.hosts.append(Member(self.folder / name, name, self.etcd, *own, *options))
+        self.hosts.append(self.make_member(name, [*own, *options]))
         return self.hosts[-1]
+
+    def make_etcd(self, members):
+        return Etcd(self.folder, members)
+
+    def make_member(self, name, options):
+        return Member(self.folder / name, name, self.etcd, *options)
 
     def host(self, name):
         return next(host for host in self.hosts if host.name == name)

@@ -1,12 +1,12 @@
-"""An etcd cluster of real processes on the loopback interface, without fsync: a test's state dies with it."""
+"""An etcd cluster of real processes, without fsync: a test's state dies with it."""
 import base64
+import http.client
 import json
 import pathlib
 import signal
 import socket
 import subprocess
 import time
-import urllib.request
 
 from harness import ENVIRONMENT, TIME_SCALE, Failure, expect
 
@@ -25,8 +25,11 @@ def free_ports(count):
 class Etcd:
     """`with Etcd(folder, members) as etcd:` an etcd that answers."""
 
-    def __init__(self, folder, members=1):
+    def __init__(self, folder, members=1, address="127.0.0.1", network=None):
+        """In a network namespace (netns.py) that has the address, or on the loopback interface."""
         self.folder = pathlib.Path(folder)
+        self.address = address
+        self.network = network
         ports = free_ports(2 * members)
         self.ports = ports[:members]
         self.peers = ports[members:]
@@ -43,26 +46,37 @@ class Etcd:
             self.kill(member)
 
     def urls(self):
-        return [f"http://127.0.0.1:{port}" for port in self.ports]
+        return [f"http://{self.address}:{port}" for port in self.ports]
 
     def start(self, member):
-        cluster = ",".join(f"m{number}=http://127.0.0.1:{port}" for number, port in enumerate(self.peers))
-        client, peer = self.urls()[member], f"http://127.0.0.1:{self.peers[member]}"
+        cluster = ",".join(f"m{number}=http://{self.address}:{port}" for number, port in enumerate(self.peers))
+        client, peer = self.urls()[member], f"http://{self.address}:{self.peers[member]}"
         with open(self.folder / f"etcd{member}.log", "ab") as log:
-            self.processes[member] = subprocess.Popen(
-                ["etcd", "--name", f"m{member}", "--data-dir", self.folder / f"etcd{member}",
-                 "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
-                 "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--log-level", "warn",
-                 "--unsafe-no-fsync"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
+            words = ["etcd", "--name", f"m{member}", "--data-dir", self.folder / f"etcd{member}",
+                     "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
+                     "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--log-level", "warn",
+                     "--unsafe-no-fsync"]
+            self.processes[member] = subprocess.Popen(self.network.command(words) if self.network else words,
+                                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
+
+    def connect(self, member):
+        connection = self.network.socket() if self.network else socket.socket()
+        connection.settimeout(2)
+        connection.connect((self.address, self.ports[member]))
+        return connection
 
     def call(self, member, path, **body):
         """The answer of etcd's JSON gateway; nothing while the member does not answer."""
+        http_connection = http.client.HTTPConnection(self.address)
         try:
-            with urllib.request.urlopen(self.urls()[member] + path, json.dumps(body).encode(), timeout=2) as answer:
-                return json.loads(answer.read())
-        except OSError:
+            http_connection.sock = self.connect(member)
+            http_connection.request("POST", path, json.dumps(body))
+            answer = http_connection.getresponse()
+            return json.loads(answer.read()) if answer.status == 200 else None
+        except (OSError, http.client.HTTPException):
             return None
+        finally:
+            http_connection.close()
 
     def wait(self):
         deadline = time.monotonic() + 30 * TIME_SCALE

@@ -1,0 +1,111 @@
+"""shoald on hosts with network namespaces and cables of their own: what breaks, and what they share."""
+import contextlib
+
+from harness import BUSYBOX, expect, run, temporary_folder, test
+from test_shoald_networks import SERVE, when_networks
+from wires import WiredCluster
+
+
+@contextlib.contextmanager
+def wired(hosts, **more):
+    with temporary_folder() as folder, WiredCluster(folder, hosts, **more) as cluster:
+        yield cluster
+
+
+def cut(break_wire):
+    """What ran on a host behind this wire runs elsewhere, never twice, and the host comes back clean."""
+    with wired(3) as cluster:
+        cluster.group("web", 6)
+        before = cluster.wait_for_members(cluster.hosts[0], "web", 6)
+        away, other = cluster.busiest_but_first(before), cluster.hosts[0]
+        expect(away.name in before.values(), f"{before}")
+        break_wire(away.wire)
+        cluster.wait_for_members(other, "web", 6, but=[away.name], timeout_s=30)
+        stood = [name for name, host in before.items() if host == away.name]
+        expect(all(away.ran(name) for name in stood), f"{stood}")
+        away.wire.mend()
+        cluster.wait_for_return(other, away)
+        cluster.wait_for_members(other, "web", 6)
+        cluster.expect_one_at_a_time(before)
+
+
+@test("wires: a host whose cable is pulled stands still before its microVMs run elsewhere")
+@when_networks
+def _():
+    cut(lambda wire: wire.pull())
+
+
+@test("wires: so does a host to which nothing comes through")
+@when_networks
+def _():
+    cut(lambda wire: wire.lose("input"))
+
+
+@test("wires: so does a host from which nothing comes through")
+@when_networks
+def _():
+    cut(lambda wire: wire.lose("output"))
+
+
+@test("wires: a network is on every host, and an address in it is given out once, whatever dies")
+@when_networks
+def _():
+    with wired(3) as cluster:
+        one = cluster.hosts[0]
+        one.done("POST", "/v1/networks", {"name": "n", "subnet": "10.78.1.0/24"})
+        cluster.group("web", 9, (BUSYBOX, "sh", "-c", SERVE), microvm={"network": "n"})
+        before = cluster.wait_for_members(one, "web", 9)
+        expect(set(before.values()) == {"h0", "h1", "h2"}, f"{before}")
+
+        def addresses():
+            return {item["name"]: item["status"]["address"] for item in one.list()}
+
+        def expect_unique(where):
+            expect(len(set(where.values())) == 9 and all(where.values()), f"{where}")
+
+        expect_unique(addresses())
+        for name, address in addresses().items():
+            ping = cluster.host(before[name]).wire.network.command([BUSYBOX, "ping", "-c", "1", "-W", "1", address])
+            one.wait(lambda ping=ping: run(ping).code == 0, f"{name} on {before[name]} to answer")
+        dead = cluster.hosts[2]
+        dead.kill_host()
+        cluster.wait_for_members(one, "web", 9, but=[dead.name], timeout_s=30)
+        expect_unique(addresses())
+        dead.start()
+        cluster.wait_for_return(one, dead)
+        expect_unique(addresses())
+        one.done("DELETE", "/v1/groups/web")
+        one.wait(lambda: not one.list(), "the microVMs to go")
+        one.wait(lambda: not cluster.etcd.list("/addresses/"), "their addresses to be taken back")
+        one.done("DELETE", "/v1/networks/n")
+
+
+@test("wires: a microVM runs where its volume is, and waits for that host when it dies")
+def _():
+    with wired(2) as cluster:
+        one, two = cluster.hosts
+        two.done("POST", "/v1/volumes", {"name": "disk", "size_mib": 8})
+        one.wait(lambda: one.request("GET", "/v1/volumes/disk")[0] == 200, "the volume to be known")
+        one.done("POST", "/v1/volumes", {"name": "other", "size_mib": 8})
+        two.wait(lambda: two.request("GET", "/v1/volumes/other")[0] == 200, "the volume to be known")
+        detail = two.refused(422, "POST", "/v1/microvms", {"program": BUSYBOX, "volumes": ["other", "disk"]})
+        expect("must be on one host" in detail, detail)
+        one.create(BUSYBOX, "sleep", "1000", name="writer", memory_mib=32, volumes=["disk"])
+        expect(one.wait_phase("writer", "running")["status"]["host"] == "h1", "its host")
+
+        one.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "draining"})
+        stays = one.wait(lambda: (one.done("GET", "/v1/hosts/h1")["drain"] or {}).get("stays"), "the drain to say it")
+        expect(stays == ["writer: its volumes are files of host h1"], f"{stays}")
+        one.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "enabled"})
+
+        two.kill_host()
+        reason = one.wait(lambda: one.microvm("writer")["status"]["reason"], "the reason")
+        reason = one.wait(lambda: (said := one.microvm("writer")["status"]["reason"]).startswith("2 hosts") and said,
+                          "why it is nowhere")
+        expect(reason == "2 hosts: 1 silent, 1 without its volumes", reason)
+        two.start()
+        expect(one.wait_phase("writer", "running")["status"]["host"] == "h1", "its host")
+        one.done("DELETE", "/v1/microvms/writer?grace_s=0")
+        one.wait_gone("writer")
+        two.done("DELETE", "/v1/volumes/disk")
+        one.done("DELETE", "/v1/volumes/other")
