@@ -114,7 +114,7 @@ int main(int argc, char** argv) {
     } else {
         if (what != "large") {
             const std::string count = from_environment("WORLDS");
-            play_small_worlds(count.empty() ? 300 : std::stoull(count));
+            play_small_worlds(count.empty() ? 1000 : std::stoull(count));
         }
         if (what != "small") {
             play("large", large_world(1000), true);

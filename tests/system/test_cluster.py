@@ -147,6 +147,31 @@ def _():
         cluster.expect_one_at_a_time(before)
 
 
+@test("cluster: no host is fenced and nothing stands still while etcd's leader hangs for 10 s, again and again")
+def _():
+    rounds = int(os.environ.get("SHOAL_LEADER_PAUSES") or 1)
+    with temporary_folder() as folder, Cluster(folder, 2, etcd_members=3) as cluster:
+        cluster.group("web", 4)
+        host = cluster.hosts[0]
+        before = cluster.wait_for_members(host, "web", 4)
+        epochs = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+        for _ in range(rounds):
+            leader = host.wait(lambda: (found := cluster.etcd.leader()) is not None and [found], "a leader of etcd")[0]
+            cluster.etcd.stop(leader)
+            time.sleep(10)
+            cluster.etcd.go_on(leader)
+            cluster.etcd.wait()
+            host.wait(lambda: cluster.all_alive(2), "all hosts to be alive")
+            expect(cluster.wait_for_members(host, "web", 4) == before, "they moved")
+            now = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+            expect(now == epochs, f"{epochs} became {now}")
+        cluster.expect_one_at_a_time(before)
+        ran = {name: cluster.host(where).ran(name) for name, where in before.items()}
+        longest = max(b - a for moments in ran.values() for a, b in zip(moments, moments[1:]))
+        print(f"        {rounds} times; the longest silence of a microVM: {longest / 1e6:.0f} ms")
+        expect(longest < 2_000_000_000, "a microVM stood still, as if its host were fenced")
+
+
 @test("cluster: a host that is a stranger to the others takes no microVM, which says so and goes on")
 def _():
     with temporary_folder() as folder, \

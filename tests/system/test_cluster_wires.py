@@ -1,5 +1,8 @@
 """shoald on hosts with network namespaces and cables of their own: what breaks, and what they share."""
 import contextlib
+import os
+import random
+import time
 
 from harness import BUSYBOX, expect, run, temporary_folder, test
 from test_shoald_networks import SERVE, when_networks
@@ -45,6 +48,27 @@ def _():
 @when_networks
 def _():
     cut(lambda wire: wire.lose("output"))
+
+
+@test("wires: hosts are cut off at random, for moments or for longer; no microVM runs twice, and all come back")
+@when_networks
+def _():
+    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
+    schedules = int(os.environ.get("SHOAL_PARTITIONS") or 3)
+    print(f"        SEED={seed} SHOAL_PARTITIONS={schedules}")
+    dice = random.Random(seed)
+    with wired(3) as cluster:
+        asked = cluster.hosts[0]
+        cluster.group("web", 6)
+        names = cluster.wait_for_members(asked, "web", 6)
+        for _ in range(schedules):
+            wire = dice.choice(cluster.hosts[1:]).wire
+            dice.choice((wire.pull, lambda wire=wire: wire.lose("input"), lambda wire=wire: wire.lose("output")))()
+            time.sleep(dice.uniform(0, 8))  # the deadline is 4 s
+            wire.mend()
+            asked.wait(lambda: cluster.all_alive(3), "all hosts to be alive")
+            cluster.wait_for_members(asked, "web", 6)
+            cluster.expect_one_at_a_time(names)
 
 
 @test("wires: a network is on every host, and an address in it is given out once, whatever dies")
