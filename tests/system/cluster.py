@@ -72,11 +72,11 @@ class Member(Daemon):
 class Cluster:
     """`with Cluster(folder, 3) as cluster:` at the end everything is deleted, and nothing may be left."""
 
-    def __init__(self, folder, hosts, etcd_members=1, options=()):
+    def __init__(self, folder, hosts, etcd_members=1, options=(), etcd_flushes=False):
         """`options` of each shoald; a function: by the host's name."""
         self.folder = pathlib.Path(folder)
         self.options = options
-        self.etcd = self.make_etcd(etcd_members)
+        self.etcd = self.make_etcd(etcd_members, etcd_flushes)
         self.hosts = []
         try:
             for number in range(hosts):
@@ -104,8 +104,8 @@ class Cluster:
         self.hosts.append(self.make_member(name, [*own, *options]))
         return self.hosts[-1]
 
-    def make_etcd(self, members):
-        return Etcd(self.folder, members)
+    def make_etcd(self, members, flushes):
+        return Etcd(self.folder, members, flushes=flushes)
 
     def make_member(self, name, options):
         return Member(self.folder / name, name, self.etcd, *options)

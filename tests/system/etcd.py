@@ -1,4 +1,4 @@
-"""An etcd cluster of real processes, without fsync: a test's state dies with it."""
+"""An etcd cluster of real processes, in general without fsync: a test's state dies with it."""
 import base64
 import http.client
 import json
@@ -25,11 +25,12 @@ def free_ports(count):
 class Etcd:
     """`with Etcd(folder, members) as etcd:` an etcd that answers."""
 
-    def __init__(self, folder, members=1, address="127.0.0.1", network=None):
+    def __init__(self, folder, members=1, address="127.0.0.1", network=None, flushes=False):
         """In a network namespace (netns.py) that has the address, or on the loopback interface."""
         self.folder = pathlib.Path(folder)
         self.address = address
         self.network = network
+        self.flushes = flushes
         ports = free_ports(2 * members)
         self.ports = ports[:members]
         self.peers = ports[members:]
@@ -54,8 +55,8 @@ class Etcd:
         with open(self.folder / f"etcd{member}.log", "ab") as log:
             words = ["etcd", "--name", f"m{member}", "--data-dir", self.folder / f"etcd{member}",
                      "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
-                     "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--log-level", "warn",
-                     "--unsafe-no-fsync"]
+                     "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--log-level", "warn"]
+            words += [] if self.flushes else ["--unsafe-no-fsync"]
             self.processes[member] = subprocess.Popen(self.network.command(words) if self.network else words,
                                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
 

@@ -66,8 +66,8 @@ class WiredCluster(Cluster):
             self.close()
             raise
 
-    def make_etcd(self, members):
-        return Etcd(self.folder, members, SWITCH, self.switch)
+    def make_etcd(self, members, flushes):
+        return Etcd(self.folder, members, SWITCH, self.switch, flushes)
 
     def make_member(self, name, options):
         self.wires.append(Wire(self.switch, len(self.wires)))

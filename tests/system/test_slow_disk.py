@@ -1,0 +1,59 @@
+"""Disks that take long to flush, under shoald's own store and under etcd."""
+import threading
+
+from cluster import Cluster
+from daemon import Daemon
+from harness import BUSYBOX, Failure, expect, temporary_folder, test
+from slow_disk import SlowDisk, why_no_slow_disk
+
+
+def when_slow_disks(function):
+    def guarded():
+        if reason := why_no_slow_disk():
+            raise Failure(f"no slow disks here: {reason}")
+        function()
+
+    return guarded
+
+
+@test("slow disk: shoald answers others meanwhile, and has what it said yes to after kill -9")
+@when_slow_disks
+def _():
+    with temporary_folder() as folder, Daemon(folder) as daemon:
+        names = [f"m-{number}" for number in range(4)]
+        with SlowDisk(daemon.process.pid, 0.5):
+            answers = []
+            creators = [threading.Thread(target=lambda name=name: answers.append(
+                daemon.create(BUSYBOX, "sleep", "1000", name=name, memory_mib=32)["name"])) for name in names]
+            for creator in creators:
+                creator.start()
+            read = 0
+            while not answers:  # not before its flush has ended
+                expect(daemon.request("GET", "/v1/microvms")[0] == 200, "a reader")
+                read += 1
+            expect(read > 10, f"{read} readers were answered during a flush: they waited for it")
+            for creator in creators:
+                creator.join()
+            expect(sorted(answers) == names, f"{answers}")
+            daemon.kill()
+        daemon.start()
+        for name in names:
+            daemon.wait_phase(name, "running")
+
+
+@test("slow disk: etcd's leader flushes for half a second each time: no host is taken for dead, and microVMs are placed")
+@when_slow_disks
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, etcd_members=3, etcd_flushes=True) as cluster:
+        host = cluster.hosts[0]
+        cluster.group("web", 4)
+        before = cluster.wait_for_members(host, "web", 4)
+        epochs = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+        leader = host.wait(lambda: (found := cluster.etcd.leader()) is not None and [found], "a leader of etcd")[0]
+        with SlowDisk(cluster.etcd.processes[leader].pid, 0.5):
+            cluster.group("more", 20)
+            cluster.wait_for_members(host, "more", 20)
+        expect(cluster.members(host, "web") == before, "they moved")
+        now = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+        expect(now == epochs, f"{epochs} became {now}")
+        cluster.expect_one_at_a_time(before)
