@@ -18,10 +18,10 @@ std::string to_line(const store::Event& event) {
            (is_put ? event.entry.value : "null") + "}\n";
 }
 
-EventSource::EventSource(store::EventLoop& loop, store::WatchFan& changes,
-                         const std::string& prefix, store::Revision since)
+EventSource::EventSource(store::EventLoop& loop, store::Store& store, const std::string& prefix,
+                         store::Revision since)
     : loop_{loop} {
-    auto watch = changes.watch(prefix, since + 1, *this);
+    auto watch = store.watch(prefix, since + 1, *this);
     if (!watch) {
         throw Problem{503, watch.error().reason};
     }

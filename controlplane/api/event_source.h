@@ -7,7 +7,7 @@
 
 #include "controlplane/api/exchange.h"
 #include "controlplane/store/event_loop.h"
-#include "controlplane/store/watch_fan.h"
+#include "controlplane/store/store.h"
 
 namespace shoal::rest {
 
@@ -21,9 +21,9 @@ inline constexpr std::size_t max_event_backlog_bytes = std::size_t{8} << 20;
 
 class EventSource final : public Source, private store::Watcher {
 public:
-    // Changes after revision `since` of keys that begin with `prefix`. Borrows the loop. Throws
+    // Changes after revision `since` of keys that begin with `prefix`. Borrows both. Throws
     // Problem.
-    EventSource(store::EventLoop& loop, store::WatchFan& changes, const std::string& prefix,
+    EventSource(store::EventLoop& loop, store::Store& store, const std::string& prefix,
                 store::Revision since);
     EventSource(const EventSource&) = delete;
     EventSource& operator=(const EventSource&) = delete;

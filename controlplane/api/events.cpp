@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <memory>
 
 #include "controlplane/api/event_source.h"
 #include "controlplane/api/target.h"
@@ -34,8 +33,7 @@ std::string prefix_of(const Request& request) {
 }  // namespace
 
 void add_events(Api& api, Service& service) {
-    const auto changes = std::make_shared<store::WatchFan>(service.loop, service.store);
-    api.add("GET", "/v1/events", [&service, changes](const Request& request, Respond respond) {
+    api.add("GET", "/v1/events", [&service](const Request& request, Respond respond) {
         expect_parameters(request, {"since", "kind"});
         const store::Revision now = service.mirror.revision();
         const std::uint64_t since =
@@ -43,8 +41,8 @@ void add_events(Api& api, Service& service) {
                       std::numeric_limits<std::int32_t>::max() * std::uint64_t{1'000'000});
         Response response;
         response.content_type = "application/x-ndjson";
-        response.source = std::make_unique<EventSource>(service.loop, *changes, prefix_of(request),
-                                                        static_cast<store::Revision>(since));
+        response.source = std::make_unique<EventSource>(
+            service.loop, service.store, prefix_of(request), static_cast<store::Revision>(since));
         respond(std::move(response));
     });
 }

@@ -49,6 +49,7 @@
 #include "controlplane/shoald/peers.h"
 #include "controlplane/store/asio_loop.h"
 #include "controlplane/store/etcd_store.h"
+#include "controlplane/store/fanned_store.h"
 #include "controlplane/store/sqlite_store.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
@@ -207,7 +208,7 @@ private:
     boost::asio::io_context context_{1};
     boost::asio::signal_set signals_{context_, SIGTERM, SIGINT};
     store::AsioLoop loop_{context_};
-    store::SqliteStore* sqlite_ = nullptr;  // the store, if it is this one
+    store::SqliteStore* sqlite_ = nullptr;  // what the store is made of, if it is this one
     std::unique_ptr<store::Store> store_;
     node::Mirror mirror_{loop_, *store_};
     node::SupervisedRunner runner_;
@@ -291,12 +292,13 @@ Daemon::Daemon(const Options& options)
 
 std::unique_ptr<store::Store> Daemon::make_store() {
     if (is_clustered(options_)) {
-        return std::make_unique<store::EtcdStore>(context_, options_.etcd);
+        return std::make_unique<store::FannedStore>(
+            loop_, std::make_unique<store::EtcdStore>(context_, options_.etcd));
     }
     auto sqlite = std::make_unique<store::SqliteStore>(
         loop_, store::SqliteOptions{options_.state_dir + "/store.sqlite"});
     sqlite_ = sqlite.get();
-    return sqlite;
+    return std::make_unique<store::FannedStore>(loop_, std::move(sqlite));
 }
 
 void Daemon::run() {

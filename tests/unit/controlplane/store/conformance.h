@@ -6,6 +6,7 @@
 #include <string>
 
 #include "controlplane/store/etcd_store.h"
+#include "controlplane/store/fanned_store.h"
 #include "controlplane/store/memory_store.h"
 #include "controlplane/store/sqlite_store.h"
 #include "tests/unit/controlplane/store/etcd_cluster.h"
@@ -40,6 +41,13 @@ struct InEtcd {
     }
 };
 
+struct Fanned {
+    [[nodiscard]] std::unique_ptr<Store> open(EventLoopRunner& runner) const {
+        return std::make_unique<FannedStore>(runner.loop(),
+                                             std::make_unique<MemoryStore>(runner.loop()));
+    }
+};
+
 template <typename Kind>
 class Conformance {
 public:
@@ -64,4 +72,6 @@ private:
 
 }  // namespace shoal::store::test
 
+// With their own limit of watches, and all.
 #define STORE_KINDS InMemory, InSqlite, InEtcd
+#define FANNED_STORE_KINDS STORE_KINDS, Fanned

@@ -20,7 +20,7 @@ Transaction swap(const std::string& key, Revision expected, const std::string& v
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("compare-and-swap by many writers loses nothing", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("compare-and-swap by many writers loses nothing", Kind, FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     Store& store = test.client().store();
     constexpr int writer_count = 8;
@@ -65,7 +65,8 @@ TEST_CASE_TEMPLATE("compare-and-swap by many writers loses nothing", Kind, STORE
     CHECK(std::set(revisions.begin(), revisions.end()).size() == revisions.size());
 }
 
-TEST_CASE_TEMPLATE("a history of concurrent writes and reads is linearizable", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a history of concurrent writes and reads is linearizable", Kind,
+                   FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     Store& store = test.client().store();
     // A key's revision is its version: a read must be at least as new as everything that had been

@@ -16,7 +16,7 @@ Transaction swap(const std::string& key, Revision expected, const std::string& v
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("a key holds the bytes that were put last", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a key holds the bytes that were put last", Kind, FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     std::string bytes(256, '\0');
@@ -40,7 +40,7 @@ TEST_CASE_TEMPLATE("a key holds the bytes that were put last", Kind, STORE_KINDS
     CHECK(client.value(test.at("a")).empty());
 }
 
-TEST_CASE_TEMPLATE("a deleted key is absent and starts anew", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a deleted key is absent and starts anew", Kind, FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     REQUIRE(client.put(test.at("a"), "1"));
@@ -55,7 +55,8 @@ TEST_CASE_TEMPLATE("a deleted key is absent and starts anew", Kind, STORE_KINDS)
     CHECK(client.get(test.at("a"))->entry->create_revision == *again);
 }
 
-TEST_CASE_TEMPLATE("a list has the keys of its prefix in order, page by page", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a list has the keys of its prefix in order, page by page", Kind,
+                   FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     Transaction transaction;
@@ -90,7 +91,7 @@ TEST_CASE_TEMPLATE("a list has the keys of its prefix in order, page by page", K
     CHECK(!client.list({.prefix = test.at("b/"), .limit = 3})->has_more);
 }
 
-TEST_CASE_TEMPLATE("a list of large values comes in shorter pages", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a list of large values comes in shorter pages", Kind, FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     const std::string large(max_value_bytes, 'x');
@@ -112,7 +113,7 @@ TEST_CASE_TEMPLATE("a list of large values comes in shorter pages", Kind, STORE_
     CHECK(seen == count);
 }
 
-TEST_CASE_TEMPLATE("a transaction happens as a whole or not at all", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a transaction happens as a whole or not at all", Kind, FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     const auto made = client.commit(
@@ -154,7 +155,8 @@ TEST_CASE_TEMPLATE("a transaction happens as a whole or not at all", Kind, STORE
     }
 }
 
-TEST_CASE_TEMPLATE("what is beyond a limit is refused and changes nothing", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("what is beyond a limit is refused and changes nothing", Kind,
+                   FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     const auto put = [&](const std::string& key, std::size_t size) {

@@ -10,7 +10,8 @@
 
 namespace shoal::store::test {
 
-TEST_CASE_TEMPLATE("a watch sees every change of its prefix once and in order", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a watch sees every change of its prefix once and in order", Kind,
+                   FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     const auto first = client.put(test.at("w/a"), "1");
@@ -35,7 +36,7 @@ TEST_CASE_TEMPLATE("a watch sees every change of its prefix once and in order", 
 }
 
 TEST_CASE_TEMPLATE("a watch may be resumed, begin in the future, and be destroyed", Kind,
-                   STORE_KINDS) {
+                   FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     const auto first = client.put(test.at("a"), "1");
@@ -58,7 +59,7 @@ TEST_CASE_TEMPLATE("a watch may be resumed, begin in the future, and be destroye
     CHECK(before.events.size() == 1);
 }
 
-TEST_CASE_TEMPLATE("a watch of thousands of past changes misses none", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a watch of thousands of past changes misses none", Kind, FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     constexpr int rounds = 25;
@@ -84,7 +85,7 @@ TEST_CASE_TEMPLATE("a watch of thousands of past changes misses none", Kind, STO
                                  [](const Event& event) { return event.entry.mod_revision; }));
 }
 
-TEST_CASE_TEMPLATE("what is compacted is an answer of its own", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("what is compacted is an answer of its own", Kind, FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     const auto first = client.put(test.at("a"), "1");
@@ -118,7 +119,8 @@ TEST_CASE_TEMPLATE("what is compacted is an answer of its own", Kind, STORE_KIND
     test.runner().run_until([&] { return resumed.events.size() == 1; });
 }
 
-TEST_CASE_TEMPLATE("a lease that nobody keeps alive takes its keys along", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a lease that nobody keeps alive takes its keys along", Kind,
+                   FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     const auto lease = client.grant(min_lease);
@@ -153,7 +155,7 @@ TEST_CASE_TEMPLATE("a lease that nobody keeps alive takes its keys along", Kind,
     CHECK(failure_of(client.put(test.at("x"), "1", *lease)) == Failure::lease_gone);
 }
 
-TEST_CASE_TEMPLATE("a revoked lease takes its keys along at once", Kind, STORE_KINDS) {
+TEST_CASE_TEMPLATE("a revoked lease takes its keys along at once", Kind, FANNED_STORE_KINDS) {
     Conformance<Kind> test;
     auto& client = test.client();
     const auto lease = client.grant(max_lease);
