@@ -27,6 +27,10 @@ public:
 
     // Of this host, for its record.
     [[nodiscard]] const std::string& address() const noexcept { return server_.address(); }
+    // What others ask; to be added to before start().
+    [[nodiscard]] rest::Api& api() noexcept { return api_; }
+    // What asks others.
+    [[nodiscard]] peer::Client& client() noexcept { return client_; }
     // Once the store is mirrored.
     void start() { server_.start(); }
 
