@@ -1,7 +1,6 @@
 // Titles are HTTP's own (RFC 9110), so that `type` can stay "about:blank".
 #include "controlplane/api/problem.h"
 
-#include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
@@ -66,10 +65,10 @@ Response to_response(const Problem& problem) {
 }
 
 std::string detail_of(const Response& response) {
-    boost::system::error_code error;
-    const auto document = boost::json::parse(response.body, error);
-    const auto* object = error ? nullptr : document.if_object();
-    const auto* detail = object == nullptr ? nullptr : object->if_contains("detail");
+    boost::json::error_code error;
+    const boost::json::value body = boost::json::parse(response.body, error);
+    const auto* const detail =
+        !error && body.is_object() ? body.get_object().if_contains("detail") : nullptr;
     return detail != nullptr && detail->is_string()
                ? std::string{detail->get_string()}
                : "it answers with status " + std::to_string(response.status);

@@ -28,6 +28,9 @@ private:
 [[nodiscard]] std::string detail_of(const Response& response);
 [[nodiscard]] Problem to_problem(const store::Error& error);
 
+// What is said by an answer that is no success, in a sentence.
+[[nodiscard]] std::string detail_of(const Response& response);
+
 // A JSON string.
 [[nodiscard]] std::string quote(const std::string& text);
 

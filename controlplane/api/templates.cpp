@@ -16,9 +16,14 @@ namespace {
 namespace keys = model::keys;
 using Entry = node::Object<model::Template>;
 
-std::string to_json(const Entry& entry) {
+std::string to_json(const Service& service, const Entry& entry) {
+    std::string hosts;
+    for (const std::string& host : service.mirror.objects().hosts_with(entry.body)) {
+        hosts += (hosts.empty() ? "" : ",") + quote(host);
+    }
     return R"({"name":)" + quote(entry.body.name) + R"(,"resource_version":)" +
-           std::to_string(entry.revision) + R"(,"spec":)" + model::to_json(entry.body) + "}";
+           std::to_string(entry.revision) + R"(,"hosts":[)" + hosts + R"(],"spec":)" +
+           model::to_json(entry.body) + "}";
 }
 
 const Entry& find(const Service& service, const std::string& name) {
@@ -27,7 +32,7 @@ const Entry& find(const Service& service, const std::string& name) {
 
 Response show(const Service& service, unsigned status, const std::string& name) {
     const Entry& entry = find(service, name);
-    return json_response(status, to_json(entry), entry.revision);
+    return json_response(status, to_json(service, entry), entry.revision);
 }
 
 long in_making(const TemplateService& service) {
@@ -125,8 +130,9 @@ void add_templates(Api& api, TemplateService& service) {
         apply(service, request, std::move(respond));
     });
     api.add("GET", "/v1/templates", [&service](const Request& request, Respond respond) {
-        respond(list_all(service.service, request, service.service.mirror.objects().templates,
-                         [](const Entry& entry) { return to_json(entry); }));
+        respond(
+            list_all(service.service, request, service.service.mirror.objects().templates,
+                     [&service](const Entry& entry) { return to_json(service.service, entry); }));
     });
     api.add("GET", "/v1/templates/*", [&service](const Request& request, Respond respond) {
         expect_parameters(request, {});

@@ -36,6 +36,7 @@ const Resource& resource_of(Kind kind) {
           {"MIB", "spec.memory_mib"},
           {"VCPUS", "spec.vcpus"},
           {"BYTES", "spec.size_bytes"},
+          {"HOSTS", "hosts"},
           {"DIGEST", "spec.digest"},
           {"PROGRAM", "spec.program"}}},
         {Kind::volume,

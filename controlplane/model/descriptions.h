@@ -312,6 +312,14 @@ struct Description<Volume> {
 };
 
 template <>
+struct Description<TemplateCopy> {
+    static constexpr std::string_view name = "copy";
+    static constexpr auto fields = std::tuple{
+        required("digest", &TemplateCopy::digest, a_digest),
+    };
+};
+
+template <>
 struct Description<TemplateSpec> {
     static constexpr std::string_view name = "template";
     static constexpr auto fields = std::tuple{

@@ -34,4 +34,9 @@ struct Template {
     std::uint64_t size_bytes = 0;  // on the disk
 };
 
+// That a host has a template's files.
+struct TemplateCopy {
+    std::string digest;
+};
+
 }  // namespace shoal::model

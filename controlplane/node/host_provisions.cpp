@@ -159,7 +159,10 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
         case Soundness::damaged:
             throw NotYet{"the files of template " + name + " are damaged"};
         case Soundness::absent:
-            throw NotYet{"the files of template " + name + " are not on this host"};
+            throw NotYet{"the files of template " + name + " are not on this host" +
+                         (settings_.fetch_template
+                              ? ": " + settings_.fetch_template(found->second.body)
+                              : "")};
         case Soundness::sound:
             break;
     }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ struct ProvisionSettings {
     std::string run_folder;          // which has the attempts' folders
     std::string vmm;                 // path of `shoal-vmm`
     std::string fence{};             // the file of VMMs' deadline; empty: none
+    // Has a template that is not here come from another host; how that goes, in a sentence. Null:
+    // nobody can be asked.
+    std::function<std::string(const model::Template&)> fetch_template{};
 };
 
 class HostProvisions final : public Provisions {

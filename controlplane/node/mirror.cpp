@@ -107,6 +107,9 @@ void Mirror::adopt(Revision revision) {
         for (const auto& [name, host] : contents->hosts) {
             tell(&MirrorListener::on_host_changed, name);
         }
+        for (const auto& [name, entry] : contents->objects.templates) {
+            tell(&MirrorListener::on_template_changed, name);
+        }
     }
 }
 
@@ -278,7 +281,9 @@ void Mirror::on_changes(std::span<const Event> events) {
             tell(&MirrorListener::on_group_changed, name);
         } else if (key.starts_with(keys::hosts) || key.starts_with(keys::drains)) {
             tell(&MirrorListener::on_host_changed, name);
-        } else if (!key.starts_with(keys::heartbeats)) {
+        } else if (key.starts_with(keys::templates)) {
+            tell(&MirrorListener::on_template_changed, name);
+        } else if (!key.starts_with(keys::heartbeats) && !key.starts_with(keys::copies)) {
             tell(&MirrorListener::on_microvm_changed, name);
         }
     }

@@ -93,6 +93,7 @@ public:
     virtual void on_microvm_changed(const std::string& name) = 0;
     virtual void on_group_changed(const std::string&) {}
     virtual void on_host_changed(const std::string&) {}  // heartbeats are no changes
+    virtual void on_template_changed(const std::string&) {}
 };
 
 // What the store has, by names.

@@ -33,6 +33,10 @@ bool Objects::apply(const store::Event& event) {
         apply_address(event);
         return true;
     }
+    if (event.entry.key.starts_with(keys::copies)) {
+        apply_copy(event);
+        return true;
+    }
     return apply_to(templates, keys::templates, event) || apply_to(volumes, keys::volumes, event) ||
            apply_to(networks, keys::networks, event) || apply_to(projects, keys::projects, event);
 }
@@ -57,6 +61,43 @@ void Objects::apply_address(const store::Event& event) {
             addresses.erase(found);
         }
     }
+}
+
+void Objects::apply_copy(const store::Event& event) {
+    const std::string_view path = std::string_view{event.entry.key}.substr(keys::copies.size());
+    const std::size_t slash = std::min(path.find('/'), path.size());
+    const std::string host{path.substr(0, slash)};
+    const std::string name{path.substr(std::min(slash + 1, path.size()))};
+    if (auto copy = decode<model::TemplateCopy>(event)) {
+        copies[name][host] = {std::move(*copy), event.entry.mod_revision};
+        return;
+    }
+    const auto found = copies.find(name);
+    if (found != copies.end() && found->second.erase(host) != 0 && found->second.empty()) {
+        copies.erase(found);
+    }
+}
+
+const Object<model::TemplateCopy>* Objects::copy_of(const std::string& name,
+                                                    const std::string& host) const {
+    const auto found = copies.find(name);
+    if (found == copies.end()) {
+        return nullptr;
+    }
+    const auto there = found->second.find(host);
+    return there == found->second.end() ? nullptr : &there->second;
+}
+
+std::vector<std::string> Objects::hosts_with(const model::Template& wanted) const {
+    std::vector<std::string> hosts;
+    if (const auto found = copies.find(wanted.name); found != copies.end()) {
+        for (const auto& [host, copy] : found->second) {
+            if (copy.body.digest == wanted.digest) {
+                hosts.push_back(host);
+            }
+        }
+    }
+    return hosts;
 }
 
 std::optional<network::Ipv4> Objects::address_of(const std::string& microvm,

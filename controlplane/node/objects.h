@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "controlplane/model/network.h"
 #include "controlplane/model/project.h"
@@ -27,17 +28,26 @@ struct Objects {
     ObjectsByName<model::Volume> volumes;
     ObjectsByName<model::Network> networks;
     ObjectsByName<model::Project> projects;
+    // Of each template: which hosts have its files.
+    std::map<std::string, ObjectsByName<model::TemplateCopy>> copies;
     // Of each network: who has which address.
     std::map<std::string, std::map<network::Ipv4, std::string>> addresses;
 
     [[nodiscard]] std::optional<network::Ipv4> address_of(const std::string& microvm,
                                                           const std::string& network) const;
 
+    // Null: that host does not have it.
+    [[nodiscard]] const Object<model::TemplateCopy>* copy_of(const std::string& name,
+                                                             const std::string& host) const;
+    // Which have a template's files as they are now.
+    [[nodiscard]] std::vector<std::string> hosts_with(const model::Template& wanted) const;
+
     // False: it is of none of these.
     bool apply(const store::Event& event);
 
 private:
     void apply_address(const store::Event& event);
+    void apply_copy(const store::Event& event);
 };
 
 }  // namespace shoal::node

@@ -34,12 +34,11 @@ Catalog::Catalog(store::EventLoop& loop, store::Store& store, CatalogListener& l
                           &Catalog::on_checkpoint,
                           &Catalog::on_checkpoint_gone},
       statuses_folder_{
-          *this, loop, store, keys::statuses, &Catalog::on_status, &Catalog::on_status_gone} {}
+          *this, loop, store, keys::statuses, &Catalog::on_status, &Catalog::on_status_gone},
+      copies_folder_{*this, loop, store, keys::copies, &Catalog::on_copy, &Catalog::on_copy_gone} {}
 
 void Catalog::start() {
-    for (Folder* folder :
-         {&hosts_folder_, &groups_folder_, &volumes_folder_, &specs_folder_, &deletions_folder_,
-          &placements_folder_, &moves_folder_, &checkpoints_folder_, &statuses_folder_}) {
+    for (Folder* folder : folders_) {
         folder->follower.list();
     }
 }
@@ -49,11 +48,8 @@ bool Catalog::is_ready() const {
 }
 
 void Catalog::on_synced() {
-    was_ready_ = hosts_folder_.follower.is_synced() && groups_folder_.follower.is_synced() &&
-                 volumes_folder_.follower.is_synced() && specs_folder_.follower.is_synced() &&
-                 deletions_folder_.follower.is_synced() &&
-                 placements_folder_.follower.is_synced() && moves_folder_.follower.is_synced() &&
-                 checkpoints_folder_.follower.is_synced() && statuses_folder_.follower.is_synced();
+    was_ready_ = std::ranges::all_of(
+        folders_, [](const Folder* folder) { return folder->follower.is_synced(); });
     if (was_ready_) {
         for (const auto& [name, since] : std::exchange(settling_, {})) {
             if (const MicroVm* microvm = find(name);
@@ -186,7 +182,7 @@ WorkloadRef Catalog::workload_of(const model::MicroVmSpec& spec) {
     workload.resources = spec.resources();
     workload.priority = spec.priority;
     workload.group = spec.group;
-    workload.image = spec.program;
+    workload.image = spec.from_template;
     workload.volume_host = host_of_volumes(spec.volumes);
     if (const model::Group* its = group(spec.group)) {
         workload.spreading = its->spreading;

@@ -127,7 +127,8 @@ private:
     struct HostInfo {
         model::Epoch epoch = 0;
         bool is_suspected = false;
-        Names placed;  // here, also those that ended
+        Names placed;     // here, also those that ended
+        Names templates;  // whose files are here
     };
     // Passes on what one folder tells.
     struct Folder final : failover::FolderListener {
@@ -170,6 +171,8 @@ private:
     void on_status_gone(const std::string& path);
     void on_volume(const std::string& name, const store::Entry& entry);
     void on_volume_gone(const std::string& name);
+    void on_copy(const std::string& path, const store::Entry& entry);
+    void on_copy_gone(const std::string& path);
     void on_synced();
 
     void set_volumes(const std::string& name, MicroVm& microvm, std::vector<std::string> volumes);
@@ -223,6 +226,11 @@ private:
     Folder moves_folder_;
     Folder checkpoints_folder_;
     Folder statuses_folder_;
+    Folder copies_folder_;
+    std::array<Folder*, 10> folders_{&hosts_folder_, &groups_folder_,      &volumes_folder_,
+                                     &specs_folder_, &deletions_folder_,   &placements_folder_,
+                                     &moves_folder_, &checkpoints_folder_, &statuses_folder_,
+                                     &copies_folder_};
 };
 
 }  // namespace shoal::scheduler

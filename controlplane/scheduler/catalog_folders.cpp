@@ -44,6 +44,23 @@ void Catalog::on_host_gone(const std::string& name) {
     cluster_.remove_host(host_of(name));
 }
 
+// Which one it is a copy of does not matter: it is a preference.
+void Catalog::on_copy(const std::string& path, const store::Entry&) {
+    const auto [host, name] = split(path);
+    const HostIdx index = host_of(host);
+    Names& templates = info_of(index).templates;
+    templates.insert(name);
+    cluster_.set_images(index, templates);
+}
+
+void Catalog::on_copy_gone(const std::string& path) {
+    const auto [host, name] = split(path);
+    const HostIdx index = host_of(host);
+    Names& templates = info_of(index).templates;
+    templates.erase(name);
+    cluster_.set_images(index, templates);
+}
+
 void Catalog::on_group(const std::string& name, const store::Entry& entry) {
     auto group = decode<model::Group>(entry);
     if (!group) {

@@ -44,6 +44,7 @@
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/placer.h"
 #include "controlplane/node/supervised_runner.h"
+#include "controlplane/node/template_copies.h"
 #include "controlplane/scheduler/leader.h"
 #include "controlplane/shoald/checkpointing.h"
 #include "controlplane/shoald/peers.h"
@@ -202,6 +203,7 @@ private:
     [[nodiscard]] std::unique_ptr<store::Store> make_store();
     void read_store();
     void on_ready(const store::Result<store::Revision>& ready);
+    [[nodiscard]] std::string fetch_template(const model::Template& wanted);
 
     Options options_;
     host::UniqueFd lock_;  // of the run folder
@@ -219,12 +221,15 @@ private:
     rest::Service service_;
     rest::LogService logs_;
     boost::asio::thread_pool workers_{1};  // reads and flushes what is large
-    std::optional<Peers> peers_;
     templates::TemplateFolder template_folder_;
+    std::optional<Peers> peers_;
     templates::TemplateCheck template_check_{context_, workers_};
     templates::TemplateMaker template_maker_{context_, workers_, template_folder_,
                                              find_program("shoal")};
     rest::TemplateService templates_{service_, template_folder_, template_maker_, template_check_};
+    node::TemplateCopies copies_{loop_,         *store_,
+                                 mirror_,       template_folder_,
+                                 options_.host, [this] { rest::collect_templates(templates_); }};
     volumes::VolumeFolder volume_folder_;
     rest::VolumeService volumes_{service_, volume_folder_, options_.host};
     network::HostNetworks networks_;
@@ -256,10 +261,12 @@ Daemon::Daemon(const Options& options)
                   volume_folder_,
                   networks_,
                   {options.host, options.reserved_mib, options.run_dir + "/microvms",
-                   find_program("shoal-vmm"), node_settings(options).fence}} {
+                   find_program("shoal-vmm"), node_settings(options).fence,
+                   [this](const model::Template& wanted) { return fetch_template(wanted); }}} {
     service_.host = options.host;
     if (!options.address.empty()) {
-        peers_.emplace(options, context_, workers_, service_);
+        peers_.emplace(options, context_, workers_, service_, template_folder_);
+        peers_->on_template_fetched([this] { copies_.look_soon(); });
     }
     facts_.emplace(loop_, *store_, facts_of(options, peers_ ? peers_->address() : ""));
     if (is_clustered(options)) {
@@ -288,6 +295,10 @@ Daemon::Daemon(const Options& options)
     rest::add_networks(api_, service_, [this] { sweeper_.look_soon(); });
     agent_.set_provisions(provisions_);
     runner_.set_listener(agent_);
+}
+
+std::string Daemon::fetch_template(const model::Template& wanted) {
+    return peers_ ? peers_->fetch_template(wanted) : "this host has no --address";
 }
 
 std::unique_ptr<store::Store> Daemon::make_store() {
@@ -329,7 +340,8 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     }
     mirror_.add_listener(agent_);
     mirror_.add_listener(sweeper_);
-    rest::collect_templates(templates_);
+    mirror_.add_listener(copies_);
+    copies_.look_soon();
     rest::reconcile_volumes(volumes_);
     if (checkpointing_) {
         checkpointing_->start();

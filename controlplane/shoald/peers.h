@@ -13,6 +13,8 @@
 #include "controlplane/peer/content_routes.h"
 #include "controlplane/peer/server.h"
 #include "controlplane/shoald/options.h"
+#include "controlplane/template/template_fetcher.h"
+#include "controlplane/template/template_routes.h"
 
 namespace shoal::daemon {
 
@@ -20,7 +22,8 @@ class Peers {
 public:
     // Borrows all but the options. `service` is the users'. Throws std::runtime_error.
     Peers(const Options& options, boost::asio::io_context& context,
-          boost::asio::thread_pool& workers, rest::Service& service);
+          boost::asio::thread_pool& workers, rest::Service& service,
+          const templates::TemplateFolder& templates);
     Peers(const Peers&) = delete;
     Peers& operator=(const Peers&) = delete;
     ~Peers() = default;
@@ -33,6 +36,11 @@ public:
     [[nodiscard]] peer::Client& client() noexcept { return client_; }
     // Once the store is mirrored.
     void start() { server_.start(); }
+    // Has it come from a host that has it; how that goes, in a sentence.
+    [[nodiscard]] std::string fetch_template(const model::Template& wanted);
+    void on_template_fetched(std::function<void()> fetched) {
+        fetcher_.on_fetched(std::move(fetched));
+    }
 
 private:
     peer::Tls tls_;
@@ -40,9 +48,11 @@ private:
     rest::LogService logs_;
     content::ContentFolder content_folder_;
     peer::ContentService contents_;
+    templates::TemplateFiles template_files_;
     rest::Api api_;
     peer::Server server_;
     peer::Client client_;
+    templates::TemplateFetcher fetcher_;
 };
 
 }  // namespace shoal::daemon

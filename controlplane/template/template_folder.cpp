@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view partial_prefix = ".partial-";
-constexpr std::array<const char*, 2> file_names{"state", "memory"};
 
 host::UniqueFd open_to_read(const std::string& path, int flags = 0) {
     host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
@@ -108,7 +107,23 @@ std::string TemplateFolder::make_partial() const {
 }
 
 std::string TemplateFolder::adopt(const std::string& partial) const {
-    const std::string digest = digest_of(partial);
+    std::string digest = digest_of(partial);
+    give_name(partial, digest);
+    return digest;
+}
+
+void TemplateFolder::adopt(const std::string& partial, const std::string& digest) const {
+    if (const std::string found = digest_of(partial); found != digest) {
+        throw std::runtime_error{"the files' SHA-256 is " + found + ", not " + digest};
+    }
+    give_name(partial, digest);
+}
+
+bool TemplateFolder::has(const std::string& digest) const {
+    return ::access(path_of(digest).c_str(), F_OK) == 0;
+}
+
+void TemplateFolder::give_name(const std::string& partial, const std::string& digest) const {
     for (const char* name : file_names) {
         flush(partial + "/" + name);
     }
@@ -121,7 +136,6 @@ std::string TemplateFolder::adopt(const std::string& partial) const {
         throw std::system_error{error, "cannot rename " + partial};
     }
     flush(path_);
-    return digest;
 }
 
 void TemplateFolder::keep_only(const std::set<std::string>& digests) const {

@@ -2,11 +2,15 @@
 // `memory`, named after its content: whoever has the name can check what is in it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <set>
 #include <string>
 
 namespace shoal::templates {
+
+// Of each template.
+inline constexpr std::array<const char*, 2> file_names{"state", "memory"};
 
 // SHA-256 over the names, sizes and SHA-256s of the two files in `folder`, in hexadecimal digits.
 // Reads all of them: not for the loop's thread. Throws std::system_error or std::runtime_error.
@@ -40,10 +44,15 @@ public:
     // Gives what was made its name, once all of it is on the disk; its digest. What is there
     // already under that name stays. Not for the loop's thread. Throws as digest_of().
     [[nodiscard]] std::string adopt(const std::string& partial) const;
+    // The same for what must have this digest; throws std::runtime_error when it has another one.
+    void adopt(const std::string& partial, const std::string& digest) const;
+    [[nodiscard]] bool has(const std::string& digest) const;
     // Deletes all but these.
     void keep_only(const std::set<std::string>& digests) const;
 
 private:
+    void give_name(const std::string& partial, const std::string& digest) const;
+
     std::string path_;
 };
 

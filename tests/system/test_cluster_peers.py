@@ -3,6 +3,7 @@ import http.client
 
 from cluster import WITNESS, Cluster, with_certificates
 from harness import BUSYBOX, ROOT, expect, temporary_folder, test
+from test_shoald_templates import WAITS, clone, folders, make
 
 ANSWER = ROOT / "build/cluster/answer"
 
@@ -53,3 +54,43 @@ def _():
         expect(detail.startswith("host h1 at 127.0.0.1:") and "does not answer: " in detail, detail)
         dead.start()
         cluster.wait_for_return(asked, dead)
+
+
+@test("cluster: a host without a template fetches it once for all clones that wait, and deletes it with the others")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=with_certificates(folder)) as cluster:
+        one, two = cluster.hosts
+        digest = make(one, "t", BUSYBOX, *WAITS)["spec"]["digest"]
+        one.wait(lambda: one.done("GET", "/v1/templates/t")["hosts"] == ["h0"], "who has it")
+        one.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "cordoned"})
+        for number in range(3):
+            clone(one, f"c-{number}", "x")
+        for number in range(3):
+            expect(one.wait_phase(f"c-{number}", "running")["status"]["host"] == "h1", "its host")
+        one.wait(lambda: one.done("GET", "/v1/templates/t")["hosts"] == ["h0", "h1"], "both to have it")
+        expect(folders(two) == [digest], f"{folders(two)}")
+        for number in range(3):
+            one.done("DELETE", f"/v1/microvms/c-{number}?grace_s=0")
+            one.wait_gone(f"c-{number}")
+        one.done("DELETE", "/v1/templates/t")
+        one.wait(lambda: not folders(one) + folders(two), "its files to go everywhere")
+        one.wait(lambda: not cluster.etcd.list("/copies/"), "the records of them")
+
+
+@test("cluster: a template that arrives damaged is not used, and the clone says so")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=with_certificates(folder)) as cluster:
+        one, two = cluster.hosts
+        digest = make(one, "t", BUSYBOX, *WAITS)["spec"]["digest"]
+        with open(one.state_dir / "templates" / digest / "memory", "r+b") as file:
+            file.seek(4096)
+            file.write(b"damage")
+        one.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "cordoned"})
+        clone(one, "c", "x")
+        reason = one.wait(lambda: "SHA-256" in one.microvm("c")["status"]["reason"] and one.microvm("c")["status"]["reason"],
+                          "the reason")
+        expect("cannot be fetched: host h0: " in reason, reason)
+        expect(folders(two) == [], f"{folders(two)}")
+        one.done("DELETE", "/v1/microvms/c?grace_s=0")
+        one.wait_gone("c")
+        one.done("DELETE", "/v1/templates/t")

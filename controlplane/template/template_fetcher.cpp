@@ -1,0 +1,136 @@
+// File by file into a folder of its own, which gets its name once its digest is what was asked for.
+#include "controlplane/template/template_fetcher.h"
+
+#include <boost/asio/post.hpp>
+#include <exception>
+#include <filesystem>
+#include <utility>
+
+#include "controlplane/api/problem.h"
+#include "controlplane/content/save.h"
+
+namespace shoal::templates {
+
+// Of one template; keeps itself alive.
+class TemplateFetcher::Fetch : public std::enable_shared_from_this<Fetch> {
+public:
+    // The failure, in a sentence; empty: it is there.
+    using Done = std::move_only_function<void(const std::string&)>;
+
+    Fetch(TemplateFetcher& owner, std::string digest, std::vector<peer::Peer> hosts, Done done)
+        : context_{owner.context_},
+          workers_{owner.workers_},
+          folder_{owner.folder_},
+          client_{owner.client_},
+          digest_{std::move(digest)},
+          hosts_{std::move(hosts)},
+          done_{std::move(done)} {}
+
+    void start() {
+        try {
+            partial_ = folder_.make_partial();
+            fetch_file();
+        } catch (const std::exception& error) {
+            done_(error.what());
+        }
+    }
+    [[nodiscard]] const std::string& host() const { return hosts_[host_].host; }
+
+private:
+    void fetch_file() {
+        rest::Request request;
+        request.method = "GET";
+        request.path = {"v1", "templates", digest_, file_names.at(file_)};
+        client_.send(hosts_[host_], request, {},
+                     [self = shared_from_this()](rest::Response response) {
+                         self->on_answer(std::move(response));
+                     });
+    }
+    void on_answer(rest::Response response) {
+        if (response.status != 200 || !response.source) {
+            return try_next(rest::detail_of(response));
+        }
+        content::save(context_, workers_, std::move(response.source),
+                      {partial_ + "/" + file_names.at(file_)},
+                      [self = shared_from_this()](const content::Saved& saved) {
+                          if (saved.problem) {
+                              return self->try_next(saved.problem->what());
+                          }
+                          ++self->file_;
+                          self->file_ < file_names.size() ? self->fetch_file() : self->adopt();
+                      });
+    }
+    void adopt() {
+        boost::asio::post(workers_, [self = shared_from_this()] {
+            std::string failure;
+            try {
+                self->folder_.adopt(self->partial_, self->digest_);
+            } catch (const std::exception& error) {
+                failure = error.what();
+            }
+            boost::asio::post(self->context_, [self, failure] {
+                failure.empty() ? self->done_({}) : self->try_next(failure);
+            });
+        });
+    }
+    void try_next(const std::string& failure) {
+        failure_ = "host " + host() + ": " + failure;
+        if (++host_ < hosts_.size()) {
+            file_ = 0;
+            return fetch_file();
+        }
+        std::error_code ignored;
+        std::filesystem::remove_all(partial_, ignored);
+        done_(failure_);
+    }
+
+    boost::asio::io_context& context_;
+    boost::asio::thread_pool& workers_;
+    const TemplateFolder& folder_;
+    peer::Client& client_;
+    std::string digest_;
+    std::vector<peer::Peer> hosts_;
+    Done done_;
+    std::string partial_;
+    std::size_t host_ = 0;
+    std::size_t file_ = 0;
+    std::string failure_;
+};
+
+std::string TemplateFetcher::fetch(const std::string& digest, std::vector<peer::Peer> hosts) {
+    State& state = states_[digest];
+    const auto now = std::chrono::steady_clock::now();
+    if (state.fetch) {
+        return "it is being fetched from host " + state.fetch->host();
+    }
+    if (now < state.retry_at) {
+        return "it cannot be fetched: " + state.failure;
+    }
+    if (hosts.empty()) {
+        states_.erase(digest);
+        return "no host that has it can be asked";
+    }
+    state.fetch = std::make_shared<Fetch>(
+        *this, digest, std::move(hosts),
+        [weak = std::weak_ptr{self_}, digest](const std::string& failure) {
+            const auto self = weak.lock();
+            if (!self) {
+                return;
+            }
+            TemplateFetcher& fetcher = **self;
+            if (!failure.empty()) {
+                fetcher.states_[digest] = {nullptr, failure,
+                                           std::chrono::steady_clock::now() + fetch_retry};
+                return;
+            }
+            fetcher.states_.erase(digest);
+            if (fetcher.fetched_) {
+                fetcher.fetched_();
+            }
+        });
+    const auto fetch = state.fetch;
+    fetch->start();  // It may have failed already.
+    return "it is being fetched from host " + fetch->host();
+}
+
+}  // namespace shoal::templates

@@ -1,0 +1,54 @@
+// TemplateFetcher: gets templates from hosts that have them. One fetch of each, however many wait.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controlplane/peer/client.h"
+#include "controlplane/template/template_folder.h"
+
+namespace shoal::templates {
+
+// How long a failure stands before it is tried again.
+inline constexpr std::chrono::seconds fetch_retry{5};
+
+class TemplateFetcher {
+public:
+    // Borrows all. On the context's thread.
+    TemplateFetcher(boost::asio::io_context& context, boost::asio::thread_pool& workers,
+                    const TemplateFolder& folder, peer::Client& client)
+        : context_{context}, workers_{workers}, folder_{folder}, client_{client} {}
+    TemplateFetcher(const TemplateFetcher&) = delete;
+    TemplateFetcher& operator=(const TemplateFetcher&) = delete;
+    ~TemplateFetcher() = default;
+
+    // Called once a template has come, with its digest.
+    void on_fetched(std::function<void()> fetched) { fetched_ = std::move(fetched); }
+
+    // Has this one come, from the first of `hosts` that gives it. How that goes, in a sentence.
+    [[nodiscard]] std::string fetch(const std::string& digest, std::vector<peer::Peer> hosts);
+
+private:
+    class Fetch;
+    struct State {
+        std::shared_ptr<Fetch> fetch;  // null: it has failed
+        std::string failure;
+        std::chrono::steady_clock::time_point retry_at;
+    };
+
+    boost::asio::io_context& context_;
+    boost::asio::thread_pool& workers_;
+    const TemplateFolder& folder_;
+    peer::Client& client_;
+    std::function<void()> fetched_;
+    std::map<std::string, State> states_;
+    std::shared_ptr<TemplateFetcher*> self_ = std::make_shared<TemplateFetcher*>(this);
+};
+
+}  // namespace shoal::templates
