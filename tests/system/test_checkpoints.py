@@ -7,9 +7,10 @@ import random
 import re
 import time
 
-from cluster import PLAIN, Cluster
+from cluster import PLAIN, Cluster, with_certificates
 from harness import PROGRAMS, expect, temporary_folder, test
 from test_shoald_events import read_events
+from test_shoald_templates import make
 
 TALLY = str(PROGRAMS / "tally")
 
@@ -24,14 +25,19 @@ def said(host, name):
     return [(int(count), int(ns)) for count, ns in re.findall(rb"^count=(\d+)\r?\nalive (\d+)\r?\n", text, re.M)]
 
 
+def set_scheduling(cluster, names, scheduling):
+    for name in names:
+        cluster.hosts[0].done("PUT", f"/v1/hosts/{name}/scheduling", {"scheduling": scheduling})
+
+
 def start(cluster, name, interval_s=1, copies=1):
     """A tally that does not run on the host that is asked. Its host."""
     asked = cluster.hosts[0]
-    asked.done("PUT", f"/v1/hosts/{asked.name}/scheduling", {"scheduling": "cordoned"})
+    set_scheduling(cluster, [asked.name], "cordoned")
     asked.create(TALLY, name=name, memory_mib=64, on_host_failure="restore",
                  checkpoint={"interval_s": interval_s, "copies": copies})
     host = cluster.host(asked.wait_phase(name, "running")["status"]["host"])
-    asked.done("PUT", f"/v1/hosts/{asked.name}/scheduling", {"scheduling": "enabled"})
+    set_scheduling(cluster, [asked.name], "enabled")
     return host
 
 
@@ -126,6 +132,50 @@ def _():
         for dead in (host, cluster.host(keeper)):
             dead.start()
         cluster.hosts[0].wait(lambda: cluster.all_alive(4), "all hosts to be alive")
+        wait_for_none(cluster)
+
+
+@test("checkpoints: a clone with a vsock device goes on elsewhere without its template, over TLS")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3, options=with_certificates(folder)) as cluster:
+        asked, host = cluster.hosts[:2]
+        make(host, "t", TALLY, ready_line="count=10", vsock=True)
+        others = ("h0", "h2")
+        set_scheduling(cluster, others, "cordoned")
+        asked.done("POST", "/v1/microvms", {"name": "a", "template": "t", "on_host_failure": "restore",
+                                            "checkpoint": {"interval_s": 1, "copies": 1}})
+        asked.wait_phase("a", "running")
+        set_scheduling(cluster, others, "enabled")
+        wait_for_generation(cluster, "a", 2)
+        host.kill_host()
+        after = expect_restored(cluster, "a", host)
+        vsock = asked.microvm("a")["status"]["vsock"]
+        expect(vsock.startswith(str(after.run_dir)) and os.path.exists(vsock), f"{vsock}")
+        wait_for_generation(cluster, "a", 4)
+        host.start()
+        cluster.wait_for_return(asked, host)
+        wait_for_none(cluster)
+        asked.done("DELETE", "/v1/templates/t")
+
+
+@test("checkpoints: a group's members go on, each from its own, when their host dies")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        asked = cluster.hosts[0]
+        cluster.group("g", 6, program=(TALLY,), microvm={"on_host_failure": "restore", "checkpoint": {"interval_s": 1}})
+        members = cluster.wait_for_members(asked, "g", 6)
+        for name in members:
+            wait_for_generation(cluster, name, 2)
+        dead = cluster.busiest_but_first(members)
+        lost = [name for name, where in members.items() if where == dead.name]
+        dead.kill_host()
+        for name in lost:
+            expect_restored(cluster, name, dead)
+        cluster.wait_for_members(asked, "g", 6)
+        cluster.expect_one_at_a_time(members)
+        dead.start()
+        cluster.wait_for_return(asked, dead)
+        asked.done("DELETE", "/v1/groups/g")
         wait_for_none(cluster)
 
 
