@@ -2,9 +2,6 @@
 #include "controlplane/node/checkpointer.h"
 
 #include <algorithm>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <chrono>
 #include <stdexcept>
 #include <utility>
@@ -19,7 +16,6 @@
 namespace shoal::node {
 namespace {
 
-namespace json = boost::json;
 namespace keys = model::keys;
 using checkpoints::CheckpointFolder;
 using checkpoints::CheckpointId;
@@ -27,36 +23,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t max_reason_bytes = 1024;  // of a record's field
-constexpr const char* target = "/snapshot/create";
 constexpr milliseconds tick_period{100};
-constexpr milliseconds look_period{10};
 // Behind one that failed, or sooner.
 constexpr seconds longest_retry{5};
-// Of a VMM that says that it writes.
-constexpr std::chrono::minutes longest_write{10};
-
-json::object object_in(const VmmAnswer& answer) {
-    boost::system::error_code error;
-    json::value document = json::parse(answer.body, error);
-    return error || !document.is_object() ? json::object{} : std::move(document.get_object());
-}
-
-std::string text_in(const json::object& object, std::string_view name) {
-    const json::value* value = object.if_contains({name.data(), name.size()});
-    return value != nullptr && value->is_string() ? std::string{value->get_string()} : "";
-}
-
-std::string refusal_in(const std::optional<VmmAnswer>& answer) {
-    return answer ? text_in(object_in(*answer), "fault_message") : "its VMM does not answer";
-}
-
-std::string order_body(const Shipment& shipment) {
-    return json::serialize(
-        json::object{{"snapshot_path", CheckpointFolder::state_in(shipment.folder)},
-                     {"mem_file_path", CheckpointFolder::memory_in(shipment.folder)},
-                     {"snapshot_type", shipment.base ? "Diff" : "Full"},
-                     {"resume_vm", true}});
-}
 
 }  // namespace
 
@@ -133,7 +102,6 @@ void Checkpointer::begin(const std::string& name, State& state) {
         parts_.mirror.hosts(), host_, name,
         microvm.spec.checkpoint.value_or(model::CheckpointPlan{}).copies, parts_.loop.now());
     saving->socket = parts_.runner.api_socket_of(attempt_of(name, microvm));
-    saving->began = parts_.loop.now();
     saving->status_revision = microvm.status_revision;
     if (shipment.hosts.empty()) {
         return fail(saving, "no other host can keep its checkpoint");
@@ -162,41 +130,20 @@ std::optional<CheckpointId> Checkpointer::base_for(const MicroVm& microvm, const
 }
 
 void Checkpointer::order(const SavingRef& saving) {
+    const Shipment& shipment = saving->shipment;
     saving->taken_at = to_rfc3339(wall_clock_ms());
-    parts_.client.call(saving->socket, {"PUT", target, order_body(saving->shipment)},
-                       guarded([this, saving](const std::optional<VmmAnswer>& answer) {
-                           if (!answer || answer->status >= 300) {
-                               return fail(saving, refusal_in(answer));
-                           }
-                           ask_later(saving);
-                       }));
+    take_snapshot(parts_.loop, parts_.client,
+                  {saving->socket, CheckpointFolder::state_in(shipment.folder),
+                   CheckpointFolder::memory_in(shipment.folder),
+                   shipment.base ? SnapshotKind::difference : SnapshotKind::whole},
+                  guarded([this, saving](const SnapshotTaken& taken) { on_taken(saving, taken); }));
 }
 
-void Checkpointer::ask_later(const SavingRef& saving) {
-    parts_.loop.call_after(look_period, guarded([this, saving] {
-                               parts_.client.call(
-                                   saving->socket, {"GET", target},
-                                   guarded([this, saving](const std::optional<VmmAnswer>& answer) {
-                                       on_progress(saving, answer);
-                                   }));
-                           }));
-}
-
-void Checkpointer::on_progress(const SavingRef& saving, const std::optional<VmmAnswer>& answer) {
-    if (!answer || answer->status >= 300) {
-        return fail(saving, refusal_in(answer));
+void Checkpointer::on_taken(const SavingRef& saving, const SnapshotTaken& taken) {
+    if (!taken.failure.empty()) {
+        return fail(saving, taken.failure);
     }
-    const json::object progress = object_in(*answer);
-    const std::string state = text_in(progress, "state");
-    if (state == "Writing" && parts_.loop.now() - saving->began < longest_write) {
-        return ask_later(saving);
-    }
-    if (state != "Done") {
-        return fail(saving, state == "Failed" ? refusal_in(answer) : "its VMM is " + state);
-    }
-    const json::value* pause = progress.if_contains("pause_us");
-    saving->pause_us =
-        pause != nullptr && pause->is_int64() ? static_cast<std::uint64_t>(pause->get_int64()) : 0;
+    saving->pause_us = taken.pause_us;
     parts_.outlet.ship(saving->shipment, guarded([this, saving](const Shipped& shipped) {
                            on_shipped(saving, shipped);
                        }));

@@ -21,6 +21,7 @@
 #include "controlplane/node/mirror.h"
 #include "controlplane/node/runner.h"
 #include "controlplane/node/vmm_client.h"
+#include "controlplane/node/vmm_snapshot.h"
 
 namespace shoal::node {
 
@@ -66,7 +67,6 @@ private:
         Shipment shipment;
         std::string socket;  // of the VMM
         std::string taken_at;
-        Duration began{};
         std::uint64_t pause_us = 0;
         Revision status_revision = 0;
     };
@@ -79,8 +79,7 @@ private:
     [[nodiscard]] std::optional<checkpoints::CheckpointId> base_for(
         const MicroVm& microvm, const State& state, const std::vector<std::string>& hosts) const;
     void order(const SavingRef& saving);
-    void ask_later(const SavingRef& saving);
-    void on_progress(const SavingRef& saving, const std::optional<VmmAnswer>& answer);
+    void on_taken(const SavingRef& saving, const SnapshotTaken& taken);
     void on_shipped(const SavingRef& saving, const Shipped& shipped);
     void record(const SavingRef& saving, std::uint64_t sent_bytes);
     void on_recorded(const SavingRef& saving, bool is_recorded);

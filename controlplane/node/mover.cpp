@@ -3,7 +3,6 @@
 #include "controlplane/node/mover.h"
 
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <chrono>
 #include <optional>
@@ -29,21 +28,6 @@ constexpr milliseconds look_period{10};
 constexpr seconds longest_wait{30};
 // Of a VMM whose guest never came (vmm/migration/README.md).
 constexpr int exit_code_of_never_ran = 165;
-
-std::string text_in(const json::object& object, std::string_view name) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string{value->get_string()} : "";
-}
-
-std::optional<json::object> object_in(const std::optional<VmmAnswer>& answer) {
-    if (!answer) {
-        return std::nullopt;
-    }
-    boost::system::error_code error;
-    json::value document = json::parse(answer->body, error);
-    return error || !document.is_object() ? std::nullopt
-                                          : std::optional{std::move(document.get_object())};
-}
 
 }  // namespace
 

@@ -8,6 +8,8 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -17,6 +19,7 @@ namespace {
 
 namespace beast = boost::beast;
 namespace http = beast::http;
+namespace json = boost::json;
 using boost::asio::local::stream_protocol;
 using boost::system::error_code;
 
@@ -80,6 +83,21 @@ private:
 };
 
 }  // namespace
+
+std::optional<json::object> object_in(const std::optional<VmmAnswer>& answer) {
+    if (!answer) {
+        return std::nullopt;
+    }
+    error_code error;
+    json::value document = json::parse(answer->body, error);
+    return error || !document.is_object() ? std::nullopt
+                                          : std::optional{std::move(document.get_object())};
+}
+
+std::string text_in(const json::object& object, std::string_view name) {
+    const json::value* value = object.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string{value->get_string()} : "";
+}
 
 void UnixVmmClient::call(const std::string& socket, VmmRequest request, Handler handler) {
     std::make_shared<Exchange>(context_, std::move(request), std::move(handler), is_alive_)

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/json/object.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace shoal::node {
 
@@ -19,6 +21,11 @@ struct VmmAnswer {
     unsigned status = 0;
     std::string body;
 };
+
+// Nothing: there is no answer, or no JSON object in it.
+[[nodiscard]] std::optional<boost::json::object> object_in(const std::optional<VmmAnswer>& answer);
+// Empty: it has no such text.
+[[nodiscard]] std::string text_in(const boost::json::object& object, std::string_view name);
 
 // On the loop's thread. A parameter, so that unit tests need no VMM.
 class VmmClient {

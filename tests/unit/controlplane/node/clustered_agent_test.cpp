@@ -232,6 +232,16 @@ TEST_CASE("a program that ends by itself leaves no checkpoint to go on from; a l
     CHECK_FALSE(host.has(keys::of(keys::checkpoints, "a")));
 }
 
+TEST_CASE("one that is saved while it runs may take twice its memory, for pages that are kept") {
+    Member host;
+    place_restorable(host);
+    host.place("b", "here", 1);
+    host.loop.settle();
+    REQUIRE(host.runner.launches.size() == 2);
+    CHECK(host.runner.launches[0].limits.memory_mib == 256);
+    CHECK(host.runner.launches[1].limits.memory_mib == 128);
+}
+
 TEST_CASE("what others have taken over keeps its checkpoint when it is killed here") {
     Member host;
     const Attempt attempt = place_restorable(host);

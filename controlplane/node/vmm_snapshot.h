@@ -1,0 +1,35 @@
+// Has a VMM write a snapshot behind its guest, which runs on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "controlplane/node/vmm_client.h"
+#include "controlplane/store/event_loop.h"
+
+namespace shoal::node {
+
+enum class SnapshotKind {
+    whole,
+    difference,  // to the one before of the same VMM
+};
+
+struct SnapshotOrder {
+    std::string socket;  // of the VMM's API
+    std::string state;   // the files to be written
+    std::string memory;
+    SnapshotKind kind = SnapshotKind::whole;
+};
+
+struct SnapshotTaken {
+    std::string failure;         // one sentence; empty: the files are there, durably
+    std::uint64_t pause_us = 0;  // how long the guest stood still
+};
+using OnSnapshot = std::function<void(const SnapshotTaken&)>;
+
+// Borrows loop and client. Calls `done` later, on the loop's thread, once; never when the client
+// has been destroyed meanwhile.
+void take_snapshot(store::EventLoop& loop, VmmClient& client, SnapshotOrder order, OnSnapshot done);
+
+}  // namespace shoal::node
