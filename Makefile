@@ -33,9 +33,10 @@ files = $(sort $(shell find $(wildcard $(1)) -name '$(2)' -type f 2>/dev/null))
 DEVICE_FOLDERS := devices/host devices/machine devices/backend devices/virtio devices/legacy
 VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
-cli_srcs := $(wildcard controlplane/cli/*.cpp)
+cli_srcs := $(wildcard controlplane/cli/*.cpp controlplane/pki/*.cpp) \
+	controlplane/content/sha256.cpp controlplane/peer/endpoint.cpp
 shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
-	controlplane/content/*.cpp controlplane/peer/*.cpp \
+	controlplane/content/*.cpp controlplane/peer/*.cpp controlplane/pki/*.cpp \
 	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/template/*.cpp \
 	controlplane/volume/*.cpp controlplane/network/*.cpp controlplane/checkpoint/*.cpp \
 	controlplane/shoald/*.cpp)
@@ -153,7 +154,7 @@ $(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
 	$(call link,$(PROGRAM_LDFLAGS),-lfdt -luring -lssl -lcrypto -lzstd -pthread)
 
 $(BUILD)/shoal: $(call objects,$(cli_srcs) $(boost_json))
-	$(call link,$(PROGRAM_LDFLAGS),-lyaml-cpp)
+	$(call link,$(PROGRAM_LDFLAGS),-lyaml-cpp -lssl -lcrypto)
 
 shoald_objects := $(call objects,$(shoald_srcs) $(boost_json) devices/host/log.cpp \
 	devices/host/nonblocking_file.cpp devices/host/deadline_file.cpp)

@@ -5,6 +5,8 @@
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/clone.h"
+#include "controlplane/cli/init.h"
+#include "controlplane/cli/join.h"
 #include "controlplane/cli/options.h"
 #include "controlplane/cli/remote.h"
 #include "controlplane/cli/run.h"
@@ -39,6 +41,11 @@ int main(int argc, char** argv) {
             const int code = run(*options);
             return std::fflush(stdout) == 0 ? code
                                             : fail("cannot write to stdout", ExitCode::failed);
+        }
+        if (const auto* options = std::get_if<InitOptions>(&command)) {
+            init(*options);
+        } else if (const auto* joining = std::get_if<JoinOptions>(&command)) {
+            join(*joining);
         } else {
             std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
         }

@@ -230,6 +230,11 @@ Command parse_command_line(std::span<char* const> args) {
     CLI::App* snapshot =
         app.add_subcommand("snapshot", "Prepare a program once, as a template for clones");
     CLI::App* clone = app.add_subcommand("clone", "Run copies of a prepared program");
+    CLI::App* init =
+        app.add_subcommand("init", "Make a cluster's certificates, for its first host");
+    CLI::App* join = app.add_subcommand("join", "Get a certificate for another host of a cluster");
+    InitOptions init_options;
+    JoinOptions join_options;
     RemoteOptions remote;
     bool is_remote = false;
 
@@ -246,6 +251,8 @@ Command parse_command_line(std::span<char* const> args) {
         describe_clone(*clone, clone_options);
         own = 2 + count_own_words(*clone, args.subspan(2));
     } else {
+        describe_init(*init, init_options);
+        describe_join(*join, join_options);
         describe_remote(app, remote, is_remote);
     }
     CLI::App* completion =
@@ -263,6 +270,12 @@ Command parse_command_line(std::span<char* const> args) {
     }
     if (is_remote) {
         return remote;
+    }
+    if (init->parsed()) {
+        return init_options;
+    }
+    if (join->parsed()) {
+        return join_options;
     }
     if (completion->parsed()) {
         describe_run(*run, run_options);

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "controlplane/cli/join_options.h"
 #include "controlplane/cli/network.h"
 #include "controlplane/cli/remote_options.h"
 
@@ -62,7 +63,8 @@ struct ShowText {
     std::string text;
 };
 
-using Command = std::variant<RunOptions, SnapshotOptions, CloneOptions, RemoteOptions, ShowText>;
+using Command = std::variant<RunOptions, SnapshotOptions, CloneOptions, RemoteOptions, InitOptions,
+                             JoinOptions, ShowText>;
 
 // `args` as main() has them, the program's own name first. Throws CliError.
 Command parse_command_line(std::span<char* const> args);

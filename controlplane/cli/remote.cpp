@@ -269,6 +269,12 @@ void run_verb(const Client& client, const EventsOptions& options) {
     });
 }
 
+void run_verb(const Client& client, const TokenOptions& options) {
+    const json::object body{{"uses", options.uses}, {"ttl_s", options.ttl_s}};
+    const Reply reply = client.call({"POST", "/v1/join-tokens", json::serialize(body)});
+    print(text_of(find(parse_json(reply.body, "shoald's answer"), "token")) + "\n");
+}
+
 void run_verb(const Client& client, const BackupOptions& options) {
     const std::string path = std::filesystem::absolute(options.file);
     json::object body;

@@ -168,6 +168,16 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
                                   ->check(check_whole)
                                   ->type_name("SECONDS");
                           });
+    add_verb<TokenOptions>(
+        app, options, is_given, "token", "Print a token with which other hosts join the cluster",
+        [](CLI::App& sub, TokenOptions& verb) {
+            sub.add_option("--uses", verb.uses, "For so many hosts (default 1)")
+                ->check(check_whole)
+                ->type_name("N");
+            sub.add_option("--ttl", verb.ttl_s, "For so long (default 600, at most 3600)")
+                ->check(check_whole)
+                ->type_name("SECONDS");
+        });
     add_verb<BackupOptions>(
         app, options, is_given, "backup", "Copy shoald's store into a file",
         [](CLI::App& sub, BackupOptions& verb) {

@@ -71,6 +71,11 @@ struct ScheduleOptions {
 struct EventsOptions {
     std::optional<std::uint64_t> since;  // a resource_version; absent: from now on
 };
+// A token with which other hosts join.
+struct TokenOptions {
+    std::uint64_t uses = 1;
+    std::uint64_t ttl_s = 600;
+};
 struct BackupOptions {
     std::string file;
 };
@@ -79,7 +84,7 @@ struct RemoteOptions {
     std::string socket = default_socket;
     std::variant<GetOptions, DescribeOptions, ApplyOptions, LogsOptions, DeleteOptions,
                  ScaleOptions, ScheduleOptions, EventsOptions, BackupOptions, WaitOptions,
-                 CallOptions, TopOptions>
+                 CallOptions, TopOptions, TokenOptions>
         verb;
 };
 

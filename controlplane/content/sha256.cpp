@@ -37,10 +37,14 @@ std::string Sha256::finish() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned size = 0;
     check(::EVP_DigestFinal_ex(context_.get(), digest.data(), &size));
+    return to_hex(std::span{digest}.first(size));
+}
+
+std::string to_hex(std::span<const unsigned char> bytes) {
     std::string text;
-    for (unsigned at = 0; at < size; ++at) {
-        text += digits[digest.at(at) >> 4];
-        text += digits[digest.at(at) & 15];
+    for (const unsigned char byte : bytes) {
+        text += digits[byte >> 4];
+        text += digits[byte & 15];
     }
     return text;
 }

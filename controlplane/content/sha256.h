@@ -4,6 +4,7 @@
 #include <openssl/types.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,9 @@ private:
     };
     std::unique_ptr<EVP_MD_CTX, Free> context_;
 };
+
+// In hexadecimal digits.
+[[nodiscard]] std::string to_hex(std::span<const unsigned char> bytes);
 
 // Whether it is written as one.
 [[nodiscard]] bool is_digest(std::string_view text) noexcept;

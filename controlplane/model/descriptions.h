@@ -9,6 +9,7 @@
 #include "controlplane/model/fields.h"
 #include "controlplane/model/group.h"
 #include "controlplane/model/host.h"
+#include "controlplane/model/join.h"
 #include "controlplane/model/microvm.h"
 #include "controlplane/model/move.h"
 #include "controlplane/model/network.h"
@@ -38,6 +39,10 @@ inline constexpr Limits some_volumes{0, 8};
 inline constexpr Limits an_interval{1, 24LL * 60 * 60};  // a day
 inline constexpr Limits copies_of_checkpoint{1, 2};
 inline constexpr Limits a_quota{0, std::int64_t{1} << 40};
+inline constexpr Limits uses_of_token{1, 1000};
+inline constexpr Limits life_of_token{2, 3600};          // as long as a lease of the store may be
+inline constexpr Limits a_peer_address{2, 45};           // of IPv6, with an IPv4 address in it
+inline constexpr Limits a_certificate_request{1, 4096};  // one of P-256 has 400
 inline constexpr Limits a_subnet{9, 18};
 inline constexpr Limits an_address{0, 15};
 
@@ -308,6 +313,35 @@ struct Description<Volume> {
         required("name", &Volume::name, a_name, Form::name),
         required("size_mib", &Volume::size_mib, size_of_volume),
         optional("host", &Volume::host, a_name, Form::name),
+    };
+};
+
+template <>
+struct Description<JoinTokenSpec> {
+    static constexpr std::string_view name = "token";
+    static constexpr auto fields = std::tuple{
+        optional("uses", &JoinTokenSpec::uses, uses_of_token),
+        optional("ttl_s", &JoinTokenSpec::ttl_s, life_of_token),
+    };
+};
+
+template <>
+struct Description<JoinToken> {
+    static constexpr std::string_view name = "token";
+    static constexpr auto fields = std::tuple{
+        required("uses", &JoinToken::uses, uses_of_token),
+        required("expires_s", &JoinToken::expires_s, a_quota),
+    };
+};
+
+template <>
+struct Description<JoinRequest> {
+    static constexpr std::string_view name = "join";
+    static constexpr auto fields = std::tuple{
+        required("secret", &JoinRequest::secret, a_name),
+        required("host", &JoinRequest::host, a_name, Form::name),
+        required("address", &JoinRequest::address, a_peer_address),
+        required("request", &JoinRequest::request, a_certificate_request),
     };
 };
 

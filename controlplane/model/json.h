@@ -23,8 +23,8 @@ public:
 enum class UnknownFields { refused, ignored };
 
 // Resources, Host, SchedulingChange, Heartbeat, Assignment, MicroVmSpec, Placement, MicroVmStatus,
-// Deletion, Checkpoint, Move, Drain, Group, TemplateSpec, Template, TemplateCopy, Volume, Network,
-// Address or Project. Throws JsonError.
+// Deletion, Checkpoint, Move, Drain, Group, TemplateSpec, Template, TemplateCopy, JoinTokenSpec,
+// JoinToken, JoinRequest, Volume, Network, Address or Project. Throws JsonError.
 template <typename Body>
 [[nodiscard]] Body from_json(std::string_view text,
                              UnknownFields unknown_fields = UnknownFields::refused);

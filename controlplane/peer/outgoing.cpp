@@ -1,18 +1,16 @@
 // The answer is read from when the request is written: whoever refuses a long one does not read it.
 #include "controlplane/peer/outgoing.h"
 
-#include <boost/asio/connect.hpp>
-#include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
-#include <charconv>
 #include <utility>
 
 #include "controlplane/api/problem.h"
 #include "controlplane/api/session.h"
 #include "controlplane/api/target.h"
+#include "controlplane/peer/endpoint.h"
 #include "controlplane/peer/socket_options.h"
 
 namespace shoal::peer {
@@ -26,26 +24,6 @@ using boost::system::error_code;
 constexpr std::size_t piece_bytes = std::size_t{64} << 10;
 // For the answer of a host that has stopped reading.
 constexpr std::chrono::seconds refusal_timeout{5};
-
-std::optional<tcp::endpoint> endpoint_of(std::string_view address) {
-    const std::size_t colon = address.rfind(':');
-    if (colon == std::string_view::npos) {
-        return std::nullopt;
-    }
-    const std::string_view digits = address.substr(colon + 1);
-    std::uint16_t port = 0;
-    const auto [rest, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-    std::string_view host = address.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) {
-        host = host.substr(1, host.size() - 2);
-    }
-    error_code error;
-    const auto ip = asio::ip::make_address(std::string{host}, error);
-    if (error || failed != std::errc{} || rest != digits.data() + digits.size()) {
-        return std::nullopt;
-    }
-    return tcp::endpoint{ip, port};
-}
 
 }  // namespace
 
@@ -97,7 +75,7 @@ void Outgoing::start(const rest::Request& request) {
 
 void Outgoing::connect() {
     wait_for(connect_timeout);
-    const auto endpoint = endpoint_of(peer_.address);
+    const auto endpoint = parse_endpoint(peer_.address);
     if (!endpoint) {
         return fail(asio::error::host_not_found);
     }

@@ -24,6 +24,7 @@
 #include "controlplane/api/events.h"
 #include "controlplane/api/groups.h"
 #include "controlplane/api/hosts.h"
+#include "controlplane/api/join.h"
 #include "controlplane/api/logs.h"
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/networks.h"
@@ -47,6 +48,7 @@
 #include "controlplane/node/template_copies.h"
 #include "controlplane/scheduler/leader.h"
 #include "controlplane/shoald/checkpointing.h"
+#include "controlplane/shoald/joining.h"
 #include "controlplane/shoald/peers.h"
 #include "controlplane/store/asio_loop.h"
 #include "controlplane/store/etcd_store.h"
@@ -223,6 +225,7 @@ private:
     boost::asio::thread_pool workers_{1};  // reads and flushes what is large
     templates::TemplateFolder template_folder_;
     std::optional<Peers> peers_;
+    std::optional<Joining> joining_;
     templates::TemplateCheck template_check_{context_, workers_};
     templates::TemplateMaker template_maker_{context_, workers_, template_folder_,
                                              find_program("shoal")};
@@ -268,6 +271,9 @@ Daemon::Daemon(const Options& options)
         peers_.emplace(options, context_, workers_, service_, template_folder_);
         peers_->on_template_fetched([this] { copies_.look_soon(); });
     }
+    if (!options.authority_key.empty()) {
+        joining_.emplace(options, context_, service_);
+    }
     facts_.emplace(loop_, *store_, facts_of(options, peers_ ? peers_->address() : ""));
     if (is_clustered(options)) {
         clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_, *facts_);
@@ -287,6 +293,7 @@ Daemon::Daemon(const Options& options)
     rest::add_logs(api_, logs_);
     rest::add_calls(api_, service_, context_);
     rest::add_events(api_, service_);
+    rest::add_join_tokens(api_, service_, joining_ ? joining_->fingerprint() : "");
     rest::add_backup(api_, sqlite_);
     rest::add_templates(api_, templates_);
     rest::add_volumes(api_, volumes_);
@@ -360,6 +367,9 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     sweeper_.start();
     if (peers_) {
         peers_->start();
+    }
+    if (joining_) {
+        joining_->start();
     }
     server_.emplace(context_, options_.socket,
                     [this](const rest::Request& request, rest::Respond respond) {

@@ -108,6 +108,9 @@ void check_peers(const Options& options, const RawOptions& raw) {
     if (has_any && !has_all) {
         throw OptionsError{"--peer-ca, --peer-cert and --peer-key need each other"};
     }
+    if (!options.authority_key.empty() && (options.address.empty() || !has_all)) {
+        throw OptionsError{"--peer-ca-key needs --address, --peer-ca, --peer-cert and --peer-key"};
+    }
     if (!options.address.empty() && !has_all && !raw.plain_peers) {
         throw OptionsError{
             "--address needs --peer-ca, --peer-cert and --peer-key, or --plain-peers"};
@@ -139,6 +142,11 @@ void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
                    "This host's certificate, for its --host name (PEM)")
         ->type_name("FILE");
     app.add_option("--peer-key", options.peer_tls.key, "Its key (PEM)")->type_name("FILE");
+    app.add_option("--peer-ca-key", options.authority_key,
+                   "The authority's key (PEM): other hosts can join here, with a token")
+        ->type_name("FILE");
+    app.add_option("--join-port", options.join_port, "Where they do (default 7431; 0: any)")
+        ->type_name("PORT");
     app.add_flag("--plain-peers", raw.plain_peers,
                  "MicroVMs' memory, output and files cross the network without encryption,\n"
                  "and whoever reaches this host may ask for them")

@@ -38,7 +38,10 @@ struct Options {
     std::uint16_t peer_port = 7430;  // where it listens for them; 0: any
     // Of connections between hosts; without a certificate they are plain.
     store::TlsFiles peer_tls{};
-    std::string text;  // to print, and nothing else to do
+    // Of the authority, so that other hosts can join; empty: not here.
+    std::string authority_key;
+    std::uint16_t join_port = 7431;  // where they do; 0: any
+    std::string text;                // to print, and nothing else to do
 };
 
 // `args` as main() has them. Throws OptionsError.

@@ -135,7 +135,7 @@ class Cluster:
             expect(not each.run_folders(), f"{each.name} has run folders left: {each.run_folders()}")
         # Each host says by itself that a template's files are gone.
         host.wait(lambda: not self.etcd.list("/copies/"), "the records of templates' files to go")
-        left = [key for key in self.etcd.list("/") if key.split("/")[1] not in ("hosts", "heartbeats", "drains", "leader")]
+        left = [key for key in self.etcd.list("/") if key.split("/")[1] not in ("hosts", "heartbeats", "drains", "leader", "join-tokens")]
         expect(not left, f"the store has left: {left}")
         for each in self.hosts:
             each.process.terminate()

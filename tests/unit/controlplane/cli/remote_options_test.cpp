@@ -70,6 +70,8 @@ TEST_CASE("verbs with wrong words are refused") {
                                                   {"logs"},
                                                   {"describe"},
                                                   {"backup"},
+                                                  {"token", "--uses", "-1"},
+                                                  {"token", "x"},
                                                   {"apply", "-f", "x", "--wait"},
                                                   {"call", "a"},
                                                   {"call", "a", "x"},

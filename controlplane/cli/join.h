@@ -1,0 +1,12 @@
+// `shoal join`: gets a new host its certificate, from a host that has the cluster's authority.
+#pragma once
+
+#include "controlplane/cli/join_options.h"
+
+namespace shoal::cli {
+
+// The key is made here and stays here. Nothing is said to who does not have the authority that the
+// token names. Throws CliError or pki::PkiError.
+void join(const JoinOptions& options);
+
+}  // namespace shoal::cli

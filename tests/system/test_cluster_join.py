@@ -1,0 +1,85 @@
+"""shoal init, token and join: how hosts come to their certificates."""
+import os
+import stat
+
+from cluster import Cluster
+from etcd import free_ports
+from harness import BUSYBOX, SHOAL, expect, run, temporary_folder, test
+
+
+def files_of(folder, name):
+    return os.path.join(folder, f"keys-{name}")
+
+
+def join(folder, name, token, port, keys=None):
+    return run([SHOAL, "join", token, f"127.0.0.1:{port}", "--dir", keys or files_of(folder, name), "--host", name,
+                "--address", "127.0.0.1"])
+
+
+def new_token(host, *words):
+    said = run([SHOAL, "token", "--socket", host.socket, *words])
+    expect(said.code == 0, f"{said}")
+    return said.out.decode().strip()
+
+
+def first_host(folder, port):
+    """Options of a cluster's hosts, the first of which has the authority."""
+    said = run([SHOAL, "init", "--dir", files_of(folder, "h0"), "--host", "h0", "--address", "127.0.0.1"])
+    expect(said.code == 0 and b"--peer-ca-key" in said.out, f"{said}")
+
+    def options(name):
+        keys = files_of(folder, name)
+        own = ["--peer-ca-key", f"{keys}/ca.key", "--join-port", str(port)] if name == "h0" else []
+        return ["--address", "127.0.0.1", "--peer-port", "0", "--peer-ca", f"{keys}/ca.pem", "--peer-cert", f"{keys}/host.pem",
+                "--peer-key", f"{keys}/host.key", *own]
+
+    return options
+
+
+@test("cluster: a host joins with a token, which is good for one host, and the others know it by its certificate")
+def _():
+    port = free_ports(1)[0]
+    with temporary_folder() as folder, Cluster(folder, 1, options=first_host(folder, port)) as cluster:
+        host = cluster.hosts[0]
+        token = new_token(host)
+        said = join(folder, "h1", token, port)
+        expect(said.code == 0, f"{said}")
+        for name, key in (("h0", "ca.key"), ("h0", "host.key"), ("h1", "host.key")):
+            mode = stat.S_IMODE(os.stat(os.path.join(files_of(folder, name), key)).st_mode)
+            expect(mode == 0o600, f"{key} of {name} has mode {mode:o}")
+        expect(not os.path.exists(os.path.join(files_of(folder, "h1"), "ca.key")), "the authority's key has left its host")
+        again = join(folder, "h2", token, port)
+        expect(again.code != 0 and b"used up" in again.err, f"{again}")
+        cluster.add("h1")
+        host.wait(lambda: cluster.all_alive(2), "both to be alive")
+        host.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "cordoned"})
+        host.create(BUSYBOX, "echo", "hello", name="m", restart="never")
+        host.wait_phase("m", "succeeded")
+        host.wait(lambda: host.log("m").strip() == b"hello", "its output, from the other host")
+        expect(not cluster.etcd.list("/join-tokens/"), "a token that is used up is kept")
+        refused = join(folder, "h1", new_token(host), port, keys=files_of(folder, "other"))
+        expect(refused.code != 0 and b"there is a host h1 already" in refused.err, f"{refused}")
+        present = join(folder, "h3", new_token(host), port, keys=files_of(folder, "h1"))
+        expect(present.code != 0 and b"is there already" in present.err, f"{present}")
+
+
+@test("cluster: nobody joins with a token that is wrong, of another cluster, or expired")
+def _():
+    port = free_ports(1)[0]
+    with temporary_folder() as folder, Cluster(folder, 1, options=first_host(folder, port)) as cluster:
+        host = cluster.hosts[0]
+        token = new_token(host, "--uses", "1000", "--ttl", "2")
+        fingerprint, secret = token.split(".")
+        for wrong, why in ((f"{fingerprint}.{secret[::-1]}", b"not known"), (f"{fingerprint[::-1]}.{secret}", b"not of the cluster"),
+                           (secret, b"no token"), (fingerprint, b"no token")):
+            said = join(folder, "h1", wrong, port)
+            expect(said.code != 0 and why in said.err, f"{wrong}: {said}")
+        # Its own name is refused for as long as the token is good.
+        host.wait(lambda: b"expired" in join(folder, "h0", token, port, keys=files_of(folder, "x")).err, "it to expire")
+        said = join(folder, "h1", token, port)
+        expect(said.code != 0 and b"expired" in said.err, f"{said}")
+        expect(not os.listdir(files_of(folder, "h1")), f"left: {os.listdir(files_of(folder, 'h1'))}")
+        values = [value for key, value in cluster.etcd.list("/").items() if secret in key + value]
+        expect(not values, f"the store knows the secret: {values}")
+        host.refused(400, "POST", "/v1/join-tokens", {"uses": 1001})
+        host.refused(400, "POST", "/v1/join-tokens", {"ttl_s": 3601})
