@@ -108,12 +108,13 @@ def _():
         expect(run(["debugfs", "-R", "cat /note", image]).out == b"written\n", "the note")
 
 
-@test("Linux: network: ping, TCP both ways with checksums and TSO, two interfaces, pause and resume")
+@test("Linux: network: ping, TCP both ways with checksums and TSO, two interfaces, pause and resume; free pages are reported")
 def _():
     with temporary_folder() as folder, Network(taps=2) as network, new_guest(folder, network) as guest:
         for tap in network.taps:
             guest.api.put(f"/network-interfaces/{tap.name}", iface_id=tap.name, host_dev_name=tap.name,
                           guest_mac=tap.guest_mac)
+        guest.api.put("/balloon", amount_mib=0, deflate_on_oom=False, free_page_reporting=True)
         guest.boot(KERNEL / "vmlinux")
         guest.wait_ready()
         for number, tap in enumerate(network.taps):
@@ -126,6 +127,9 @@ def _():
         data = os.urandom(64 * MIB)
         tcp_to_guest(guest, network, tap, data)
         expect(tcp_from_guest(guest, network, tap) == data, "what arrived on the host")
+        rss = guest_rss(guest)
+        guest.run("rm /tmp/data")
+        wait_for_rss(guest, rss - 32 * MIB)  # Linux reports what is free, in pieces of 2 MiB
         packets = int(guest.run("cat /sys/class/net/eth0/statistics/tx_packets"))
         expect(packets * 1400 < 3 * len(data), f"{packets} packets: segmentation was not offloaded")
 
@@ -179,13 +183,13 @@ def connect_until(network, address):
                 raise Failure(f"nobody listens at {address}") from None
 
 
-@test("Linux: vsock both ways, many connections, entropy, balloon with statistics")
+@test("Linux: vsock both ways, many connections, entropy, balloon with statistics, free page hinting")
 def _():
     with temporary_folder() as folder, new_guest(folder, programs=["vsock"]) as guest:
         path = os.path.join(folder, "vsock.socket")
         guest.api.put("/vsock", guest_cid=52, uds_path=path)
         guest.api.put("/entropy")
-        guest.api.put("/balloon", amount_mib=0, deflate_on_oom=True, stats_polling_interval_s=1)
+        guest.api.put("/balloon", amount_mib=0, deflate_on_oom=True, stats_polling_interval_s=1, free_page_hinting=True)
         guest.boot(KERNEL / "vmlinux", memory_mib=512)
         guest.wait_ready()
 
@@ -204,6 +208,7 @@ def _():
         first = guest.run("dd if=/dev/hwrng bs=64 count=4 2> /dev/null | sha256sum")
         expect(guest.run("dd if=/dev/hwrng bs=64 count=4 2> /dev/null | sha256sum") != first, "random numbers")
 
+        hinting(guest)
         balloon(guest)
 
 
@@ -232,8 +237,29 @@ def wait_for_balloon(guest, mib):
         guest.run("usleep 100000")
 
 
-def balloon(guest):
+def wait_for_rss(guest, most_bytes):
+    deadline = time.monotonic() + 120
+    while (rss := guest_rss(guest)) > most_bytes:
+        if time.monotonic() > deadline:
+            raise Failure(f"{rss} bytes are resident, and not {most_bytes} at most")
+        guest.run("usleep 100000")
+
+
+def touch(guest):
+    """200 MiB that are free again."""
     guest.run("dd if=/dev/zero of=/tmp/touched bs=1M count=200 2> /dev/null; rm /tmp/touched")
+
+
+def hinting(guest):
+    touch(guest)
+    rss = guest_rss(guest)
+    guest.api.patch("/balloon/hinting/start", acknowledge_on_stop=True)
+    wait_for_rss(guest, rss - 100 * MIB)
+    expect(guest.api.get("/balloon/hinting/status")["guest_cmd"] is not None, "the guest's word")
+
+
+def balloon(guest):
+    touch(guest)
     before, rss = guest_free_mib(guest), guest_rss(guest)
     guest.api.patch("/balloon", amount_mib=250)
     wait_for_balloon(guest, 250)
