@@ -53,7 +53,7 @@ std::string vmm_config(const RunOptions& options, const PackedProgram& program,
           {"initrd_path", descriptor_path(program.initramfs.archive.get())},
           {"boot_args", boot_args}}},
         {"drives", drives(options, program)},
-        {"balloon", {{"amount_mib", 0}, {"deflate_on_oom", false}, {"free_page_reporting", true}}}};
+        {"balloon", {{"amount_mib", 0}, {"deflate_on_oom", true}, {"free_page_reporting", true}}}};
     if (options.network) {
         boost::json::object interface {
             {"iface_id", "eth0"}, { "host_dev_name", options.network->tap }

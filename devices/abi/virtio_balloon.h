@@ -33,6 +33,11 @@ inline constexpr unsigned pfn_shift = 12;
 inline constexpr std::size_t statistic_bytes = 10;
 inline constexpr std::size_t statistic_value_offset = 2;
 
+// Tags of some.
+inline constexpr std::uint16_t tag_free_memory = 4;
+inline constexpr std::uint16_t tag_total_memory = 5;
+inline constexpr std::uint16_t tag_available_memory = 6;
+
 // By tag (5.5.6.4; 10 and up are Linux's), as Firecracker names them.
 inline constexpr std::array<std::string_view, 16> statistic_names{
     "swap_in",        "swap_out",         "major_faults", "minor_faults",        "free_memory",

@@ -110,6 +110,10 @@ void VirtioMmio::stop() const {
     reg(MmioRegister::status) = 0;
 }
 
+void VirtioMmio::set_config(std::uint64_t offset, std::uint32_t value) const {
+    (&reg(MmioRegister::config))[offset / sizeof value] = value;
+}
+
 std::uint32_t VirtioMmio::queue_size_max(std::uint32_t idx) const {
     reg(MmioRegister::queue_select) = idx;
     return reg(MmioRegister::queue_size_max);

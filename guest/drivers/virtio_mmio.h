@@ -61,6 +61,8 @@ public:
         return *reinterpret_cast<volatile Field*>(
             registers_ + static_cast<std::uint64_t>(abi::virtio::MmioRegister::config) + offset);
     }
+    // A 32-bit field of it, at an offset of a multiple of 4.
+    void set_config(std::uint64_t offset, std::uint32_t value) const;
     [[nodiscard]] std::uint32_t queue_size_max(std::uint32_t idx) const;
 
     // Tells the device of what was put into the queue, if it wants to know.

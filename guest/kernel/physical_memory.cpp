@@ -171,6 +171,13 @@ void* PhysicalMemory::allocate_large_page() {
                     is_empty ? page_size : large_page_size);
         return page;
     }
+    if (void* page = take_fresh_large_page()) {
+        return page;
+    }
+    return take_from_tables() ? allocate_large_page() : nullptr;
+}
+
+void* PhysicalMemory::take_fresh_large_page() {
     for (std::size_t i = 0; i < fresh_count_; ++i) {
         PhysicalRange& range = fresh_[i];
         // From the top, so that the bottom stays whole for small pages.
@@ -188,7 +195,7 @@ void* PhysicalMemory::allocate_large_page() {
         free_ -= large_page_size;
         return kernel_address(start);
     }
-    return take_from_tables() ? allocate_large_page() : nullptr;
+    return nullptr;
 }
 
 }  // namespace shoal::guest

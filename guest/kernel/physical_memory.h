@@ -62,6 +62,9 @@ public:
     // A free large page that the host still backs, for somebody who changes that; nullptr when
     // there is none. Of what lies behind its first small page the content is given up.
     [[nodiscard]] void* lend_large_page();
+    // The same, or one that the host does not back, for somebody who lets the host have all of it;
+    // nullptr when no large page is free.
+    [[nodiscard]] void* withdraw_large_page();
     // Brings it back: what lies behind its first small page is zero and costs the host nothing.
     void return_large_page(void* page);
     [[nodiscard]] bool has_backed_large_page() const {
@@ -79,6 +82,7 @@ private:
 
     std::uint64_t take_fresh(std::uint64_t bytes);
     void* take_opened(std::size_t wanted, std::size_t& count);
+    void* take_fresh_large_page();
     bool open_large_page();
     [[nodiscard]] std::uint16_t* block_of(const FreePage* page) const;
     void unlink(FreePage* page);

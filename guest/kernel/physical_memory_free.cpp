@@ -83,6 +83,18 @@ void* PhysicalMemory::lend_large_page() {
     return page;
 }
 
+void* PhysicalMemory::withdraw_large_page() {
+    if (void* page = lend_large_page()) {
+        return page;
+    }
+    if (FreePage* page = empty_large_pages_) {
+        empty_large_pages_ = page->next;
+        free_ -= large_page_size;
+        return page;
+    }
+    return take_fresh_large_page();
+}
+
 void PhysicalMemory::return_large_page(void* page) {
     auto* entry = static_cast<FreePage*>(page);
     entry->next = empty_large_pages_;

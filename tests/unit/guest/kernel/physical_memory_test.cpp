@@ -102,6 +102,28 @@ struct Holder final : MemoryHolder {
 
 }  // namespace
 
+TEST_CASE("large pages are withdrawn, whether the host backs them or not, and come back") {
+    Ram ram;
+    const std::uint64_t total = ram.memory.free_bytes();
+    void* const backed = ram.memory.allocate_large_page();
+    REQUIRE(backed != nullptr);
+    ram.memory.free_large_page(backed);
+    CHECK(ram.memory.withdraw_large_page() == backed);
+    std::vector<void*> pages{backed};
+    while (void* page = ram.memory.withdraw_large_page()) {
+        CHECK(reinterpret_cast<std::uint64_t>(page) % large_page_size == 0);
+        CHECK(std::ranges::find(pages, page) == pages.end());
+        pages.push_back(page);
+    }
+    CHECK(pages.size() >= total / large_page_size - 1);
+    CHECK(ram.memory.free_bytes() == total - pages.size() * large_page_size);
+    std::memset(backed, 0, large_page_size);
+    ram.memory.return_large_page(backed);
+    CHECK(!ram.memory.has_backed_large_page());
+    CHECK(ram.memory.withdraw_large_page() == backed);
+    CHECK(ram.memory.withdraw_large_page() == nullptr);
+}
+
 TEST_CASE("small pages that fill 2 MiB become a large page, in whatever order they come back") {
     Ram ram;
     std::vector<void*> pages = ram.take_all();
