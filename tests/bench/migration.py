@@ -22,6 +22,7 @@ CONDITIONS = "local, over a unix socket, 1 vCPU, the unikernel; `generations` ch
 # Name, guest memory in MiB, of which the program fills so much, MB/s that it writes, moves for each of RUNS.
 GUESTS = (("64 MiB idle", 64, 32, 0, 1), ("64 MiB, 50 MB/s", 64, 32, 50, 7), ("64 MiB, 500 MB/s", 64, 32, 500, 1),
           ("256 MiB idle", 256, 208, 0, 1), ("256 MiB, 50 MB/s", 256, 208, 50, 1), ("256 MiB, 500 MB/s", 256, 208, 500, 1))
+POST_COPY = ("256 MiB, 500 MB/s, post-copy", 256, 208, 500, 1)
 # Some 37 MiB.
 PROGRAMS_IN_MEMORY = ("/usr/bin/python3", "/usr/bin/qemu-system-x86_64", "/usr/bin/openssl", "/usr/bin/perl",
                       "/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libcrypto.so.3")
@@ -83,7 +84,8 @@ class Guest:
         self.vmm.close()
 
 
-def measure_guest(samples, name, memory_mib, mib, mb_per_s, turns):
+def measure_guest(samples, name, memory_mib, mib, mb_per_s, turns, **how):
+    say(f"migration: {name}")
     with tempfile.TemporaryDirectory(prefix="shoal-bench-") as folder, Network(taps=2, bridged=True) as network:
         guest = Guest(pathlib.Path(folder), network, memory_mib, mib, mb_per_s)
         try:
@@ -91,7 +93,7 @@ def measure_guest(samples, name, memory_mib, mib, mb_per_s, turns):
                 guest.ask()
                 guest.peer.ask()
                 started = time.monotonic()
-                status = guest.move()
+                status = guest.move(**how)
                 took_s = time.monotonic() - started
                 samples.add(f"{name}: downtime by the guest", guest.ask(), "ms")
                 guest.peer.wait_for_more(1)
@@ -130,13 +132,14 @@ def measure(samples):
         for _ in range(min(RUNS, 5)):
             measure_slow_wire(samples, how)
     for name, memory_mib, mib, mb_per_s, turns in GUESTS:
-        say(f"migration: {name}")
         measure_guest(samples, name, memory_mib, mib, mb_per_s, turns * RUNS)
+    name, memory_mib, mib, mb_per_s, turns = POST_COPY
+    measure_guest(samples, name, memory_mib, mib, mb_per_s, turns * RUNS, post_copy=True)
 
 
 def targets(samples):
     rows = []
-    for name, _, _, mb_per_s, _ in GUESTS:
+    for name, _, _, mb_per_s, _ in (*GUESTS, POST_COPY):
         what = f"{name}: downtime by the guest"
         rows.append(Target(f"{what}, p99 in ms", samples.percentile_99(what), "<=", 30 if mb_per_s else 10,
                            samples.runs(what)))

@@ -140,12 +140,14 @@ def measure(samples):
             make_template(root / label, memory_mib, str(filled_mib))
         make_template(root / "small", 128)
         make_template(root / "idle", 128, "0", "stay")
+        make_template(root / "small, compressed", 128, options=["--compress"])
         make_template(root / "vsock", 128, "0", "vsock", options=["--vsock"])
         for turn in range(TURNS):
             say(f"snapshots: turn {turn + 1} of {TURNS}")
             samples.add("floor", float(subprocess.run([FLOOR], stdout=subprocess.PIPE, check=True).stdout))
             measure_load(samples, "128 MiB, small program", root / "small")
             measure_load(samples, "128 MiB, small program, warm process", root / "small", "--warm")
+            measure_load(samples, "128 MiB, small program, compressed", root / "small, compressed")
             measure_reply(samples, "load to the reply over vsock", root / "vsock")
             measure_reply(samples, "load to the reply over vsock, warm process", root / "vsock", "--warm")
             for label, sizes in SIZES.items():

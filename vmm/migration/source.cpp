@@ -153,7 +153,7 @@ Source::Failure Source::stop_guest() {
 Source::Failure Source::send_rest() {
     take_written();
     if (Failure sent =
-            order_.is_post_copy ? announce_missing() : send_round(Zeros::are_to_be_sent)) {
+            order_.is_post_copy ? send_rest_of_post_copy() : send_round(Zeros::are_to_be_sent)) {
         return sent;
     }
     if (Failure synced = sync_further()) {

@@ -106,7 +106,9 @@ private:
     [[nodiscard]] Failure copy();
     [[nodiscard]] Failure stop_guest();
     [[nodiscard]] Failure send_rest();
-    [[nodiscard]] Failure announce_missing();
+    [[nodiscard]] Failure name_missing_early();
+    [[nodiscard]] Failure name_missing();
+    [[nodiscard]] Failure send_rest_of_post_copy();
     [[nodiscard]] Failure commit();
     [[nodiscard]] Failure push_missing();
     [[nodiscard]] Failure connect(host::UniqueFd socket);
@@ -160,6 +162,7 @@ private:
     std::optional<Clock::duration> shortest_sync_;  // of the drives
     std::vector<CopiedDrive> drives_;
     std::vector<Part> parts_;                // the drives, then the memory
+    PageSet named_;                          // as missing
     std::unique_ptr<Lane> wants_;            // of a post-copy, until there is a page server
     std::optional<PageServer> page_server_;  // of parts_.back()
     Clock::time_point paused_at_;

@@ -53,7 +53,10 @@ Source::Failure Source::copy() {
         }
         take_written();
         note_rest();
-        if (order_.is_post_copy || downtime_of_rest() <= order_.max_downtime) {
+        if (order_.is_post_copy) {
+            return name_missing_early();
+        }
+        if (downtime_of_rest() <= order_.max_downtime) {
             return {};
         }
         const Progress now = progress();
