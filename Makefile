@@ -33,8 +33,9 @@ files = $(sort $(shell find $(wildcard $(1)) -name '$(2)' -type f 2>/dev/null))
 DEVICE_FOLDERS := devices/host devices/machine devices/backend devices/virtio devices/legacy
 VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
-cli_srcs := $(wildcard controlplane/cli/*.cpp controlplane/pki/*.cpp) \
-	controlplane/content/sha256.cpp controlplane/peer/endpoint.cpp
+cli_srcs := $(wildcard controlplane/cli/*.cpp)
+join_srcs := $(wildcard controlplane/join/*.cpp controlplane/pki/*.cpp) controlplane/content/sha256.cpp \
+	controlplane/peer/endpoint.cpp
 shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
 	controlplane/content/*.cpp controlplane/peer/*.cpp controlplane/pki/*.cpp \
 	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/template/*.cpp \
@@ -47,7 +48,7 @@ supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/r
 store_srcs := $(wildcard controlplane/store/*.cpp)
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp controlplane/shoald/main.cpp \
-	controlplane/supervisor/main.cpp
+	controlplane/supervisor/main.cpp controlplane/join/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
 GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 	guest/kernel/syscalls/files*.cpp guest/kernel/patch/syscall_site.cpp \
@@ -65,8 +66,8 @@ unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 
 library_srcs := $(sort $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs) $(shoald_srcs) \
-	$(supervisor_srcs))) $(GUEST_HOST_SRCS)
-host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(shoald_srcs) $(supervisor_srcs) $(store_srcs) \
+	$(supervisor_srcs) $(join_srcs))) $(GUEST_HOST_SRCS)
+host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(shoald_srcs) $(supervisor_srcs) $(join_srcs) $(store_srcs) \
 	$(GUEST_HOST_SRCS) $(unit_srcs))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(1))
@@ -98,7 +99,8 @@ PROGRAM_LDFLAGS :=
 endif
 CLANG_CXXFLAGS := -std=c++2b -include scripts/clang_prelude.h -Wno-builtin-macro-redefined -I.
 
-programs := $(BUILD)/shoal-vmm $(BUILD)/shoal $(BUILD)/shoald $(BUILD)/shoal-supervisor
+programs := $(BUILD)/shoal-vmm $(BUILD)/shoal $(BUILD)/shoald $(BUILD)/shoal-supervisor \
+	$(BUILD)/shoal-join
 unit := $(BUILD)/tests/unit
 
 # ---- what people type ---------------------------------------------------------------------------
@@ -154,7 +156,10 @@ $(BUILD)/shoal-vmm: $(call objects,$(vmm_srcs))
 	$(call link,$(PROGRAM_LDFLAGS),-lfdt -luring -lssl -lcrypto -lzstd -pthread)
 
 $(BUILD)/shoal: $(call objects,$(cli_srcs) $(boost_json))
-	$(call link,$(PROGRAM_LDFLAGS),-lyaml-cpp -lssl -lcrypto)
+	$(call link,$(PROGRAM_LDFLAGS),-lyaml-cpp)
+
+$(BUILD)/shoal-join: $(call objects,$(join_srcs) $(filter-out $(main_srcs),$(cli_srcs)) $(boost_json))
+	$(call link,,-lyaml-cpp -lssl -lcrypto)
 
 shoald_objects := $(call objects,$(shoald_srcs) $(boost_json) devices/host/log.cpp \
 	devices/host/nonblocking_file.cpp devices/host/deadline_file.cpp)
@@ -199,6 +204,7 @@ install: all
 	install -D -m 755 build/shoal-vmm $(DESTDIR)$(PREFIX)/bin/shoal-vmm
 	install -D -m 755 build/shoald $(DESTDIR)$(PREFIX)/bin/shoald
 	install -D -m 755 build/shoal-supervisor $(DESTDIR)$(PREFIX)/lib/shoal/shoal-supervisor
+	install -D -m 755 build/shoal-join $(DESTDIR)$(PREFIX)/lib/shoal/shoal-join
 	install -D -m 644 build/guest/shoal.elf $(DESTDIR)$(PREFIX)/lib/shoal/shoal.elf
 
 clean:

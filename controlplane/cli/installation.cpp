@@ -32,6 +32,18 @@ std::string find_vmm() {
     return path;
 }
 
+std::string find_join_program() {
+    const std::string folder = own_folder();
+    const std::string built = folder + "/shoal-join";
+    const std::string installed = folder + "/../lib/shoal/shoal-join";
+    for (const std::string& path : {built, installed}) {
+        if (::access(path.c_str(), X_OK) == 0) {
+            return path;
+        }
+    }
+    throw CliError("there is no shoal-join at " + built + " or " + installed);
+}
+
 std::string find_unikernel() {
     if (const char* chosen = std::getenv("SHOAL_GUEST")) {
         return chosen;

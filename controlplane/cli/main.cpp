@@ -1,12 +1,15 @@
 // shoal: the command-line program. Parses, runs the command, and shows an error as one sentence.
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <span>
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/clone.h"
-#include "controlplane/cli/init.h"
-#include "controlplane/cli/join.h"
+#include "controlplane/cli/installation.h"
 #include "controlplane/cli/options.h"
 #include "controlplane/cli/remote.h"
 #include "controlplane/cli/run.h"
@@ -42,12 +45,15 @@ int main(int argc, char** argv) {
             return std::fflush(stdout) == 0 ? code
                                             : fail("cannot write to stdout", ExitCode::failed);
         }
-        if (const auto* options = std::get_if<InitOptions>(&command)) {
-            init(*options);
-        } else if (const auto* joining = std::get_if<JoinOptions>(&command)) {
-            join(*joining);
-        } else {
-            std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
+        if (std::holds_alternative<InitOptions>(command) ||
+            std::holds_alternative<JoinOptions>(command)) {
+            // OpenSSL stays out of what starts with every microVM.
+            const std::string program = find_join_program();
+            ::execv(program.c_str(), argv);
+            throw CliError("cannot run " + program + ": " + std::strerror(errno));
+        }
+        if (const auto* text = std::get_if<ShowText>(&command)) {
+            std::fputs(text->text.c_str(), stdout);
         }
         return std::fflush(stdout) == 0 ? 0 : fail("cannot write to stdout", ExitCode::failed);
     } catch (const CliError& error) {

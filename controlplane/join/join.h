@@ -3,10 +3,10 @@
 
 #include "controlplane/cli/join_options.h"
 
-namespace shoal::cli {
+namespace shoal::join {
 
 // The key is made here and stays here. Nothing is said to who does not have the authority that the
 // token names. Throws CliError or pki::PkiError.
-void join(const JoinOptions& options);
+void join(const cli::JoinOptions& options);
 
-}  // namespace shoal::cli
+}  // namespace shoal::join

@@ -1,5 +1,5 @@
 // Twice connected: first to see the authority and compare it with the token, then to trust it.
-#include "controlplane/cli/join.h"
+#include "controlplane/join/join.h"
 
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -18,12 +18,12 @@
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/document.h"
-#include "controlplane/cli/host_files.h"
 #include "controlplane/content/sha256.h"
+#include "controlplane/join/host_files.h"
 #include "controlplane/peer/endpoint.h"
 #include "controlplane/pki/authority.h"
 
-namespace shoal::cli {
+namespace shoal::join {
 namespace {
 
 namespace asio = boost::asio;
@@ -49,7 +49,7 @@ public:
         : stream_{context, tls} {
         const auto where = peer::parse_endpoint(endpoint);
         if (!where) {
-            throw CliError(endpoint + ": give ADDRESS:PORT");
+            throw cli::CliError(endpoint + ": give ADDRESS:PORT");
         }
         try {
             tcp::socket& socket = stream_.next_layer();
@@ -60,7 +60,7 @@ public:
             }
             stream_.handshake(asio::ssl::stream_base::client);
         } catch (const boost::system::system_error& error) {
-            throw CliError("cannot talk to " + endpoint + ": " + error.code().message());
+            throw cli::CliError("cannot talk to " + endpoint + ": " + error.code().message());
         }
     }
 
@@ -83,7 +83,7 @@ std::string find_authority(asio::io_context& context, const std::string& endpoin
             return pki::to_pem(pki::Certificate{certificate});
         }
     }
-    throw CliError(endpoint + " is not of the cluster that the token is for");
+    throw cli::CliError(endpoint + " is not of the cluster that the token is for");
 }
 
 std::string ask(asio::io_context& context, const std::string& endpoint,
@@ -104,26 +104,27 @@ std::string ask(asio::io_context& context, const std::string& endpoint,
     http::write(connection.stream(), request, error);
     http::read(connection.stream(), buffer, answer, error);
     if (error) {
-        throw CliError(endpoint + " does not answer: " + error.message());
+        throw cli::CliError(endpoint + " does not answer: " + error.message());
     }
-    const json::value document = parse_json(answer.get().body(), "the answer of " + endpoint);
+    const json::value document = cli::parse_json(answer.get().body(), "the answer of " + endpoint);
     if (answer.get().result() != http::status::ok) {
-        throw CliError(endpoint + ": " + text_of(find(document, "detail")), ExitCode::refused);
+        throw cli::CliError(endpoint + ": " + cli::text_of(cli::find(document, "detail")),
+                            cli::ExitCode::refused);
     }
-    const json::value* const certificate = find(document, "certificate");
+    const json::value* const certificate = cli::find(document, "certificate");
     if (certificate == nullptr || !certificate->is_string()) {
-        throw CliError("the answer of " + endpoint + " has no certificate");
+        throw cli::CliError("the answer of " + endpoint + " has no certificate");
     }
     return std::string{certificate->get_string()};
 }
 
 }  // namespace
 
-void join(const JoinOptions& options) {
+void join(const cli::JoinOptions& options) {
     check_files(options);
     const auto [fingerprint, secret] = split(options.token);
     if (!content::is_digest(fingerprint) || secret.empty()) {
-        throw CliError("this is no token: give what shoal token has printed");
+        throw cli::CliError("this is no token: give what shoal token has printed");
     }
     asio::io_context context;
     const std::string authority = find_authority(context, options.endpoint, fingerprint);
@@ -140,4 +141,4 @@ void join(const JoinOptions& options) {
     std::printf("this host may join: start\n  %s --etcd URL\n", shoald_words(options).c_str());
 }
 
-}  // namespace shoal::cli
+}  // namespace shoal::join

@@ -1,5 +1,5 @@
 // A key is never there for others to read, not even for a moment.
-#include "controlplane/cli/host_files.h"
+#include "controlplane/join/host_files.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 #include "controlplane/cli/cli_error.h"
 #include "devices/host/unique_fd.h"
 
-namespace shoal::cli {
+namespace shoal::join {
 namespace {
 
 namespace fs = std::filesystem;
@@ -20,26 +20,26 @@ namespace fs = std::filesystem;
 constexpr std::array<const char*, 3> names{"ca.pem", "host.pem", "host.key"};
 
 [[noreturn]] void fail(const std::string& path) {
-    throw CliError("cannot write " + path + ": " + std::strerror(errno));
+    throw cli::CliError("cannot write " + path + ": " + std::strerror(errno));
 }
 
 }  // namespace
 
-void check_files(const HostFiles& files) {
+void check_files(const cli::HostFiles& files) {
     std::error_code error;
     fs::create_directories(files.folder, error);
     if (error) {
-        throw CliError("cannot create " + files.folder + ": " + error.message());
+        throw cli::CliError("cannot create " + files.folder + ": " + error.message());
     }
     for (const char* name : names) {
         const std::string path = files.folder + "/" + name;
         if (fs::exists(path)) {
-            throw CliError(path + " is there already: this host has a certificate");
+            throw cli::CliError(path + " is there already: this host has a certificate");
         }
     }
 }
 
-void write_file(const HostFiles& files, const std::string& name, const std::string& text,
+void write_file(const cli::HostFiles& files, const std::string& name, const std::string& text,
                 Secrecy secrecy) {
     const std::string path = files.folder + "/" + name;
     const std::string partial = path + ".partial";
@@ -54,10 +54,10 @@ void write_file(const HostFiles& files, const std::string& name, const std::stri
     }
 }
 
-std::string shoald_words(const HostFiles& files) {
+std::string shoald_words(const cli::HostFiles& files) {
     return "shoald --host " + files.host + " --address " + files.address + " --peer-ca " +
            files.folder + "/ca.pem --peer-cert " + files.folder + "/host.pem --peer-key " +
            files.folder + "/host.key";
 }
 
-}  // namespace shoal::cli
+}  // namespace shoal::join

@@ -5,18 +5,18 @@
 
 #include "controlplane/cli/join_options.h"
 
-namespace shoal::cli {
+namespace shoal::join {
 
 // Throws CliError for one that is there already. Creates the folder.
-void check_files(const HostFiles& files);
+void check_files(const cli::HostFiles& files);
 
 enum class Secrecy { open, secret };
 
 // NAME in the folder. Throws CliError.
-void write_file(const HostFiles& files, const std::string& name, const std::string& text,
+void write_file(const cli::HostFiles& files, const std::string& name, const std::string& text,
                 Secrecy secrecy);
 
 // The options of shoald for these files.
-[[nodiscard]] std::string shoald_words(const HostFiles& files);
+[[nodiscard]] std::string shoald_words(const cli::HostFiles& files);
 
-}  // namespace shoal::cli
+}  // namespace shoal::join

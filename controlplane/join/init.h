@@ -3,9 +3,9 @@
 
 #include "controlplane/cli/join_options.h"
 
-namespace shoal::cli {
+namespace shoal::join {
 
 // Throws CliError or pki::PkiError.
-void init(const InitOptions& options);
+void init(const cli::InitOptions& options);
 
-}  // namespace shoal::cli
+}  // namespace shoal::join

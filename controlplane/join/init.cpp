@@ -1,14 +1,14 @@
 // Needs nobody: a shoald starts with what this makes.
-#include "controlplane/cli/init.h"
+#include "controlplane/join/init.h"
 
 #include <cstdio>
 
-#include "controlplane/cli/host_files.h"
+#include "controlplane/join/host_files.h"
 #include "controlplane/pki/authority.h"
 
-namespace shoal::cli {
+namespace shoal::join {
 
-void init(const InitOptions& options) {
+void init(const cli::InitOptions& options) {
     check_files(options);
     const pki::Authority authority;
     const pki::Key key = pki::make_key();
@@ -24,4 +24,4 @@ void init(const InitOptions& options) {
         shoald_words(options).c_str(), options.folder.c_str());
 }
 
-}  // namespace shoal::cli
+}  // namespace shoal::join
