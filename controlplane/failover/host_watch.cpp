@@ -18,36 +18,25 @@ HostWatch::HostWatch(store::EventLoop& loop, store::Store& store, Leadership& le
       times_{times},
       record_{record},
       gate_{times.takeover},
-      follower_{loop, store, std::string{model::keys::heartbeats}, *this} {}
+      follower_{loop, store, std::string{model::keys::heartbeats}, *this},
+      probe_{loop, store, times.look,
+             [this](const store::Result<store::Lookup>& leader) { on_probed(leader); }} {}
 
 void HostWatch::start() {
     follower_.list();
-    probe();
+    probe_.ask();
 }
 
-void HostWatch::probe() {
-    store_.get(std::string{model::keys::leader},
-               [weak = std::weak_ptr{self_}](store::Result<store::Lookup> lookup) {
-                   const auto held = weak.lock();
-                   if (!held) {
-                       return;
-                   }
-                   HostWatch& self = **held;
-                   const auto guard = self.leadership_.guard();
-                   const bool leads = lookup && lookup->entry && guard &&
-                                      lookup->entry->mod_revision == guard->mod_revision;
-                   if (leads && self.follower_.is_synced()) {
-                       self.look();
-                   }
-                   self.loop_.call_after(self.times_.look, [weak] {
-                       if (const auto still = weak.lock()) {
-                           (*still)->probe();
-                       }
-                   });
-                   if (lookup && !leads) {
-                       self.leadership_.check();
-                   }
-               });
+void HostWatch::on_probed(const store::Result<store::Lookup>& leader) {
+    const auto guard = leadership_.guard();
+    const bool leads =
+        leader && leader->entry && guard && leader->entry->mod_revision == guard->mod_revision;
+    if (leads && follower_.is_synced()) {
+        look();
+    }
+    if (leader && !leads) {
+        leadership_.check();  // which may be the end of this
+    }
 }
 
 void HostWatch::look() {

@@ -60,7 +60,7 @@ private:
         bool is_taking = false;
     };
 
-    void probe();
+    void on_probed(const store::Result<store::Lookup>& leader);
     void look();
     // Whether its silence lasts long enough for its epoch to be taken.
     [[nodiscard]] bool look_at(const std::string& host, Seen& seen, Time now);
@@ -83,6 +83,7 @@ private:
     bool was_stopped_ = false;
     std::unordered_map<std::string, Seen> hosts_;
     FolderFollower follower_;
+    StoreProbe probe_;
     std::shared_ptr<HostWatch*> self_ = std::make_shared<HostWatch*>(this);
 };
 

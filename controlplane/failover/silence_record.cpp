@@ -8,14 +8,17 @@ namespace shoal::failover {
 SilenceRecord::SilenceRecord(store::EventLoop& loop, store::Store& store, SilenceLimits limits,
                              Time period)
     : loop_{loop},
-      store_{store},
       limits_{limits},
-      period_{period},
-      follower_{loop, store, std::string{model::keys::heartbeats}, *this} {}
+      follower_{loop, store, std::string{model::keys::heartbeats}, *this},
+      probe_{loop, store, period, [this](const store::Result<store::Lookup>& leader) {
+                 if (leader && follower_.is_synced()) {
+                     look();
+                 }
+             }} {}
 
 void SilenceRecord::start() {
     follower_.list();
-    probe();
+    probe_.ask();
 }
 
 std::optional<HostSilence> SilenceRecord::find(const std::string& host,
@@ -24,25 +27,6 @@ std::optional<HostSilence> SilenceRecord::find(const std::string& host,
     return found != hosts_.end() && found->second.revision == revision
                ? std::optional{found->second.silence}
                : std::nullopt;
-}
-
-void SilenceRecord::probe() {
-    store_.get(std::string{model::keys::leader},
-               [weak = std::weak_ptr{self_}](const store::Result<store::Lookup>& lookup) {
-                   const auto held = weak.lock();
-                   if (!held) {
-                       return;
-                   }
-                   SilenceRecord& self = **held;
-                   if (lookup && self.follower_.is_synced()) {
-                       self.look();
-                   }
-                   self.loop_.call_after(self.period_, [weak] {
-                       if (const auto still = weak.lock()) {
-                           (*still)->probe();
-                       }
-                   });
-               });
 }
 
 void SilenceRecord::look() {

@@ -4,13 +4,13 @@
 // Its looks are as good as a leader's: by its own clock, and only while the store answers.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "controlplane/failover/folder_follower.h"
 #include "controlplane/failover/host_silence.h"
+#include "controlplane/failover/store_probe.h"
 
 namespace shoal::failover {
 
@@ -31,7 +31,6 @@ private:
         HostSilence silence;
     };
 
-    void probe();
     void look();
 
     void on_entry(const std::string& name, const store::Entry& entry) override;
@@ -39,12 +38,10 @@ private:
     void on_synced() override {}
 
     store::EventLoop& loop_;
-    store::Store& store_;
     SilenceLimits limits_;
-    Time period_;
     std::unordered_map<std::string, Seen> hosts_;
     FolderFollower follower_;
-    std::shared_ptr<SilenceRecord*> self_ = std::make_shared<SilenceRecord*>(this);
+    StoreProbe probe_;
 };
 
 }  // namespace shoal::failover
