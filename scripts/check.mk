@@ -17,7 +17,7 @@ check-includes: | setup
 	@scripts/check-includes
 
 # A file is looked at again when its object is: that is, when it or a header of it changed.
-tidy_host := $(patsubst %,build/tidy/%.ok,$(sort $(vmm_srcs) $(cli_srcs) \
+tidy_host := $(patsubst %,build/tidy/%.ok,$(sort $(vmm_srcs) $(cli_srcs) $(join_srcs) \
 	$(shoald_srcs) $(supervisor_srcs) $(store_srcs)))
 tidy_guest := $(patsubst %,build/tidy/%.ok,$(filter %.cpp,$(guest_srcs) $(vdso_srcs)))
 # Without -mgeneral-regs-only, with which clang cannot read the library's headers.

@@ -86,7 +86,7 @@ void parse_target(std::string_view target, Request& request) {
 }
 
 std::string to_target(const Request& request) {
-    std::string target;
+    std::string target = request.path.empty() ? "/" : "";
     for (const std::string& segment : request.path) {
         target += "/" + encode(segment);
     }
@@ -95,7 +95,7 @@ std::string to_target(const Request& request) {
         target += separator + encode(name) + "=" + encode(value);
         separator = '&';
     }
-    return target.empty() ? "/" : target;
+    return target;
 }
 
 std::uint64_t number_of(const Request& request, const std::string& name, std::uint64_t otherwise,

@@ -46,6 +46,8 @@ TEST_CASE("a target that is put together is taken apart to the same") {
     CHECK(again.path == request.path);
     CHECK(again.query == request.query);
     CHECK(to_target(Request{}) == "/");
+    request.path.clear();
+    CHECK(to_target(request).starts_with("/?"));
 }
 
 TEST_CASE("targets that are hostile or too large are refused") {
