@@ -28,8 +28,9 @@ struct TlsFiles {
 struct EtcdOptions {
     std::vector<Endpoint> endpoints;  // of all members; at most 16
     std::optional<TlsFiles> tls{};    // none: plain TCP
-    // How long one member may take, and how long a request may take with all its attempts.
-    std::chrono::milliseconds attempt_timeout{2000};
+    // How long one member may take, and how long a request may take with all its attempts. Within a
+    // host's deadline of 4 s there is time for a member that hangs and for one without a leader.
+    std::chrono::milliseconds attempt_timeout{1000};
     std::chrono::milliseconds request_timeout{4000};
     // Between attempts once all members have failed; doubled each time, and with jitter.
     std::chrono::milliseconds first_backoff{50};
