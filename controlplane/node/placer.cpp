@@ -13,7 +13,6 @@ namespace shoal::node {
 namespace {
 
 namespace keys = model::keys;
-using model::Phase;
 using model::Resources;
 
 constexpr std::chrono::milliseconds retry_delay{100};
