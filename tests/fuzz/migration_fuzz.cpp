@@ -73,8 +73,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                  FrameKind::drive_zero_pages, FrameKind::missing_pages}) {
         read_run({kind, {rest.begin(), rest.end()}});
     }
-    if (const auto page = read_want({FrameKind::want, {rest.begin(), rest.end()}})) {
-        SHOAL_CHECK(std::ranges::equal(frame_of_want(*page).payload, rest));
+    if (const auto pages =
+            read_want({FrameKind::want, {rest.begin(), rest.end()}}, counts.memory)) {
+        SHOAL_CHECK(pages->first < pages->end && pages->end <= counts.memory);
+        SHOAL_CHECK(std::ranges::equal(frame_of_want(*pages).payload, rest));
     }
     read_packed({FrameKind::packed, {rest.begin(), rest.end()}});
     read_hello(rest);

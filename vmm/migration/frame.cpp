@@ -79,6 +79,7 @@ std::size_t max_payload_bytes(FrameKind kind) noexcept {
             return sizeof(std::uint64_t) + max_run_pages * page_bytes;
         case FrameKind::zero_pages:
         case FrameKind::missing_pages:
+        case FrameKind::want:
             return 2 * sizeof(std::uint64_t);
         case FrameKind::drive_pages:
             return sizeof(std::uint32_t) + max_payload_bytes(FrameKind::pages);
@@ -95,8 +96,6 @@ std::size_t max_payload_bytes(FrameKind kind) noexcept {
             return 0;
         case FrameKind::packed:
             return max_payload_bytes(FrameKind::drive_pages);
-        case FrameKind::want:
-            return sizeof(std::uint64_t);
         case FrameKind::join:
             return sizeof(JoinToken);
         case FrameKind::refused:

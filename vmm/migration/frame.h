@@ -38,7 +38,7 @@ enum class FrameKind : std::uint16_t {
     packed,            // u16 kind of a run of pages with bytes, then its payload in zstd
     join,              // on a further connection: the hello's token
     missing_pages,     // as zero_pages: pages that come after `taken`
-    want,              // u64 number of a page that the guest at the destination waits for
+    want,              // u64 number of the first page, u64 count: the guest waits for one of them
 };
 
 enum class FrameError {

@@ -33,6 +33,9 @@ public:
 private:
     class Wanted;
 
+    // The page, and those beside it that are missing, too: at most max_want_pages. Nothing: it is
+    // not missing.
+    [[nodiscard]] std::optional<vmm::PageRange> take_around(std::uint64_t page);
     [[nodiscard]] bool take(std::uint64_t page);
 
     mutable std::mutex mutex_;  // held from taking a page of a run until it is there

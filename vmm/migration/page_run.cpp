@@ -73,19 +73,23 @@ Frame frame_of_missing(std::uint64_t first_page, std::uint64_t page_count) {
     return {FrameKind::missing_pages, frame_of({first_page, page_count, {}}).payload};
 }
 
-Frame frame_of_want(std::uint64_t page) {
-    state::Encoder payload;
-    payload.write(page);
-    return {FrameKind::want, std::move(payload).take_bytes()};
+Frame frame_of_want(vmm::PageRange pages) {
+    return {FrameKind::want, frame_of({pages.first, pages.end - pages.first, {}}).payload};
 }
 
-std::optional<std::uint64_t> read_want(const Frame& frame) {
-    std::uint64_t page = 0;
-    if (frame.kind != FrameKind::want || frame.payload.size() != sizeof page) {
+std::optional<vmm::PageRange> read_want(const Frame& frame, std::uint64_t page_count) {
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+    if (frame.kind != FrameKind::want || frame.payload.size() != sizeof first + sizeof count) {
         return std::nullopt;
     }
-    state::Decoder{frame.payload, "a want"}.read(page);
-    return page;
+    state::Decoder payload{frame.payload, "a want"};
+    payload.read(first);
+    payload.read(count);
+    if (count == 0 || count > max_want_pages || first > page_count || count > page_count - first) {
+        return std::nullopt;
+    }
+    return vmm::PageRange{first, first + count};
 }
 
 std::expected<PageRun, FrameError> read_page_run(const Frame& frame, const PageCounts& counts) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "devices/abi/address_map.h"
+#include "vmm/machine/page_set.h"
 #include "vmm/migration/frame.h"
 
 namespace shoal::migration {
@@ -17,6 +18,9 @@ namespace shoal::migration {
 inline constexpr std::size_t page_bytes = abi::page_size;
 // 256 KiB: long enough to hide the head, short enough to cancel between two.
 inline constexpr std::size_t max_run_pages = 64;
+
+// 64 KiB: a guest that waits for one page soon wants those beside it.
+inline constexpr std::uint64_t max_want_pages = 16;
 
 struct PageRun {
     std::uint64_t first_page = 0;
@@ -36,9 +40,9 @@ struct PageCounts {
 
 // Of pages of the memory whose bytes come later.
 [[nodiscard]] Frame frame_of_missing(std::uint64_t first_page, std::uint64_t page_count);
-[[nodiscard]] Frame frame_of_want(std::uint64_t page);
-// Nothing: it is no want.
-[[nodiscard]] std::optional<std::uint64_t> read_want(const Frame& frame);
+[[nodiscard]] Frame frame_of_want(vmm::PageRange pages);
+// Nothing: it is no want, or not of 1 to max_want_pages pages that there are.
+[[nodiscard]] std::optional<vmm::PageRange> read_want(const Frame& frame, std::uint64_t page_count);
 
 // Of a frame of pages, zero pages or missing pages, which must lie within what there is. Borrows
 // the frame's payload.

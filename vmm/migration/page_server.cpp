@@ -1,4 +1,4 @@
-// One page for one want.
+// A run of pages for each want.
 #include "vmm/migration/page_server.h"
 
 #include <array>
@@ -37,12 +37,14 @@ void PageServer::serve() noexcept {
 }
 
 bool PageServer::answer(const Frame& want) {
-    const auto page = read_want(want);
-    if (!page || *page >= memory_.page_count()) {
+    const auto pages = read_want(want, memory_.page_count());
+    if (!pages) {
         return false;
     }
-    std::array<std::byte, page_bytes> buffer;
-    return !channel_.send(frame_of({*page, 1, memory_.read(*page, 1, buffer)}));
+    alignas(page_bytes) std::array<std::byte, max_want_pages * page_bytes> buffer;
+    const std::uint64_t count = pages->end - pages->first;
+    return !channel_.send(
+        frame_of({pages->first, count, memory_.read(pages->first, count, buffer)}));
 }
 
 }  // namespace shoal::migration
