@@ -136,6 +136,7 @@ void Checkpointer::order(const SavingRef& saving) {
                   {saving->socket, CheckpointFolder::state_in(shipment.folder),
                    CheckpointFolder::memory_in(shipment.folder),
                    shipment.base ? SnapshotKind::difference : SnapshotKind::whole},
+                  self_,
                   guarded([this, saving](const SnapshotTaken& taken) { on_taken(saving, taken); }));
 }
 

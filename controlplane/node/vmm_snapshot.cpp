@@ -38,10 +38,12 @@ std::string refusal_in(const std::optional<VmmAnswer>& answer) {
 // Keeps itself alive.
 class Taking : public std::enable_shared_from_this<Taking> {
 public:
-    Taking(store::EventLoop& loop, VmmClient& client, SnapshotOrder order, OnSnapshot done)
+    Taking(store::EventLoop& loop, VmmClient& client, SnapshotOrder order,
+           std::weak_ptr<void> asker, OnSnapshot done)
         : loop_{loop},
           client_{client},
           order_{std::move(order)},
+          asker_{std::move(asker)},
           done_{std::move(done)},
           began_{loop.now()} {}
 
@@ -57,7 +59,11 @@ public:
 
 private:
     void ask_later() {
-        loop_.call_after(look_period, [self = shared_from_this()] { self->ask(); });
+        loop_.call_after(look_period, [self = shared_from_this()] {
+            if (!self->asker_.expired()) {
+                self->ask();
+            }
+        });
     }
     void ask() {
         client_.call(order_.socket, {"GET", target},
@@ -82,6 +88,7 @@ private:
     store::EventLoop& loop_;
     VmmClient& client_;
     SnapshotOrder order_;
+    std::weak_ptr<void> asker_;
     OnSnapshot done_;
     store::EventLoop::Duration began_;
 };
@@ -89,8 +96,9 @@ private:
 }  // namespace
 
 void take_snapshot(store::EventLoop& loop, VmmClient& client, SnapshotOrder order,
-                   OnSnapshot done) {
-    std::make_shared<Taking>(loop, client, std::move(order), std::move(done))->start();
+                   std::weak_ptr<void> asker, OnSnapshot done) {
+    std::make_shared<Taking>(loop, client, std::move(order), std::move(asker), std::move(done))
+        ->start();
 }
 
 }  // namespace shoal::node

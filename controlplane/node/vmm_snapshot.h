@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "controlplane/node/vmm_client.h"
@@ -28,8 +29,9 @@ struct SnapshotTaken {
 };
 using OnSnapshot = std::function<void(const SnapshotTaken&)>;
 
-// Borrows loop and client. Calls `done` later, on the loop's thread, once; never when the client
-// has been destroyed meanwhile.
-void take_snapshot(store::EventLoop& loop, VmmClient& client, SnapshotOrder order, OnSnapshot done);
+// Borrows loop and client for as long as `asker` lives. Calls `done` later, on the loop's thread,
+// once, or never when the asker is gone by then.
+void take_snapshot(store::EventLoop& loop, VmmClient& client, SnapshotOrder order,
+                   std::weak_ptr<void> asker, OnSnapshot done);
 
 }  // namespace shoal::node
