@@ -49,7 +49,7 @@ TEST_CASE("the memory devices give and take what they should") {
     CHECK(first.size() == 1000);
     CHECK(read_some(*open("/dev/random"), 1000) != first);
     CHECK(fake::names_in(kernel.files, "/dev") ==
-          "null zero full random urandom tty console fd stdin stdout stderr ");
+          "null zero full random urandom tty console vsock fd stdin stdout stderr ");
 }
 
 struct FakeClones final : CloneSource {
