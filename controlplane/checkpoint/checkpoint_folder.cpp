@@ -11,9 +11,8 @@
 #include <stdexcept>
 
 #include "controlplane/node/child_process.h"
-#include "devices/host/log.h"
+#include "devices/host/durable.h"
 #include "devices/host/os_error.h"
-#include "devices/host/unique_fd.h"
 
 namespace shoal::checkpoints {
 namespace {
@@ -24,21 +23,6 @@ constexpr std::string_view partial_prefix = ".partial-";
 constexpr const char* tar = "/usr/bin/tar";
 constexpr std::array<const char*, 2> file_names{"state", "memory"};
 
-void flush(const std::string& path, int flags) {
-    const host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
-    if (!file || ::fsync(file.get()) < 0) {
-        host::throw_os_error("cannot flush " + path);
-    }
-}
-
-void delete_all(const fs::path& path) {
-    std::error_code error;
-    fs::remove_all(path, error);
-    if (error) {
-        host::log(host::LogLevel::error, "cannot delete " + path.string() + ": " + error.message());
-    }
-}
-
 }  // namespace
 
 CheckpointFolder::CheckpointFolder(std::string path, std::string vmm)
@@ -46,7 +30,7 @@ CheckpointFolder::CheckpointFolder(std::string path, std::string vmm)
     fs::create_directories(path_);
     for (const auto& entry : fs::directory_iterator{path_}) {
         if (entry.path().filename().string().starts_with(partial_prefix)) {
-            delete_all(entry.path());
+            host::delete_all(entry.path());
         }
     }
 }
@@ -117,7 +101,7 @@ void CheckpointFolder::install(const std::string& partial, const CheckpointId& i
         }
         publish(partial, id);
     } catch (...) {
-        delete_all(partial);
+        host::delete_all(partial);
         throw;
     }
 }
@@ -148,23 +132,23 @@ void CheckpointFolder::merge(const std::string& partial, const CheckpointId& bas
 // One of the same name was never told to anybody: it makes room.
 void CheckpointFolder::publish(const std::string& partial, const CheckpointId& id) const {
     for (const char* name : file_names) {
-        flush(partial + "/" + name, O_NOFOLLOW);
+        host::flush_to_disk(partial + "/" + name, O_NOFOLLOW);
     }
-    flush(partial, O_DIRECTORY);
+    host::flush_to_disk(partial);
     const std::string path = path_of(id);
     const bool is_there = fs::exists(path);
     const unsigned flags = is_there ? RENAME_EXCHANGE : RENAME_NOREPLACE;
     if (::renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, path.c_str(), flags) < 0) {
         host::throw_os_error("cannot rename " + partial);
     }
-    flush(path_, O_DIRECTORY);
+    host::flush_to_disk(path_);
     if (is_there) {
-        delete_all(partial);
+        host::delete_all(partial);
     }
 }
 
 void CheckpointFolder::remove(const CheckpointId& id) const {
-    delete_all(path_of(id));
+    host::delete_all(path_of(id));
 }
 
 }  // namespace shoal::checkpoints

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "controlplane/content/save.h"
+#include "devices/host/durable.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::content {
@@ -67,9 +68,7 @@ void PartialFile::keep() {
     host::check_os(::fsync(file_.get()), "fsync");
     host::check_os(::rename(partial_.c_str(), path_.c_str()), "rename");
     partial_.clear();
-    const host::UniqueFd folder{
-        ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    host::check_os(::fsync(folder.get()), "fsync of the folder");
+    host::flush_to_disk(folder_of(path_));
 }
 
 }  // namespace shoal::content

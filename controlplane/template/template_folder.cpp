@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "controlplane/content/sha256.h"
-#include "devices/host/log.h"
+#include "devices/host/durable.h"
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
 
@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view partial_prefix = ".partial-";
 
-host::UniqueFd open_to_read(const std::string& path, int flags = 0) {
-    host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags)};
+host::UniqueFd open_to_read(const std::string& path) {
+    host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
     if (!file) {
         host::throw_os_error("cannot open " + path);
     }
@@ -33,7 +33,7 @@ host::UniqueFd open_to_read(const std::string& path, int flags = 0) {
 
 std::string line_of(const std::string& folder, const char* name) {
     const std::string path = folder + "/" + name;
-    const host::UniqueFd file = open_to_read(path, O_NOFOLLOW);
+    const host::UniqueFd file = open_to_read(path);
     content::Sha256 sha;
     std::vector<char> bytes(std::size_t{1} << 20);
     std::uint64_t size_bytes = 0;
@@ -49,21 +49,6 @@ std::string line_of(const std::string& folder, const char* name) {
         size_bytes += static_cast<std::uint64_t>(count);
     }
     return std::string{name} + " " + std::to_string(size_bytes) + " " + sha.finish() + "\n";
-}
-
-void flush(const std::string& path) {
-    const host::UniqueFd file = open_to_read(path);
-    if (::fsync(file.get()) < 0) {
-        host::throw_os_error("cannot flush " + path);
-    }
-}
-
-void delete_all(const fs::path& path) {
-    std::error_code error;
-    fs::remove_all(path, error);
-    if (error) {
-        host::log(host::LogLevel::error, "cannot delete " + path.string() + ": " + error.message());
-    }
 }
 
 }  // namespace
@@ -93,7 +78,7 @@ TemplateFolder::TemplateFolder(std::string path) : path_{std::move(path)} {
     fs::create_directories(path_);
     for (const auto& entry : fs::directory_iterator{path_}) {
         if (entry.path().filename().string().starts_with(partial_prefix)) {
-            delete_all(entry.path());
+            host::delete_all(entry.path());
         }
     }
 }
@@ -125,24 +110,24 @@ bool TemplateFolder::has(const std::string& digest) const {
 
 void TemplateFolder::give_name(const std::string& partial, const std::string& digest) const {
     for (const char* name : file_names) {
-        flush(partial + "/" + name);
+        host::flush_to_disk(partial + "/" + name);
     }
-    flush(partial);
+    host::flush_to_disk(partial);
     std::error_code error;
     fs::rename(partial, path_of(digest), error);
     if (error == std::errc::directory_not_empty || error == std::errc::file_exists) {
-        delete_all(partial);
+        host::delete_all(partial);
     } else if (error) {
         throw std::system_error{error, "cannot rename " + partial};
     }
-    flush(path_);
+    host::flush_to_disk(path_);
 }
 
 void TemplateFolder::keep_only(const std::set<std::string>& digests) const {
     for (const auto& entry : fs::directory_iterator{path_}) {
         const std::string name = entry.path().filename().string();
         if (!name.starts_with(partial_prefix) && !digests.contains(name)) {
-            delete_all(entry.path());
+            host::delete_all(entry.path());
         }
     }
 }

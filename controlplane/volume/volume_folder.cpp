@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "devices/host/durable.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
@@ -69,7 +70,7 @@ void VolumeFolder::prepare(const std::string& name, std::uint64_t size_bytes) co
         ::unlink(path.c_str());
         host::throw_os_error("cannot make " + path + " as large", error);
     }
-    flush_folder();
+    host::flush_to_disk(path_);
 }
 
 void VolumeFolder::keep(const std::string& name) const {
@@ -96,21 +97,14 @@ void VolumeFolder::rename(const std::string& from, const std::string& to) const 
     if (::rename(from.c_str(), to.c_str()) < 0) {
         host::throw_os_error("cannot rename " + from);
     }
-    flush_folder();
+    host::flush_to_disk(path_);
 }
 
 void VolumeFolder::unlink(const std::string& path) const {
     if (::unlink(path.c_str()) < 0) {
         host::throw_os_error("cannot delete " + path);
     }
-    flush_folder();
-}
-
-void VolumeFolder::flush_folder() const {
-    const host::UniqueFd folder{::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!folder || ::fsync(folder.get()) < 0) {
-        host::throw_os_error("cannot flush " + path_);
-    }
+    host::flush_to_disk(path_);
 }
 
 }  // namespace shoal::volumes

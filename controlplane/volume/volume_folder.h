@@ -36,7 +36,6 @@ private:
     [[nodiscard]] std::string file(const std::string& name, const char* suffix) const;
     void rename(const std::string& from, const std::string& to) const;
     void unlink(const std::string& path) const;
-    void flush_folder() const;
 
     std::string path_;
 };

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "devices/host/durable.h"
 #include "devices/host/os_error.h"
 #include "vmm/state/state_error.h"
 
@@ -119,10 +120,7 @@ void sync_folder_of(const std::string& path) {
     if (folder.empty()) {
         folder = ".";
     }
-    const host::UniqueFd fd{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!fd || ::fsync(fd.get()) < 0) {
-        host::throw_os_error("cannot sync the folder " + folder);
-    }
+    host::flush_to_disk(folder);
 }
 
 }  // namespace shoal::state
