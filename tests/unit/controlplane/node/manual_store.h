@@ -16,8 +16,9 @@ namespace shoal::node::test {
 struct ManualStore {
     void commit(store::Transaction transaction) {
         std::optional<bool> done;
-        store.commit(std::move(transaction),
-                     [&done](const store::Result<store::Revision>& result) { done = result.has_value(); });
+        store.commit(std::move(transaction), [&done](const store::Result<store::Revision>& result) {
+            done = result.has_value();
+        });
         loop.settle();
         REQUIRE(done == true);
     }
