@@ -7,8 +7,8 @@ from test_servers import NGINX, NGINX_CONFIG, client_of, get, server
 from test_sockets import network_test
 
 # nginx closes a connection that has been silent for so long; nothing else happens until then.
-SILENT_S = 6
-# Neighbours are looked after once a second for a while, and the answer has to be acknowledged. TCP's
+SILENT_S = 16
+# Neighbours are looked after once a second for a while, and what is left of the start is done. TCP's
 # timer alone would be four a second.
 WAKES_A_SECOND = 3
 
