@@ -34,6 +34,8 @@ class Daemon:
 
     def __exit__(self, *_):
         try:
+            for group in self.done("GET", "/v1/groups")["items"]:  # else their members would come again
+                self.request("DELETE", f"/v1/groups/{group['spec']['name']}?grace_s=0")
             self.wait(self.delete_page, "the microVMs to go")
         finally:
             self.process.terminate()

@@ -3,7 +3,7 @@ import time
 
 from api import ApiVmm
 from harness import TIME_SCALE, expect
-from migration_calls import NO_LOG, OVER, kill, listen, read_all, send, wait_for_phase, wait_for_ticks
+from migration_calls import NO_LOG, OVER, kill, listen, read_all, send_and_break, wait_for_phase, wait_for_ticks
 from migration_wire import Wire
 
 
@@ -51,7 +51,7 @@ def break_at(point, folder, start, place=None, **more):
         with Wire(folder, kind, count_of_kind, crosses, lambda: kill(victims)) as wire:
             start(source)
             listen(destination, wire.back, **(place or {}))
-            send(source, wire.front, max_downtime_ms=1000, **more)
+            send_and_break(source, wire.front, max_downtime_ms=1000, **more)
             expect(wire.reached.wait(30 * TIME_SCALE), "the message never comes")
             was_given = kind == "taken" or (kind == "commit" and crosses)
             here, there = settle(source, destination, was_given)

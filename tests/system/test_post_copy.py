@@ -3,8 +3,8 @@ import itertools
 
 from api import ApiVmm
 from harness import TIME_SCALE, Failure, expect, temporary_folder, test
-from migration_calls import NO_LOG, OVER, expect_one_sequence, kill, listen, move, read_all, send, start_generations, \
-    wait_for_phase, wait_for_ticks
+from migration_calls import NO_LOG, OVER, expect_one_sequence, kill, listen, move, read_all, \
+    send_and_break, start_generations, wait_for_phase, wait_for_ticks
 from migration_wire import Wire
 
 LOST = 1       # the guest had run at the destination, and its memory is lost
@@ -112,7 +112,7 @@ def break_at(point, victim):
         with Wire(folder, *point, lambda: kill(victims)) as wire:
             start_generations(one, folder, mib=8, mb_per_s=200)
             listen(two, wire.back)
-            send(one, wire.front, post_copy=True, after_hand_over="Stay")
+            send_and_break(one, wire.front, post_copy=True, after_hand_over="Stay")
             expect(wire.reached.wait(30 * TIME_SCALE), "the message never comes")
             outcome = become_clear(one, two, victim)
             if victim == "wire":
