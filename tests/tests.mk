@@ -87,8 +87,10 @@ build/tests/guests/hostile.elf: tests/system/guests/hostile/guest.lds $(hostile_
 # What the parsers under test need; compiled by clang with the same sanitizers.
 fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
 	vmm/boot/*.cpp vmm/api/*.cpp vmm/state/*.cpp vmm/migration/*.cpp) $(GUEST_HOST_SRCS) \
-	vmm/machine/page_set.cpp controlplane/cli/manifest.cpp controlplane/cli/document.cpp \
-	controlplane/cli/elf_file.cpp controlplane/cli/library_cache.cpp controlplane/cli/ready_tables.cpp controlplane/cli/cpio_writer.cpp \
+	vmm/machine/page_set.cpp vmm/machine/page_filler.cpp vmm/machine/userfaultfd.cpp \
+	controlplane/cli/manifest.cpp controlplane/cli/document.cpp controlplane/cli/elf_file.cpp \
+	controlplane/cli/library_cache.cpp controlplane/cli/ready_tables.cpp \
+	controlplane/cli/cpio_writer.cpp \
 	controlplane/model/json.cpp controlplane/api/target.cpp controlplane/network/subnet.cpp \
 	controlplane/supervisor/first_request.cpp controlplane/node/run_folder.cpp \
 	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp controlplane/peer/endpoint.cpp
