@@ -3,9 +3,6 @@
 
 #include <openssl/ssl.h>
 
-#include <stdexcept>
-#include <string>
-
 namespace shoal::peer {
 
 namespace ssl = boost::asio::ssl;
@@ -21,19 +18,7 @@ Tls make_tls(const store::TlsFiles& files, Strangers strangers) {
     // A connection is one request, mostly: none is gone on with.
     ::SSL_CTX_set_session_cache_mode(tls->native_handle(), SSL_SESS_CACHE_OFF);
     ::SSL_CTX_set_num_tickets(tls->native_handle(), 0);
-    boost::system::error_code error;
-    const auto check = [&error](const std::string& file) {
-        if (error) {
-            throw std::runtime_error{"cannot use " + file +
-                                     " for TLS between hosts: " + error.message()};
-        }
-    };
-    tls->load_verify_file(files.authority, error);
-    check(files.authority);
-    tls->use_certificate_chain_file(files.certificate, error);
-    check(files.certificate);
-    tls->use_private_key_file(files.key, ssl::context::pem, error);
-    check(files.key);
+    store::use_files(*tls, files, "between hosts");
     return tls;
 }
 

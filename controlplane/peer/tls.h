@@ -5,7 +5,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <memory>
 
-#include "controlplane/store/etcd_client.h"
+#include "controlplane/store/tls_files.h"
 
 namespace shoal::peer {
 

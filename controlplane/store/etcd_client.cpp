@@ -21,21 +21,7 @@ HttpConnection::Tls make_tls(const TlsFiles& files) {
     tls->set_options(ssl::context::default_workarounds | ssl::context::no_tlsv1 |
                      ssl::context::no_tlsv1_1);
     tls->set_verify_mode(ssl::verify_peer);
-    boost::system::error_code error;
-    const auto check = [&error](const std::string& file) {
-        if (error) {
-            throw std::runtime_error{"cannot use " + file +
-                                     " for TLS with etcd: " + error.message()};
-        }
-    };
-    tls->load_verify_file(files.authority, error);
-    check(files.authority);
-    if (!files.certificate.empty()) {
-        tls->use_certificate_chain_file(files.certificate, error);
-        check(files.certificate);
-        tls->use_private_key_file(files.key, ssl::context::pem, error);
-        check(files.key);
-    }
+    use_files(*tls, files, "with etcd");
     return tls;
 }
 

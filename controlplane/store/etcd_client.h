@@ -14,16 +14,10 @@
 #include "controlplane/store/asio_loop.h"
 #include "controlplane/store/etcd_answer.h"
 #include "controlplane/store/http_connection.h"
+#include "controlplane/store/tls_files.h"
 #include "controlplane/store/types.h"
 
 namespace shoal::store {
-
-// Files in PEM. With a certificate of its own the client proves who it is (mutual TLS).
-struct TlsFiles {
-    std::string authority;
-    std::string certificate{};
-    std::string key{};
-};
 
 struct EtcdOptions {
     std::vector<Endpoint> endpoints;  // of all members; at most 16
