@@ -1,11 +1,8 @@
 // SHA-256, so that no two keys come to one name.
 #include "controlplane/api/idempotency.h"
 
-#include <openssl/sha.h>
-
-#include <array>
-
 #include "controlplane/api/problem.h"
+#include "controlplane/content/sha256.h"
 
 namespace shoal::rest {
 
@@ -23,17 +20,10 @@ std::optional<std::string> idempotency_key(const Request& request) {
 }
 
 std::string name_of_key(const std::string& key) {
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    // SAFETY: chars seen as bytes.
-    ::SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(), digest.data());
-    constexpr std::string_view digits = "0123456789abcdef";
-    constexpr std::size_t used_bytes = 16;
-    std::string name = "vm-";
-    for (std::size_t at = 0; at < used_bytes; ++at) {
-        name += digits[digest.at(at) >> 4];
-        name += digits[digest.at(at) & 15];
-    }
-    return name;
+    constexpr std::size_t used_digits = 32;
+    content::Sha256 sha;
+    sha.add(key);
+    return "vm-" + sha.finish().substr(0, used_digits);
 }
 
 }  // namespace shoal::rest
