@@ -46,7 +46,7 @@ void Checkpointer::start() {
 }
 
 bool Checkpointer::is_mine(const std::string& name, const MicroVm& microvm) const {
-    return microvm.revision != 0 && !microvm.deletion && !microvm.move && microvm.placement &&
+    return !microvm.deletion && !microvm.move && microvm.placement &&
            microvm.placement->host == host_ && microvm.status &&
            microvm.status->phase == model::Phase::running &&
            microvm.spec.on_host_failure == model::HostFailurePolicy::restore &&
@@ -54,16 +54,22 @@ bool Checkpointer::is_mine(const std::string& name, const MicroVm& microvm) cons
            parts_.runner.observe(attempt_of(name, microvm)).state == AttemptState::running;
 }
 
-Checkpointer::Duration Checkpointer::interval_of(const MicroVm& microvm) {
-    return seconds{microvm.spec.checkpoint.value_or(model::CheckpointPlan{}).interval_s};
+model::CheckpointPlan Checkpointer::plan_of(const MicroVm& microvm) {
+    return microvm.spec.checkpoint.value_or(model::CheckpointPlan{});
+}
+
+// None, for one that is gone.
+Checkpointer::Duration Checkpointer::interval_of(const std::string& name) const {
+    const MicroVm* microvm = parts_.mirror.find(name);
+    return microvm == nullptr ? Duration{} : seconds{plan_of(*microvm).interval_s};
 }
 
 void Checkpointer::on_microvm_changed(const std::string& name) {
-    const auto found = parts_.mirror.microvms().find(name);
+    const MicroVm* microvm = parts_.mirror.find(name);
     const auto state = states_.find(name);
-    const bool is_wanted = found != parts_.mirror.microvms().end() && is_mine(name, found->second);
+    const bool is_wanted = microvm != nullptr && is_mine(name, *microvm);
     if (is_wanted && state == states_.end()) {
-        states_[name].due = parts_.loop.now() + interval_of(found->second);
+        states_[name].due = parts_.loop.now() + interval_of(name);
     } else if (!is_wanted && state != states_.end() && !state->second.is_busy) {
         states_.erase(state);
     }
@@ -89,18 +95,17 @@ void Checkpointer::tick() {
 }
 
 void Checkpointer::begin(const std::string& name, State& state) {
-    const auto found = parts_.mirror.microvms().find(name);
-    if (found == parts_.mirror.microvms().end() || !is_mine(name, found->second)) {
+    const MicroVm* wanted = parts_.mirror.find(name);
+    if (wanted == nullptr || !is_mine(name, *wanted)) {
         return end(name, {}, {});
     }
-    const MicroVm& microvm = found->second;
+    const MicroVm& microvm = *wanted;
     const auto saving = std::make_shared<Saving>();
     Shipment& shipment = saving->shipment;
     shipment.id = {name, microvm.placement_revision,
                    microvm.checkpoint.value_or(model::Checkpoint{}).generation + 1};
-    shipment.hosts = choose_holders(
-        parts_.mirror.hosts(), host_, name,
-        microvm.spec.checkpoint.value_or(model::CheckpointPlan{}).copies, parts_.loop.now());
+    shipment.hosts = choose_holders(parts_.mirror.hosts(), host_, name, plan_of(microvm).copies,
+                                    parts_.loop.now());
     saving->socket = parts_.runner.api_socket_of(attempt_of(name, microvm));
     saving->status_revision = microvm.status_revision;
     if (shipment.hosts.empty()) {
@@ -160,9 +165,9 @@ void Checkpointer::on_shipped(const SavingRef& saving, const Shipped& shipped) {
 // The guest may have ended, moved or lost its host meanwhile: then this is nobody's checkpoint.
 void Checkpointer::record(const SavingRef& saving, std::uint64_t sent_bytes) {
     const CheckpointId& id = saving->shipment.id;
-    const auto found = parts_.mirror.microvms().find(id.microvm);
+    const MicroVm* microvm = parts_.mirror.find(id.microvm);
     const auto self = parts_.mirror.hosts().find(host_);
-    if (found == parts_.mirror.microvms().end() || self == parts_.mirror.hosts().end()) {
+    if (microvm == nullptr || self == parts_.mirror.hosts().end()) {
         return on_recorded(saving, false);
     }
     const model::Checkpoint checkpoint{
@@ -173,7 +178,7 @@ void Checkpointer::record(const SavingRef& saving, std::uint64_t sent_bytes) {
     transaction.conditions = {
         {keys::of(keys::placements, id.microvm), id.placement},
         {keys::of(keys::statuses, host_, id.microvm), saving->status_revision},
-        {key, found->second.checkpoint_revision}};
+        {key, microvm->checkpoint_revision}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(checkpoint)});
     parts_.store.commit(std::move(transaction),
                         guarded([this, saving](const store::Result<Revision>& result) {
@@ -184,9 +189,7 @@ void Checkpointer::record(const SavingRef& saving, std::uint64_t sent_bytes) {
 void Checkpointer::on_recorded(const SavingRef& saving, bool is_recorded) {
     const Shipment& shipment = saving->shipment;
     parts_.outlet.delete_folder(shipment.folder);
-    const auto found = parts_.mirror.microvms().find(shipment.id.microvm);
-    const Duration delay =
-        found == parts_.mirror.microvms().end() ? Duration{} : interval_of(found->second);
+    const Duration delay = interval_of(shipment.id.microvm);
     end(shipment.id.microvm,
         is_recorded ? std::optional{Latest{shipment.id, shipment.hosts}} : std::nullopt,
         is_recorded ? delay : std::min<Duration>(delay, longest_retry));
@@ -199,19 +202,16 @@ void Checkpointer::fail(const SavingRef& saving, const std::string& reason) {
         parts_.outlet.delete_folder(saving->shipment.folder);
     }
     tell_failure(name, reason);
-    const auto found = parts_.mirror.microvms().find(name);
-    const Duration delay =
-        found == parts_.mirror.microvms().end() ? Duration{} : interval_of(found->second);
-    end(name, {}, std::min<Duration>(delay, longest_retry));
+    end(name, {}, std::min<Duration>(interval_of(name), longest_retry));
 }
 
 // Once for each reason.
 void Checkpointer::tell_failure(const std::string& name, const std::string& reason) {
-    const auto found = parts_.mirror.microvms().find(name);
-    if (found == parts_.mirror.microvms().end() || !is_mine(name, found->second)) {
+    const MicroVm* told = parts_.mirror.find(name);
+    if (told == nullptr || !is_mine(name, *told)) {
         return;
     }
-    const MicroVm& microvm = found->second;
+    const MicroVm& microvm = *told;
     model::Checkpoint checkpoint = microvm.checkpoint.value_or(model::Checkpoint{});
     const std::string text = reason.substr(0, max_reason_bytes);
     if (checkpoint.failure == text) {

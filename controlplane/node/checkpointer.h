@@ -73,7 +73,8 @@ private:
     using SavingRef = std::shared_ptr<Saving>;
 
     [[nodiscard]] bool is_mine(const std::string& name, const MicroVm& microvm) const;
-    [[nodiscard]] static Duration interval_of(const MicroVm& microvm);
+    [[nodiscard]] static model::CheckpointPlan plan_of(const MicroVm& microvm);
+    [[nodiscard]] Duration interval_of(const std::string& name) const;
     void tick();
     void begin(const std::string& name, State& state);
     [[nodiscard]] std::optional<checkpoints::CheckpointId> base_for(

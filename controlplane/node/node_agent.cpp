@@ -400,10 +400,6 @@ void NodeAgent::record_end(const MicroVm& microvm, const Exit& exit, const Obser
     commit_status(microvm, std::move(status), std::move(transaction));
 }
 
-void NodeAgent::commit_status(const MicroVm& microvm, model::MicroVmStatus status) {
-    commit_status(microvm, std::move(status), {});
-}
-
 void NodeAgent::commit_status(const MicroVm& microvm, model::MicroVmStatus status,
                               store::Transaction transaction) {
     status.host = settings_.host;

@@ -73,9 +73,9 @@ private:
     void begin_anew(const MicroVm& microvm, const std::string& reason);
     void postpone(const MicroVm& microvm, const std::string& reason);
     void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
-    void commit_status(const MicroVm& microvm, model::MicroVmStatus status);
+    // `transaction`: what else is written with it.
     void commit_status(const MicroVm& microvm, model::MicroVmStatus status,
-                       store::Transaction transaction);
+                       store::Transaction transaction = {});
     void commit(const std::string& name, store::Transaction transaction) override;
     void committed(const std::string& name, store::Result<Revision> result);
 
