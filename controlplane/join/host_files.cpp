@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "controlplane/cli/cli_error.h"
+#include "devices/host/durable.h"
 #include "devices/host/unique_fd.h"
 
 namespace shoal::join {
@@ -52,6 +53,7 @@ void write_file(const cli::HostFiles& files, const std::string& name, const std:
         ::fsync(file.get()) < 0 || ::rename(partial.c_str(), path.c_str()) < 0) {
         fail(path);
     }
+    host::flush_to_disk(files.folder);
 }
 
 std::string shoald_words(const cli::HostFiles& files) {
