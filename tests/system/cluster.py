@@ -2,8 +2,10 @@
 import contextlib
 import os
 import pathlib
+import random
 import re
 import signal
+import time
 
 from certificates import make_authority, make_certificate
 from daemon import Daemon, reap
@@ -14,6 +16,13 @@ from link import Link
 WITNESS = str(PROGRAMS / "witness")
 RUNNING = "running"
 PLAIN = ("--address", "127.0.0.1", "--peer-port", "0", "--plain-peers")
+
+
+def seeded():
+    """What a test does at random, which SEED=N repeats."""
+    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
+    print(f"        SEED={seed}")
+    return random.Random(seed)
 
 
 def with_certificates(folder, authority_of=lambda name: "ca"):
@@ -94,6 +103,13 @@ class Cluster:
         self.wait_for_members(through, "everywhere", hosts)
         through.done("DELETE", "/v1/groups/everywhere")
         through.wait(lambda: not through.list(), "the first microVMs to go")
+
+    def etcd_leader(self):
+        """Which member of etcd leads, once one does."""
+        return self.hosts[0].wait(lambda: (found := self.etcd.leader()) is not None and [found], "a leader of etcd")[0]
+
+    def epochs(self):
+        return {item["name"]: item["epoch"] for item in self.hosts[0].done("GET", "/v1/hosts")["items"]}
 
     def all_alive(self, count):
         hosts = self.hosts[0].done("GET", "/v1/hosts")["items"]

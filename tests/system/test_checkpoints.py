@@ -3,11 +3,10 @@ import contextlib
 import datetime
 import json
 import os
-import random
 import re
 import time
 
-from cluster import PLAIN, Cluster, with_certificates
+from cluster import PLAIN, Cluster, seeded, with_certificates
 from harness import PROGRAMS, expect, temporary_folder, test
 from test_shoald_events import read_events
 from test_shoald_templates import make
@@ -191,9 +190,7 @@ def _():
 
 @test("checkpoints: hosts die at any moment of a checkpoint, and the last good one is what counts")
 def _():
-    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
-    print(f"        SEED={seed}")
-    dice = random.Random(seed)
+    dice = seeded()
     with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
         for number in range(3):
             name = f"m-{number}"

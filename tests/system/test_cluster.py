@@ -1,11 +1,10 @@
 """shoald on several hosts: placement, hosts that die, hang and come back. Real microVMs, a real etcd."""
 import json
 import os
-import random
 import signal
 import time
 
-from cluster import PLAIN, Cluster, with_certificates
+from cluster import PLAIN, Cluster, seeded, with_certificates
 from harness import BUSYBOX, ROOT, expect, run, temporary_folder, test
 from link import NO_ANSWERS, PULLED, UP
 from test_shoald_templates import clone, make
@@ -123,27 +122,36 @@ def _():
             expect(max(b - a for a, b in zip(ran, ran[1:])) < 2_000_000_000, f"{name} stood still")
 
 
+def hang_leader(cluster, seconds):
+    leader = cluster.etcd_leader()
+    cluster.etcd.stop(leader)
+    time.sleep(seconds)
+    cluster.etcd.go_on(leader)
+    cluster.etcd.wait()
+
+
+def expect_undisturbed(cluster, before, epochs):
+    """All hosts live, as they did before, and the members of `web` are where they were."""
+    cluster.hosts[0].wait(lambda: cluster.all_alive(2), "all hosts to be alive")
+    expect(cluster.wait_for_members(cluster.hosts[0], "web", 4) == before, "they moved")
+    now = cluster.epochs()
+    expect(now == epochs, f"{epochs} became {now}")
+
+
 @test("cluster: etcd's leader may die or hang: no host is taken for dead")
 def _():
     with temporary_folder() as folder, Cluster(folder, 2, etcd_members=3) as cluster:
         cluster.group("web", 4)
         host = cluster.hosts[0]
         before = cluster.wait_for_members(host, "web", 4)
-        epochs = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+        epochs = cluster.epochs()
         leader = cluster.etcd.leader()
         cluster.etcd.kill(leader)
         host.wait(lambda: cluster.etcd.leader() is not None, "another leader of etcd")
         cluster.etcd.start(leader)
         cluster.etcd.wait()
-        leader = cluster.etcd.leader()
-        cluster.etcd.stop(leader)
-        time.sleep(6)  # longer than a host's deadline
-        cluster.etcd.go_on(leader)
-        cluster.etcd.wait()
-        host.wait(lambda: cluster.all_alive(2), "all hosts to be alive")
-        expect(cluster.wait_for_members(host, "web", 4) == before, "they moved")
-        now = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
-        expect(now == epochs, f"{epochs} became {now}")
+        hang_leader(cluster, 6)  # longer than a host's deadline
+        expect_undisturbed(cluster, before, epochs)
         cluster.expect_one_at_a_time(before)
 
 
@@ -154,17 +162,10 @@ def _():
         cluster.group("web", 4)
         host = cluster.hosts[0]
         before = cluster.wait_for_members(host, "web", 4)
-        epochs = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+        epochs = cluster.epochs()
         for _ in range(rounds):
-            leader = host.wait(lambda: (found := cluster.etcd.leader()) is not None and [found], "a leader of etcd")[0]
-            cluster.etcd.stop(leader)
-            time.sleep(10)
-            cluster.etcd.go_on(leader)
-            cluster.etcd.wait()
-            host.wait(lambda: cluster.all_alive(2), "all hosts to be alive")
-            expect(cluster.wait_for_members(host, "web", 4) == before, "they moved")
-            now = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
-            expect(now == epochs, f"{epochs} became {now}")
+            hang_leader(cluster, 10)
+            expect_undisturbed(cluster, before, epochs)
         cluster.expect_one_at_a_time(before)
         ran = {name: cluster.host(where).ran(name) for name, where in before.items()}
         longest = max(b - a for moments in ran.values() for a, b in zip(moments, moments[1:]))
@@ -267,9 +268,7 @@ def _():
 
 @test("cluster: hosts die at any moment of a drain; every microVM runs once in the end")
 def _():
-    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
-    print(f"        SEED={seed}")
-    dice = random.Random(seed)
+    dice = seeded()
     with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
         cluster.group("web", 9)
         asked = cluster.hosts[0]

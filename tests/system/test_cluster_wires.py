@@ -1,9 +1,9 @@
 """shoald on hosts with network namespaces and cables of their own: what breaks, and what they share."""
 import contextlib
 import os
-import random
 import time
 
+from cluster import seeded
 from harness import BUSYBOX, expect, run, temporary_folder, test
 from test_shoald_networks import SERVE, when_networks
 from wires import WiredCluster
@@ -53,10 +53,9 @@ def _():
 @test("wires: hosts are cut off at random, for moments or for longer; no microVM runs twice, and all come back")
 @when_networks
 def _():
-    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
     schedules = int(os.environ.get("SHOAL_PARTITIONS") or 3)
-    print(f"        SEED={seed} SHOAL_PARTITIONS={schedules}")
-    dice = random.Random(seed)
+    print(f"        SHOAL_PARTITIONS={schedules}")
+    dice = seeded()
     with wired(3) as cluster:
         asked = cluster.hosts[0]
         cluster.group("web", 6)

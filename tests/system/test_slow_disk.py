@@ -48,12 +48,12 @@ def _():
         host = cluster.hosts[0]
         cluster.group("web", 4)
         before = cluster.wait_for_members(host, "web", 4)
-        epochs = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
-        leader = host.wait(lambda: (found := cluster.etcd.leader()) is not None and [found], "a leader of etcd")[0]
+        epochs = cluster.epochs()
+        leader = cluster.etcd_leader()
         with SlowDisk(cluster.etcd.processes[leader].pid, 0.5):
             cluster.group("more", 20)
             cluster.wait_for_members(host, "more", 20)
         expect(cluster.members(host, "web") == before, "they moved")
-        now = {item["name"]: item["epoch"] for item in host.done("GET", "/v1/hosts")["items"]}
+        now = cluster.epochs()
         expect(now == epochs, f"{epochs} became {now}")
         cluster.expect_one_at_a_time(before)
