@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "controlplane/content/partial_folder.h"
 #include "controlplane/node/child_process.h"
 #include "devices/host/durable.h"
 #include "devices/host/os_error.h"
@@ -19,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view partial_prefix = ".partial-";
 constexpr const char* tar = "/usr/bin/tar";
 constexpr std::array<const char*, 2> file_names{"state", "memory"};
 
@@ -27,12 +27,7 @@ constexpr std::array<const char*, 2> file_names{"state", "memory"};
 
 CheckpointFolder::CheckpointFolder(std::string path, std::string vmm)
     : path_{std::move(path)}, vmm_{std::move(vmm)} {
-    fs::create_directories(path_);
-    for (const auto& entry : fs::directory_iterator{path_}) {
-        if (entry.path().filename().string().starts_with(partial_prefix)) {
-            host::delete_all(entry.path());
-        }
-    }
+    content::prepare_folder(path_);
 }
 
 std::string CheckpointFolder::path_of(const CheckpointId& id) const {
@@ -62,11 +57,7 @@ std::vector<CheckpointId> CheckpointFolder::list() const {
 }
 
 std::string CheckpointFolder::make_partial() const {
-    std::string path = path_ + "/" + std::string{partial_prefix} + "XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) {
-        host::throw_os_error("cannot create a folder in " + path_);
-    }
-    return path;
+    return content::make_partial_folder(path_);
 }
 
 void CheckpointFolder::expect_room(std::uint64_t bytes) const {

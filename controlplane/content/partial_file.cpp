@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "controlplane/content/save.h"
+#include "controlplane/content/partial_folder.h"
 #include "devices/host/durable.h"
 #include "devices/host/os_error.h"
 

@@ -21,15 +21,15 @@ rest::Problem problem_of(const std::exception& error) {
 class Saving : public std::enable_shared_from_this<Saving> {
 public:
     Saving(boost::asio::io_context& context, boost::asio::thread_pool& workers,
-           std::shared_ptr<rest::Source> source, SaveTarget target, OnSaved done)
+           std::shared_ptr<rest::Source> source, std::string path, OnSaved done)
         : context_{context},
           workers_{workers},
           source_{std::move(source)},
-          target_{std::move(target)},
+          path_{std::move(path)},
           done_{std::move(done)} {}
 
     void start() {
-        work([self = this] { self->file_.emplace(self->target_.path); }, &Saving::fetch);
+        work([self = this] { self->file_.emplace(self->path_); }, &Saving::fetch);
     }
 
 private:
@@ -49,11 +49,6 @@ private:
     void keep() {
         saved_.size_bytes = file_->size_bytes();
         saved_.sha256 = file_->finish();
-        if (!target_.sha256.empty() && saved_.sha256 != target_.sha256) {
-            saved_.problem = rest::Problem{
-                422, "the content's SHA-256 is " + saved_.sha256 + ", not " + target_.sha256};
-            return;
-        }
         file_->keep();
     }
     void finish_well() { finish(std::nullopt); }
@@ -85,7 +80,7 @@ private:
     boost::asio::io_context& context_;
     boost::asio::thread_pool& workers_;
     std::shared_ptr<rest::Source> source_;
-    SaveTarget target_;
+    std::string path_;
     OnSaved done_;
     std::optional<PartialFile> file_;
     Saved saved_;
@@ -94,9 +89,8 @@ private:
 }  // namespace
 
 void save(boost::asio::io_context& context, boost::asio::thread_pool& workers,
-          std::shared_ptr<rest::Source> source, SaveTarget target, OnSaved done) {
-    std::make_shared<Saving>(context, workers, std::move(source), std::move(target),
-                             std::move(done))
+          std::shared_ptr<rest::Source> source, std::string path, OnSaved done) {
+    std::make_shared<Saving>(context, workers, std::move(source), std::move(path), std::move(done))
         ->start();
 }
 

@@ -14,14 +14,6 @@
 
 namespace shoal::content {
 
-// What begins like this is being written; after a restart of shoald it is nobody's.
-inline constexpr const char* partial_prefix = ".partial-";
-
-struct SaveTarget {
-    std::string path;      // what is there is replaced; its folder exists
-    std::string sha256{};  // what the content must be; empty: anything
-};
-
 struct Saved {
     std::optional<rest::Problem> problem{};  // none: it is there
     std::string sha256{};
@@ -29,9 +21,10 @@ struct Saved {
 };
 using OnSaved = std::move_only_function<void(const Saved&)>;
 
-// Writes, hashes and flushes beside the loop, one piece at a time; zeros become holes. Calls `done`
-// on the context's thread, once. Borrows context and workers.
+// Writes, hashes and flushes beside the loop, one piece at a time; zeros become holes. What is at
+// `path` is replaced; its folder exists. Calls `done` on the context's thread, once. Borrows
+// context and workers.
 void save(boost::asio::io_context& context, boost::asio::thread_pool& workers,
-          std::shared_ptr<rest::Source> source, SaveTarget target, OnSaved done);
+          std::shared_ptr<rest::Source> source, std::string path, OnSaved done);
 
 }  // namespace shoal::content

@@ -5,10 +5,10 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <exception>
-#include <filesystem>
 #include <utility>
 
 #include "controlplane/node/provisions.h"
+#include "devices/host/durable.h"
 #include "devices/host/log.h"
 
 namespace shoal::node {
@@ -59,8 +59,7 @@ void CheckpointKeeper::start() {
 }
 
 void CheckpointKeeper::sweep(const std::string& name) {
-    const auto found = parts_.mirror.microvms().find(name);
-    const MicroVm* microvm = found == parts_.mirror.microvms().end() ? nullptr : &found->second;
+    const MicroVm* microvm = parts_.mirror.find(name);
     const auto is_unwanted = [&](const Id& id) {
         return !is_kept(id, microvm, host_, parts_.mirror.revision());
     };
@@ -146,8 +145,7 @@ void CheckpointKeeper::fetch(const Id& id, const std::string& host) {
                 return install(partial, id, {},
                                [this, id](const std::string& why) { on_fetched(id, why); });
             }
-            std::error_code ignored;
-            std::filesystem::remove_all(partial, ignored);
+            host::delete_all(partial);
             on_fetched(id, failure);
         });
 }

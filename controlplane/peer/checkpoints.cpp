@@ -3,7 +3,6 @@
 
 #include <boost/asio/post.hpp>
 #include <exception>
-#include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -12,11 +11,11 @@
 #include "controlplane/api/target.h"
 #include "controlplane/content/file_source.h"
 #include "controlplane/content/save.h"
+#include "devices/host/durable.h"
 
 namespace shoal::peer {
 namespace {
 
-namespace fs = std::filesystem;
 using checkpoints::CheckpointFolder;
 using checkpoints::CheckpointId;
 
@@ -32,11 +31,6 @@ rest::Request request_for(const char* method, const CheckpointId& id) {
 
 std::string why(const std::string& host, const rest::Response& response) {
     return "host " + host + ": " + rest::detail_of(response);
-}
-
-void delete_all(const std::string& path) {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
 }
 
 CheckpointId id_of(const std::string& text) {
@@ -63,11 +57,11 @@ void receive(const CheckpointRoutes& routes, const rest::Request& request, rest:
         throw rest::Problem{507, error.what()};
     }
     content::save(
-        routes.context, routes.workers, request.source, {CheckpointFolder::pack_in(partial)},
+        routes.context, routes.workers, request.source, CheckpointFolder::pack_in(partial),
         [&keeper = routes.keeper, partial, id, base,
          respond = std::move(respond)](const content::Saved& saved) mutable {
             if (saved.problem) {
-                delete_all(partial);
+                host::delete_all(partial);
                 return respond(rest::to_response(*saved.problem));
             }
             keeper.install(partial, id, base,
@@ -92,10 +86,10 @@ void give(const CheckpointRoutes& routes, const rest::Request& request, rest::Re
                 response.source = std::make_shared<content::FileSource>(
                     routes.context, routes.workers, CheckpointFolder::pack_in(partial));
             } catch (...) {
-                delete_all(partial);
+                host::delete_all(partial);
                 throw;
             }
-            delete_all(partial);  // It is open.
+            host::delete_all(partial);  // It is open.
         } catch (const std::exception& error) {
             response = rest::to_response(rest::Problem{404, error.what()});
         }
@@ -130,7 +124,7 @@ std::string Checkpoints::make_folder(std::uint64_t memory_bytes) {
 }
 
 void Checkpoints::delete_folder(const std::string& folder) {
-    boost::asio::post(parts_.workers, [folder] { delete_all(folder); });
+    boost::asio::post(parts_.workers, [folder] { host::delete_all(folder); });
 }
 
 std::optional<Peer> Checkpoints::find(const std::string& host) const {
@@ -211,7 +205,7 @@ void Checkpoints::fetch(const std::string& host, const CheckpointId& id, const s
                 return fetched(why(host, response));
             }
             content::save(
-                parts_.context, parts_.workers, response.source, {path},
+                parts_.context, parts_.workers, response.source, path,
                 [host, fetched = std::move(fetched)](const content::Saved& saved) mutable {
                     fetched(saved.problem
                                 ? "host " + host + ": " + std::string{saved.problem->what()}

@@ -13,8 +13,6 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
     : tls_{peer::make_tls(options.peer_tls)},
       service_{service},
       logs_{context, service_, options.state_dir + "/logs"},
-      content_folder_{options.state_dir + "/content"},
-      contents_{context, workers, content_folder_},
       template_files_{context, workers, templates},
       server_{context, options.address, options.peer_port, tls_,
               [this](const rest::Request& request, rest::Respond respond) {
@@ -24,7 +22,6 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
       fetcher_{context, workers, templates, client_} {
     rest::add_logs(api_, logs_);
     rest::add_calls(api_, service_, context);
-    peer::add_content(api_, contents_);
     templates::add_template_files(api_, template_files_);
     service.ask_host = [this](const model::Host& host, const rest::Request& request,
                               std::chrono::seconds patience, rest::Respond respond) {

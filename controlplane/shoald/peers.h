@@ -8,9 +8,7 @@
 #include "controlplane/api/api.h"
 #include "controlplane/api/logs.h"
 #include "controlplane/api/service.h"
-#include "controlplane/content/content_folder.h"
 #include "controlplane/peer/client.h"
-#include "controlplane/peer/content_routes.h"
 #include "controlplane/peer/server.h"
 #include "controlplane/shoald/options.h"
 #include "controlplane/template/template_fetcher.h"
@@ -46,8 +44,6 @@ private:
     peer::Tls tls_;
     rest::Service service_;  // as the users', but passes nothing on
     rest::LogService logs_;
-    content::ContentFolder content_folder_;
-    peer::ContentService contents_;
     templates::TemplateFiles template_files_;
     rest::Api api_;
     peer::Server server_;

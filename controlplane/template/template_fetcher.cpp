@@ -3,11 +3,11 @@
 
 #include <boost/asio/post.hpp>
 #include <exception>
-#include <filesystem>
 #include <utility>
 
 #include "controlplane/api/problem.h"
 #include "controlplane/content/save.h"
+#include "devices/host/durable.h"
 
 namespace shoal::templates {
 
@@ -37,10 +37,11 @@ public:
     [[nodiscard]] const std::string& host() const { return hosts_[host_].host; }
 
 private:
+    [[nodiscard]] const char* file_name() const { return file_names.at(files_.size()); }
     void fetch_file() {
         rest::Request request;
         request.method = "GET";
-        request.path = {"v1", "templates", digest_, file_names.at(file_)};
+        request.path = {"v1", "templates", digest_, file_name()};
         client_.send(hosts_[host_], request, {},
                      [self = shared_from_this()](rest::Response response) {
                          self->on_answer(std::move(response));
@@ -50,15 +51,22 @@ private:
         if (response.status != 200 || !response.source) {
             return try_next(rest::detail_of(response));
         }
-        content::save(context_, workers_, std::move(response.source),
-                      {partial_ + "/" + file_names.at(file_)},
-                      [self = shared_from_this()](const content::Saved& saved) {
-                          if (saved.problem) {
-                              return self->try_next(saved.problem->what());
-                          }
-                          ++self->file_;
-                          self->file_ < file_names.size() ? self->fetch_file() : self->adopt();
-                      });
+        content::save(
+            context_, workers_, std::move(response.source), partial_ + "/" + file_name(),
+            [self = shared_from_this()](const content::Saved& saved) { self->on_saved(saved); });
+    }
+    void on_saved(const content::Saved& saved) {
+        if (saved.problem) {
+            return try_next(saved.problem->what());
+        }
+        files_.push_back({saved.size_bytes, saved.sha256});
+        if (files_.size() < file_names.size()) {
+            return fetch_file();
+        }
+        if (const std::string found = digest_of(files_); found != digest_) {
+            return try_next("the files' SHA-256 is " + found + ", not " + digest_);
+        }
+        adopt();
     }
     void adopt() {
         boost::asio::post(workers_, [self = shared_from_this()] {
@@ -76,11 +84,10 @@ private:
     void try_next(const std::string& failure) {
         failure_ = "host " + host() + ": " + failure;
         if (++host_ < hosts_.size()) {
-            file_ = 0;
+            files_.clear();
             return fetch_file();
         }
-        std::error_code ignored;
-        std::filesystem::remove_all(partial_, ignored);
+        host::delete_all(partial_);
         done_(failure_);
     }
 
@@ -93,7 +100,7 @@ private:
     Done done_;
     std::string partial_;
     std::size_t host_ = 0;
-    std::size_t file_ = 0;
+    std::vector<FileDigest> files_;  // that are here
     std::string failure_;
 };
 

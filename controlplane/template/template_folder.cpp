@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "controlplane/content/partial_folder.h"
 #include "controlplane/content/sha256.h"
 #include "devices/host/durable.h"
 #include "devices/host/os_error.h"
@@ -21,8 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view partial_prefix = ".partial-";
-
 host::UniqueFd open_to_read(const std::string& path) {
     host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
     if (!file) {
@@ -31,12 +30,11 @@ host::UniqueFd open_to_read(const std::string& path) {
     return file;
 }
 
-std::string line_of(const std::string& folder, const char* name) {
-    const std::string path = folder + "/" + name;
+FileDigest digest_of_file(const std::string& path) {
     const host::UniqueFd file = open_to_read(path);
     content::Sha256 sha;
     std::vector<char> bytes(std::size_t{1} << 20);
-    std::uint64_t size_bytes = 0;
+    FileDigest digest;
     while (true) {
         const ssize_t count = ::read(file.get(), bytes.data(), bytes.size());
         if (count < 0) {
@@ -46,20 +44,29 @@ std::string line_of(const std::string& folder, const char* name) {
             break;
         }
         sha.add({bytes.data(), static_cast<std::size_t>(count)});
-        size_bytes += static_cast<std::uint64_t>(count);
+        digest.size_bytes += static_cast<std::uint64_t>(count);
     }
-    return std::string{name} + " " + std::to_string(size_bytes) + " " + sha.finish() + "\n";
+    digest.sha256 = sha.finish();
+    return digest;
 }
 
 }  // namespace
 
-std::string digest_of(const std::string& folder) {
+std::string digest_of(std::span<const FileDigest> files) {
     content::Sha256 sha;
     sha.add("shoal template 1\n");
-    for (const char* name : file_names) {
-        sha.add(line_of(folder, name));
+    for (std::size_t at = 0; at < files.size(); ++at) {
+        sha.add(std::string{file_names.at(at)} + " " + std::to_string(files[at].size_bytes) + " " +
+                files[at].sha256 + "\n");
     }
     return sha.finish();
+}
+
+std::string digest_of(const std::string& folder) {
+    std::array<FileDigest, file_names.size()> files;
+    std::ranges::transform(file_names, files.begin(),
+                           [&](const char* name) { return digest_of_file(folder + "/" + name); });
+    return digest_of(files);
 }
 
 Sizes sizes_of(const std::string& folder) {
@@ -75,40 +82,24 @@ Sizes sizes_of(const std::string& folder) {
 }
 
 TemplateFolder::TemplateFolder(std::string path) : path_{std::move(path)} {
-    fs::create_directories(path_);
-    for (const auto& entry : fs::directory_iterator{path_}) {
-        if (entry.path().filename().string().starts_with(partial_prefix)) {
-            host::delete_all(entry.path());
-        }
-    }
+    content::prepare_folder(path_);
 }
 
 std::string TemplateFolder::make_partial() const {
-    std::string path = path_ + "/" + std::string{partial_prefix} + "XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) {
-        host::throw_os_error("cannot create a folder in " + path_);
-    }
-    return path;
+    return content::make_partial_folder(path_);
 }
 
 std::string TemplateFolder::adopt(const std::string& partial) const {
     std::string digest = digest_of(partial);
-    give_name(partial, digest);
+    adopt(partial, digest);
     return digest;
-}
-
-void TemplateFolder::adopt(const std::string& partial, const std::string& digest) const {
-    if (const std::string found = digest_of(partial); found != digest) {
-        throw std::runtime_error{"the files' SHA-256 is " + found + ", not " + digest};
-    }
-    give_name(partial, digest);
 }
 
 bool TemplateFolder::has(const std::string& digest) const {
     return ::access(path_of(digest).c_str(), F_OK) == 0;
 }
 
-void TemplateFolder::give_name(const std::string& partial, const std::string& digest) const {
+void TemplateFolder::adopt(const std::string& partial, const std::string& digest) const {
     for (const char* name : file_names) {
         host::flush_to_disk(partial + "/" + name);
     }
@@ -126,7 +117,7 @@ void TemplateFolder::give_name(const std::string& partial, const std::string& di
 void TemplateFolder::keep_only(const std::set<std::string>& digests) const {
     for (const auto& entry : fs::directory_iterator{path_}) {
         const std::string name = entry.path().filename().string();
-        if (!name.starts_with(partial_prefix) && !digests.contains(name)) {
+        if (!content::is_partial(name) && !digests.contains(name)) {
             host::delete_all(entry.path());
         }
     }

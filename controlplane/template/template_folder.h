@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
 
 namespace shoal::templates {
@@ -12,8 +13,16 @@ namespace shoal::templates {
 // Of each template.
 inline constexpr std::array<const char*, 2> file_names{"state", "memory"};
 
-// SHA-256 over the names, sizes and SHA-256s of the two files in `folder`, in hexadecimal digits.
-// Reads all of them: not for the loop's thread. Throws std::system_error or std::runtime_error.
+struct FileDigest {
+    std::uint64_t size_bytes = 0;
+    std::string sha256;
+};
+
+// SHA-256 over the names, sizes and SHA-256s of a template's files, in the order of their names, in
+// hexadecimal digits. Throws std::runtime_error.
+[[nodiscard]] std::string digest_of(std::span<const FileDigest> files);
+// Of the files in `folder`. Reads all of them: not for the loop's thread. Throws also
+// std::system_error.
 [[nodiscard]] std::string digest_of(const std::string& folder);
 
 // What a template's folder takes of the disk, and the microVM's memory.
@@ -44,15 +53,13 @@ public:
     // Gives what was made its name, once all of it is on the disk; its digest. What is there
     // already under that name stays. Not for the loop's thread. Throws as digest_of().
     [[nodiscard]] std::string adopt(const std::string& partial) const;
-    // The same for what must have this digest; throws std::runtime_error when it has another one.
+    // The same, when the digest is known.
     void adopt(const std::string& partial, const std::string& digest) const;
     [[nodiscard]] bool has(const std::string& digest) const;
     // Deletes all but these.
     void keep_only(const std::set<std::string>& digests) const;
 
 private:
-    void give_name(const std::string& partial, const std::string& digest) const;
-
     std::string path_;
 };
 
