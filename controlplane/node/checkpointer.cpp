@@ -42,7 +42,6 @@ void Checkpointer::start() {
     for (const auto& [name, microvm] : parts_.mirror.microvms()) {
         on_microvm_changed(name);
     }
-    tick();
 }
 
 bool Checkpointer::is_mine(const std::string& name, const MicroVm& microvm) const {
@@ -70,13 +69,25 @@ void Checkpointer::on_microvm_changed(const std::string& name) {
     const bool is_wanted = microvm != nullptr && is_mine(name, *microvm);
     if (is_wanted && state == states_.end()) {
         states_[name].due = parts_.loop.now() + interval_of(name);
+        if (!std::exchange(is_ticking_, true)) {
+            tick_later();
+        }
     } else if (!is_wanted && state != states_.end() && !state->second.is_busy) {
         states_.erase(state);
     }
 }
 
-void Checkpointer::tick() {
+void Checkpointer::tick_later() {
     parts_.loop.call_after(tick_period, guarded([this] { tick(); }));
+}
+
+// For as long as there is somebody to save.
+void Checkpointer::tick() {
+    is_ticking_ = !states_.empty();
+    if (!is_ticking_) {
+        return;
+    }
+    tick_later();
     while (busy_ < max_at_once) {
         auto next = states_.end();
         for (auto entry = states_.begin(); entry != states_.end(); ++entry) {

@@ -75,6 +75,7 @@ private:
     [[nodiscard]] bool is_mine(const std::string& name, const MicroVm& microvm) const;
     [[nodiscard]] static model::CheckpointPlan plan_of(const MicroVm& microvm);
     [[nodiscard]] Duration interval_of(const std::string& name) const;
+    void tick_later();
     void tick();
     void begin(const std::string& name, State& state);
     [[nodiscard]] std::optional<checkpoints::CheckpointId> base_for(
@@ -95,6 +96,7 @@ private:
     std::string host_;
     std::map<std::string, State> states_;
     std::size_t busy_ = 0;
+    bool is_ticking_ = false;
     std::shared_ptr<Checkpointer*> self_ = std::make_shared<Checkpointer*>(this);
 };
 
