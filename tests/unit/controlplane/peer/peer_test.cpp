@@ -124,6 +124,16 @@ private:
     std::size_t& count_;
 };
 
+// An answer that has no end; `count`: of its pieces so far.
+Response ask_for_endless(Hosts& hosts, std::size_t& count) {
+    hosts.api.add("GET", "/v1/endless", [&](const Request&, Respond respond) {
+        Response response;
+        response.source = std::make_shared<Endless>(hosts.runner.loop(), count);
+        respond(std::move(response));
+    });
+    return hosts.send(request_of("GET", {"v1", "endless"}));
+}
+
 }  // namespace
 
 TEST_CASE("a file goes to another host and comes back, over TLS") {
@@ -188,12 +198,7 @@ TEST_CASE("a host that refuses a body need not read it") {
 TEST_CASE("a reader that takes nothing holds up who writes") {
     Hosts hosts;
     std::size_t count = 0;
-    hosts.api.add("GET", "/v1/endless", [&](const Request&, Respond respond) {
-        Response response;
-        response.source = std::make_shared<Endless>(hosts.runner.loop(), count);
-        respond(std::move(response));
-    });
-    Response answer = hosts.send(request_of("GET", {"v1", "endless"}));
+    Response answer = ask_for_endless(hosts, count);
     REQUIRE(answer.source);
     // Until the sockets' buffers are full: nothing is left to do.
     std::size_t before = 0;
@@ -223,12 +228,7 @@ TEST_CASE("a host that dies in the middle of an answer is told from its end") {
     store::test::ScratchFolder scratch;
     Hosts hosts;
     std::size_t count = 0;
-    hosts.api.add("GET", "/v1/endless", [&](const Request&, Respond respond) {
-        Response response;
-        response.source = std::make_shared<Endless>(hosts.runner.loop(), count);
-        respond(std::move(response));
-    });
-    Response answer = hosts.send(request_of("GET", {"v1", "endless"}));
+    Response answer = ask_for_endless(hosts, count);
     REQUIRE(answer.source);
     std::optional<content::Saved> result;
     content::save(hosts.runner.context(), hosts.workers, std::move(answer.source),

@@ -93,6 +93,13 @@ void write_text(const FakeMicrovm& microvm, std::uint64_t at, const char* text) 
     REQUIRE(microvm.ram.write_bytes(machine::Gpa{at}, std::as_bytes(std::span{text, 5})));
 }
 
+// All of its memory, as its guest.
+void fill(FakeMicrovm& microvm, std::byte value) {
+    const auto bytes = microvm.ram.slice(machine::Gpa{0}, 1 << 20).value();
+    std::ranges::fill(bytes, value);
+    microvm.ram.log_write(bytes);
+}
+
 std::string text_in(const FakeMicrovm& microvm, std::uint64_t at) {
     const auto bytes = microvm.ram.slice(machine::Gpa{at}, 5).value();
     std::string text(5, '\0');
@@ -139,11 +146,7 @@ TEST_CASE("what is written after the first round, and by the pause itself, arriv
 
 TEST_CASE("over several connections and compressed, the newest version of each page arrives") {
     Pair pair;
-    const auto bytes = pair.source.ram.slice(machine::Gpa{0}, 1 << 20).value();
-    const auto write_all = [&](std::byte value) {
-        std::ranges::fill(bytes, value);
-        pair.source.ram.log_write(bytes);
-    };
+    const auto write_all = [&](std::byte value) { fill(pair.source, value); };
     write_all(std::byte{1});
     int round = 1;
     pair.source.on_take = [&] {
@@ -176,11 +179,7 @@ TEST_CASE("over several connections and compressed, the newest version of each p
 
 TEST_CASE("after one round the guest runs there, and the rest of its memory follows it") {
     Pair pair;
-    const auto bytes = pair.source.ram.slice(machine::Gpa{0}, 1 << 20).value();
-    const auto write_all = [&](std::byte value) {
-        std::ranges::fill(bytes, value);
-        pair.source.ram.log_write(bytes);
-    };
+    const auto write_all = [&](std::byte value) { fill(pair.source, value); };
     write_all(std::byte{1});
     pair.source.on_save = [&] {
         write_all(std::byte{2});
