@@ -8,9 +8,9 @@ import signal
 import time
 
 from certificates import make_authority, make_certificate
-from daemon import Daemon, reap
+from daemon import Daemon
 from etcd import Etcd
-from harness import PROGRAMS, expect
+from harness import PROGRAMS, expect, reap
 from link import Link
 
 WITNESS = str(PROGRAMS / "witness")

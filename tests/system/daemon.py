@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from api import Api
-from harness import ENVIRONMENT, ROOT, TIME_SCALE, Failure, expect
+from harness import ENVIRONMENT, ROOT, TIME_SCALE, Failure, expect, reap
 
 SHOALD = str(ROOT / "build/shoald")
 FINAL = ("succeeded", "failed")
@@ -35,7 +35,7 @@ class Daemon:
     def __exit__(self, *_):
         try:
             for group in self.done("GET", "/v1/groups")["items"]:  # else their members would come again
-                self.request("DELETE", f"/v1/groups/{group['spec']['name']}?grace_s=0")
+                self.done("DELETE", f"/v1/groups/{group['spec']['name']}")
             self.wait(self.delete_page, "the microVMs to go")
         finally:
             self.process.terminate()
@@ -161,15 +161,3 @@ def descriptors(process):
         except OSError:
             pass
     return found
-
-
-def reap():
-    """Waits for what a killed shoald has left to us (the harness is a subreaper)."""
-    deadline = time.monotonic() + 10 * TIME_SCALE
-    while time.monotonic() < deadline:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            select.select([], [], [], 0.005)
