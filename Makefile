@@ -116,7 +116,7 @@ help:
 	@echo "make test-unit  the unit tests only; make test-system the system tests only"
 	@echo "make test-nested  the system tests and Linux guests on hardware KVM, emulated by QEMU"
 	@echo "make sim        the control plane under a simulated cluster; SEED=N plays one world again"
-	@echo "make fuzz       run every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))"
+	@echo "make fuzz       run the fuzz targets, each for FUZZ_SECONDS ($(FUZZ_SECONDS)) or a third of it"
 	@echo "make check      formatting, include directions, clang-tidy"
 	@echo "make bench      measure: a table on the screen and JSON in build/bench/"
 	@echo "make install    install into DESTDIR and PREFIX ($(PREFIX))"
