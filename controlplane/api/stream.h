@@ -1,12 +1,16 @@
 // Stream: a connection, whatever it is over (a unix socket, TCP, TLS), as Asio and Beast want one.
 #pragma once
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
+#include <boost/container/static_vector.hpp>
 #include <chrono>
+#include <functional>
 #include <utility>
 #include <variant>
 
@@ -33,15 +37,11 @@ public:
     }
     template <typename Buffers, typename Handler>
     void async_read_some(const Buffers& buffers, Handler&& handler) {
-        std::visit(
-            [&](auto& layer) { layer.async_read_some(buffers, std::forward<Handler>(handler)); },
-            layers_);
+        read_some(first_of<boost::asio::mutable_buffer>(buffers), std::forward<Handler>(handler));
     }
     template <typename Buffers, typename Handler>
     void async_write_some(const Buffers& buffers, Handler&& handler) {
-        std::visit(
-            [&](auto& layer) { layer.async_write_some(buffers, std::forward<Handler>(handler)); },
-            layers_);
+        write_some(first_of<boost::asio::const_buffer>(buffers), std::forward<Handler>(handler));
     }
 
     // Null: it is not over TLS, or not over TCP.
@@ -71,6 +71,26 @@ public:
 
 private:
     using Layers = std::variant<Local, Plain, Secure>;
+    // "Some" may be fewer than there are.
+    static constexpr std::size_t most_buffers = 16;
+    template <typename Buffer>
+    using Buffers = boost::container::static_vector<Buffer, most_buffers>;
+    using Done = std::move_only_function<void(boost::system::error_code, std::size_t)>;
+
+    template <typename Buffer, typename Sequence>
+    [[nodiscard]] static Buffers<Buffer> first_of(const Sequence& sequence) {
+        Buffers<Buffer> first;
+        for (const Buffer buffer : boost::beast::buffers_range_ref(sequence)) {
+            if (first.size() == most_buffers) {
+                break;
+            }
+            first.push_back(buffer);
+        }
+        return first;
+    }
+    // Compiled once for all kinds of handlers: Asio's code for TLS is large.
+    void read_some(const Buffers<boost::asio::mutable_buffer>& buffers, Done done);
+    void write_some(const Buffers<boost::asio::const_buffer>& buffers, Done done);
 
     template <typename Action>
     void with_socket(const Action& action) {
