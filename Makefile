@@ -45,7 +45,7 @@ shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp contr
 boost_json := vmm/api/json_library.cpp
 supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/run_folder.cpp \
 	controlplane/node/process_identity.cpp
-store_srcs := $(wildcard controlplane/store/*.cpp)
+store_srcs := $(wildcard controlplane/store/*.cpp) controlplane/http/stream.cpp
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp controlplane/shoald/main.cpp \
 	controlplane/supervisor/main.cpp controlplane/join/main.cpp

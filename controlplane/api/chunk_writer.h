@@ -9,7 +9,7 @@
 #include <string>
 
 #include "controlplane/api/exchange.h"
-#include "controlplane/api/stream.h"
+#include "controlplane/http/stream.h"
 
 namespace shoal::rest {
 

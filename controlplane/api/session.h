@@ -16,7 +16,7 @@
 
 #include "controlplane/api/chunk_writer.h"
 #include "controlplane/api/exchange.h"
-#include "controlplane/api/stream.h"
+#include "controlplane/http/stream.h"
 
 namespace shoal::rest {
 

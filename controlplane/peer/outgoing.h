@@ -16,7 +16,7 @@
 
 #include "controlplane/api/chunk_writer.h"
 #include "controlplane/api/problem.h"
-#include "controlplane/api/stream.h"
+#include "controlplane/http/stream.h"
 #include "controlplane/peer/client.h"
 
 namespace shoal::peer {

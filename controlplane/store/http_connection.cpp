@@ -25,27 +25,13 @@ using boost::system::error_code;
 
 constexpr std::uint32_t max_header_bytes = 16384;
 
-template <typename Stream>
-Stream make_stream(asio::io_context& context, const HttpConnection::Tls& tls) {
-    using Secure = boost::beast::ssl_stream<boost::beast::tcp_stream>;
-    if (tls) {
-        return Stream{std::in_place_type<Secure>, context, *tls};
-    }
-    return Stream{std::in_place_type<boost::beast::tcp_stream>, context};
-}
-
 }  // namespace
 
 HttpConnection::HttpConnection(asio::io_context& context, Endpoint endpoint, Tls tls)
     : resolver_{context},
       endpoint_{std::move(endpoint)},
       tls_{std::move(tls)},
-      stream_{make_stream<std::variant<Plain, Secure>>(context, tls_)} {}
-
-HttpConnection::Plain& HttpConnection::tcp() noexcept {
-    Plain* plain = std::get_if<Plain>(&stream_);
-    return plain != nullptr ? *plain : std::get_if<Secure>(&stream_)->next_layer();
-}
+      stream_{asio::ip::tcp::socket{context}, tls_.get()} {}
 
 void HttpConnection::call(const std::string& path, std::string body, Duration timeout,
                           AnswerHandler handler) {
@@ -65,7 +51,7 @@ void HttpConnection::start(const std::string& path, std::string body, Duration t
     request_.set(http::field::content_type, "application/json");
     request_.body() = std::move(body);
     request_.prepare_payload();
-    tcp().expires_after(timeout);
+    stream_.expires_after(timeout);
     if (is_open_) {
         write();
     } else {
@@ -93,18 +79,19 @@ void HttpConnection::resolve() {
 
 template <typename Where>
 void HttpConnection::connect(const Where& where) {
-    tcp().async_connect(where, [self = shared_from_this()](const error_code& error, auto&&...) {
-        if (error) {
-            return self->fail(HttpFault::not_sent);
-        }
-        error_code ignored;
-        self->tcp().socket().set_option(asio::ip::tcp::no_delay{true}, ignored);
-        self->shake_hands();
-    });
+    stream_.tcp()->async_connect(
+        where, [self = shared_from_this()](const error_code& error, auto&&...) {
+            if (error) {
+                return self->fail(HttpFault::not_sent);
+            }
+            error_code ignored;
+            self->stream_.tcp()->socket().set_option(asio::ip::tcp::no_delay{true}, ignored);
+            self->shake_hands();
+        });
 }
 
 void HttpConnection::shake_hands() {
-    auto* secure = std::get_if<Secure>(&stream_);
+    auto* const secure = stream_.secure();
     if (secure == nullptr) {
         is_open_ = true;
         return write();
@@ -134,7 +121,7 @@ void HttpConnection::write() {
             self->read_answer();
         }
     };
-    std::visit([&](auto& stream) { http::async_write(stream, request_, next); }, stream_);
+    http::async_write(stream_, request_, next);
 }
 
 void HttpConnection::read_answer() {
@@ -149,13 +136,13 @@ void HttpConnection::read_answer() {
         if (!self->answer_->get().keep_alive()) {
             self->is_open_ = false;
         }
-        self->tcp().expires_never();
+        self->stream_.expires_never();
         if (auto handler = std::exchange(self->on_answer_, nullptr)) {
             auto& message = self->answer_->get();
             handler(HttpAnswer{message.result_int(), std::move(message.body())});
         }
     };
-    std::visit([&](auto& stream) { http::async_read(stream, buffer_, *answer_, next); }, stream_);
+    http::async_read(stream_, buffer_, *answer_, next);
 }
 
 void HttpConnection::read_header() {
@@ -166,11 +153,10 @@ void HttpConnection::read_header() {
         if (error || self->pieces_->get().result() != http::status::ok) {
             return self->fail(HttpFault::lost);
         }
-        self->tcp().expires_never();
+        self->stream_.expires_never();
         self->read_piece();
     };
-    std::visit([&](auto& stream) { http::async_read_header(stream, buffer_, *pieces_, next); },
-               stream_);
+    http::async_read_header(stream_, buffer_, *pieces_, next);
 }
 
 void HttpConnection::read_piece() {
@@ -199,8 +185,7 @@ void HttpConnection::read_piece() {
         }
         self->read_piece();
     };
-    std::visit([&](auto& stream) { http::async_read_some(stream, buffer_, *pieces_, next); },
-               stream_);
+    http::async_read_some(stream_, buffer_, *pieces_, next);
 }
 
 void HttpConnection::fail(HttpFault fault) {
@@ -221,7 +206,7 @@ void HttpConnection::close() noexcept {
     on_piece_is_running_ = false;
     is_open_ = false;
     resolver_.cancel();
-    tcp().close();
+    stream_.close();
 }
 
 bool HttpConnection::is_reusable() noexcept {
@@ -229,7 +214,8 @@ bool HttpConnection::is_reusable() noexcept {
         return false;
     }
     char byte = 0;
-    const auto got = ::recv(tcp().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const auto got =
+        ::recv(stream_.tcp()->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     // Nothing to read and no end: as it should be. (TLS may have sent us session tickets.)
     return got < 0 ? errno == EAGAIN : got > 0 && tls_ != nullptr;
 }

@@ -6,12 +6,10 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -19,6 +17,8 @@
 #include <string>
 #include <string_view>
 #include <variant>
+
+#include "controlplane/http/stream.h"
 
 namespace shoal::store {
 
@@ -64,13 +64,10 @@ public:
     [[nodiscard]] bool is_reusable() noexcept;
 
 private:
-    using Plain = boost::beast::tcp_stream;
-    using Secure = boost::beast::ssl_stream<boost::beast::tcp_stream>;
     using Request = boost::beast::http::request<boost::beast::http::string_body>;
     using Answer = boost::beast::http::response_parser<boost::beast::http::string_body>;
     using Pieces = boost::beast::http::response_parser<boost::beast::http::buffer_body>;
 
-    [[nodiscard]] Plain& tcp() noexcept;
     void start(const std::string& path, std::string body, Duration timeout);
     void resolve();
     template <typename Where>
@@ -85,7 +82,7 @@ private:
     boost::asio::ip::tcp::resolver resolver_;
     Endpoint endpoint_;
     Tls tls_;
-    std::variant<Plain, Secure> stream_;
+    rest::Stream stream_;
     bool is_open_ = false;
     Request request_;
     boost::beast::flat_buffer buffer_;

@@ -1,5 +1,5 @@
 // Where reading and writing meets the layers.
-#include "controlplane/api/stream.h"
+#include "controlplane/http/stream.h"
 
 namespace shoal::rest {
 
