@@ -10,11 +10,11 @@
 
 #include "controlplane/node/clone_request.h"
 #include "controlplane/node/memory_state.h"
+#include "controlplane/template/template_folder.h"
 
 namespace shoal::node {
 
-using templates::Soundness;
-using templates::TemplateFolder;
+using content::Soundness;
 
 namespace {
 
@@ -31,6 +31,23 @@ std::string mac_of(network::Ipv4 ip) {
     std::snprintf(text.data(), text.size(), "06:00:%02x:%02x:%02x:%02x", ip >> 24, ip >> 16 & 0xFF,
                   ip >> 8 & 0xFF, ip & 0xFF);
     return text.data();
+}
+
+// Throws NotYet unless the files are here, and are what the digest says.
+void expect_sound(const Bundles& bundles, const std::string& name, const std::string& copy_name,
+                  const std::string& digest) {
+    const std::string what = std::string{bundles.folder.kind().name} + " " + name;
+    switch (bundles.check.look(digest)) {
+        case Soundness::unknown:
+            throw NotYet{what + " is being checked", check_retry};
+        case Soundness::damaged:
+            throw NotYet{"the files of " + what + " are damaged"};
+        case Soundness::absent:
+            throw NotYet{"the files of " + what +
+                         " are not on this host: " + bundles.fetch(copy_name, digest)};
+        case Soundness::sound:
+            break;
+    }
 }
 
 }  // namespace
@@ -152,24 +169,13 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
     if (found == all.end()) {
         throw NotYet{"there is no template " + name};
     }
-    const std::string folder = folder_.path_of(found->second.body.digest);
-    switch (check_.look(folder)) {
-        case Soundness::unknown:
-            throw NotYet{"template " + name + " is being checked", check_retry};
-        case Soundness::damaged:
-            throw NotYet{"the files of template " + name + " are damaged"};
-        case Soundness::absent:
-            throw NotYet{"the files of template " + name + " are not on this host" +
-                         (settings_.fetch_template
-                              ? ": " + settings_.fetch_template(found->second.body)
-                              : "")};
-        case Soundness::sound:
-            break;
-    }
+    const std::string& digest = found->second.body.digest;
+    expect_sound(templates_, name, name, digest);
+    const std::string folder = templates_.folder.path_of(digest);
     become_vmm(launch);
     launch.request = to_request(
-        CloneOrder{TemplateFolder::state_in(folder), TemplateFolder::memory_in(folder),
-                   microvm.spec.name, microvm.spec.arguments, vsock_of(microvm, launch.attempt),
+        CloneOrder{templates::state_in(folder), templates::memory_in(folder), microvm.spec.name,
+                   microvm.spec.arguments, vsock_of(microvm, launch.attempt),
                    microvm.spec.on_host_failure == model::HostFailurePolicy::restore});
 }
 

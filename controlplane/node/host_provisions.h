@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/content/bundle_check.h"
+#include "controlplane/content/bundle_folder.h"
 #include "controlplane/network/host_networks.h"
 #include "controlplane/node/checkpoint_keeper.h"
 #include "controlplane/node/provisions.h"
-#include "controlplane/template/template_check.h"
-#include "controlplane/template/template_folder.h"
 #include "controlplane/volume/volume_folder.h"
 
 namespace shoal::node {
@@ -23,22 +23,26 @@ struct ProvisionSettings {
     std::string run_folder;          // which has the attempts' folders
     std::string vmm;                 // path of `shoal-vmm`
     std::string fence{};             // the file of VMMs' deadline; empty: none
-    // Has a template that is not here come from another host; how that goes, in a sentence. Null:
-    // nobody can be asked.
-    std::function<std::string(const model::Template&)> fetch_template{};
+};
+
+// Files that microVMs of this host use.
+struct Bundles {
+    const content::BundleFolder& folder;
+    content::BundleCheck& check;
+    // Has one that is not here come from another host; how that goes, in a sentence. `name` is what
+    // its copies are called.
+    std::function<std::string(const std::string& name, const std::string& digest)> fetch;
 };
 
 class HostProvisions final : public Provisions {
 public:
     // Borrows all.
-    HostProvisions(const Mirror& mirror, const Runner& runner,
-                   const templates::TemplateFolder& folder, templates::TemplateCheck& check,
+    HostProvisions(const Mirror& mirror, const Runner& runner, Bundles templates,
                    const volumes::VolumeFolder& volumes, network::HostNetworks& networks,
                    ProvisionSettings settings)
         : mirror_{mirror},
           runner_{runner},
-          folder_{folder},
-          check_{check},
+          templates_{std::move(templates)},
           volumes_{volumes},
           networks_{networks},
           settings_{std::move(settings)} {}
@@ -70,8 +74,7 @@ private:
 
     const Mirror& mirror_;
     const Runner& runner_;
-    const templates::TemplateFolder& folder_;
-    templates::TemplateCheck& check_;
+    Bundles templates_;
     const volumes::VolumeFolder& volumes_;
     network::HostNetworks& networks_;
     ProvisionSettings settings_;

@@ -108,7 +108,7 @@ void Mirror::adopt(Revision revision) {
             tell(&MirrorListener::on_host_changed, name);
         }
         for (const auto& [name, entry] : contents->objects.templates) {
-            tell(&MirrorListener::on_template_changed, name);
+            tell(&MirrorListener::on_bundle_changed, name);
         }
     }
 }
@@ -282,7 +282,7 @@ void Mirror::on_changes(std::span<const Event> events) {
         } else if (key.starts_with(keys::hosts) || key.starts_with(keys::drains)) {
             tell(&MirrorListener::on_host_changed, name);
         } else if (key.starts_with(keys::templates)) {
-            tell(&MirrorListener::on_template_changed, name);
+            tell(&MirrorListener::on_bundle_changed, name);
         } else if (!key.starts_with(keys::heartbeats) && !key.starts_with(keys::copies)) {
             tell(&MirrorListener::on_microvm_changed, name);
         }

@@ -88,11 +88,12 @@ const Object<model::TemplateCopy>* Objects::copy_of(const std::string& name,
     return there == found->second.end() ? nullptr : &there->second;
 }
 
-std::vector<std::string> Objects::hosts_with(const model::Template& wanted) const {
+std::vector<std::string> Objects::hosts_with(const std::string& name,
+                                             const std::string& digest) const {
     std::vector<std::string> hosts;
-    if (const auto found = copies.find(wanted.name); found != copies.end()) {
+    if (const auto found = copies.find(name); found != copies.end()) {
         for (const auto& [host, copy] : found->second) {
-            if (copy.body.digest == wanted.digest) {
+            if (copy.body.digest == digest) {
                 hosts.push_back(host);
             }
         }

@@ -39,8 +39,9 @@ struct Objects {
     // Null: that host does not have it.
     [[nodiscard]] const Object<model::TemplateCopy>* copy_of(const std::string& name,
                                                              const std::string& host) const;
-    // Which have a template's files as they are now.
-    [[nodiscard]] std::vector<std::string> hosts_with(const model::Template& wanted) const;
+    // Which have the files of a template that are of this digest.
+    [[nodiscard]] std::vector<std::string> hosts_with(const std::string& name,
+                                                      const std::string& digest) const;
 
     // False: it is of none of these.
     bool apply(const store::Event& event);

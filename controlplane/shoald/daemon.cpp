@@ -36,6 +36,7 @@
 #include "controlplane/api/volumes.h"
 #include "controlplane/network/address_book.h"
 #include "controlplane/network/network_sweeper.h"
+#include "controlplane/node/bundle_copies.h"
 #include "controlplane/node/group_controller.h"
 #include "controlplane/node/host_facts.h"
 #include "controlplane/node/host_provisions.h"
@@ -45,7 +46,6 @@
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/placer.h"
 #include "controlplane/node/supervised_runner.h"
-#include "controlplane/node/template_copies.h"
 #include "controlplane/scheduler/leader.h"
 #include "controlplane/shoald/checkpointing.h"
 #include "controlplane/shoald/joining.h"
@@ -192,6 +192,13 @@ struct Clustered {
     scheduler::Leader leader;
 };
 
+// Which of them are here, and that those of nobody go.
+template <typename Objects>
+node::BundleCopies::Kind copies_of(const content::BundleFolder& folder, const Objects& objects) {
+    return {folder, [&objects](const node::Objects& from) { return objects.wanted(from); },
+            [&objects] { objects.collect(); }};
+}
+
 class Daemon {
 public:
     explicit Daemon(const Options& options);
@@ -205,7 +212,7 @@ private:
     [[nodiscard]] std::unique_ptr<store::Store> make_store();
     void read_store();
     void on_ready(const store::Result<store::Revision>& ready);
-    [[nodiscard]] std::string fetch_template(const model::Template& wanted);
+    [[nodiscard]] node::Bundles bundles_of_templates();
 
     Options options_;
     host::UniqueFd lock_;  // of the run folder
@@ -223,16 +230,16 @@ private:
     rest::Service service_;
     rest::LogService logs_;
     boost::asio::thread_pool workers_{1};  // reads and flushes what is large
-    templates::TemplateFolder template_folder_;
+    content::BundleFolder template_folder_;
     std::optional<Peers> peers_;
     std::optional<Joining> joining_;
-    templates::TemplateCheck template_check_{context_, workers_};
+    content::BundleCheck template_check_{context_, workers_, template_folder_};
     templates::TemplateMaker template_maker_{context_, workers_, template_folder_,
                                              find_program("shoal")};
-    rest::TemplateService templates_{service_, template_folder_, template_maker_, template_check_};
-    node::TemplateCopies copies_{loop_,         *store_,
-                                 mirror_,       template_folder_,
-                                 options_.host, [this] { rest::collect_templates(templates_); }};
+    rest::Templates templates_ =
+        rest::make_templates(service_, template_folder_, template_check_, template_maker_);
+    node::BundleCopies copies_{
+        loop_, *store_, mirror_, options_.host, {copies_of(template_folder_, templates_)}};
     volumes::VolumeFolder volume_folder_;
     rest::VolumeService volumes_{service_, volume_folder_, options_.host};
     network::HostNetworks networks_;
@@ -254,22 +261,20 @@ Daemon::Daemon(const Options& options)
       agent_{loop_, *store_, mirror_, runner_, node_settings(options)},
       service_{loop_, *store_, mirror_, nullptr},
       logs_{context_, service_, options.state_dir + "/logs"},
-      template_folder_{options.state_dir + "/templates"},
+      template_folder_{templates::bundle_kind, options.state_dir + "/templates"},
       volume_folder_{options.state_dir + "/volumes"},
       networks_{fs::absolute(options.run_dir)},
       provisions_{mirror_,
                   runner_,
-                  template_folder_,
-                  template_check_,
+                  bundles_of_templates(),
                   volume_folder_,
                   networks_,
                   {options.host, options.reserved_mib, options.run_dir + "/microvms",
-                   find_program("shoal-vmm"), node_settings(options).fence,
-                   [this](const model::Template& wanted) { return fetch_template(wanted); }}} {
+                   find_program("shoal-vmm"), node_settings(options).fence}} {
     service_.host = options.host;
     if (!options.address.empty()) {
         peers_.emplace(options, context_, workers_, service_, template_folder_);
-        peers_->on_template_fetched([this] { copies_.look_soon(); });
+        peers_->on_fetched([this] { copies_.look_soon(); });
     }
     if (!options.authority_key.empty()) {
         joining_.emplace(options, context_, service_);
@@ -295,7 +300,7 @@ Daemon::Daemon(const Options& options)
     rest::add_events(api_, service_);
     rest::add_join_tokens(api_, service_, joining_ ? joining_->fingerprint() : "");
     rest::add_backup(api_, sqlite_);
-    rest::add_templates(api_, templates_);
+    templates_.add_to(api_);
     rest::add_volumes(api_, volumes_);
     rest::add_projects(api_, service_);
     rest::add_usage(api_, service_, options.run_dir + "/microvms");
@@ -304,8 +309,11 @@ Daemon::Daemon(const Options& options)
     runner_.set_listener(agent_);
 }
 
-std::string Daemon::fetch_template(const model::Template& wanted) {
-    return peers_ ? peers_->fetch_template(wanted) : "this host has no --address";
+node::Bundles Daemon::bundles_of_templates() {
+    return {template_folder_, template_check_,
+            [this](const std::string& name, const std::string& digest) {
+                return peers_ ? peers_->fetch_template(name, digest) : "this host has no --address";
+            }};
 }
 
 std::unique_ptr<store::Store> Daemon::make_store() {

@@ -9,20 +9,19 @@ namespace shoal::daemon {
 
 Peers::Peers(const Options& options, boost::asio::io_context& context,
              boost::asio::thread_pool& workers, rest::Service& service,
-             const templates::TemplateFolder& templates)
+             const content::BundleFolder& templates)
     : tls_{peer::make_tls(options.peer_tls)},
       service_{service},
       logs_{context, service_, options.state_dir + "/logs"},
-      template_files_{context, workers, templates},
       server_{context, options.address, options.peer_port, tls_,
               [this](const rest::Request& request, rest::Respond respond) {
                   api_.handle(request, std::move(respond));
               }},
       client_{context, tls_},
-      fetcher_{context, workers, templates, client_} {
+      templates_{{context, workers, templates}, {context, workers, templates, client_}} {
     rest::add_logs(api_, logs_);
     rest::add_calls(api_, service_, context);
-    templates::add_template_files(api_, template_files_);
+    peer::add_bundle_files(api_, templates_.files);
     service.ask_host = [this](const model::Host& host, const rest::Request& request,
                               std::chrono::seconds patience, rest::Respond respond) {
         // Output may be silent for long.
@@ -31,16 +30,21 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
     };
 }
 
-std::string Peers::fetch_template(const model::Template& wanted) {
+std::vector<peer::Peer> Peers::peers_with(const std::string& name,
+                                          const std::string& digest) const {
     std::vector<peer::Peer> peers;
-    for (const std::string& name : service_.mirror.objects().hosts_with(wanted)) {
-        const auto found = service_.mirror.hosts().find(name);
-        if (name != service_.host && found != service_.mirror.hosts().end() &&
+    for (const std::string& host : service_.mirror.objects().hosts_with(name, digest)) {
+        const auto found = service_.mirror.hosts().find(host);
+        if (host != service_.host && found != service_.mirror.hosts().end() &&
             !found->second.host.peer_address.empty()) {
-            peers.push_back({name, found->second.host.peer_address});
+            peers.push_back({host, found->second.host.peer_address});
         }
     }
-    return fetcher_.fetch(wanted.digest, std::move(peers));
+    return peers;
+}
+
+std::string Peers::fetch_template(const std::string& name, const std::string& digest) {
+    return templates_.fetcher.fetch(digest, peers_with(name, digest));
 }
 
 }  // namespace shoal::daemon

@@ -3,16 +3,18 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "controlplane/api/api.h"
 #include "controlplane/api/logs.h"
 #include "controlplane/api/service.h"
+#include "controlplane/peer/bundle_fetcher.h"
+#include "controlplane/peer/bundle_routes.h"
 #include "controlplane/peer/client.h"
 #include "controlplane/peer/server.h"
 #include "controlplane/shoald/options.h"
-#include "controlplane/template/template_fetcher.h"
-#include "controlplane/template/template_routes.h"
 
 namespace shoal::daemon {
 
@@ -21,7 +23,7 @@ public:
     // Borrows all but the options. `service` is the users'. Throws std::runtime_error.
     Peers(const Options& options, boost::asio::io_context& context,
           boost::asio::thread_pool& workers, rest::Service& service,
-          const templates::TemplateFolder& templates);
+          const content::BundleFolder& templates);
     Peers(const Peers&) = delete;
     Peers& operator=(const Peers&) = delete;
     ~Peers() = default;
@@ -34,21 +36,30 @@ public:
     [[nodiscard]] peer::Client& client() noexcept { return client_; }
     // Once the store is mirrored.
     void start() { server_.start(); }
-    // Has it come from a host that has it; how that goes, in a sentence.
-    [[nodiscard]] std::string fetch_template(const model::Template& wanted);
-    void on_template_fetched(std::function<void()> fetched) {
-        fetcher_.on_fetched(std::move(fetched));
+    // Has one come from a host that has it; how that goes, in a sentence. `name` is what its copies
+    // are called.
+    [[nodiscard]] std::string fetch_template(const std::string& name, const std::string& digest);
+    // Called once one has come.
+    void on_fetched(const std::function<void()>& fetched) {
+        templates_.fetcher.on_fetched(fetched);
     }
 
 private:
+    // Of one kind: asked for, and fetched.
+    struct Bundles {
+        peer::BundleFiles files;
+        peer::BundleFetcher fetcher;
+    };
+    [[nodiscard]] std::vector<peer::Peer> peers_with(const std::string& name,
+                                                     const std::string& digest) const;
+
     peer::Tls tls_;
     rest::Service service_;  // as the users', but passes nothing on
     rest::LogService logs_;
-    templates::TemplateFiles template_files_;
     rest::Api api_;
     peer::Server server_;
     peer::Client client_;
-    templates::TemplateFetcher fetcher_;
+    Bundles templates_;
 };
 
 }  // namespace shoal::daemon

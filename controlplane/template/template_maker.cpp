@@ -2,9 +2,7 @@
 #include "controlplane/template/template_maker.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -13,10 +11,9 @@
 #include <memory>
 #include <vector>
 
+#include "controlplane/content/copy_file.h"
 #include "controlplane/node/child_process.h"
-#include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
-#include "devices/host/unique_fd.h"
 
 namespace shoal::templates {
 namespace {
@@ -48,36 +45,10 @@ std::vector<std::string> words_of(const std::string& shoal, const model::Templat
     return words;
 }
 
-// Zeros become holes: most of a memory is.
-void copy_file(const std::string& from, const std::string& to) {
-    const host::UniqueFd source{::open(from.c_str(), O_RDONLY | O_CLOEXEC)};
-    const host::UniqueFd target{::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
-    if (!source || !target) {
-        host::throw_os_error("cannot copy " + from + " to " + to);
-    }
-    std::vector<char> bytes(std::size_t{64} << 10);
-    off_t at = 0;
-    while (true) {
-        const ssize_t count = host::check_os(::read(source.get(), bytes.data(), bytes.size()),
-                                             "reading a template's file");
-        if (count == 0) {
-            break;
-        }
-        const auto size = static_cast<std::size_t>(count);
-        const bool is_zero =
-            std::all_of(bytes.data(), bytes.data() + size, [](char byte) { return byte == 0; });
-        if (!is_zero && ::pwrite(target.get(), bytes.data(), size, at) != count) {
-            host::throw_os_error("cannot write " + to);
-        }
-        at += count;
-    }
-    host::check_os(::ftruncate(target.get(), at), "ftruncate");
-}
-
 // Of a folder that somebody else has, which may go away.
 void copy_files(const std::string& from, const std::string& to) {
-    for (const auto path_in : {TemplateFolder::state_in, TemplateFolder::memory_in}) {
-        copy_file(path_in(from), path_in(to));
+    for (const auto path_in : {state_in, memory_in}) {
+        content::copy_file(path_in(from), path_in(to));
     }
 }
 
@@ -152,7 +123,7 @@ void TemplateMaker::make(const model::TemplateSpec& spec, Made made) {
 // Reads and flushes all of it.
 void TemplateMaker::adopt(const model::TemplateSpec& spec, const std::string& partial, Made made) {
     boost::asio::post(workers_, [this, spec, partial, made = std::move(made)]() mutable {
-        Outcome result;
+        content::MakeOutcome<model::Template> result;
         try {
             if (!spec.from.empty()) {
                 copy_files(spec.from, partial);

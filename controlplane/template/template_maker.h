@@ -3,9 +3,9 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <functional>
 #include <string>
 
+#include "controlplane/content/made.h"
 #include "controlplane/model/template.h"
 #include "controlplane/template/template_folder.h"
 
@@ -13,16 +13,11 @@ namespace shoal::templates {
 
 class TemplateMaker {
 public:
-    // A plain pair: clang 14 cannot destroy a std::expected of these (store/result.h).
-    struct Outcome {
-        model::Template made;
-        std::string failure;  // one sentence; empty: it was made
-    };
-    using Made = std::move_only_function<void(const Outcome&)>;
+    using Made = content::OnMade<model::Template>;
 
     // Borrows the context, the workers and the folder. `shoal` is the command's path.
     TemplateMaker(boost::asio::io_context& context, boost::asio::thread_pool& workers,
-                  const TemplateFolder& folder, std::string shoal)
+                  const content::BundleFolder& folder, std::string shoal)
         : context_{context}, workers_{workers}, folder_{folder}, shoal_{std::move(shoal)} {}
 
     // Calls `made` on the context's thread, once, if it still runs then. Nobody but this object
@@ -35,7 +30,7 @@ private:
 
     boost::asio::io_context& context_;
     boost::asio::thread_pool& workers_;
-    const TemplateFolder& folder_;
+    const content::BundleFolder& folder_;
     std::string shoal_;
 };
 

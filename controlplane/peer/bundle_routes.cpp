@@ -1,5 +1,5 @@
 // Whoever asks checks what it gets.
-#include "controlplane/template/template_routes.h"
+#include "controlplane/peer/bundle_routes.h"
 
 #include <algorithm>
 #include <memory>
@@ -11,17 +11,18 @@
 #include "controlplane/content/file_source.h"
 #include "controlplane/content/sha256.h"
 
-namespace shoal::templates {
+namespace shoal::peer {
 namespace {
 
 using rest::Problem;
 
-void get(const TemplateFiles& files, const rest::Request& request, rest::Respond respond) {
+void get(const BundleFiles& files, const rest::Request& request, rest::Respond respond) {
     rest::expect_parameters(request, {});
     const std::string& digest = request.path[2];
     const std::string& name = request.path[3];
-    if (!content::is_digest(digest) || std::ranges::find(file_names, name) == file_names.end()) {
-        throw Problem{404, "there is no such file of a template"};
+    const content::BundleKind& kind = files.folder.kind();
+    if (!content::is_digest(digest) || std::ranges::find(kind.files, name) == kind.files.end()) {
+        throw Problem{404, "there is no such file of " + std::string{kind.name} + "s"};
     }
     try {
         rest::Response response;
@@ -36,11 +37,11 @@ void get(const TemplateFiles& files, const rest::Request& request, rest::Respond
 
 }  // namespace
 
-void add_template_files(rest::Api& api, const TemplateFiles& files) {
-    api.add("GET", "/v1/templates/*/*",
+void add_bundle_files(rest::Api& api, const BundleFiles& files) {
+    api.add("GET", "/v1/" + std::string{files.folder.kind().name} + "s/*/*",
             [&files](const rest::Request& request, rest::Respond respond) {
                 get(files, request, std::move(respond));
             });
 }
 
-}  // namespace shoal::templates
+}  // namespace shoal::peer

@@ -1,15 +1,17 @@
 // What a host has on its disk, and what the store is told of it.
-#include "controlplane/node/template_copies.h"
+#include "controlplane/node/bundle_copies.h"
 
 #include <doctest/doctest.h>
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "controlplane/template/template_folder.h"
 #include "tests/unit/controlplane/node/manual_store.h"
 #include "tests/unit/controlplane/store/scratch_folder.h"
 
@@ -30,8 +32,8 @@ struct Rig : ManualStore {
     // Its digest.
     std::string make_files(const std::string& state) {
         const std::string partial = folder.make_partial();
-        std::ofstream{templates::TemplateFolder::state_in(partial)} << state;
-        std::ofstream{templates::TemplateFolder::memory_in(partial)} << "memory";
+        std::ofstream{templates::state_in(partial)} << state;
+        std::ofstream{templates::memory_in(partial)} << "memory";
         return folder.adopt(partial);
     }
     void want(const std::string& digest) {
@@ -41,6 +43,13 @@ struct Rig : ManualStore {
         wanted.program = "/bin/true";
         wanted.memory_mib = 32;
         put(keys::of(keys::templates, "t"), model::to_json(wanted));
+    }
+    static std::map<std::string, std::string> digests_of(const Objects& objects) {
+        std::map<std::string, std::string> digests;
+        for (const auto& [name, entry] : objects.templates) {
+            digests[name] = entry.body.digest;
+        }
+        return digests;
     }
     // Which digest the store knows of here.
     std::optional<std::string> told() {
@@ -56,10 +65,10 @@ struct Rig : ManualStore {
 
     const std::string key = keys::of(keys::copies, "h1", "t");
     store::test::ScratchFolder scratch;
-    templates::TemplateFolder folder{scratch.file("templates")};
+    content::BundleFolder folder{templates::bundle_kind, scratch.file("templates")};
     Mirror mirror{loop, store};
     int collected = 0;
-    TemplateCopies copies{loop, store, mirror, folder, "h1", [this] { ++collected; }};
+    BundleCopies copies{loop, store, mirror, "h1", {{folder, digests_of, [this] { ++collected; }}}};
 };
 
 }  // namespace

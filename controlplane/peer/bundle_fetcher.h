@@ -1,4 +1,4 @@
-// TemplateFetcher: gets templates from hosts that have them. One fetch of each, however many wait.
+// BundleFetcher: gets bundles from hosts that have them. One fetch of each, however many wait.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -10,29 +10,29 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/content/bundle_folder.h"
 #include "controlplane/peer/client.h"
-#include "controlplane/template/template_folder.h"
 
-namespace shoal::templates {
+namespace shoal::peer {
 
 // How long a failure stands before it is tried again.
 inline constexpr std::chrono::seconds fetch_retry{5};
 
-class TemplateFetcher {
+class BundleFetcher {
 public:
     // Borrows all. On the context's thread.
-    TemplateFetcher(boost::asio::io_context& context, boost::asio::thread_pool& workers,
-                    const TemplateFolder& folder, peer::Client& client)
+    BundleFetcher(boost::asio::io_context& context, boost::asio::thread_pool& workers,
+                  const content::BundleFolder& folder, Client& client)
         : context_{context}, workers_{workers}, folder_{folder}, client_{client} {}
-    TemplateFetcher(const TemplateFetcher&) = delete;
-    TemplateFetcher& operator=(const TemplateFetcher&) = delete;
-    ~TemplateFetcher() = default;
+    BundleFetcher(const BundleFetcher&) = delete;
+    BundleFetcher& operator=(const BundleFetcher&) = delete;
+    ~BundleFetcher() = default;
 
-    // Called once a template has come, with its digest.
+    // Called once a bundle has come.
     void on_fetched(std::function<void()> fetched) { fetched_ = std::move(fetched); }
 
     // Has this one come, from the first of `hosts` that gives it. How that goes, in a sentence.
-    [[nodiscard]] std::string fetch(const std::string& digest, std::vector<peer::Peer> hosts);
+    [[nodiscard]] std::string fetch(const std::string& digest, std::vector<Peer> hosts);
 
 private:
     class Fetch;
@@ -44,11 +44,11 @@ private:
 
     boost::asio::io_context& context_;
     boost::asio::thread_pool& workers_;
-    const TemplateFolder& folder_;
-    peer::Client& client_;
+    const content::BundleFolder& folder_;
+    Client& client_;
     std::function<void()> fetched_;
     std::map<std::string, State> states_;
-    std::shared_ptr<TemplateFetcher*> self_ = std::make_shared<TemplateFetcher*>(this);
+    std::shared_ptr<BundleFetcher*> self_ = std::make_shared<BundleFetcher*>(this);
 };
 
-}  // namespace shoal::templates
+}  // namespace shoal::peer

@@ -1,5 +1,5 @@
 // File by file into a folder of its own, which gets its name once its digest is what was asked for.
-#include "controlplane/template/template_fetcher.h"
+#include "controlplane/peer/bundle_fetcher.h"
 
 #include <boost/asio/post.hpp>
 #include <exception>
@@ -9,15 +9,15 @@
 #include "controlplane/content/save.h"
 #include "devices/host/durable.h"
 
-namespace shoal::templates {
+namespace shoal::peer {
 
-// Of one template; keeps itself alive.
-class TemplateFetcher::Fetch : public std::enable_shared_from_this<Fetch> {
+// Of one bundle; keeps itself alive.
+class BundleFetcher::Fetch : public std::enable_shared_from_this<Fetch> {
 public:
     // The failure, in a sentence; empty: it is there.
     using Done = std::move_only_function<void(const std::string&)>;
 
-    Fetch(TemplateFetcher& owner, std::string digest, std::vector<peer::Peer> hosts, Done done)
+    Fetch(BundleFetcher& owner, std::string digest, std::vector<Peer> hosts, Done done)
         : context_{owner.context_},
           workers_{owner.workers_},
           folder_{owner.folder_},
@@ -37,11 +37,11 @@ public:
     [[nodiscard]] const std::string& host() const { return hosts_[host_].host; }
 
 private:
-    [[nodiscard]] const char* file_name() const { return file_names.at(files_.size()); }
+    [[nodiscard]] const char* file_name() const { return folder_.kind().files[files_.size()]; }
     void fetch_file() {
         rest::Request request;
         request.method = "GET";
-        request.path = {"v1", "templates", digest_, file_name()};
+        request.path = {"v1", std::string{folder_.kind().name} + "s", digest_, file_name()};
         client_.send(hosts_[host_], request, {},
                      [self = shared_from_this()](rest::Response response) {
                          self->on_answer(std::move(response));
@@ -60,10 +60,10 @@ private:
             return try_next(saved.problem->what());
         }
         files_.push_back({saved.size_bytes, saved.sha256});
-        if (files_.size() < file_names.size()) {
+        if (files_.size() < folder_.kind().files.size()) {
             return fetch_file();
         }
-        if (const std::string found = digest_of(files_); found != digest_) {
+        if (const std::string found = digest_of(folder_.kind(), files_); found != digest_) {
             return try_next("the files' SHA-256 is " + found + ", not " + digest_);
         }
         adopt();
@@ -93,18 +93,18 @@ private:
 
     boost::asio::io_context& context_;
     boost::asio::thread_pool& workers_;
-    const TemplateFolder& folder_;
-    peer::Client& client_;
+    const content::BundleFolder& folder_;
+    Client& client_;
     std::string digest_;
-    std::vector<peer::Peer> hosts_;
+    std::vector<Peer> hosts_;
     Done done_;
     std::string partial_;
     std::size_t host_ = 0;
-    std::vector<FileDigest> files_;  // that are here
+    std::vector<content::FileDigest> files_;  // that are here
     std::string failure_;
 };
 
-std::string TemplateFetcher::fetch(const std::string& digest, std::vector<peer::Peer> hosts) {
+std::string BundleFetcher::fetch(const std::string& digest, std::vector<Peer> hosts) {
     State& state = states_[digest];
     const auto now = std::chrono::steady_clock::now();
     if (state.fetch) {
@@ -124,7 +124,7 @@ std::string TemplateFetcher::fetch(const std::string& digest, std::vector<peer::
             if (!self) {
                 return;
             }
-            TemplateFetcher& fetcher = **self;
+            BundleFetcher& fetcher = **self;
             if (!failure.empty()) {
                 fetcher.states_[digest] = {nullptr, failure,
                                            std::chrono::steady_clock::now() + fetch_retry};
@@ -140,4 +140,4 @@ std::string TemplateFetcher::fetch(const std::string& digest, std::vector<peer::
     return "it is being fetched from host " + fetch->host();
 }
 
-}  // namespace shoal::templates
+}  // namespace shoal::peer

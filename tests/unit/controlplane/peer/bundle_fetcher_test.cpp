@@ -1,5 +1,5 @@
 // Templates that come from another host, over a real socket.
-#include "controlplane/template/template_fetcher.h"
+#include "controlplane/peer/bundle_fetcher.h"
 
 #include <doctest/doctest.h>
 
@@ -8,12 +8,13 @@
 #include <fstream>
 #include <string>
 
+#include "controlplane/peer/bundle_routes.h"
 #include "controlplane/peer/server.h"
-#include "controlplane/template/template_routes.h"
+#include "controlplane/template/template_folder.h"
 #include "tests/unit/controlplane/store/event_loop_runner.h"
 #include "tests/unit/controlplane/store/scratch_folder.h"
 
-namespace shoal::templates::test {
+namespace shoal::peer::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -26,15 +27,15 @@ struct Hosts {
                      ++request_count;
                      api.handle(request, std::move(respond));
                  }} {
-        add_template_files(api, files);
+        add_bundle_files(api, files);
         const std::string partial = there.make_partial();
-        std::ofstream{TemplateFolder::state_in(partial)} << "the state";
-        std::ofstream{TemplateFolder::memory_in(partial)} << std::string(100'000, 'm');
+        std::ofstream{templates::state_in(partial)} << "the state";
+        std::ofstream{templates::memory_in(partial)} << std::string(100'000, 'm');
         digest = there.adopt(partial);
         fetcher.on_fetched([this] { ++fetched_count; });
         server.start();
     }
-    [[nodiscard]] peer::Peer h1() const { return {"h1", server.address()}; }
+    [[nodiscard]] Peer h1() const { return {"h1", server.address()}; }
     std::string wait_for_failure() {
         std::string said;
         runner.run_until([&] {
@@ -48,15 +49,15 @@ struct Hosts {
     store::test::ScratchFolder scratch;
     store::test::EventLoopRunner runner;
     boost::asio::thread_pool workers{1};
-    TemplateFolder there{scratch.file("there")};
-    TemplateFolder here{scratch.file("here")};
-    TemplateFiles files{runner.context(), workers, there};
+    content::BundleFolder there{templates::bundle_kind, scratch.file("there")};
+    content::BundleFolder here{templates::bundle_kind, scratch.file("here")};
+    BundleFiles files{runner.context(), workers, there};
     rest::Api api;
     int request_count = 0;
     int fetched_count = 0;
-    peer::Server server;
-    peer::Client client{runner.context(), nullptr};
-    TemplateFetcher fetcher{runner.context(), workers, here, client};
+    Server server;
+    Client client{runner.context(), nullptr};
+    BundleFetcher fetcher{runner.context(), workers, here, client};
     std::string digest;
 };
 
@@ -64,7 +65,7 @@ struct Hosts {
 
 TEST_CASE("a template comes once, however many wait for it, from whoever has it") {
     Hosts hosts;
-    const peer::Peer absent{"h0", "127.0.0.1:1"};
+    const Peer absent{"h0", "127.0.0.1:1"};
     CHECK(hosts.fetcher.fetch(hosts.digest, {absent, hosts.h1()}) ==
           "it is being fetched from host h0");
     hosts.runner.run_until([&] {
@@ -76,23 +77,24 @@ TEST_CASE("a template comes once, however many wait for it, from whoever has it"
     });
     CHECK(hosts.request_count == 2);  // one for each file
     CHECK(hosts.here.has(hosts.digest));
-    CHECK(digest_of(hosts.here.path_of(hosts.digest)) == hosts.digest);
+    CHECK(content::digest_of(templates::bundle_kind, hosts.here.path_of(hosts.digest)) ==
+          hosts.digest);
 }
 
 TEST_CASE("a template that comes damaged, in part or not at all is not there") {
     Hosts hosts;
     const std::string folder = hosts.there.path_of(hosts.digest);
     SUBCASE("damaged") {
-        std::ofstream{TemplateFolder::memory_in(folder)} << "other";
+        std::ofstream{templates::memory_in(folder)} << "other";
         CHECK(hosts.wait_for_failure().find("h1: the files' SHA-256 is ") != std::string::npos);
     }
     SUBCASE("in part") {
-        fs::remove(TemplateFolder::memory_in(folder));
+        fs::remove(templates::memory_in(folder));
         CHECK(hosts.wait_for_failure().find("host h1: cannot open ") != std::string::npos);
     }
     SUBCASE("a link to somewhere else") {
-        fs::remove(TemplateFolder::memory_in(folder));
-        fs::create_symlink("/etc/passwd", TemplateFolder::memory_in(folder));
+        fs::remove(templates::memory_in(folder));
+        fs::create_symlink("/etc/passwd", templates::memory_in(folder));
         CHECK(hosts.wait_for_failure().find("host h1: cannot open ") != std::string::npos);
     }
     SUBCASE("nobody has it") {
@@ -102,4 +104,4 @@ TEST_CASE("a template that comes damaged, in part or not at all is not there") {
     CHECK(hosts.fetched_count == 0);
 }
 
-}  // namespace shoal::templates::test
+}  // namespace shoal::peer::test

@@ -1,0 +1,57 @@
+// BundleCopies: has the store know which bundles this host has the files of (templates), and
+// deletes files of bundles that are gone.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controlplane/content/bundle_folder.h"
+#include "controlplane/node/mirror.h"
+
+namespace shoal::node {
+
+class BundleCopies final : public MirrorListener {
+public:
+    struct Kind {
+        const content::BundleFolder& folder;
+        // What the store has of this kind: digests, by what copies are called (/copies/HOST/NAME).
+        std::function<std::map<std::string, std::string>(const Objects&)> wanted;
+        // Deletes files that the store does not have.
+        std::function<void()> collect;
+    };
+
+    // Borrows all.
+    BundleCopies(store::EventLoop& loop, store::Store& store, Mirror& mirror, std::string host,
+                 std::vector<Kind> kinds)
+        : loop_{loop},
+          store_{store},
+          mirror_{mirror},
+          host_{std::move(host)},
+          kinds_{std::move(kinds)} {}
+    BundleCopies(const BundleCopies&) = delete;
+    BundleCopies& operator=(const BundleCopies&) = delete;
+    ~BundleCopies() = default;
+
+    // Compares the folders with the store, soon.
+    void look_soon();
+
+private:
+    void on_microvm_changed(const std::string&) override {}
+    void on_bundle_changed(const std::string&) override { look_soon(); }
+    void look();
+    void tell(const std::string& name, const std::string& digest, bool is_here);
+    void commit(store::Transaction transaction);
+
+    store::EventLoop& loop_;
+    store::Store& store_;
+    Mirror& mirror_;
+    std::string host_;
+    std::vector<Kind> kinds_;
+    bool is_looking_soon_ = false;
+    std::shared_ptr<BundleCopies*> self_ = std::make_shared<BundleCopies*>(this);
+};
+
+}  // namespace shoal::node
