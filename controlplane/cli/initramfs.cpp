@@ -188,6 +188,9 @@ std::string Packer::pack() {
     archive_.add_directory(".shoal", private_directory);
     add_words(archive_, ".shoal/args", plan_.args);
     add_words(archive_, ".shoal/env", plan_.env);
+    if (!plan_.workdir.empty()) {
+        add_words(archive_, ".shoal/cwd", {&plan_.workdir, 1});
+    }
     for (const auto& [path, item] : plan_.tree->items()) {
         add_item(path, item);
     }

@@ -23,6 +23,7 @@ struct InitramfsPlan {
     const RootTree* tree = nullptr;     // the program, and what else joins the files of `root`
     std::span<const std::string> args;  // argv, the program's name first
     std::span<const std::string> env;   // KEY=VALUE
+    std::string workdir;                // where the program starts; empty: /
     std::uint64_t limit_bytes = 0;      // a larger archive is refused
     Below below = Below::nothing;
     FileBytes large_files = FileBytes::mapped;
@@ -35,9 +36,10 @@ struct Initramfs {
     host::UniqueFd map;
 };
 
-// Two open memfds that survive exec. Besides the files it holds /.shoal/args and /.shoal/env, each
-// word with a NUL after it: a kernel command line could carry neither all bytes nor all lengths.
-// Device files, sockets and FIFOs are left out, with a line on stderr each. Throws CliError.
+// Two open memfds that survive exec. Besides the files it holds /.shoal/args, /.shoal/env and
+// /.shoal/cwd, each word with a NUL after it: a kernel command line could carry neither all bytes
+// nor all lengths. Device files, sockets and FIFOs are left out, with a line on stderr each. Throws
+// CliError.
 Initramfs make_initramfs(const InitramfsPlan& plan);
 
 }  // namespace shoal::cli

@@ -40,6 +40,10 @@ std::string check_seconds(const std::string& word) {
     return parse_number<double>(word).value_or(0) > 0 ? "" : word + " is not a number above 0";
 }
 
+std::string check_absolute(const std::string& word) {
+    return word.starts_with('/') ? "" : word + " does not begin with /";
+}
+
 class UsageFormatter : public CLI::Formatter {
 public:
     explicit UsageFormatter(std::string usage) : usage_{std::move(usage)} {}
@@ -66,6 +70,11 @@ void describe_program(CLI::App& command, ProgramOptions& options) {
         .add_option("--root", options.root,
                     "Directory whose files are the microVM's / (copied), or an EROFS image")
         ->type_name("DIR|FILE");
+    command
+        .add_option("--workdir", options.workdir,
+                    "Folder of the microVM in which the program starts (default /)")
+        ->type_name("PATH")
+        ->check(check_absolute);
     command
         .add_option("--with", options.with,
                     "Add a file or folder of the host at the same path, with the libraries that\n"

@@ -21,6 +21,7 @@ struct ProgramOptions {
     std::vector<std::string> env;  // each KEY=VALUE
     // A directory, or an EROFS image; empty: the file system holds the program alone.
     std::string root;
+    std::string workdir;            // where the program starts; empty: /
     std::vector<std::string> with;  // files and folders of the host to add
     bool verbose = false;
     std::string program;             // as typed

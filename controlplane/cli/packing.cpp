@@ -53,10 +53,12 @@ Root open_root(const std::string& path) {
     return {{}, path, {}};
 }
 
-// An image is not looked into here: the unikernel looks for the program.
-Program find_in(const Root& root, const std::string& name) {
+// An image is not looked into here: the unikernel looks for the program, and takes a path from the
+// root.
+Program find_in(const Root& root, const std::string& workdir, const std::string& name) {
     if (!root.image.empty()) {
-        return {name, {}, ProgramOrigin::root};
+        const bool is_relative = !name.starts_with('/') && name.find('/') != std::string::npos;
+        return {is_relative ? workdir + "/" + name : name, {}, ProgramOrigin::root};
     }
     return find_program(name, root.fd.get());
 }
@@ -65,7 +67,7 @@ Program find_in(const Root& root, const std::string& name) {
 
 PackedProgram pack(const ProgramOptions& options, FileBytes large_files) {
     const Root root = open_root(options.root);
-    const Program program = find_in(root, options.program);
+    const Program program = find_in(root, options.workdir, options.program);
 
     std::vector<std::string> args{options.program};
     args.insert(args.end(), options.words.begin(), options.words.end());
@@ -82,7 +84,7 @@ PackedProgram pack(const ProgramOptions& options, FileBytes large_files) {
         throw CliError("--with adds to a folder, not to the image " + root.image);
     }
     return {program.guest_path,
-            make_initramfs({root.folder, &tree, args, env, limit_bytes,
+            make_initramfs({root.folder, &tree, args, env, options.workdir, limit_bytes,
                             root.image.empty() ? Below::nothing : Below::image, large_files}),
             root.image};
 }

@@ -107,22 +107,42 @@ void mark_start() {
     *timer = abi::boot_timer_magic;
 }
 
-// The path of a program; a name without a slash is looked up in the usual folders. Empty: not
-// there.
-std::string_view find_program(const FileSystem& files, std::string_view name) {
-    constexpr std::string_view folders[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/",
-                                            "/usr/bin/",        "/sbin/",          "/bin/"};
+// The folders in which programs are looked up.
+std::string_view search_path(const std::vector<std::string_view>& environment) {
+    constexpr std::string_view key = "PATH=";
+    for (const std::string_view assignment : environment) {
+        if (assignment.starts_with(key)) {
+            return assignment.substr(key.size());
+        }
+    }
+    return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+// The path of a program; a name without a slash is looked up in `folders`. Empty: not there.
+std::string_view find_program(const FileSystem& files, std::string_view folders,
+                              std::string_view name) {
     if (name.find('/') != std::string_view::npos) {
         return files.find(name) ? name : std::string_view{};
     }
-    for (const std::string_view folder : folders) {
+    while (!folders.empty()) {
+        const std::size_t end = std::min(folders.find(':'), folders.size());
         Message path;
-        path << folder << name;
+        path << folders.substr(0, end) << "/" << name;
         if (files.find(path.view())) {
             return make_forever<Message>(path).view();
         }
+        folders.remove_prefix(std::min(end + 1, folders.size()));
     }
     return {};
+}
+
+// Where the program starts.
+EntryRef find_working_directory(const FileSystem& files, std::string_view path) {
+    auto directory = files.find(path);
+    if (!directory || (*directory)->inode().type() != FileType::directory) {
+        fail_boot("there is no folder to start in: ", path, exit_not_found);
+    }
+    return std::move(*directory);
 }
 
 [[noreturn]] void fail_load(Errno error, std::string_view path) {
@@ -140,7 +160,8 @@ std::string_view find_program(const FileSystem& files, std::string_view name) {
 
 Registers load(const CommandLine& command_line) {
     Process& self = process();
-    const std::string_view path = find_program(self.files.file_system, command_line.init);
+    const std::string_view path =
+        find_program(self.files.file_system, search_path(self.environment), command_line.init);
     if (path.empty()) {
         fail_boot("no such program: ", command_line.init, exit_not_found);
     }
@@ -209,10 +230,14 @@ void start(std::uint64_t start_info) {
         self.arguments = command_line.arguments;
         self.arguments.insert(self.arguments.begin(), command_line.init);
     }
+    const auto start_folder = take_strings(file_system, "/.shoal/cwd", {"/"});
     file_system.remove_tree("/.shoal");
     if (!devices.populate() || !populate_proc(file_system, proc) ||
         !file_system.ensure_directory("/tmp") || !devices.open_standard_streams(table)) {
         panic("out of memory at boot");
+    }
+    if (!start_folder.empty()) {
+        self.files.working_directory = find_working_directory(file_system, start_folder.front());
     }
     show_processes(proc);
     current_thread().registers() = load(command_line);

@@ -210,3 +210,25 @@ def _():
             for disk, path in ((), "/data"), (("--disk", str(root / "data")), "/dev/vdb"):
                 result = in_image(image, "/bin/disk_threads", path, options=["--vcpus", str(vcpus), *disk])
                 expect(result.out == b"1800 of 1800 reads are right\n", f"{path}, {vcpus} vCPUs: {result}")
+
+
+@test("a program of an image is found by its PATH and starts in its folder, by a path of its own, too")
+def _():
+    with temporary_folder() as folder:
+        root = make_tree(folder)
+        (root / "opt/app").mkdir(parents=True)
+        (root / "opt/app/where").write_text("#!/bin/busybox sh\necho $PWD $0 $(/bin/busybox pwd)\n")
+        (root / "opt/app/where").chmod(0o755)
+        image = make_image(root)
+        by_name = in_image(image, "where", options=["--env", "PATH=/none:/opt/app"])
+        expect((by_name.code, by_name.out) == (0, b"/ /opt/app/where /\n"), str(by_name))
+        for word in ("./where", "/opt/app/where"):
+            there = in_image(image, word, options=["--workdir", "/opt/app"])
+            expect((there.code, there.out.split()[::2]) == (0, [b"/opt/app"] * 2), str(there))
+        for path in ("/none", "/bin/busybox"):
+            expect_refused(in_image(image, "busybox", "pwd", options=["--workdir", path]),
+                           f"there is no folder to start in: {path}", program="shoal")
+        expect_refused(in_image(image, "busybox", options=["--workdir", "opt"]), "does not begin with /", program="shoal")
+        expect_refused(in_image(image, "where"), "no such program: where", program="shoal")
+        plain = shoal(BUSYBOX, "pwd", options=["--workdir", "/tmp"])
+        expect((plain.code, plain.out) == (0, b"/tmp\n"), str(plain))
