@@ -38,7 +38,7 @@ join_srcs := $(wildcard controlplane/join/*.cpp controlplane/pki/*.cpp) controlp
 	controlplane/peer/endpoint.cpp
 shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
 	controlplane/content/*.cpp controlplane/peer/*.cpp controlplane/pki/*.cpp \
-	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/template/*.cpp \
+	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/template/*.cpp controlplane/image/*.cpp \
 	controlplane/volume/*.cpp controlplane/network/*.cpp controlplane/checkpoint/*.cpp \
 	controlplane/shoald/*.cpp)
 # Boost.JSON itself, compiled once for everybody.

@@ -41,6 +41,22 @@ void resolve_template(const Service& service, model::MicroVmSpec& spec) {
     spec.vsock = from.vsock;
 }
 
+void check_image(const Service& service, const model::MicroVmSpec& spec) {
+    const auto& all = service.mirror.objects().images;
+    const auto found = all.find(spec.image);
+    if (found == all.end()) {
+        throw Problem{422, "there is no image " + spec.image};
+    }
+    if (model::command_of(found->second.body, spec.arguments).empty()) {
+        throw Problem{422,
+                      "image " + spec.image + " does not say what to run: microvm.arguments must"};
+    }
+    // Saved memory goes on with the same files, at the same paths.
+    if (spec.on_host_failure == model::HostFailurePolicy::restore) {
+        throw Problem{422, "a microVM of an image cannot have on_host_failure restore"};
+    }
+}
+
 void check_network(const Service& service, const model::MicroVmSpec& spec) {
     if (spec.network.empty()) {
         return;
@@ -134,6 +150,9 @@ void resolve(const Service& service, model::MicroVmSpec& spec) {
     if (!spec.from_template.empty()) {
         resolve_template(service, spec);
     }
+    if (!spec.image.empty()) {
+        check_image(service, spec);
+    }
 }
 
 void add_conditions(const Service& service, const model::MicroVmSpec& spec,
@@ -142,6 +161,11 @@ void add_conditions(const Service& service, const model::MicroVmSpec& spec,
     if (const auto found = templates.find(spec.from_template); found != templates.end()) {
         transaction.conditions.push_back(
             {keys::of(keys::templates, spec.from_template), found->second.revision});
+    }
+    const auto& images = service.mirror.objects().images;
+    if (const auto found = images.find(spec.image); found != images.end()) {
+        transaction.conditions.push_back(
+            {keys::of(keys::images, spec.image), found->second.revision});
     }
     const auto& networks = service.mirror.objects().networks;
     if (const auto found = networks.find(spec.network); found != networks.end()) {

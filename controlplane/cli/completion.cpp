@@ -17,6 +17,9 @@ std::string options_of(const CLI::App& app) {
             words += (words.empty() ? "-" : " -") + name;
         }
     }
+    for (const CLI::App* nested : app.get_subcommands([](const CLI::App*) { return true; })) {
+        words += " " + options_of(*nested);
+    }
     return words;
 }
 
@@ -27,11 +30,11 @@ _shoal_names() {
 }
 _shoal() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]}
-    local words= kinds="microvm group template volume network project host"
+    local words= kinds="microvm group template image volume network project host"
 )";
 
 constexpr std::string_view tail = R"(    case $verb in
-        run | snapshot | clone) compopt -o default 2> /dev/null ;;
+        run | snapshot | clone | image) compopt -o default 2> /dev/null ;;
     esac
     if [[ $before == -f || $before == --socket || $before == --to || $before == --from || $verb == backup ]]; then
         compopt -o default 2> /dev/null
@@ -46,6 +49,7 @@ constexpr std::string_view tail = R"(    case $verb in
             get:3 | describe:3 | delete:*) words=$(_shoal_names "${COMP_WORDS[2]}") ;;
             logs:2 | wait:2 | call:2) words=$(_shoal_names microvms) ;;
             scale:2) words=$(_shoal_names groups) ;;
+            image:2) words=import ;;
             completion:2) words=bash ;;
         esac
     fi

@@ -8,7 +8,7 @@
 
 namespace shoal::cli {
 
-enum class Kind { microvm, group, host, template_, volume, network, project };
+enum class Kind { microvm, group, host, template_, image, volume, network, project };
 
 // How a kind of object is called, where it is, and what a table of them shows.
 struct Resource {

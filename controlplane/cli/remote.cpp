@@ -17,6 +17,7 @@
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/document.h"
+#include "controlplane/cli/image_words.h"
 #include "controlplane/cli/kinds.h"
 #include "controlplane/cli/manifest.h"
 #include "controlplane/cli/pages.h"
@@ -79,7 +80,7 @@ std::string read_file(const std::string& path) {
 
 // Of what a file may describe.
 std::optional<Kind> kind_of(const std::string& name) {
-    for (const Kind kind : {Kind::microvm, Kind::group, Kind::template_, Kind::volume,
+    for (const Kind kind : {Kind::microvm, Kind::group, Kind::template_, Kind::image, Kind::volume,
                             Kind::network, Kind::project}) {
         if (name == resource_of(kind).name) {
             return kind;
@@ -273,6 +274,16 @@ void run_verb(const Client& client, const TokenOptions& options) {
     const json::object body{{"uses", options.uses}, {"ttl_s", options.ttl_s}};
     const Reply reply = client.call({"POST", "/v1/join-tokens", json::serialize(body)});
     print(text_of(find(parse_json(reply.body, "shoald's answer"), "token")) + "\n");
+}
+
+void run_verb(const Client& client, const ImportOptions& options) {
+    const std::string from = with_absolute_path(options.from);
+    const std::string name = options.name.empty() ? image_name(from) : options.name;
+    const json::object body{{"name", name}, {"from", from}};
+    const json::value image =
+        parse(client.call({"POST", resource_of(Kind::image).path, json::serialize(body)}).body);
+    print("image " + name + " imported, sha256:" + text_of(find(image, "spec.digest")) + ", " +
+          text_of(find(image, "spec.size_bytes")) + " bytes\n");
 }
 
 void run_verb(const Client& client, const BackupOptions& options) {

@@ -11,10 +11,10 @@ namespace {
 const std::map<std::string, Kind> kinds{
     {"microvm", Kind::microvm},    {"microvms", Kind::microvm},    {"vm", Kind::microvm},
     {"vms", Kind::microvm},        {"group", Kind::group},         {"groups", Kind::group},
-    {"template", Kind::template_}, {"templates", Kind::template_}, {"volume", Kind::volume},
-    {"volumes", Kind::volume},     {"network", Kind::network},     {"networks", Kind::network},
-    {"project", Kind::project},    {"projects", Kind::project},    {"host", Kind::host},
-    {"hosts", Kind::host}};
+    {"template", Kind::template_}, {"templates", Kind::template_}, {"image", Kind::image},
+    {"images", Kind::image},       {"volume", Kind::volume},       {"volumes", Kind::volume},
+    {"network", Kind::network},    {"networks", Kind::network},    {"project", Kind::project},
+    {"projects", Kind::project},   {"host", Kind::host},           {"hosts", Kind::host}};
 const std::map<std::string, Output> outputs{{"table", Output::table}, {"json", Output::json}};
 
 // CLI11 takes -1 for the largest number there is.
@@ -44,7 +44,8 @@ void add_verb(CLI::App& app, RemoteOptions& options, bool& is_given, const char*
 }
 
 void add_kind(CLI::App& sub, Kind& kind) {
-    sub.add_option("KIND", kind, "microvm, group, template, volume, network, project or host")
+    sub.add_option("KIND", kind,
+                   "microvm, group, template, image, volume, network, project\nor host")
         ->required()
         ->transform(CLI::CheckedTransformer(kinds).description(""));
 }
@@ -177,6 +178,19 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
             sub.add_option("--ttl", verb.ttl_s, "For so long (default 600, at most 3600)")
                 ->check(check_whole)
                 ->type_name("SECONDS");
+        });
+    CLI::App* image = app.add_subcommand("image", "Import images, the roots of microVMs");
+    image->require_subcommand(1);
+    add_verb<ImportOptions>(
+        *image, options, is_given, "import", "Import an image",
+        [](CLI::App& sub, ImportOptions& verb) {
+            sub.add_option("FROM", verb.from,
+                           "oci:FOLDER[:TAG], docker-archive:FILE[:TAG] or docker://NAME[:TAG],\n"
+                           "which skopeo and umoci read; or erofs:FILE, of mkfs.erofs")
+                ->required();
+            sub.add_option("--name", verb.name,
+                           "How microVMs call it (default: as FROM calls it, without the tag)")
+                ->type_name("NAME");
         });
     add_verb<BackupOptions>(
         app, options, is_given, "backup", "Copy shoald's store into a file",

@@ -76,6 +76,11 @@ struct TokenOptions {
     std::uint64_t uses = 1;
     std::uint64_t ttl_s = 600;
 };
+// `shoal image import`
+struct ImportOptions {
+    std::string from;
+    std::string name;  // empty: as `from` calls it
+};
 struct BackupOptions {
     std::string file;
 };
@@ -84,7 +89,7 @@ struct RemoteOptions {
     std::string socket = default_socket;
     std::variant<GetOptions, DescribeOptions, ApplyOptions, LogsOptions, DeleteOptions,
                  ScaleOptions, ScheduleOptions, EventsOptions, BackupOptions, WaitOptions,
-                 CallOptions, TopOptions, TokenOptions>
+                 CallOptions, TopOptions, TokenOptions, ImportOptions>
         verb;
 };
 

@@ -9,6 +9,7 @@
 #include "controlplane/model/fields.h"
 #include "controlplane/model/group.h"
 #include "controlplane/model/host.h"
+#include "controlplane/model/image.h"
 #include "controlplane/model/join.h"
 #include "controlplane/model/microvm.h"
 #include "controlplane/model/move.h"
@@ -200,9 +201,10 @@ struct Description<MicroVmSpec> {
         optional("name", &MicroVmSpec::name, a_name, Form::name),
         optional("project", &MicroVmSpec::project, {1, 63}, Form::name),
         optional("group", &MicroVmSpec::group, a_name, Form::name),
-        // One of these two, as json.cpp checks.
+        // One of these three, as json.cpp checks.
         optional("program", &MicroVmSpec::program, a_path),
         optional("template", &MicroVmSpec::from_template, a_name, Form::name),
+        optional("image", &MicroVmSpec::image, a_name, Form::name),
         optional("arguments", &MicroVmSpec::arguments, some_words),
         optional("environment", &MicroVmSpec::environment, some_words, Form::assignment),
         optional("memory_mib", &MicroVmSpec::memory_mib, memory_of_microvm),
@@ -346,10 +348,10 @@ struct Description<JoinRequest> {
 };
 
 template <>
-struct Description<TemplateCopy> {
+struct Description<BundleCopy> {
     static constexpr std::string_view name = "copy";
     static constexpr auto fields = std::tuple{
-        required("digest", &TemplateCopy::digest, a_digest),
+        required("digest", &BundleCopy::digest, a_digest),
     };
 };
 
@@ -381,6 +383,51 @@ struct Description<Template> {
         required("vcpus", &Template::vcpus, vcpus_of_microvm),
         required("vsock", &Template::vsock),
         optional("size_bytes", &Template::size_bytes),
+    };
+};
+
+template <>
+struct Description<ImageSpec> {
+    static constexpr std::string_view name = "image";
+    static constexpr auto fields = std::tuple{
+        required("name", &ImageSpec::name, a_name, Form::name),
+        required("from", &ImageSpec::from, a_path),
+    };
+};
+
+template <>
+struct Description<Image> {
+    static constexpr std::string_view name = "image";
+    static constexpr auto fields = std::tuple{
+        required("name", &Image::name, a_name, Form::name),
+        required("digest", &Image::digest, a_digest),
+        optional("from", &Image::from, a_path),
+        optional("entrypoint", &Image::entrypoint, some_words),
+        optional("arguments", &Image::arguments, some_words),
+        optional("environment", &Image::environment, some_words, Form::assignment),
+        optional("working_directory", &Image::working_directory, a_path),
+        optional("size_bytes", &Image::size_bytes),
+    };
+};
+
+template <>
+struct Description<OciDefaults> {
+    static constexpr std::string_view name = "config";
+    static constexpr auto fields = std::tuple{
+        optional("Entrypoint", &OciDefaults::entrypoint, some_words),
+        optional("Cmd", &OciDefaults::arguments, some_words),
+        optional("Env", &OciDefaults::environment, some_words, Form::assignment),
+        optional("WorkingDir", &OciDefaults::working_directory, a_path),
+    };
+};
+
+template <>
+struct Description<OciConfig> {
+    static constexpr std::string_view name = "the image's configuration";
+    static constexpr auto fields = std::tuple{
+        required("architecture", &OciConfig::architecture, a_name),
+        required("os", &OciConfig::os, a_name),
+        optional("config", &OciConfig::config),
     };
 };
 

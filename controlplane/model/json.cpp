@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <concepts>
+#include <initializer_list>
 #include <optional>
 
 #include "controlplane/model/descriptions.h"
@@ -227,24 +228,44 @@ json::value write(const Body& body) {
 template <typename Body>
 void check_whole(const Body&) {}
 
-void check_source(const std::string& path, const std::string& program, const std::string& instead,
-                  const std::string& value) {
-    if (program.empty() == value.empty()) {
-        throw JsonError(path + " has " + (program.empty() ? "neither" : "both") + " program " +
-                        (program.empty() ? "nor " : "and ") + instead + ": one is needed");
+// Exactly one of these fields is needed: names and values.
+struct Source {
+    std::string_view field;
+    const std::string& value;
+};
+
+void check_sources(const std::string& path, std::initializer_list<Source> sources) {
+    std::string all;
+    std::string given;
+    std::size_t count = 0;
+    for (const Source& source : sources) {
+        const bool is_last = &source == sources.end() - 1;
+        all.append(all.empty() ? "" : is_last ? " nor " : ", ").append(source.field);
+        if (!source.value.empty()) {
+            given.append(count++ == 0 ? "" : " and ").append(source.field);
+        }
+    }
+    if (count != 1) {
+        throw JsonError(path + " has " + (count == 0 ? "neither " + all : "both " + given) +
+                        ": one is needed");
     }
 }
 
+void check_source(const std::string& path, const MicroVmSpec& spec) {
+    check_sources(
+        path, {{"program", spec.program}, {"template", spec.from_template}, {"image", spec.image}});
+}
+
 void check_whole(const MicroVmSpec& spec) {
-    check_source("microvm", spec.program, "template", spec.from_template);
+    check_source("microvm", spec);
 }
 
 void check_whole(const TemplateSpec& spec) {
-    check_source("template", spec.program, "from", spec.from);
+    check_sources("template", {{"program", spec.program}, {"from", spec.from}});
 }
 
 void check_whole(const Group& group) {
-    check_source("group.microvm", group.microvm.program, "template", group.microvm.from_template);
+    check_source("group.microvm", group.microvm);
     if (!group.microvm.name.empty()) {
         throw JsonError("group.microvm.name must be empty: members are called " + group.name +
                         "-0, " + group.name + "-1 and so on");
@@ -304,7 +325,10 @@ template Template from_json(std::string_view, UnknownFields);
 template JoinTokenSpec from_json(std::string_view, UnknownFields);
 template JoinToken from_json(std::string_view, UnknownFields);
 template JoinRequest from_json(std::string_view, UnknownFields);
-template TemplateCopy from_json(std::string_view, UnknownFields);
+template BundleCopy from_json(std::string_view, UnknownFields);
+template ImageSpec from_json(std::string_view, UnknownFields);
+template Image from_json(std::string_view, UnknownFields);
+template OciConfig from_json(std::string_view, UnknownFields);
 template Volume from_json(std::string_view, UnknownFields);
 template Project from_json(std::string_view, UnknownFields);
 template Address from_json(std::string_view, UnknownFields);
@@ -326,7 +350,10 @@ template std::string to_json(const Group&);
 template std::string to_json(const TemplateSpec&);
 template std::string to_json(const Template&);
 template std::string to_json(const JoinToken&);
-template std::string to_json(const TemplateCopy&);
+template std::string to_json(const BundleCopy&);
+template std::string to_json(const ImageSpec&);
+template std::string to_json(const Image&);
+template std::string to_json(const OciConfig&);
 template std::string to_json(const Volume&);
 template std::string to_json(const Project&);
 template std::string to_json(const Address&);

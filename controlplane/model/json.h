@@ -23,8 +23,9 @@ public:
 enum class UnknownFields { refused, ignored };
 
 // Resources, Host, SchedulingChange, Heartbeat, Assignment, MicroVmSpec, Placement, MicroVmStatus,
-// Deletion, Checkpoint, Move, Drain, Group, TemplateSpec, Template, TemplateCopy, JoinTokenSpec,
-// JoinToken, JoinRequest, Volume, Network, Address or Project. Throws JsonError.
+// Deletion, Checkpoint, Move, Drain, Group, TemplateSpec, Template, BundleCopy, JoinTokenSpec,
+// JoinToken, JoinRequest, Volume, Network, Address, Project, ImageSpec, Image or OciConfig. Throws
+// JsonError.
 template <typename Body>
 [[nodiscard]] Body from_json(std::string_view text,
                              UnknownFields unknown_fields = UnknownFields::refused);

@@ -15,8 +15,10 @@ inline constexpr std::string_view placements = "/placements/";  // NAME: Placeme
 inline constexpr std::string_view statuses = "/statuses/";      // HOST/NAME: MicroVmStatus
 // HOST/NAME: Assignment. Made with the placement: so a host watches only what is its own.
 inline constexpr std::string_view assignments = "/assignments/";
-inline constexpr std::string_view templates = "/templates/";      // NAME: Template
-inline constexpr std::string_view copies = "/copies/";            // HOST/TEMPLATE: TemplateCopy
+inline constexpr std::string_view templates = "/templates/";  // NAME: Template
+inline constexpr std::string_view images = "/images/";        // NAME: Image
+// HOST/TEMPLATE or HOST/image:IMAGE: BundleCopy
+inline constexpr std::string_view copies = "/copies/";
 inline constexpr std::string_view checkpoints = "/checkpoints/";  // NAME: Checkpoint
 inline constexpr std::string_view moves = "/moves/";              // NAME: Move
 inline constexpr std::string_view drains = "/drains/";            // HOST: Drain

@@ -21,9 +21,11 @@ struct MicroVmSpec {
     std::string name;
     std::string project = "default";
     std::string group;    // empty: it stands alone
-    std::string program;  // path on the host, or the name of an image; empty: see below
+    std::string program;  // path on the host; empty: one of the next two
     // A template's name: the microVM is a clone of it, and the arguments are handed to the clone.
     std::string from_template;
+    // An image's name: it is the microVM's root, and says what is run (command_of in image.h).
+    std::string image;
     std::vector<std::string> arguments;
     std::vector<std::string> environment;  // KEY=VALUE
     std::uint64_t memory_mib = 128;
@@ -34,9 +36,10 @@ struct MicroVmSpec {
     HostFailurePolicy on_host_failure = HostFailurePolicy::restart;
     std::optional<CheckpointPlan> checkpoint;  // of one to be restored; none: its defaults
     std::optional<std::uint64_t> time_limit_s;
-    std::vector<std::string> volumes;  // names, in the order of /dev/vda, /dev/vdb, ...
-    std::string network;               // a name; empty: none
-    bool vsock = false;                // a vsock device, whose unix socket the status names
+    // Names, in the order of /dev/vda, /dev/vdb, ...; behind the image, where there is one.
+    std::vector<std::string> volumes;
+    std::string network;  // a name; empty: none
+    bool vsock = false;   // a vsock device, whose unix socket the status names
 
     [[nodiscard]] Resources resources() const noexcept { return {memory_mib, vcpus * 1000, 1}; }
 };

@@ -34,8 +34,8 @@ struct Template {
     std::uint64_t size_bytes = 0;  // on the disk
 };
 
-// That a host has a template's files.
-struct TemplateCopy {
+// That a host has the files of a template or image.
+struct BundleCopy {
     std::string digest;
 };
 

@@ -52,7 +52,7 @@ void BundleCopies::tell(const std::string& name, const std::string& digest, bool
     const std::string key = keys::of(keys::copies, host_, name);
     const store::Revision revision = copy == nullptr ? 0 : copy->revision;
     if (is_here && !is_told) {
-        commit({{{key, revision}}, {store::Put{key, model::to_json(model::TemplateCopy{digest})}}});
+        commit({{{key, revision}}, {store::Put{key, model::to_json(model::BundleCopy{digest})}}});
     } else if (!is_here && copy != nullptr) {
         commit({{{key, revision}}, {store::Delete{key}}});
     }

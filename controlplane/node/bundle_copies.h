@@ -1,5 +1,5 @@
-// BundleCopies: has the store know which bundles this host has the files of (templates), and
-// deletes files of bundles that are gone.
+// BundleCopies: has the store know which bundles this host has the files of (templates, images),
+// and deletes files of bundles that are gone.
 #pragma once
 
 #include <functional>

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "controlplane/image/image_folder.h"
 #include "controlplane/node/clone_request.h"
 #include "controlplane/node/memory_state.h"
 #include "controlplane/template/template_folder.h"
@@ -31,6 +32,15 @@ std::string mac_of(network::Ipv4 ip) {
     std::snprintf(text.data(), text.size(), "06:00:%02x:%02x:%02x:%02x", ip >> 24, ip >> 16 & 0xFF,
                   ip >> 8 & 0xFF, ip & 0xFF);
     return text.data();
+}
+
+const model::Image& image_of(const Mirror& mirror, const std::string& name) {
+    const auto& all = mirror.objects().images;
+    const auto found = all.find(name);
+    if (found == all.end()) {
+        throw NotYet{"there is no image " + name};
+    }
+    return found->second.body;
 }
 
 // Throws NotYet unless the files are here, and are what the digest says.
@@ -96,6 +106,9 @@ void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
     if (!microvm.spec.from_template.empty()) {
         return become_clone(microvm, launch);
     }
+    if (!microvm.spec.image.empty()) {
+        attach_image(microvm, launch);
+    }
     attach_volumes(microvm, launch);
     if (const auto network = attach_network(microvm)) {
         launch.words.insert(launch.words.begin() + 2, {"--network", network->words});
@@ -104,6 +117,34 @@ void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
         // Behind `shoal run`.
         launch.words.insert(launch.words.begin() + 2, {"--vsock", vsock});
     }
+}
+
+std::string HostProvisions::root_of(const MicroVm& microvm) {
+    const std::string& name = microvm.spec.image;
+    if (name.empty()) {
+        return {};
+    }
+    const std::string& digest = image_of(mirror_, name).digest;
+    expect_sound(images_, name, model::copy_name_of_image(name), digest);
+    return images::root_in(images_.folder.path_of(digest));
+}
+
+// Of two values of a variable the last one counts: the microVM's own.
+void HostProvisions::attach_image(const MicroVm& microvm, Launch& launch) {
+    const std::string root = root_of(microvm);
+    const model::Image& image = image_of(mirror_, microvm.spec.image);
+    std::vector<std::string>& words = launch.words;
+    words.resize(words.size() - microvm.spec.arguments.size() - 1);  // behind "--"
+    const auto command = model::command_of(image, microvm.spec.arguments);
+    words.insert(words.end(), command.begin(), command.end());
+    std::vector<std::string> options{"--root", root};
+    if (!image.working_directory.empty()) {
+        options.insert(options.end(), {"--workdir", image.working_directory});
+    }
+    for (const std::string& assignment : image.environment) {
+        options.insert(options.end(), {"--env", assignment});
+    }
+    words.insert(words.begin() + 2, options.begin(), options.end());  // behind `shoal run`
 }
 
 // Whoever has processes of any attempt may write to what it has.

@@ -37,12 +37,13 @@ struct Bundles {
 class HostProvisions final : public Provisions {
 public:
     // Borrows all.
-    HostProvisions(const Mirror& mirror, const Runner& runner, Bundles templates,
+    HostProvisions(const Mirror& mirror, const Runner& runner, Bundles templates, Bundles images,
                    const volumes::VolumeFolder& volumes, network::HostNetworks& networks,
                    ProvisionSettings settings)
         : mirror_{mirror},
           runner_{runner},
           templates_{std::move(templates)},
+          images_{std::move(images)},
           volumes_{volumes},
           networks_{networks},
           settings_{std::move(settings)} {}
@@ -55,6 +56,7 @@ public:
     }
 
     void prepare(const MicroVm& microvm, Launch& launch) override;
+    [[nodiscard]] std::string root_of(const MicroVm& microvm) override;
     void describe(const MicroVm& microvm, const Attempt& attempt,
                   model::MicroVmStatus& status) const override;
 
@@ -68,6 +70,7 @@ private:
     [[nodiscard]] std::optional<Attached> attach_network(const MicroVm& microvm) const;
     void become_restored(const MicroVm& microvm, Launch& launch) const;
     void become_vmm(Launch& launch) const;
+    void attach_image(const MicroVm& microvm, Launch& launch);
     void attach_volumes(const MicroVm& microvm, Launch& launch) const;
     void become_clone(const MicroVm& microvm, Launch& launch) const;
     [[nodiscard]] std::string vsock_of(const MicroVm& microvm, const Attempt& attempt) const;
@@ -75,6 +78,7 @@ private:
     const Mirror& mirror_;
     const Runner& runner_;
     Bundles templates_;
+    Bundles images_;
     const volumes::VolumeFolder& volumes_;
     network::HostNetworks& networks_;
     ProvisionSettings settings_;

@@ -110,6 +110,9 @@ void Mirror::adopt(Revision revision) {
         for (const auto& [name, entry] : contents->objects.templates) {
             tell(&MirrorListener::on_bundle_changed, name);
         }
+        for (const auto& [name, entry] : contents->objects.images) {
+            tell(&MirrorListener::on_bundle_changed, name);
+        }
     }
 }
 
@@ -281,7 +284,7 @@ void Mirror::on_changes(std::span<const Event> events) {
             tell(&MirrorListener::on_group_changed, name);
         } else if (key.starts_with(keys::hosts) || key.starts_with(keys::drains)) {
             tell(&MirrorListener::on_host_changed, name);
-        } else if (key.starts_with(keys::templates)) {
+        } else if (key.starts_with(keys::templates) || key.starts_with(keys::images)) {
             tell(&MirrorListener::on_bundle_changed, name);
         } else if (!key.starts_with(keys::heartbeats) && !key.starts_with(keys::copies)) {
             tell(&MirrorListener::on_microvm_changed, name);

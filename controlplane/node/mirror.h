@@ -93,7 +93,7 @@ public:
     virtual void on_microvm_changed(const std::string& name) = 0;
     virtual void on_group_changed(const std::string&) {}
     virtual void on_host_changed(const std::string&) {}    // heartbeats are no changes
-    virtual void on_bundle_changed(const std::string&) {}  // a template
+    virtual void on_bundle_changed(const std::string&) {}  // a template or image
 };
 
 // What the store has, by names.

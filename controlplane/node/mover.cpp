@@ -48,6 +48,7 @@ void Mover::receive(const MicroVm& microvm, const Attempt& attempt) {
     const model::Move& move = *microvm.move;
     const Observation seen = runner_.observe(attempt);
     if (!move.failure.empty()) {  // The source, or the leader, ends it.
+        waiting_since_.erase(attempt);
         if (has_processes(seen)) {
             runner_.stop(attempt, milliseconds{0});
         } else if (seen.state == AttemptState::ended) {
@@ -80,6 +81,9 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
     if (settings_.address.empty()) {
         return fail(microvm, "host " + settings_.host + " has no --address for migrations");
     }
+    if (!has_root(microvm, attempt)) {
+        return;
+    }
     Launch launch;
     launch.attempt = attempt;
     launch.words = {settings_.vmm, "--api-sock",   runner_.api_socket_of(attempt), "--level", "Off",
@@ -94,12 +98,37 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
     }
 }
 
+std::string Mover::root_of(const MicroVm& microvm) const {
+    return provisions_ == nullptr ? "" : provisions_->root_of(microvm);
+}
+
+// Whether its image is here, or it has none. Else it is fetched, for as long as a source is waited
+// for.
+bool Mover::has_root(const MicroVm& microvm, const Attempt& attempt) {
+    try {
+        static_cast<void>(root_of(microvm));
+        return true;
+    } catch (const NotYet& reason) {
+        const auto since = waiting_since_.emplace(attempt, loop_.now()).first->second;
+        if (loop_.now() - since > longest_wait) {
+            fail(microvm, reason.what());
+        } else {
+            look_later(microvm.spec.name);
+        }
+        return false;
+    }
+}
+
 void Mover::on_receiving(const MicroVm& microvm, const Attempt& attempt, const Status& status) {
     const model::Move& move = *microvm.move;
     if (status.phase == "Running") {
         return arrive(microvm, attempt);
     }
+    if (status.phase == "None" && !has_root(microvm, attempt)) {
+        return;
+    }
     if (status.phase == "None") {
+        waiting_since_.erase(attempt);
         model::MicroVmStatus described;
         if (provisions_ != nullptr) {
             provisions_->describe(microvm, attempt, described);
@@ -109,6 +138,10 @@ void Mover::on_receiving(const MicroVm& microvm, const Attempt& attempt, const S
         if (!described.vsock.empty()) {
             body += R"(,"vsock_override":{"uds_path":)" +
                     json::serialize(json::value(described.vsock)) + "}";
+        }
+        if (const std::string root = root_of(microvm); !root.empty()) {
+            body += R"(,"drive_overrides":[{"drive_id":"root","path_on_host":)" +
+                    json::serialize(json::value(root)) + "}]";
         }
         return order(attempt, receive_target, body + "}");
     }

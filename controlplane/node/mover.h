@@ -79,6 +79,8 @@ private:
     void order(const Attempt& attempt, const char* target, std::string body);
     void look_later(const std::string& name);
     void start(const MicroVm& microvm, const Attempt& attempt);
+    [[nodiscard]] std::string root_of(const MicroVm& microvm) const;
+    [[nodiscard]] bool has_root(const MicroVm& microvm, const Attempt& attempt);
     void on_receiving(const MicroVm& microvm, const Attempt& attempt, const Status& status);
     void on_sending(const MicroVm& microvm, const Attempt& attempt, const Status& status);
     void tell_address(const MicroVm& microvm, const std::string& address);

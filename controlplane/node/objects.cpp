@@ -37,8 +37,9 @@ bool Objects::apply(const store::Event& event) {
         apply_copy(event);
         return true;
     }
-    return apply_to(templates, keys::templates, event) || apply_to(volumes, keys::volumes, event) ||
-           apply_to(networks, keys::networks, event) || apply_to(projects, keys::projects, event);
+    return apply_to(templates, keys::templates, event) || apply_to(images, keys::images, event) ||
+           apply_to(volumes, keys::volumes, event) || apply_to(networks, keys::networks, event) ||
+           apply_to(projects, keys::projects, event);
 }
 
 void Objects::apply_address(const store::Event& event) {
@@ -68,7 +69,7 @@ void Objects::apply_copy(const store::Event& event) {
     const std::size_t slash = std::min(path.find('/'), path.size());
     const std::string host{path.substr(0, slash)};
     const std::string name{path.substr(std::min(slash + 1, path.size()))};
-    if (auto copy = decode<model::TemplateCopy>(event)) {
+    if (auto copy = decode<model::BundleCopy>(event)) {
         copies[name][host] = {std::move(*copy), event.entry.mod_revision};
         return;
     }
@@ -78,8 +79,8 @@ void Objects::apply_copy(const store::Event& event) {
     }
 }
 
-const Object<model::TemplateCopy>* Objects::copy_of(const std::string& name,
-                                                    const std::string& host) const {
+const Object<model::BundleCopy>* Objects::copy_of(const std::string& name,
+                                                  const std::string& host) const {
     const auto found = copies.find(name);
     if (found == copies.end()) {
         return nullptr;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/model/image.h"
 #include "controlplane/model/network.h"
 #include "controlplane/model/project.h"
 #include "controlplane/model/template.h"
@@ -25,11 +26,12 @@ using ObjectsByName = std::map<std::string, Object<Body>>;
 
 struct Objects {
     ObjectsByName<model::Template> templates;
+    ObjectsByName<model::Image> images;
     ObjectsByName<model::Volume> volumes;
     ObjectsByName<model::Network> networks;
     ObjectsByName<model::Project> projects;
-    // Of each template: which hosts have its files.
-    std::map<std::string, ObjectsByName<model::TemplateCopy>> copies;
+    // Of each template or image, by what copies are called: which hosts have its files.
+    std::map<std::string, ObjectsByName<model::BundleCopy>> copies;
     // Of each network: who has which address.
     std::map<std::string, std::map<network::Ipv4, std::string>> addresses;
 
@@ -37,9 +39,9 @@ struct Objects {
                                                           const std::string& network) const;
 
     // Null: that host does not have it.
-    [[nodiscard]] const Object<model::TemplateCopy>* copy_of(const std::string& name,
-                                                             const std::string& host) const;
-    // Which have the files of a template that are of this digest.
+    [[nodiscard]] const Object<model::BundleCopy>* copy_of(const std::string& name,
+                                                           const std::string& host) const;
+    // Which have the files that are of this digest.
     [[nodiscard]] std::vector<std::string> hosts_with(const std::string& name,
                                                       const std::string& digest) const;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controlplane/model/image.h"
 #include "controlplane/model/keys.h"
 
 namespace shoal::scheduler {
@@ -182,7 +183,8 @@ WorkloadRef Catalog::workload_of(const model::MicroVmSpec& spec) {
     workload.resources = spec.resources();
     workload.priority = spec.priority;
     workload.group = spec.group;
-    workload.image = spec.from_template;
+    workload.image =
+        spec.image.empty() ? spec.from_template : model::copy_name_of_image(spec.image);
     workload.volume_host = host_of_volumes(spec.volumes);
     if (const model::Group* its = group(spec.group)) {
         workload.spreading = its->spreading;

@@ -127,8 +127,8 @@ private:
     struct HostInfo {
         model::Epoch epoch = 0;
         bool is_suspected = false;
-        Names placed;     // here, also those that ended
-        Names templates;  // whose files are here
+        Names placed;   // here, also those that ended
+        Names bundles;  // templates and images whose files are here
     };
     // Passes on what one folder tells.
     struct Folder final : failover::FolderListener {

@@ -48,17 +48,17 @@ void Catalog::on_host_gone(const std::string& name) {
 void Catalog::on_copy(const std::string& path, const store::Entry&) {
     const auto [host, name] = split(path);
     const HostIdx index = host_of(host);
-    Names& templates = info_of(index).templates;
-    templates.insert(name);
-    cluster_.set_images(index, templates);
+    Names& bundles = info_of(index).bundles;
+    bundles.insert(name);
+    cluster_.set_images(index, bundles);
 }
 
 void Catalog::on_copy_gone(const std::string& path) {
     const auto [host, name] = split(path);
     const HostIdx index = host_of(host);
-    Names& templates = info_of(index).templates;
-    templates.erase(name);
-    cluster_.set_images(index, templates);
+    Names& bundles = info_of(index).bundles;
+    bundles.erase(name);
+    cluster_.set_images(index, bundles);
 }
 
 void Catalog::on_group(const std::string& name, const store::Entry& entry) {

@@ -25,7 +25,7 @@ struct Workload {
     std::string cpu_model;      // of the snapshot that it is restored from; empty: it boots
     // The one that has its volumes, which stay where they are; empty: none has all of them.
     std::optional<std::string> volume_host;
-    std::string image;                 // a template: hosts that have it are preferred
+    std::string image;  // what its copies are called: hosts that have it are preferred
     std::vector<std::string> kept_on;  // hosts that have its checkpoint: preferred
 
     bool operator==(const Workload&) const = default;

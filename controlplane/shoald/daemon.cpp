@@ -24,6 +24,7 @@
 #include "controlplane/api/events.h"
 #include "controlplane/api/groups.h"
 #include "controlplane/api/hosts.h"
+#include "controlplane/api/images.h"
 #include "controlplane/api/join.h"
 #include "controlplane/api/logs.h"
 #include "controlplane/api/microvms.h"
@@ -34,6 +35,7 @@
 #include "controlplane/api/templates.h"
 #include "controlplane/api/usage.h"
 #include "controlplane/api/volumes.h"
+#include "controlplane/image/image_folder.h"
 #include "controlplane/network/address_book.h"
 #include "controlplane/network/network_sweeper.h"
 #include "controlplane/node/bundle_copies.h"
@@ -212,7 +214,9 @@ private:
     [[nodiscard]] std::unique_ptr<store::Store> make_store();
     void read_store();
     void on_ready(const store::Result<store::Revision>& ready);
-    [[nodiscard]] node::Bundles bundles_of_templates();
+    using Fetch = std::string (Peers::*)(const std::string& name, const std::string& digest);
+    [[nodiscard]] node::Bundles bundles(const content::BundleFolder& folder,
+                                        content::BundleCheck& check, Fetch fetch);
 
     Options options_;
     host::UniqueFd lock_;  // of the run folder
@@ -238,8 +242,16 @@ private:
                                              find_program("shoal")};
     rest::Templates templates_ =
         rest::make_templates(service_, template_folder_, template_check_, template_maker_);
+    content::BundleFolder image_folder_{images::bundle_kind, options_.state_dir + "/images"};
+    content::BundleCheck image_check_{context_, workers_, image_folder_};
+    images::ImageMaker image_maker_{context_, image_folder_};
+    rest::Images images_ = rest::make_images(service_, image_folder_, image_check_, image_maker_);
     node::BundleCopies copies_{
-        loop_, *store_, mirror_, options_.host, {copies_of(template_folder_, templates_)}};
+        loop_,
+        *store_,
+        mirror_,
+        options_.host,
+        {copies_of(template_folder_, templates_), copies_of(image_folder_, images_)}};
     volumes::VolumeFolder volume_folder_;
     rest::VolumeService volumes_{service_, volume_folder_, options_.host};
     network::HostNetworks networks_;
@@ -266,14 +278,15 @@ Daemon::Daemon(const Options& options)
       networks_{fs::absolute(options.run_dir)},
       provisions_{mirror_,
                   runner_,
-                  bundles_of_templates(),
+                  bundles(template_folder_, template_check_, &Peers::fetch_template),
+                  bundles(image_folder_, image_check_, &Peers::fetch_image),
                   volume_folder_,
                   networks_,
                   {options.host, options.reserved_mib, options.run_dir + "/microvms",
                    find_program("shoal-vmm"), node_settings(options).fence}} {
     service_.host = options.host;
     if (!options.address.empty()) {
-        peers_.emplace(options, context_, workers_, service_, template_folder_);
+        peers_.emplace(options, context_, workers_, service_, template_folder_, image_folder_);
         peers_->on_fetched([this] { copies_.look_soon(); });
     }
     if (!options.authority_key.empty()) {
@@ -301,6 +314,7 @@ Daemon::Daemon(const Options& options)
     rest::add_join_tokens(api_, service_, joining_ ? joining_->fingerprint() : "");
     rest::add_backup(api_, sqlite_);
     templates_.add_to(api_);
+    images_.add_to(api_);
     rest::add_volumes(api_, volumes_);
     rest::add_projects(api_, service_);
     rest::add_usage(api_, service_, options.run_dir + "/microvms");
@@ -309,10 +323,10 @@ Daemon::Daemon(const Options& options)
     runner_.set_listener(agent_);
 }
 
-node::Bundles Daemon::bundles_of_templates() {
-    return {template_folder_, template_check_,
-            [this](const std::string& name, const std::string& digest) {
-                return peers_ ? peers_->fetch_template(name, digest) : "this host has no --address";
+node::Bundles Daemon::bundles(const content::BundleFolder& folder, content::BundleCheck& check,
+                              Fetch fetch) {
+    return {folder, check, [this, fetch](const std::string& name, const std::string& digest) {
+                return peers_ ? ((*peers_).*fetch)(name, digest) : "this host has no --address";
             }};
 }
 

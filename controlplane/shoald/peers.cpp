@@ -9,7 +9,7 @@ namespace shoal::daemon {
 
 Peers::Peers(const Options& options, boost::asio::io_context& context,
              boost::asio::thread_pool& workers, rest::Service& service,
-             const content::BundleFolder& templates)
+             const content::BundleFolder& templates, const content::BundleFolder& images)
     : tls_{peer::make_tls(options.peer_tls)},
       service_{service},
       logs_{context, service_, options.state_dir + "/logs"},
@@ -18,10 +18,12 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
                   api_.handle(request, std::move(respond));
               }},
       client_{context, tls_},
-      templates_{{context, workers, templates}, {context, workers, templates, client_}} {
+      templates_{{context, workers, templates}, {context, workers, templates, client_}},
+      images_{{context, workers, images}, {context, workers, images, client_}} {
     rest::add_logs(api_, logs_);
     rest::add_calls(api_, service_, context);
     peer::add_bundle_files(api_, templates_.files);
+    peer::add_bundle_files(api_, images_.files);
     service.ask_host = [this](const model::Host& host, const rest::Request& request,
                               std::chrono::seconds patience, rest::Respond respond) {
         // Output may be silent for long.
@@ -45,6 +47,10 @@ std::vector<peer::Peer> Peers::peers_with(const std::string& name,
 
 std::string Peers::fetch_template(const std::string& name, const std::string& digest) {
     return templates_.fetcher.fetch(digest, peers_with(name, digest));
+}
+
+std::string Peers::fetch_image(const std::string& name, const std::string& digest) {
+    return images_.fetcher.fetch(digest, peers_with(name, digest));
 }
 
 }  // namespace shoal::daemon

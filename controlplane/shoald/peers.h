@@ -23,7 +23,7 @@ public:
     // Borrows all but the options. `service` is the users'. Throws std::runtime_error.
     Peers(const Options& options, boost::asio::io_context& context,
           boost::asio::thread_pool& workers, rest::Service& service,
-          const content::BundleFolder& templates);
+          const content::BundleFolder& templates, const content::BundleFolder& images);
     Peers(const Peers&) = delete;
     Peers& operator=(const Peers&) = delete;
     ~Peers() = default;
@@ -36,12 +36,14 @@ public:
     [[nodiscard]] peer::Client& client() noexcept { return client_; }
     // Once the store is mirrored.
     void start() { server_.start(); }
-    // Has one come from a host that has it; how that goes, in a sentence. `name` is what its copies
-    // are called.
+    // Have one come from a host that has it; how that goes, in a sentence. `name` is what its
+    // copies are called.
     [[nodiscard]] std::string fetch_template(const std::string& name, const std::string& digest);
+    [[nodiscard]] std::string fetch_image(const std::string& name, const std::string& digest);
     // Called once one has come.
     void on_fetched(const std::function<void()>& fetched) {
         templates_.fetcher.on_fetched(fetched);
+        images_.fetcher.on_fetched(fetched);
     }
 
 private:
@@ -60,6 +62,7 @@ private:
     peer::Server server_;
     peer::Client client_;
     Bundles templates_;
+    Bundles images_;
 };
 
 }  // namespace shoal::daemon

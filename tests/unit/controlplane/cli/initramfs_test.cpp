@@ -29,7 +29,7 @@ std::vector<CpioEntry> pack(const RootTree& tree, const std::string& root,
                             std::uint64_t limit = limit_bytes) {
     const std::vector<std::string> args{"prog", "", "two words"};
     const std::vector<std::string> env{"A=B"};
-    return read_cpio(read_whole(make_initramfs({root, &tree, args, env, limit}).archive.get()));
+    return read_cpio(read_whole(make_initramfs({root, &tree, args, env, "", limit}).archive.get()));
 }
 
 TEST_CASE("without --root there are the program, its folders and its words") {

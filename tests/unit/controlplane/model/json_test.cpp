@@ -117,11 +117,15 @@ TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they w
     CHECK(to_json(from_json<Group>(to_json(group))) == to_json(group));
 }
 
-TEST_CASE("a microVM is a program or a clone of a template, never both or neither") {
+TEST_CASE("a microVM is a program, a clone of a template or of an image, one of them") {
     CHECK(from_json<MicroVmSpec>(R"({"template":"t","vsock":true})").vsock);
-    CHECK(refusal("{}") == "microvm has neither program nor template: one is needed");
+    CHECK(refusal("{}") == "microvm has neither program, template nor image: one is needed");
     CHECK(refusal(with(R"("template":"t")")) ==
           "microvm has both program and template: one is needed");
+    CHECK(from_json<MicroVmSpec>(R"({"image":"i"})").image == "i");
+    CHECK(refusal(with(R"("image":"i")")) == "microvm has both program and image: one is needed");
+    CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":{"image":"i","template":"t"}})") ==
+          "group.microvm has both template and image: one is needed");
     CHECK(refusal(with(R"("vsock":1)")) == "microvm.vsock must be true or false");
     CHECK(
         refusal<Group>(R"({"name":"g","count":1,"microvm":{}})").starts_with("group.microvm has"));

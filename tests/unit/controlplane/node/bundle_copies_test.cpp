@@ -56,7 +56,7 @@ struct Rig : ManualStore {
         std::optional<std::string> digest;
         store.get(key, [&digest](const store::Result<store::Lookup>& lookup) {
             if (lookup->entry) {
-                digest = model::from_json<model::TemplateCopy>(lookup->entry->value).digest;
+                digest = model::from_json<model::BundleCopy>(lookup->entry->value).digest;
             }
         });
         loop.settle();

@@ -1,0 +1,39 @@
+// A kind of made objects.
+#include "controlplane/api/images.h"
+
+#include <utility>
+
+#include "controlplane/image/image_source.h"
+
+namespace shoal::rest {
+namespace {
+
+bool is_used_by(const std::string& name, const model::MicroVmSpec& spec) {
+    return spec.image == name;
+}
+
+void check_new(const model::ImageSpec& spec) {
+    if (const std::string why = images::refuse_source(spec.from); !why.empty()) {
+        throw Problem{400, "image.from: " + why};
+    }
+}
+
+}  // namespace
+
+Images make_images(Service& service, const content::BundleFolder& folder,
+                   content::BundleCheck& check, images::ImageMaker& maker) {
+    return {service,
+            folder,
+            check,
+            model::keys::images,
+            &node::Objects::images,
+            model::copy_name_of_image,
+            is_used_by,
+            images::max_images_in_making,
+            check_new,
+            [&maker](const model::ImageSpec& spec, Images::Made made) {
+                maker.make(spec, std::move(made));
+            }};
+}
+
+}  // namespace shoal::rest

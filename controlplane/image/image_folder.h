@@ -1,0 +1,18 @@
+// What an image is on a host's disk: a bundle of one file, an EROFS file system.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "controlplane/content/bundle_folder.h"
+
+namespace shoal::images {
+
+inline constexpr std::array<const char*, 1> file_names{"root.erofs"};
+inline constexpr content::BundleKind bundle_kind{"image", file_names};
+
+[[nodiscard]] inline std::string root_in(const std::string& folder) {
+    return folder + "/root.erofs";
+}
+
+}  // namespace shoal::images

@@ -1,0 +1,57 @@
+// An image: the root file system of microVMs, with the program that it is for.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shoal::model {
+
+// What is asked for.
+struct ImageSpec {
+    std::string name;
+    std::string from;  // where it is imported from; image/image_source.h
+};
+
+// What is there. Never changed.
+struct Image {
+    std::string name;
+    std::string digest;                    // SHA-256 of its EROFS file, in hexadecimal digits
+    std::string from;                      // as it was asked for
+    std::vector<std::string> entrypoint;   // the words before the arguments
+    std::vector<std::string> arguments;    // where a microVM has none
+    std::vector<std::string> environment;  // KEY=VALUE; a microVM's own replace these by key
+    std::string working_directory;         // absolute; empty: /
+    std::uint64_t size_bytes = 0;          // on the disk
+};
+
+// What a microVM of the image runs, the program first. Empty: nothing says.
+[[nodiscard]] inline std::vector<std::string> command_of(
+    const Image& image, const std::vector<std::string>& arguments) {
+    std::vector<std::string> words = image.entrypoint;
+    const std::vector<std::string>& rest = arguments.empty() ? image.arguments : arguments;
+    words.insert(words.end(), rest.begin(), rest.end());
+    return words;
+}
+
+// What its copies are called where templates' copies are, too (/copies/HOST/NAME). No template can
+// be called so.
+[[nodiscard]] inline std::string copy_name_of_image(const std::string& name) {
+    return "image:" + name;
+}
+
+// An OCI image's configuration (OCI Image Specification 1.0, "config"), as far as it is used.
+struct OciDefaults {
+    std::optional<std::vector<std::string>> entrypoint;
+    std::optional<std::vector<std::string>> arguments;
+    std::optional<std::vector<std::string>> environment;
+    std::optional<std::string> working_directory;
+};
+struct OciConfig {
+    std::string architecture;
+    std::string os;
+    std::optional<OciDefaults> config;
+};
+
+}  // namespace shoal::model
