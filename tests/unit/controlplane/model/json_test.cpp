@@ -5,6 +5,7 @@
 #include <string>
 
 #include "controlplane/model/group.h"
+#include "controlplane/model/image.h"
 #include "controlplane/model/template.h"
 
 namespace shoal::model::test {
@@ -52,7 +53,7 @@ TEST_CASE("a microVM's fields are written in the order of their table and read b
     const std::string text = to_json(make_microvm());
     CHECK(
         text ==
-        R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo","template":"",)"
+        R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo","template":"","image":"",)"
         R"("arguments":["","\"x\"","é"],"environment":["A=","B=c=d"],"memory_mib":64,"vcpus":2,)"
         R"("labels":{"tier":"web","x":""},"priority":-5,"restart":"on_failure",)"
         R"("on_host_failure":"restore","checkpoint":{"interval_s":5,"copies":2},"time_limit_s":7,"vsock":false,"network":"","volumes":[]})");
@@ -115,6 +116,25 @@ TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they w
     group.microvm.name.clear();
     group.anti_affinity = AntiAffinity::zone;
     CHECK(to_json(from_json<Group>(to_json(group))) == to_json(group));
+}
+
+TEST_CASE("of an image's words a microVM's own arguments replace the arguments alone") {
+    Image image;
+    image.name = "i";
+    image.digest = std::string(64, 'a');
+    image.from = "oci:/x";
+    CHECK(command_of(image, {}).empty());
+    CHECK(command_of(image, {"sh"}) == std::vector<std::string>{"sh"});
+    image.arguments = {"serve"};
+    CHECK(command_of(image, {}) == std::vector<std::string>{"serve"});
+    image.entrypoint = {"/app", "-v"};
+    image.environment = {"A=b"};
+    image.working_directory = "/srv";
+    image.size_bytes = 4096;
+    CHECK(command_of(image, {}) == std::vector<std::string>{"/app", "-v", "serve"});
+    CHECK(command_of(image, {"x", "y"}) == std::vector<std::string>{"/app", "-v", "x", "y"});
+    CHECK(to_json(from_json<Image>(to_json(image))) == to_json(image));
+    CHECK(refusal<ImageSpec>(R"({"name":"i"})") == "image.from is missing");
 }
 
 TEST_CASE("a microVM is a program, a clone of a template or of an image, one of them") {
@@ -195,11 +215,11 @@ TEST_CASE("a value of another type is refused with what it must be") {
 }
 
 TEST_CASE("a field that must be there is named when it is missing") {
-    CHECK(refusal("{}") == "microvm has neither program nor template: one is needed");
+    CHECK(refusal("{}") == "microvm has neither program, template nor image: one is needed");
     CHECK(refusal(R"({"program":""})") ==
-          "microvm has neither program nor template: one is needed");
+          "microvm has neither program, template nor image: one is needed");
     CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":{}})") ==
-          "group.microvm has neither program nor template: one is needed");
+          "group.microvm has neither program, template nor image: one is needed");
     CHECK(refusal<Heartbeat>(R"({"epoch":1})") == "heartbeat.sequence is missing");
     CHECK(refusal<Placement>(R"({"host":"","epoch":1})").starts_with("placement.host is no name"));
 }

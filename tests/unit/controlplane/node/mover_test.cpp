@@ -86,10 +86,25 @@ struct Side {
     NodeAgent agent;
 };
 
+// The destination's disk.
+class FakeProvisions final : public Provisions {
+public:
+    void prepare(const MicroVm&, Launch&) override {}
+    void describe(const MicroVm&, const Attempt&, model::MicroVmStatus&) const override {}
+    [[nodiscard]] std::string root_of(const MicroVm&) override {
+        return root.empty() ? throw NotYet{"it is being fetched from host from"} : root;
+    }
+
+    std::string root;  // empty: it is not there
+};
+
 class Pair : public ManualStore {
 public:
     // A microVM runs at the source, and is to move.
-    Pair() {
+    explicit Pair(FakeProvisions* provisions = nullptr) {
+        if (provisions != nullptr) {
+            to.mover.set_provisions(*provisions);
+        }
         for (const char* host : {"from", "to"}) {
             put(keys::of(keys::heartbeats, host), model::to_json(model::Heartbeat{1, 1}));
         }
@@ -190,6 +205,37 @@ TEST_CASE("a microVM moves: one VMM waits, the other sends, and the placement fo
     pair.loop.settle();
     CHECK(pair.status("to").phase == Phase::succeeded);
     CHECK(pair.from.runner.launches.size() == 1);
+}
+
+TEST_CASE("a destination has the image first, and its VMM takes it from there") {
+    FakeProvisions provisions;
+    Pair pair{&provisions};
+    pair.look();
+    CHECK(pair.to.runner.launches.empty());
+    CHECK(pair.move()->failure.empty());
+    SUBCASE("it comes") {
+        provisions.root = "/images/x/root.erofs";
+        pair.look();
+        REQUIRE(pair.to.runner.launches.size() == 1);
+        pair.begin();
+        REQUIRE(pair.to.vmm.orders.size() == 1);
+        CHECK(pair.to.vmm.orders[0] ==
+              R"(/migration/receive {"listen":"tcp:10.0.0.1:0","plain":true,"drive_overrides":)"
+              R"([{"drive_id":"root","path_on_host":"/images/x/root.erofs"}]})");
+    }
+    SUBCASE("it does not, and the microVM stays; the next move has as long") {
+        const model::Move first = *pair.move();
+        pair.loop.advance(seconds{31});
+        CHECK(pair.to.runner.launches.empty());
+        CHECK(pair.placed() == "from");
+        CHECK(pair.status("from").reason ==
+              "it could not move to to: it is being fetched from host from");
+        REQUIRE_FALSE(pair.move());
+        pair.put_move(first);
+        pair.look();
+        REQUIRE(pair.move());
+        CHECK(pair.move()->failure.empty());
+    }
 }
 
 TEST_CASE("a destination that never ran the guest says so, and the source goes on") {

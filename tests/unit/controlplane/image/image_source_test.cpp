@@ -1,0 +1,22 @@
+#include "controlplane/image/image_source.h"
+
+#include <doctest/doctest.h>
+
+namespace shoal::images::test {
+
+TEST_CASE("an image's source is one of four, with a path that does not depend on a folder") {
+    for (const char* from : {"docker://docker.io/library/redis:7", "oci:/srv/layout:tag",
+                             "docker-archive:/srv/a.tar", "erofs:/srv/root.erofs"}) {
+        CHECK(refuse_source(from).empty());
+    }
+    for (const char* from : {"oci:layout", "oci:", "docker-archive:a.tar", "erofs:x"}) {
+        CHECK(refuse_source(from).ends_with("needs an absolute path of the host"));
+    }
+    for (const char* from : {"", "redis", "dir:/srv", "--help", "docker:redis", "/srv/layout"}) {
+        CHECK(refuse_source(from).starts_with("it begins with none of"));
+    }
+    CHECK(erofs_path("erofs:/a:b") == "/a:b");
+    CHECK(erofs_path("oci:/a").empty());
+}
+
+}  // namespace shoal::images::test
