@@ -33,14 +33,15 @@ files = $(sort $(shell find $(wildcard $(1)) -name '$(2)' -type f 2>/dev/null))
 DEVICE_FOLDERS := devices/host devices/machine devices/backend devices/virtio devices/legacy
 VMM_FOLDERS := $(DEVICE_FOLDERS) firmware vmm
 vmm_srcs := $(if $(wildcard $(VMM_FOLDERS)),$(call files,$(VMM_FOLDERS),*.cpp))
-cli_srcs := $(wildcard controlplane/cli/*.cpp)
+cli_srcs := $(wildcard controlplane/cli/*.cpp controlplane/exec/*.cpp)
+exec_agent_srcs := $(wildcard controlplane/exec_agent/*.cpp controlplane/exec/*.cpp)
 join_srcs := $(wildcard controlplane/join/*.cpp controlplane/pki/*.cpp) controlplane/content/sha256.cpp \
 	controlplane/peer/endpoint.cpp
 shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
 	controlplane/content/*.cpp controlplane/peer/*.cpp controlplane/pki/*.cpp \
 	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/template/*.cpp controlplane/image/*.cpp \
 	controlplane/volume/*.cpp controlplane/network/*.cpp controlplane/checkpoint/*.cpp \
-	controlplane/shoald/*.cpp)
+	controlplane/exec/*.cpp controlplane/shoald/*.cpp)
 # Boost.JSON itself, compiled once for everybody.
 boost_json := vmm/api/json_library.cpp
 supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/run_folder.cpp \
@@ -48,7 +49,7 @@ supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/r
 store_srcs := $(wildcard controlplane/store/*.cpp) controlplane/http/stream.cpp
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp controlplane/shoald/main.cpp \
-	controlplane/supervisor/main.cpp controlplane/join/main.cpp
+	controlplane/supervisor/main.cpp controlplane/join/main.cpp controlplane/exec_agent/main.cpp
 # What the unikernel does without hardware also runs in unit tests and under the fuzzer.
 GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 	guest/kernel/syscalls/files*.cpp guest/kernel/patch/syscall_site.cpp \
@@ -66,9 +67,9 @@ unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 
 library_srcs := $(sort $(filter-out $(main_srcs),$(vmm_srcs) $(cli_srcs) $(shoald_srcs) \
-	$(supervisor_srcs) $(join_srcs))) $(GUEST_HOST_SRCS)
-host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(shoald_srcs) $(supervisor_srcs) $(join_srcs) $(store_srcs) \
-	$(GUEST_HOST_SRCS) $(unit_srcs))
+	$(supervisor_srcs) $(join_srcs) $(exec_agent_srcs))) $(GUEST_HOST_SRCS)
+host_srcs := $(sort $(vmm_srcs) $(cli_srcs) $(shoald_srcs) $(supervisor_srcs) $(join_srcs) \
+	$(exec_agent_srcs) $(store_srcs) $(GUEST_HOST_SRCS) $(unit_srcs))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(1))
 
@@ -100,7 +101,7 @@ endif
 CLANG_CXXFLAGS := -std=c++2b -include scripts/clang_prelude.h -Wno-builtin-macro-redefined -I.
 
 programs := $(BUILD)/shoal-vmm $(BUILD)/shoal $(BUILD)/shoald $(BUILD)/shoal-supervisor \
-	$(BUILD)/shoal-join
+	$(BUILD)/shoal-join $(BUILD)/shoal-exec-agent
 unit := $(BUILD)/tests/unit
 
 # ---- what people type ---------------------------------------------------------------------------
@@ -169,6 +170,10 @@ $(BUILD)/shoald: $(shoald_objects) $(BUILD)/libstore.a
 $(BUILD)/shoal-supervisor: $(call objects,$(supervisor_srcs))
 	$(call link,$(PROGRAM_LDFLAGS))
 
+# Without symbols: it lies in the memory of every microVM that offers exec.
+$(BUILD)/shoal-exec-agent: $(call objects,$(exec_agent_srcs))
+	$(call link,$(PROGRAM_LDFLAGS) -s)
+
 $(BUILD)/libstore.a: $(call objects,$(store_srcs))
 	@echo "  AR    $@"
 	@rm -f $@
@@ -204,6 +209,7 @@ install: all
 	install -D -m 755 build/shoal-vmm $(DESTDIR)$(PREFIX)/bin/shoal-vmm
 	install -D -m 755 build/shoald $(DESTDIR)$(PREFIX)/bin/shoald
 	install -D -m 755 build/shoal-supervisor $(DESTDIR)$(PREFIX)/lib/shoal/shoal-supervisor
+	install -D -m 755 build/shoal-exec-agent $(DESTDIR)$(PREFIX)/lib/shoal/shoal-exec-agent
 	install -D -m 755 build/shoal-join $(DESTDIR)$(PREFIX)/lib/shoal/shoal-join
 	install -D -m 644 build/guest/shoal.elf $(DESTDIR)$(PREFIX)/lib/shoal/shoal.elf
 

@@ -92,7 +92,8 @@ fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*
 	controlplane/cli/library_cache.cpp controlplane/cli/ready_tables.cpp \
 	controlplane/cli/cpio_writer.cpp \
 	controlplane/model/json.cpp controlplane/api/target.cpp controlplane/network/subnet.cpp \
-	controlplane/supervisor/first_request.cpp controlplane/node/run_folder.cpp \
+	controlplane/exec/frame.cpp controlplane/exec/start.cpp controlplane/supervisor/first_request.cpp \
+	controlplane/node/run_folder.cpp \
 	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp controlplane/peer/endpoint.cpp \
 	controlplane/image/oci_layout.cpp controlplane/image/guarded_child.cpp \
 	controlplane/content/sha256.cpp controlplane/node/child_process.cpp

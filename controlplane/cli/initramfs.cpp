@@ -119,6 +119,7 @@ public:
 
 private:
     void add_root();
+    void add_exec_agent();
     void add_item(const std::string& path, const RootTree::Item& item);
     void add_file(const std::string& path, const RootTree::Item& item);
 
@@ -183,8 +184,21 @@ void Packer::add_root() {
     add_tree(archive_, root.get(), "");
 }
 
+void Packer::add_exec_agent() {
+    const host::UniqueFd agent{::open(plan_.exec_agent.c_str(), O_RDONLY | O_CLOEXEC)};
+    struct stat status {};
+    if (!agent || ::fstat(agent.get(), &status) < 0) {
+        host::throw_os_error("cannot open " + plan_.exec_agent);
+    }
+    archive_.add_file(std::string_view{exec_agent_path}.substr(1), CpioMetadata::from(status),
+                      agent.get(), static_cast<std::uint64_t>(status.st_size));
+}
+
 std::string Packer::pack() {
     add_root();
+    if (!plan_.exec_agent.empty()) {
+        add_exec_agent();
+    }
     archive_.add_directory(".shoal", private_directory);
     add_words(archive_, ".shoal/args", plan_.args);
     add_words(archive_, ".shoal/env", plan_.env);

@@ -27,7 +27,11 @@ struct InitramfsPlan {
     std::uint64_t limit_bytes = 0;      // a larger archive is refused
     Below below = Below::nothing;
     FileBytes large_files = FileBytes::mapped;
+    std::string exec_agent = {};  // a file of the host, for exec_agent_path; empty: none
 };
+
+// Where the agent of exec is in the guest.
+inline constexpr const char* exec_agent_path = "/.shoal-exec-agent";
 
 struct Initramfs {
     host::UniqueFd archive;

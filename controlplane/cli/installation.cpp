@@ -32,16 +32,16 @@ std::string find_vmm() {
     return path;
 }
 
-std::string find_join_program() {
+std::string find_helper(const std::string& name) {
     const std::string folder = own_folder();
-    const std::string built = folder + "/shoal-join";
-    const std::string installed = folder + "/../lib/shoal/shoal-join";
+    const std::string built = folder + "/" + name;
+    const std::string installed = folder + "/../lib/shoal/" + name;
     for (const std::string& path : {built, installed}) {
         if (::access(path.c_str(), X_OK) == 0) {
             return path;
         }
     }
-    throw CliError("there is no shoal-join at " + built + " or " + installed);
+    throw CliError("there is no " + name + " at " + built + " or " + installed);
 }
 
 std::string find_unikernel() {

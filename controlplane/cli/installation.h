@@ -7,8 +7,8 @@ namespace shoal::cli {
 
 // $SHOAL_VMM, or shoal-vmm beside this program. Throws CliError when it cannot be run.
 [[nodiscard]] std::string find_vmm();
-// shoal-join, which was built or installed with this program. Throws CliError.
-[[nodiscard]] std::string find_join_program();
+// Another program that was built or installed with this one. Throws CliError.
+[[nodiscard]] std::string find_helper(const std::string& name);
 // $SHOAL_GUEST, or the unikernel that was built or installed with this program. Throws CliError.
 [[nodiscard]] std::string find_unikernel();
 

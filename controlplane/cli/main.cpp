@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
         if (std::holds_alternative<InitOptions>(command) ||
             std::holds_alternative<JoinOptions>(command)) {
             // OpenSSL stays out of what starts with every microVM.
-            const std::string program = find_join_program();
+            const std::string program = find_helper("shoal-join");
             ::execv(program.c_str(), argv);
             throw CliError("cannot run " + program + ": " + std::strerror(errno));
         }

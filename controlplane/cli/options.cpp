@@ -85,6 +85,14 @@ void describe_program(CLI::App& command, ProgramOptions& options) {
                      "Say which files of the host were taken, and why");
 }
 
+// Of a command that has --vsock.
+void describe_exec(CLI::App& command, ProgramOptions& options) {
+    command
+        .add_flag("--exec", options.exec,
+                  "Let the host run commands beside PROGRAM, by vsock port 7432")
+        ->needs("--vsock");
+}
+
 CLI::Option* describe_network(CLI::App& command, std::optional<NetworkOption>& network,
                               const char* what) {
     return command
@@ -108,6 +116,7 @@ void describe_snapshot(CLI::App& snapshot, SnapshotOptions& options) {
         ->type_name("TEXT");
     snapshot.add_flag("--vsock", options.vsock,
                       "Vsock device (guest CID 3), whose path is said to clone");
+    describe_exec(snapshot, options);
     snapshot.add_flag(
         "--compress", options.compress,
         "Compress the memory (zstd): a smaller template, whose clones share none of it");
@@ -165,6 +174,7 @@ void describe_run(CLI::App& run, RunOptions& options) {
                    "Vsock device (guest CID 3): host programs connect to this unix socket and say\n"
                    "\"CONNECT <port>\\n\"; the program reaches who listens at UDS_PATH_<port>")
         ->type_name("UDS_PATH");
+    describe_exec(run, options);
     run.add_option("--timeout", options.timeout_s, "End the microVM after so many seconds")
         ->type_name("SECONDS")
         ->check(check_seconds);

@@ -24,6 +24,7 @@ struct ProgramOptions {
     std::string workdir;            // where the program starts; empty: /
     std::vector<std::string> with;  // files and folders of the host to add
     bool verbose = false;
+    bool exec = false;               // an agent starts the program, and commands for the host
     std::string program;             // as typed
     std::vector<std::string> words;  // the program's arguments, without argv[0]
 };

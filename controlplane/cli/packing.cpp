@@ -9,6 +9,7 @@
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/gather.h"
+#include "controlplane/cli/installation.h"
 #include "controlplane/cli/program.h"
 #include "controlplane/cli/root_tree.h"
 #include "devices/host/os_error.h"
@@ -71,6 +72,10 @@ PackedProgram pack(const ProgramOptions& options, FileBytes large_files) {
 
     std::vector<std::string> args{options.program};
     args.insert(args.end(), options.words.begin(), options.words.end());
+    const std::string agent = options.exec ? find_helper("shoal-exec-agent") : "";
+    if (options.exec) {
+        args.insert(args.begin(), {"shoal-exec-agent", program.guest_path});
+    }
     const std::vector<std::string> env = guest_environment(options);
     std::uint64_t limit_bytes = 0;
     if (__builtin_mul_overflow(options.memory_mib, bytes_per_mib, &limit_bytes)) {
@@ -83,9 +88,9 @@ PackedProgram pack(const ProgramOptions& options, FileBytes large_files) {
     } else if (!options.with.empty()) {
         throw CliError("--with adds to a folder, not to the image " + root.image);
     }
-    return {program.guest_path,
+    return {options.exec ? exec_agent_path : program.guest_path,
             make_initramfs({root.folder, &tree, args, env, options.workdir, limit_bytes,
-                            root.image.empty() ? Below::nothing : Below::image, large_files}),
+                            root.image.empty() ? Below::nothing : Below::image, large_files, agent}),
             root.image};
 }
 

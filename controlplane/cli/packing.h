@@ -9,7 +9,7 @@
 namespace shoal::cli {
 
 struct PackedProgram {
-    std::string guest_path;  // of the program
+    std::string guest_path;  // of what is started first
     Initramfs initramfs;
     std::string root_image;  // an EROFS image for the first disk; empty: none
 };

@@ -33,6 +33,7 @@ TEST_CASE("run without options has 128 MiB, one vCPU and no surprises") {
     CHECK(options.timeout_s.empty());
     CHECK_FALSE(options.timing);
     CHECK_FALSE(options.trace_syscalls);
+    CHECK_FALSE(options.exec);
     CHECK(options.program == "prog");
     CHECK(options.words.empty());
 }
@@ -52,6 +53,11 @@ TEST_CASE("run takes every option before the program") {
     CHECK(options.timing);
     CHECK(options.trace_syscalls);
     CHECK(options.program == "prog");
+}
+
+TEST_CASE("exec needs a vsock device") {
+    CHECK(parse_run({"--exec", "--vsock", "v.sock", "prog"}).exec);
+    CHECK_THROWS_AS(parse_run({"--exec", "prog"}), CliError);
 }
 
 TEST_CASE("words after the program are the program's, whatever they look like") {
