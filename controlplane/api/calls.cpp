@@ -1,11 +1,8 @@
-// Firecracker's way to a guest's port: "CONNECT <port>\n" and "OK <port>\n" on the unix socket. The
-// end of the request is the end of what is written; the guest ends the reply by closing.
+// The end of the request is the end of what is written; the guest ends the reply by closing.
 #include "controlplane/api/calls.h"
 
 #include <array>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
@@ -13,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "controlplane/api/guest_port.h"
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/pass_on.h"
 #include "controlplane/api/target.h"
@@ -22,8 +20,6 @@ namespace {
 
 using boost::system::error_code;
 
-// What the device says before the guest's first byte.
-constexpr std::size_t max_greeting_bytes = 64;
 // How much longer a call to another host may take than the call itself.
 constexpr std::chrono::seconds passing_on{5};
 
@@ -44,38 +40,25 @@ public:
                                     std::to_string(timeout.count()) + " s");
             }
         });
-        socket_.async_connect({path}, [self = shared_from_this(), path](error_code error) {
-            error ? self->fail(502, "cannot connect to " + path + ": " + error.message())
-                  : self->ask_for_port();
-        });
+        connect_to_guest(shared_from_this(), socket_, path, port_,
+                         [this](GuestAnswer answer) { on_connected(std::move(answer)); });
     }
 
 private:
-    void ask_for_port() {
-        connect_ = "CONNECT " + std::to_string(port_) + "\n";
-        boost::asio::async_write(
-            socket_, boost::asio::buffer(connect_),
-            [self = shared_from_this()](error_code, std::size_t) { self->read_greeting(); });
-    }
-    void read_greeting() {
-        boost::asio::async_read_until(
-            socket_, boost::asio::dynamic_buffer(reply_, max_greeting_bytes), '\n',
-            [self = shared_from_this()](error_code error, std::size_t count) {
-                if (error || !self->reply_.starts_with("OK ")) {
-                    return self->fail(502, "nobody listens on port " + std::to_string(self->port_) +
-                                               " of the microVM");
-                }
-                self->reply_.erase(0, count);
-                self->send_body();
-                self->read_reply();
-            });
+    void on_connected(GuestAnswer answer) {
+        if (!answer.failure.empty()) {
+            return fail(502, answer.failure);
+        }
+        reply_ = std::move(answer.early);
+        send_body();
+        read_reply();
     }
     // While it is read: the guest may reply before it has everything, or stop reading.
     void send_body() {
         boost::asio::async_write(socket_, boost::asio::buffer(body_),
                                  [self = shared_from_this()](error_code, std::size_t) {
                                      error_code ignored;
-                                     self->socket_.shutdown(Socket::shutdown_send, ignored);
+                                     self->socket_.shutdown(GuestSocket::shutdown_send, ignored);
                                  });
     }
     void read_reply() {
@@ -114,13 +97,10 @@ private:
         respond_(std::move(response));
     }
 
-    using Socket = boost::asio::local::stream_protocol::socket;
-
-    Socket socket_;
+    GuestSocket socket_;
     boost::asio::steady_timer deadline_;
     std::uint64_t port_;
     std::string body_;
-    std::string connect_;
     std::string reply_;
     std::array<char, 16384> buffer_{};
     Respond respond_;
@@ -131,7 +111,6 @@ void call(Service& service, boost::asio::io_context& context, const Request& req
           Respond respond) {
     expect_parameters(request, {"port", "timeout_s"});
     const node::MicroVm& microvm = find_microvm(service, request.path[2]);
-    const std::string& name = microvm.spec.name;
     if (!request.query.contains("port")) {
         throw Problem{400, "the parameter port is missing"};
     }
@@ -142,14 +121,8 @@ void call(Service& service, boost::asio::io_context& context, const Request& req
     if (pass_on(service, microvm, request, std::chrono::seconds{timeout_s} + passing_on, respond)) {
         return;
     }
-    if (!microvm.spec.vsock) {
-        throw Problem{409, "microVM " + name + " has no vsock device: create it with vsock"};
-    }
-    if (!microvm.status || microvm.status->phase != model::Phase::running) {
-        throw Problem{409, "microVM " + name + " does not run"};
-    }
     std::make_shared<Call>(context, port, request.body, std::move(respond))
-        ->start(microvm.status->vsock, std::chrono::seconds{timeout_s});
+        ->start(vsock_path_of(microvm), std::chrono::seconds{timeout_s});
 }
 
 }  // namespace

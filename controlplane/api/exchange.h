@@ -10,6 +10,8 @@
 
 namespace shoal::rest {
 
+class Stream;
+
 // As much as the store takes as a value.
 inline constexpr std::size_t max_body_bytes = std::size_t{512} << 10;
 
@@ -42,6 +44,9 @@ struct Response {
     std::string content_type = "application/json";
     std::map<std::string, std::string> headers{};
     std::shared_ptr<Source> source{};  // then the body is its pieces
+    // Then the status is 101: the connection goes on as this one, of which the body has come
+    // already. It holds on to whoever has the stream.
+    std::shared_ptr<Stream> upgraded{};
 };
 
 // May be called at once or later, on the loop's thread; once.

@@ -24,6 +24,9 @@ void resolve_template(const Service& service, model::MicroVmSpec& spec) {
                       "a clone has the environment of its template: microvm.environment must "
                       "be empty"};
     }
+    if (spec.exec && !from.exec) {
+        throw Problem{422, "template " + from.name + " does not offer exec"};
+    }
     if (spec.vsock && !from.vsock) {
         throw Problem{422, "template " + from.name + " has no vsock device"};
     }
@@ -39,6 +42,7 @@ void resolve_template(const Service& service, model::MicroVmSpec& spec) {
     spec.memory_mib = from.memory_mib;
     spec.vcpus = from.vcpus;
     spec.vsock = from.vsock;
+    spec.exec = from.exec;
 }
 
 void check_image(const Service& service, const model::MicroVmSpec& spec) {
@@ -144,6 +148,10 @@ void resolve_member(const Service& service, model::MicroVmSpec& spec) {
 }
 
 void resolve(const Service& service, model::MicroVmSpec& spec) {
+    if (spec.stop) {
+        throw Problem{422, "microvm.stop is set by stopping it alone"};
+    }
+    spec.vsock = spec.vsock || spec.exec;
     check_network(service, spec);
     check_volumes(service, spec);
     check_checkpoint(spec);

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,9 @@ struct Service {
     Quotas quotas{};
     std::string host{};  // this one's name
     AskHost ask_host{};  // null: hosts do not talk to one another
+    // Commands that microVMs of this host run now, by their names. Connections outlive the service.
+    std::shared_ptr<std::map<std::string, std::size_t>> commands =
+        std::make_shared<std::map<std::string, std::size_t>>();
 };
 
 // Commits, waits until the mirror shows it, and then answers with what `make` makes of the

@@ -2,11 +2,13 @@
 #include "controlplane/api/session.h"
 
 #include <algorithm>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <chrono>
 
 #include "controlplane/api/problem.h"
+#include "controlplane/api/relay.h"
 #include "controlplane/api/target.h"
 
 namespace shoal::rest {
@@ -201,7 +203,9 @@ void Session::write(Response response) {
         keep_alive_ = false;
     }
     stream_.expires_after(write_timeout);
-    if (response.source) {
+    if (response.upgraded) {
+        write_upgrade(std::move(response));
+    } else if (response.source) {
         write_head(std::move(response));
     } else {
         write_whole(std::move(response));
@@ -256,6 +260,27 @@ void Session::write_head(Response response) {
                                  beast::error_code error, std::size_t) mutable {
                                  error ? self->close() : self->write_pieces(std::move(source));
                              });
+}
+
+// From then on the relay has the stream.
+void Session::write_upgrade(Response response) {
+    head_.emplace();
+    head_->version(11);
+    head_->result(response.status);
+    head_->set(http::field::connection, "Upgrade");
+    head_->set(http::field::upgrade, response.headers["Upgrade"]);
+    writer_.emplace(*head_);
+    http::async_write_header(
+        stream_, *writer_,
+        [self = shared_from_this(), response = std::move(response)](beast::error_code error,
+                                                                    std::size_t) mutable {
+            if (error) {
+                return self->close();
+            }
+            std::shared_ptr<Stream> client{self, &self->stream_};
+            std::make_shared<Relay>(std::move(client), std::move(response.upgraded))
+                ->start(beast::buffers_to_string(self->buffer_.data()), std::move(response.body));
+        });
 }
 
 void Session::write_pieces(std::shared_ptr<Source> source) {

@@ -63,6 +63,7 @@ private:
     void linger();
     void discard();
     void write_head(Response response);
+    void write_upgrade(Response response);
     void write_pieces(std::shared_ptr<Source> source);
     void watch_hang_up();
 

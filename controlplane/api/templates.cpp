@@ -33,7 +33,8 @@ Templates make_templates(Service& service, const content::BundleFolder& folder,
             is_used_by,
             max_templates_in_making,
             check_new,
-            [&maker](const model::TemplateSpec& spec, Templates::Made made) {
+            [&maker](model::TemplateSpec spec, Templates::Made made) {
+                spec.vsock = spec.vsock || spec.exec;
                 maker.make(spec, std::move(made));
             }};
 }

@@ -24,9 +24,9 @@ using Parser = http::response_parser<http::string_body>;
 // A page of a list has 1000 objects of at most 512 KiB each; most have one.
 constexpr std::uint64_t max_body_bytes = std::uint64_t{600} << 20;
 
-std::string to_wire(const Call& call) {
+std::string to_wire(const Call& call, const std::string& connection = "close") {
     std::string text = call.method + " " + call.target + " HTTP/1.1\r\nHost: shoald\r\n" +
-                       "Content-Type: application/json\r\nConnection: close\r\n";
+                       "Content-Type: application/json\r\nConnection: " + connection + "\r\n";
     if (!call.if_match.empty()) {
         text += "If-Match: \"" + call.if_match + "\"\r\n";
     }
@@ -76,6 +76,8 @@ public:
         }
     }
     [[nodiscard]] unsigned status() const { return parser_.get().result_int(); }
+    // What came behind it.
+    [[nodiscard]] const std::string& rest() const noexcept { return unread_; }
 
 private:
     void put(std::string_view bytes, boost::beast::error_code& error) {
@@ -171,6 +173,19 @@ void Client::stream(const Call& call, const Piece& piece) const {
     send_all(fd.get(), to_wire(call));
     answer.read(fd.get());
     expect_success(answer.status(), problem);
+}
+
+Upgraded Client::upgrade(const Call& call, std::string_view protocol) const {
+    std::string problem;
+    Answer answer{[&problem](std::string_view bytes) { problem.append(bytes); }};
+    host::UniqueFd fd = connect();
+    send_all(fd.get(), to_wire(call, "Upgrade\r\nUpgrade: " + std::string{protocol}));
+    answer.read(fd.get());
+    if (answer.status() == 101) {
+        return {std::move(fd), answer.rest()};
+    }
+    expect_success(answer.status(), problem);
+    throw CliError("shoald does not know " + std::string{protocol});
 }
 
 std::string percent_encode(std::string_view text) {

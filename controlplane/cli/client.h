@@ -23,6 +23,11 @@ struct Call {
     std::string if_match{};  // a resource_version; empty: none
 };
 
+struct Upgraded {
+    host::UniqueFd connection;
+    std::string early;  // what has come of it already
+};
+
 class Client {
 public:
     using Piece = std::function<void(std::string_view)>;
@@ -34,6 +39,8 @@ public:
     Reply call(const Call& call) const;
     // The same, with the body piece by piece as it comes.
     void stream(const Call& call, const Piece& piece) const;
+    // The same, but the answer is that the connection goes on in another protocol.
+    [[nodiscard]] Upgraded upgrade(const Call& call, std::string_view protocol) const;
 
 private:
     [[nodiscard]] host::UniqueFd connect() const;

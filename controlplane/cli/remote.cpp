@@ -17,6 +17,7 @@
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/document.h"
+#include "controlplane/cli/exec.h"
 #include "controlplane/cli/image_words.h"
 #include "controlplane/cli/kinds.h"
 #include "controlplane/cli/manifest.h"
@@ -166,6 +167,18 @@ void run_verb(const Client& client, const CallOptions& options) {
                                "/call?port=" + std::to_string(options.port) +
                                "&timeout_s=" + std::to_string(options.timeout_s);
     print(client.call({"POST", target, read_file("-")}).body);
+}
+
+int run_verb(const Client& client, const ExecOptions& options) {
+    return exec(client, options, path_of(Kind::microvm, options.name) + "/exec");
+}
+
+void run_verb(const Client& client, const StopOptions& options) {
+    const std::string query = "?grace_s=" + std::to_string(options.grace_s);
+    for (const std::string& name : options.names) {
+        client.call({"POST", path_of(Kind::microvm, name) + "/stop" + query});
+        print("microvm " + name + " is being stopped\n");
+    }
 }
 
 void run_verb(const Client& client, const LogsOptions& options) {

@@ -55,6 +55,12 @@ void add_output(CLI::App& sub, Output& output) {
         ->transform(CLI::CheckedTransformer(outputs).description(""));
 }
 
+void add_grace(CLI::App& sub, std::uint64_t& grace_s) {
+    sub.add_option("--grace", grace_s, "A microVM's, between SIGTERM and SIGKILL (default 10)")
+        ->check(check_whole)
+        ->type_name("SECONDS");
+}
+
 void add_apply(CLI::App& app, RemoteOptions& options, bool& is_given, const char* name,
                const char* what, ApplyOptions::Mode mode) {
     add_verb<ApplyOptions>(
@@ -119,11 +125,7 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
                             [](CLI::App& sub, DeleteOptions& verb) {
                                 add_kind(sub, verb.kind);
                                 sub.add_option("NAME", verb.names, "Whom")->required();
-                                sub.add_option(
-                                       "--grace", verb.grace_s,
-                                       "A microVM's, between SIGTERM and SIGKILL (default 10)")
-                                    ->check(check_whole)
-                                    ->type_name("SECONDS");
+                                add_grace(sub, verb.grace_s);
                             });
     add_verb<ScaleOptions>(
         app, options, is_given, "scale", "Set how many a group has",
@@ -168,6 +170,25 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
                                              "For the whole reply (default 30)")
                                   ->check(check_whole)
                                   ->type_name("SECONDS");
+                          });
+    add_verb<ExecOptions>(
+        app, options, is_given, "exec",
+        "Run a command in a microVM, beside its program, and exit as it does",
+        [](CLI::App& sub, ExecOptions& verb) {
+            sub.add_option("NAME", verb.name, "The microVM, which was created with exec")
+                ->required();
+            sub.add_option("COMMAND", verb.words, "Behind --: a program and its arguments")
+                ->required();
+            sub.add_option("--cwd", verb.folder, "Its folder")->type_name("PATH");
+            sub.add_option("--env", verb.env, "Set a variable for it; may be repeated")
+                ->type_name("KEY=VALUE")
+                ->allow_extra_args(false);
+        });
+    add_verb<StopOptions>(app, options, is_given, "stop",
+                          "End a microVM for good, and keep what is known of it",
+                          [](CLI::App& sub, StopOptions& verb) {
+                              sub.add_option("NAME", verb.names, "Whom")->required();
+                              add_grace(sub, verb.grace_s);
                           });
     add_verb<TokenOptions>(
         app, options, is_given, "token", "Print a token with which other hosts join the cluster",

@@ -48,6 +48,17 @@ struct CallOptions {
     std::uint64_t port = 0;
     std::uint64_t timeout_s = 30;
 };
+// A command in a microVM.
+struct ExecOptions {
+    std::string name;
+    std::string folder;  // empty: the program's
+    std::vector<std::string> env;
+    std::vector<std::string> words;
+};
+struct StopOptions {
+    std::vector<std::string> names;
+    std::uint64_t grace_s = 10;
+};
 struct LogsOptions {
     enum class Until { now, end };
     std::string name;
@@ -89,7 +100,7 @@ struct RemoteOptions {
     std::string socket = default_socket;
     std::variant<GetOptions, DescribeOptions, ApplyOptions, LogsOptions, DeleteOptions,
                  ScaleOptions, ScheduleOptions, EventsOptions, BackupOptions, WaitOptions,
-                 CallOptions, TopOptions, TokenOptions, ImportOptions>
+                 CallOptions, TopOptions, TokenOptions, ImportOptions, ExecOptions, StopOptions>
         verb;
 };
 

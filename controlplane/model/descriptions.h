@@ -194,6 +194,14 @@ struct Description<Checkpoint> {
 };
 
 template <>
+struct Description<Deletion> {
+    static constexpr std::string_view name = "deletion";
+    static constexpr auto fields = std::tuple{
+        optional("grace_s", &Deletion::grace_s, a_grace),
+    };
+};
+
+template <>
 struct Description<MicroVmSpec> {
     static constexpr std::string_view name = "microvm";
     static constexpr auto fields = std::tuple{
@@ -210,12 +218,15 @@ struct Description<MicroVmSpec> {
         optional("memory_mib", &MicroVmSpec::memory_mib, memory_of_microvm),
         optional("vcpus", &MicroVmSpec::vcpus, vcpus_of_microvm),
         optional("labels", &MicroVmSpec::labels, some_labels),
+        optional("metadata", &MicroVmSpec::metadata, some_labels),
         optional("priority", &MicroVmSpec::priority, a_priority),
         optional("restart", &MicroVmSpec::restart),
         optional("on_host_failure", &MicroVmSpec::on_host_failure),
         optional("checkpoint", &MicroVmSpec::checkpoint),
         optional("time_limit_s", &MicroVmSpec::time_limit_s, a_time_limit),
         optional("vsock", &MicroVmSpec::vsock),
+        optional("exec", &MicroVmSpec::exec),
+        optional("stop", &MicroVmSpec::stop),
         optional("network", &MicroVmSpec::network, a_name, Form::name),
         optional("volumes", &MicroVmSpec::volumes, some_volumes, Form::name),
     };
@@ -268,14 +279,6 @@ struct Description<MicroVmStatus> {
         optional("ended_at", &MicroVmStatus::ended_at, a_time),
         optional("address", &MicroVmStatus::address, an_address),
         optional("vsock", &MicroVmStatus::vsock, a_path),
-    };
-};
-
-template <>
-struct Description<Deletion> {
-    static constexpr std::string_view name = "deletion";
-    static constexpr auto fields = std::tuple{
-        optional("grace_s", &Deletion::grace_s, a_grace),
     };
 };
 
@@ -367,6 +370,7 @@ struct Description<TemplateSpec> {
         optional("memory_mib", &TemplateSpec::memory_mib, memory_of_microvm),
         optional("vcpus", &TemplateSpec::vcpus, vcpus_of_microvm),
         optional("vsock", &TemplateSpec::vsock),
+        optional("exec", &TemplateSpec::exec),
         optional("ready_line", &TemplateSpec::ready_line, a_sentence),
         optional("timeout_s", &TemplateSpec::timeout_s, a_time_to_get_ready),
     };
@@ -383,6 +387,7 @@ struct Description<Template> {
         required("vcpus", &Template::vcpus, vcpus_of_microvm),
         required("vsock", &Template::vsock),
         optional("size_bytes", &Template::size_bytes),
+        optional("exec", &Template::exec),
     };
 };
 

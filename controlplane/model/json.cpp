@@ -334,6 +334,7 @@ template Project from_json(std::string_view, UnknownFields);
 template Address from_json(std::string_view, UnknownFields);
 template Network from_json(std::string_view, UnknownFields);
 
+template std::string to_json(const Labels&);
 template std::string to_json(const Resources&);
 template std::string to_json(const Host&);
 template std::string to_json(const SchedulingChange&);

@@ -30,7 +30,7 @@ template <typename Body>
 [[nodiscard]] Body from_json(std::string_view text,
                              UnknownFields unknown_fields = UnknownFields::refused);
 
-// Of the same; compact, fields in the order of their table, absent ones as null.
+// Of the same, and of Labels; compact, fields in the order of their table, absent ones as null.
 template <typename Body>
 [[nodiscard]] std::string to_json(const Body& body);
 

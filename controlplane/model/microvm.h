@@ -17,6 +17,11 @@ enum class RestartPolicy { never, on_failure, always };
 // What becomes of it when its host is lost.
 enum class HostFailurePolicy { none, restart, restore };
 
+// Somebody wants it gone. Its host stops it and then deletes all that the store has of it.
+struct Deletion {
+    std::uint64_t grace_s = 10;  // between SIGTERM and SIGKILL
+};
+
 struct MicroVmSpec {
     std::string name;
     std::string project = "default";
@@ -31,6 +36,7 @@ struct MicroVmSpec {
     std::uint64_t memory_mib = 128;
     std::uint64_t vcpus = 1;
     Labels labels;
+    Labels metadata;            // for whoever reads it, its program among them: we do not
     std::int32_t priority = 0;  // higher ones may push lower ones out
     RestartPolicy restart = RestartPolicy::never;
     HostFailurePolicy on_host_failure = HostFailurePolicy::restart;
@@ -40,6 +46,9 @@ struct MicroVmSpec {
     std::vector<std::string> volumes;
     std::string network;  // a name; empty: none
     bool vsock = false;   // a vsock device, whose unix socket the status names
+    bool exec = false;    // by it, commands can be run beside the program
+    // It was asked to end for good, and stays to be looked at. Set by stopping it alone.
+    std::optional<Deletion> stop;
 
     [[nodiscard]] Resources resources() const noexcept { return {memory_mib, vcpus * 1000, 1}; }
 };
@@ -72,11 +81,6 @@ struct MicroVmStatus {
     std::string ended_at;
     std::string address;  // in its network
     std::string vsock;    // the path of its vsock device's unix socket, on its host
-};
-
-// Somebody wants it gone. Its host stops it and then deletes all that the store has of it.
-struct Deletion {
-    std::uint64_t grace_s = 10;  // between SIGTERM and SIGKILL
 };
 
 }  // namespace shoal::model

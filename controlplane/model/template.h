@@ -19,6 +19,7 @@ struct TemplateSpec {
     std::uint64_t memory_mib = 128;  // of a folder: as its files have it
     std::uint64_t vcpus = 1;         // of a folder too
     bool vsock = false;              // of a folder too
+    bool exec = false;               // of a folder too
     std::optional<std::string> ready_line;  // of its output; none: it waits at /dev/clone
     std::uint64_t timeout_s = 300;          // to get ready
 };
@@ -32,6 +33,7 @@ struct Template {
     std::uint64_t vcpus = 1;
     bool vsock = false;
     std::uint64_t size_bytes = 0;  // on the disk
+    bool exec = false;
 };
 
 // That a host has the files of a template or image.

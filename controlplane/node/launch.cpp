@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "controlplane/model/json.h"
 #include "controlplane/node/rfc3339.h"
 
 namespace shoal::node {
@@ -20,6 +21,12 @@ Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
                                    "--env",           "SHOAL_NAME=" + spec.name};
     for (const std::string& assignment : spec.environment) {
         words.insert(words.end(), {"--env", assignment});
+    }
+    if (!spec.metadata.empty()) {
+        words.insert(words.end(), {"--env", "SHOAL_METADATA=" + model::to_json(spec.metadata)});
+    }
+    if (spec.exec) {
+        words.emplace_back("--exec");  // The vsock device that it needs is a provision.
     }
     if (!paths.fence.empty()) {
         words.insert(words.end(), {"--fence", paths.fence});

@@ -3,6 +3,7 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <utility>
@@ -59,7 +60,12 @@ void Outgoing::start(const rest::Request& request) {
     head_.method_string(request.method);
     head_.target(rest::to_target(request));
     head_.set(http::field::host, peer_.host);
-    head_.keep_alive(false);
+    if (const auto protocol = request.headers.find("upgrade"); protocol != request.headers.end()) {
+        head_.set(http::field::connection, "Upgrade");
+        head_.set(http::field::upgrade, protocol->second);
+    } else {
+        head_.keep_alive(false);
+    }
     if (const auto type = request.headers.find("content-type"); type != request.headers.end()) {
         head_.set(http::field::content_type, type->second);
     }
@@ -147,12 +153,25 @@ void Outgoing::on_header() {
     response_.status = pieces_.get().result_int();
     const auto type = pieces_.get()[http::field::content_type];
     response_.content_type = {type.data(), type.size()};
+    if (pieces_.get().result() == http::status::switching_protocols) {
+        return on_upgraded();
+    }
     auto body = std::make_shared<Body>(shared_from_this());
     const auto length = pieces_.content_length();
     if (length && *length <= max_whole_answer_bytes) {
         return gather(std::move(body));
     }
     response_.source = std::move(body);
+    answer(std::move(response_));
+}
+
+// Whoever has the answer has the connection.
+void Outgoing::on_upgraded() {
+    deadline_.cancel();
+    const auto protocol = pieces_.get()[http::field::upgrade];
+    response_.headers["Upgrade"] = {protocol.data(), protocol.size()};
+    response_.body = boost::beast::buffers_to_string(buffer_.data());
+    response_.upgraded = std::shared_ptr<rest::Stream>{shared_from_this(), &stream_};
     answer(std::move(response_));
 }
 
@@ -213,7 +232,7 @@ void Outgoing::wait_for(std::chrono::seconds duration) {
 
 void Outgoing::answer(rest::Response response) {
     if (auto respond = std::exchange(respond_, nullptr)) {
-        if (!response.source) {
+        if (!response.source && !response.upgraded) {
             close();
         }
         respond(std::move(response));

@@ -40,6 +40,7 @@ private:
     void write_pieces();
     void read_header();
     void on_header();
+    void on_upgraded();
     void gather(std::shared_ptr<rest::Source> body);
     void read_piece(std::weak_ptr<Body*> reader, rest::Source::Handler handler);
     void wait_for(std::chrono::seconds duration);

@@ -22,6 +22,7 @@
 #include "controlplane/api/backup.h"
 #include "controlplane/api/calls.h"
 #include "controlplane/api/events.h"
+#include "controlplane/api/exec.h"
 #include "controlplane/api/groups.h"
 #include "controlplane/api/hosts.h"
 #include "controlplane/api/images.h"
@@ -310,6 +311,7 @@ Daemon::Daemon(const Options& options)
     rest::add_groups(api_, service_);
     rest::add_logs(api_, logs_);
     rest::add_calls(api_, service_, context_);
+    rest::add_exec(api_, service_, context_);
     rest::add_events(api_, service_);
     rest::add_join_tokens(api_, service_, joining_ ? joining_->fingerprint() : "");
     rest::add_backup(api_, sqlite_);

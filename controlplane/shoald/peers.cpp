@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "controlplane/api/calls.h"
+#include "controlplane/api/exec.h"
 
 namespace shoal::daemon {
 
@@ -22,6 +23,7 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
       images_{{context, workers, images}, {context, workers, images, client_}} {
     rest::add_logs(api_, logs_);
     rest::add_calls(api_, service_, context);
+    rest::add_exec(api_, service_, context);
     peer::add_bundle_files(api_, templates_.files);
     peer::add_bundle_files(api_, images_.files);
     service.ask_host = [this](const model::Host& host, const rest::Request& request,

@@ -37,6 +37,9 @@ std::vector<std::string> words_of(const std::string& shoal, const model::Templat
     if (spec.vsock) {
         words.emplace_back("--vsock");
     }
+    if (spec.exec) {
+        words.emplace_back("--exec");
+    }
     if (spec.ready_line) {
         words.insert(words.end(), {"--ready-line", *spec.ready_line});
     }
@@ -131,7 +134,7 @@ void TemplateMaker::adopt(const model::TemplateSpec& spec, const std::string& pa
             const Sizes sizes = sizes_of(partial);
             result.made = model::Template{
                 spec.name,  folder_.adopt(partial), spec.program, sizes.memory_mib, spec.vcpus,
-                spec.vsock, sizes.disk_bytes};
+                spec.vsock, sizes.disk_bytes,       spec.exec};
         } catch (const std::exception& error) {
             std::error_code ignored;
             fs::remove_all(partial, ignored);

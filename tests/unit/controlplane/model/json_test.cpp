@@ -44,6 +44,10 @@ MicroVmSpec make_microvm() {
     spec.on_host_failure = HostFailurePolicy::restore;
     spec.checkpoint = CheckpointPlan{5, 2};
     spec.time_limit_s = 7;
+    spec.metadata = {{"note", "y"}};
+    spec.vsock = true;
+    spec.exec = true;
+    spec.stop = Deletion{3};
     return spec;
 }
 
@@ -55,8 +59,8 @@ TEST_CASE("a microVM's fields are written in the order of their table and read b
         text ==
         R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo","template":"","image":"",)"
         R"("arguments":["","\"x\"","é"],"environment":["A=","B=c=d"],"memory_mib":64,"vcpus":2,)"
-        R"("labels":{"tier":"web","x":""},"priority":-5,"restart":"on_failure",)"
-        R"("on_host_failure":"restore","checkpoint":{"interval_s":5,"copies":2},"time_limit_s":7,"vsock":false,"network":"","volumes":[]})");
+        R"("labels":{"tier":"web","x":""},"metadata":{"note":"y"},"priority":-5,"restart":"on_failure",)"
+        R"("on_host_failure":"restore","checkpoint":{"interval_s":5,"copies":2},"time_limit_s":7,"vsock":true,"exec":true,"stop":{"grace_s":3},"network":"","volumes":[]})");
     CHECK(to_json(from_json<MicroVmSpec>(text)) == text);
 }
 
@@ -67,7 +71,7 @@ TEST_CASE("what a microVM does not say is as its structure has it") {
     CHECK(to_json(read) == to_json(expected));
     CHECK(!read.time_limit_s);
     CHECK(to_json(expected).ends_with(
-        R"("time_limit_s":null,"vsock":false,"network":"","volumes":[]})"));
+        R"("time_limit_s":null,"vsock":false,"exec":false,"stop":null,"network":"","volumes":[]})"));
     CHECK(to_json(from_json<MicroVmSpec>(to_json(expected))) == to_json(expected));
 }
 
@@ -157,7 +161,8 @@ TEST_CASE("a microVM is a program, a clone of a template or of an image, one of 
                         .memory_mib = 64,
                         .vcpus = 2,
                         .vsock = true,
-                        .size_bytes = 5};
+                        .size_bytes = 5,
+                        .exec = true};
     CHECK(to_json(from_json<Template>(to_json(made))) == to_json(made));
     CHECK(refusal<Template>(R"({"name":"t","digest":"a","memory_mib":1,"vcpus":1,"vsock":false})")
               .starts_with("template.digest has 1 bytes"));
