@@ -88,6 +88,7 @@ void create(Service& service, const Request& request, Respond respond) {
 model::MicroVmSpec with_changes(const model::MicroVmSpec& from, const model::MicroVmSpec& to) {
     model::MicroVmSpec changed = from;
     changed.labels = to.labels;
+    changed.metadata = to.metadata;
     changed.priority = to.priority;
     changed.restart = to.restart;
     changed.on_host_failure = to.on_host_failure;
@@ -121,13 +122,14 @@ void apply(Service& service, const Request& request, Respond respond) {
     if (found->deletion) {
         throw Problem{409, "microVM " + name + " is being deleted"};
     }
+    spec.stop = found->spec.stop;
     if (model::to_json(found->spec) == model::to_json(spec)) {
         return respond(show(service, 200, name));
     }
     if (model::to_json(with_changes(found->spec, spec)) != model::to_json(spec)) {
         throw Problem{422, "of microVM " + name +
-                               " only labels, priority, restart, on_host_failure and checkpoint "
-                               "can be changed: delete it, and create another"};
+                               " only labels, metadata, priority, restart, on_host_failure and "
+                               "checkpoint can be changed: delete it, and create another"};
     }
     if (!is_dry_run(request)) {
         return put(service, spec, found->revision, 200, std::move(respond));
@@ -171,14 +173,44 @@ void list(const Service& service, const Request& request, Respond respond) {
                       [](const node::MicroVm& microvm) { return to_json(microvm); }));
 }
 
+model::Deletion deletion_in(const Request& request) {
+    constexpr std::uint64_t longest_grace_s = 3600;
+    model::Deletion deletion;
+    deletion.grace_s = number_of(request, "grace_s", deletion.grace_s, longest_grace_s);
+    return deletion;
+}
+
+// Its description says so, and so it stays stopped wherever it is placed.
+void stop(Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {"grace_s"});
+    const std::string& name = request.path[2];
+    const node::MicroVm& microvm = find_microvm(service, name);
+    expect_match(request, microvm.revision);
+    model::MicroVmSpec spec = microvm.spec;
+    if (!spec.group.empty()) {
+        throw Problem{409, "microVM " + name + " is of group " + spec.group +
+                               ", which would start another: scale or delete the group"};
+    }
+    if (microvm.deletion) {
+        throw Problem{409, "microVM " + name + " is being deleted"};
+    }
+    if (!microvm.placement) {
+        throw Problem{409, "microVM " + name + " has no host yet: delete it instead"};
+    }
+    const model::Deletion wanted = deletion_in(request);
+    if (has_ended(microvm) || (spec.stop && spec.stop->grace_s <= wanted.grace_s)) {
+        return respond(show(service, 200, name));
+    }
+    spec.stop = wanted;
+    put(service, spec, microvm.revision, 202, std::move(respond));
+}
+
 void remove(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {"grace_s"});
     const std::string& name = request.path[2];
     const node::MicroVm& microvm = find_microvm(service, name);
     expect_match(request, microvm.revision);
-    constexpr std::uint64_t longest_grace_s = 3600;
-    model::Deletion deletion;
-    deletion.grace_s = number_of(request, "grace_s", deletion.grace_s, longest_grace_s);
+    const model::Deletion deletion = deletion_in(request);
     if (microvm.deletion && microvm.deletion->grace_s <= deletion.grace_s) {
         return respond(show(service, 202, name));
     }
@@ -245,6 +277,9 @@ void add_microvms(Api& api, Service& service) {
     });
     api.add("PUT", "/v1/microvms/*", [&service](const Request& request, Respond respond) {
         apply(service, request, std::move(respond));
+    });
+    api.add("POST", "/v1/microvms/*/stop", [&service](const Request& request, Respond respond) {
+        stop(service, request, std::move(respond));
     });
     api.add("DELETE", "/v1/microvms/*", [&service](const Request& request, Respond respond) {
         remove(service, request, std::move(respond));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -30,8 +31,8 @@ constexpr seconds longest_back_off{60};
 constexpr std::int64_t long_run_ms = 60'000;
 
 bool starts_again(const model::MicroVmSpec& spec, const Exit& exit) {
-    return spec.restart == model::RestartPolicy::always ||
-           (spec.restart == model::RestartPolicy::on_failure && exit.code != 0);
+    return !spec.stop && (spec.restart == model::RestartPolicy::always ||
+                          (spec.restart == model::RestartPolicy::on_failure && exit.code != 0));
 }
 
 // Whatever comes after this does not go on from it.
@@ -162,7 +163,9 @@ void NodeAgent::reconcile(const std::string& name) {
             mover_->send(microvm, attempt);
         }
         if (!committing_.contains(name)) {
-            run(microvm, attempt);
+            // On its way it is wherever that ends.
+            microvm.spec.stop && !microvm.move ? end_for_good(microvm, attempt)
+                                               : run(microvm, attempt);
         }
     }
 }
@@ -207,15 +210,36 @@ bool NodeAgent::end_all_but(const Attempt* kept, const std::string& name) {
     return all_gone;
 }
 
+// False: there is none that could be stopped.
+bool NodeAgent::stop_processes(const MicroVm& microvm, const Attempt& attempt,
+                               const Observation& seen, const model::Deletion& wanted) {
+    if (!has_processes(seen)) {
+        return false;
+    }
+    runner_.stop(attempt, seconds{wanted.grace_s});
+    if (microvm.status && microvm.status->phase == Phase::running) {
+        model::MicroVmStatus status = *microvm.status;
+        status.phase = Phase::stopping;
+        commit_status(microvm, std::move(status));
+    }
+    return true;
+}
+
+// What is known of it stays.
+void NodeAgent::end_for_good(const MicroVm& microvm, const Attempt& attempt) {
+    const Observation seen = runner_.observe(attempt);
+    if (stop_processes(microvm, attempt, seen, *microvm.spec.stop)) {
+        return;
+    }
+    if (seen.state == AttemptState::absent && !has_ended(microvm)) {
+        return record_end(microvm, {128 + SIGTERM, wall_clock_ms(), "it was stopped"}, seen);
+    }
+    run(microvm, attempt);
+}
+
 void NodeAgent::stop(const MicroVm& microvm, const Attempt& attempt) {
     const Observation seen = runner_.observe(attempt);
-    if (has_processes(seen)) {
-        runner_.stop(attempt, seconds{microvm.deletion.value_or(model::Deletion{}).grace_s});
-        if (microvm.status && microvm.status->phase == Phase::running) {
-            model::MicroVmStatus status = *microvm.status;
-            status.phase = Phase::stopping;
-            commit_status(microvm, std::move(status));
-        }
+    if (stop_processes(microvm, attempt, seen, microvm.deletion.value_or(model::Deletion{}))) {
         return;
     }
     if (seen.state == AttemptState::ended) {

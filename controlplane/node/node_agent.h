@@ -64,6 +64,9 @@ private:
     void look_from_afar(const std::string& name, const MicroVm* microvm);
     [[nodiscard]] bool end_all_but(const Attempt* kept, const std::string& name);
     void kill_all(const std::string& name);
+    [[nodiscard]] bool stop_processes(const MicroVm& microvm, const Attempt& attempt,
+                                      const Observation& seen, const model::Deletion& wanted);
+    void end_for_good(const MicroVm& microvm, const Attempt& attempt);
     void stop(const MicroVm& microvm, const Attempt& attempt);
     void release(const std::string& name, const MicroVm& microvm);
     void run(const MicroVm& microvm, const Attempt& attempt);
