@@ -56,6 +56,15 @@ TEST_CASE("verbs that ask shoald are told apart, with their words and defaults")
     CHECK(call.name == "a");
     CHECK(call.port == 7);
     CHECK(call.timeout_s == 5);
+    const auto exec = parse_verb<ExecOptions>(
+        {"exec", "--cwd", "/d", "--env", "A=1", "--env", "B=2", "a", "--", "sh", "-c", "--", "-x"});
+    CHECK(exec.name == "a");
+    CHECK(exec.folder == "/d");
+    CHECK(exec.env == std::vector<std::string>{"A=1", "B=2"});
+    CHECK(exec.words == std::vector<std::string>{"sh", "-c", "--", "-x"});
+    const auto stop = parse_verb<StopOptions>({"stop", "a", "b", "--grace", "0"});
+    CHECK(stop.names == std::vector<std::string>{"a", "b"});
+    CHECK(stop.grace_s == 0);
     CHECK(std::get<RemoteOptions>(parse({"get", "vms", "--socket", "/x"})).socket == "/x");
 }
 
@@ -73,6 +82,9 @@ TEST_CASE("verbs with wrong words are refused") {
                                                   {"token", "--uses", "-1"},
                                                   {"token", "x"},
                                                   {"apply", "-f", "x", "--wait"},
+                                                  {"exec", "a"},
+                                                  {"exec", "a", "-x"},
+                                                  {"stop"},
                                                   {"call", "a"},
                                                   {"call", "a", "x"},
                                                   {"events", "--since", "x"}}) {

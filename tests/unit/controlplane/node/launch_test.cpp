@@ -6,6 +6,18 @@
 
 namespace shoal::node::test {
 
+TEST_CASE("metadata and exec become words of what runs the microVM") {
+    model::MicroVmSpec spec;
+    spec.name = "a";
+    spec.program = "--x";
+    spec.metadata = {{"k", "\"v\""}};
+    spec.exec = true;
+    CHECK(make_launch(spec, {}, {"/bin/shoal", "/log"}).words ==
+          std::vector<std::string>{"/bin/shoal", "run", "--memory", "128", "--vcpus", "1", "--env",
+                                   "SHOAL_NAME=a", "--env", R"(SHOAL_METADATA={"k":"\"v\""})",
+                                   "--exec", "--", "--x"});
+}
+
 TEST_CASE("a time limit goes on where a microVM has moved to") {
     constexpr std::int64_t now_ms = 1'795'784'709'123;
     MicroVm microvm;

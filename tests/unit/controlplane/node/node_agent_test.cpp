@@ -56,6 +56,11 @@ public:
     void remove(const std::string& name, std::uint64_t grace_s) {
         put(keys::of(keys::deletions, name), model::to_json(model::Deletion{grace_s}));
     }
+    void stop(const std::string& name, std::uint64_t grace_s) {
+        model::MicroVmSpec spec = find(name)->spec;
+        spec.stop = model::Deletion{grace_s};
+        put(keys::of(keys::microvms, name), model::to_json(spec));
+    }
     Placer& placer() { return *placer_; }
     const MicroVm* find(const std::string& name) { return mirror_->find(name); }
     Phase phase(const std::string& name) {
@@ -202,6 +207,49 @@ TEST_CASE("a deletion stops what runs and then forgets everything") {
     const Attempt other = host.create("a");
     CHECK(other != attempt);
     CHECK(host.runner.launches.back().attempt == other);
+}
+
+TEST_CASE("a stop ends what runs for good, whatever its policy, and forgets nothing") {
+    Host host;
+    Attempt attempt = host.create("a", model::RestartPolicy::always);
+    SUBCASE("one that runs") {
+        host.runner.runs(attempt);
+        host.loop.settle();
+        host.stop("a", 7);
+        REQUIRE_FALSE(host.runner.stops.empty());
+        CHECK(host.runner.stops.back() == std::pair{attempt, milliseconds{7000}});
+        CHECK(host.phase("a") == Phase::stopping);
+        SUBCASE("at once") {}
+        SUBCASE("after a restart of shoald") {
+            host.restart();
+        }
+        host.runner.ends(attempt, 143);
+    }
+    SUBCASE("one that waits for its next start") {
+        host.runner.ends(attempt, 1);
+        host.loop.settle();
+        CHECK(host.phase("a") == Phase::pending);
+        host.stop("a", 7);
+    }
+    SUBCASE("one that has just ended") {
+        host.runner.runs(attempt);
+        host.loop.settle();
+        host.runner.listener = nullptr;
+        host.runner.ends(attempt, 143);
+        host.stop("a", 7);
+        host.restart();
+    }
+    host.loop.advance(seconds{1000});
+    CHECK(host.phase("a") == Phase::failed);
+    CHECK(host.find("a")->status->exit_code == 143);
+    CHECK(host.runner.launches.size() == 1);
+    CHECK(host.runner.names().empty());
+    host.restart();
+    host.loop.advance(seconds{1000});
+    CHECK(host.phase("a") == Phase::failed);
+    CHECK(host.runner.launches.size() == 1);
+    host.remove("a", 0);
+    CHECK(host.find("a") == nullptr);
 }
 
 TEST_CASE("processes that nobody wants, or of another attempt, are ended before all else") {

@@ -1,7 +1,12 @@
 // Client and server over a real socket, with real certificates.
 #include <doctest/doctest.h>
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/connect_pair.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/asio/write.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -258,6 +263,105 @@ TEST_CASE("a host that is not there, or never answers, is given up") {
                           [&answer](Response response) { answer = std::move(response); });
         hosts.runner.run_until([&answer] { return answer.has_value(); });
         CHECK(answer->status == 502);
+    }
+}
+
+namespace {
+
+// A connection that another host has upgraded, and the guest's end of it.
+struct Tunnel {
+    explicit Tunnel(Hosts& hosts) : guest{hosts.runner.context()}, runner{hosts.runner} {
+        hosts.api.add("POST", "/v1/tunnel", [&](const Request& request, Respond respond) {
+            CHECK(request.headers.at("upgrade") == "x/1");
+            Socket end{hosts.runner.context()};
+            boost::asio::local::connect_pair(guest, end);
+            Response response;
+            response.status = 101;
+            response.headers["Upgrade"] = "x/1";
+            response.body = "early ";
+            response.upgraded = std::make_shared<rest::Stream>(std::move(end));
+            respond(std::move(response));
+        });
+        Request request = request_of("POST", {"v1", "tunnel"});
+        request.headers["upgrade"] = "x/1";
+        Response answer = hosts.send(request);
+        REQUIRE(answer.status == 101);
+        CHECK(answer.headers.at("Upgrade") == "x/1");
+        client = std::move(answer.upgraded);
+        REQUIRE(client);
+        heard = std::move(answer.body);
+    }
+
+    // Until the other end has all of it.
+    template <typename From, typename To>
+    void pass(From& from, To& to, const std::string& bytes) {
+        std::string got(bytes.size(), ' ');
+        bool is_there = false;
+        boost::asio::async_write(from, boost::asio::buffer(bytes),
+                                 [](boost::system::error_code, std::size_t) {});
+        boost::asio::async_read(to, boost::asio::buffer(got),
+                                [&is_there](boost::system::error_code error, std::size_t) {
+                                    CHECK(!error);
+                                    is_there = true;
+                                });
+        runner.run_until([&is_there] { return is_there; });
+        CHECK(got == bytes);
+    }
+    // What comes until the end.
+    template <typename From>
+    std::string read_to_end(From& from) {
+        std::string got;
+        bool is_over = false;
+        boost::asio::async_read(
+            from, boost::asio::dynamic_buffer(got),
+            [&is_over](boost::system::error_code, std::size_t) { is_over = true; });
+        runner.run_until([&is_over] { return is_over; });
+        return got;
+    }
+
+    using Socket = boost::asio::local::stream_protocol::socket;
+
+    std::shared_ptr<rest::Stream> client;
+    Socket guest;
+    std::string heard;
+    store::test::EventLoopRunner& runner;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a connection that another host upgrades is passed on both ways, until one side hangs up") {
+    store::test::ScratchFolder keys;
+    Tls one;
+    Tls two;
+    SUBCASE("plain") {}
+    SUBCASE("over TLS") {
+        one = make_tls(make_certificate(keys.file(""), "ca", "h1"));
+        two = make_tls(make_certificate(keys.file(""), "ca", "h2"));
+    }
+    for (const bool is_guest_first : {true, false}) {
+        Hosts hosts{one, two};
+        Tunnel tunnel{hosts};
+        const std::string early = std::string{"early "}.substr(tunnel.heard.size());
+        std::string rest(early.size(), ' ');
+        tunnel.pass(*tunnel.client, tunnel.guest, std::string(1'000'000, 'c'));
+        if (!early.empty()) {
+            bool is_there = false;
+            boost::asio::async_read(
+                *tunnel.client, boost::asio::buffer(rest),
+                [&](boost::system::error_code, std::size_t) { is_there = true; });
+            hosts.runner.run_until([&] { return is_there; });
+        }
+        CHECK(tunnel.heard + rest == "early ");
+        tunnel.pass(tunnel.guest, *tunnel.client, std::string(1'000'000, 'g'));
+        if (is_guest_first) {
+            boost::asio::write(tunnel.guest, boost::asio::buffer(std::string{"last words"}));
+            tunnel.guest.close();
+            CHECK(tunnel.read_to_end(*tunnel.client) == "last words");
+        } else {
+            tunnel.client.reset();
+            CHECK(tunnel.read_to_end(tunnel.guest).empty());
+        }
     }
 }
 
