@@ -18,7 +18,7 @@ check-includes: | setup
 
 # A file is looked at again when its object is: that is, when it or a header of it changed.
 tidy_host := $(patsubst %,build/tidy/%.ok,$(sort $(vmm_srcs) $(cli_srcs) $(join_srcs) \
-	$(shoald_srcs) $(supervisor_srcs) $(store_srcs)))
+	$(shoald_srcs) $(supervisor_srcs) $(exec_agent_srcs) $(store_srcs)))
 tidy_guest := $(patsubst %,build/tidy/%.ok,$(filter %.cpp,$(guest_srcs) $(vdso_srcs)))
 # Without -mgeneral-regs-only, with which clang cannot read the library's headers.
 tidy_guest_flags := -std=c++2b -D__cpp_concepts=202002L -Wno-builtin-macro-redefined -I. \

@@ -87,7 +87,7 @@ private:
         timer_.async_wait([self = shared_from_this()](error_code) { self->start(); });
     }
     void go_on(std::string early) {
-        auto guest = std::make_shared<Guest>(Stream{std::move(*socket_)}, std::move(slot_));
+        auto guest = std::make_shared<Guest>(Guest{Stream{std::move(*socket_)}, std::move(slot_)});
         Response response;
         response.status = 101;
         response.headers["Upgrade"] = exec::protocol;
