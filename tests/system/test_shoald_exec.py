@@ -246,7 +246,7 @@ def clones():
         expect("does not offer exec" in detail, detail)
 
 
-@test("cluster: a command is run through any host, and goes when who asked for it is killed")
+@test("cluster: a command is run through any host, also after a move, and goes when who asked for it is killed")
 def passed_on():
     with temporary_folder() as folder, Cluster(folder, 2, options=with_certificates(folder)) as cluster:
         asked, other = cluster.hosts
@@ -275,6 +275,15 @@ def passed_on():
         expect((client.returncode, out) == (125, b"") and b"hung up" in err, f"{err}")
         other.wait(lambda: commands(other) == [], "the command to go")
         asked.start()
+        other.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "enabled"})
+        other.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "draining"})
+        other.wait(lambda: other.microvm("e")["status"]["host"] == "h0", "it to move")
+        for host in (other, asked):
+            said = shell(host, "e", "echo here; exit 6")
+            expect((said.code, said.out) == (6, b"here\n"), f"{host.name}: {said}")
+        asked.done("POST", "/v1/microvms/e/stop")
+        status = other.wait_phase("e", "failed")["status"]
+        expect((status["host"], status["exit_code"]) == ("h0", 143), f"{status}")
 
 
 @test("shoald: a microVM that is stopped does not start again, and what is known of it stays")
