@@ -42,7 +42,7 @@ def _module_file(name):
 
 
 def initramfs(programs=()):
-    """Busybox, the virtio modules, and programs of tests/nested/programs."""
+    """Busybox, the virtio modules, and programs of tests/nested/programs or of whole paths."""
     archive = cpio.Archive()
     archive.folder("bin", "dev", "proc", "sys", "modules", "mnt", "tmp")
     archive.character_device("dev/console", 5, 1)
@@ -56,7 +56,7 @@ def initramfs(programs=()):
             order.append(name)
     archive.file("modules/order", "\n".join(order).encode(), 0o644)
     for name in programs:
-        archive.copy(f"bin/{name}", PROGRAMS / name)
+        archive.copy(f"bin/{pathlib.Path(name).name}", PROGRAMS / name)
     return archive.bytes()
 
 

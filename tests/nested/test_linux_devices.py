@@ -4,9 +4,10 @@ import os
 import subprocess
 import time
 
+import exec_calls
 import vsock
 from harness import Failure, expect, run, temporary_folder, test
-from api_guest import BOOT_S, COMMAND_S, Guest, KERNEL, initramfs
+from api_guest import BOOT_S, COMMAND_S, Guest, KERNEL, ROOT, initramfs
 from netns import Network
 
 MIB = 1 << 20
@@ -181,6 +182,28 @@ def connect_until(network, address):
             connection.close()
             if time.monotonic() > deadline:
                 raise Failure(f"nobody listens at {address}") from None
+
+
+@test("Linux: the agent of exec runs commands for the host, and ends as its program does")
+def _():
+    with temporary_folder() as folder, new_guest(folder, programs=[ROOT / "build/shoal-exec-agent"]) as guest:
+        path = os.path.join(folder, "vsock.socket")
+        guest.api.put("/vsock", guest_cid=52, uds_path=path)
+        guest.boot(KERNEL / "vmlinux", memory_mib=256)
+        guest.wait_ready()
+        for script, code in {"exit 7": 7, "kill -15 $$": 143}.items():
+            guest.run(f"shoal-exec-agent sh sh -c '{script}'", code=code)
+        guest.run("shoal-exec-agent sleep sleep 1000 & sleep 1")
+        expect(exec_calls.execute(path, "sh", "-c", "echo out; echo err >&2; exit 3") == (3, b"out\n", b"err\n"), "apart")
+        expect(exec_calls.execute(path, "sh", "-c", "kill -9 $$")[0] == 137, "a signal")
+        expect(exec_calls.execute(path, "nothing")[0] == 127, "no such program")
+        data = os.urandom(MIB)
+        expect(exec_calls.execute(path, "cat", stdin=data) == (0, data, b""), "what went in")
+        with exec_calls.start(path, "sh", "-c", "sleep 2000 & echo started; wait") as connection:
+            while exec_calls.read_frame(connection) != (exec_calls.OUTPUT, b"started\n"):
+                pass
+            expect("sleep 2000" in guest.run("ps"), "it runs")
+        guest.run("while pgrep -f 'sleep 2000'; do usleep 10000; done")
 
 
 @test("Linux: vsock both ways, many connections, entropy, balloon with statistics, free page hinting")
