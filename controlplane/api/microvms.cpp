@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "controlplane/api/idempotency.h"
+#include "controlplane/api/microvm_ends.h"
 #include "controlplane/api/references.h"
 #include "controlplane/api/target.h"
 #include "controlplane/model/keys.h"
@@ -17,15 +18,6 @@ namespace shoal::rest {
 namespace {
 
 namespace keys = model::keys;
-
-// The object as it is once `revision` is there, which others may have changed or deleted since.
-Response show(const Service& service, unsigned status, const std::string& name) {
-    const node::MicroVm* microvm = service.mirror.find(name);
-    if (microvm == nullptr) {
-        return to_response(Problem{404, "microVM " + name + " was deleted meanwhile"});
-    }
-    return json_response(status, to_json(*microvm), microvm->revision);
-}
 
 void check_new(const model::MicroVmSpec& spec) {
     if (!spec.group.empty()) {
@@ -55,7 +47,7 @@ void put(Service& service, const model::MicroVmSpec& spec, store::Revision expec
     }
     commit(service, std::move(transaction), std::move(respond),
            [&service, status, name = spec.name, reservation, charge](store::Revision) {
-               Response response = show(service, status, name);
+               Response response = show_microvm(service, status, name);
                if (status == 201) {
                    response.headers["Location"] = "/v1/microvms/" + name;
                }
@@ -74,7 +66,7 @@ void create(Service& service, const Request& request, Respond respond) {
     }
     if (const auto* found = service.mirror.find(spec.name)) {
         if (key && !found->deletion && model::to_json(found->spec) == model::to_json(spec)) {
-            return respond(show(service, 201, spec.name));
+            return respond(show_microvm(service, 201, spec.name));
         }
         throw Problem{409, "there is a microVM " + spec.name + " already" +
                                (found->deletion ? "; it is being deleted" : "")};
@@ -124,7 +116,7 @@ void apply(Service& service, const Request& request, Respond respond) {
     }
     spec.stop = found->spec.stop;
     if (model::to_json(found->spec) == model::to_json(spec)) {
-        return respond(show(service, 200, name));
+        return respond(show_microvm(service, 200, name));
     }
     if (model::to_json(with_changes(found->spec, spec)) != model::to_json(spec)) {
         throw Problem{422, "of microVM " + name +
@@ -173,61 +165,6 @@ void list(const Service& service, const Request& request, Respond respond) {
                       [](const node::MicroVm& microvm) { return to_json(microvm); }));
 }
 
-model::Deletion deletion_in(const Request& request) {
-    constexpr std::uint64_t longest_grace_s = 3600;
-    model::Deletion deletion;
-    deletion.grace_s = number_of(request, "grace_s", deletion.grace_s, longest_grace_s);
-    return deletion;
-}
-
-// Its description says so, and so it stays stopped wherever it is placed.
-void stop(Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {"grace_s"});
-    const std::string& name = request.path[2];
-    const node::MicroVm& microvm = find_microvm(service, name);
-    expect_match(request, microvm.revision);
-    model::MicroVmSpec spec = microvm.spec;
-    if (!spec.group.empty()) {
-        throw Problem{409, "microVM " + name + " is of group " + spec.group +
-                               ", which would start another: scale or delete the group"};
-    }
-    if (microvm.deletion) {
-        throw Problem{409, "microVM " + name + " is being deleted"};
-    }
-    if (!microvm.placement) {
-        throw Problem{409, "microVM " + name + " has no host yet: delete it instead"};
-    }
-    const model::Deletion wanted = deletion_in(request);
-    if (has_ended(microvm) || (spec.stop && spec.stop->grace_s <= wanted.grace_s)) {
-        return respond(show(service, 200, name));
-    }
-    spec.stop = wanted;
-    put(service, spec, microvm.revision, 202, std::move(respond));
-}
-
-void remove(Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {"grace_s"});
-    const std::string& name = request.path[2];
-    const node::MicroVm& microvm = find_microvm(service, name);
-    expect_match(request, microvm.revision);
-    const model::Deletion deletion = deletion_in(request);
-    if (microvm.deletion && microvm.deletion->grace_s <= deletion.grace_s) {
-        return respond(show(service, 202, name));
-    }
-    store::Transaction transaction;
-    transaction.conditions = {{keys::of(keys::microvms, name), microvm.revision}};
-    transaction.operations.emplace_back(
-        store::Put{keys::of(keys::deletions, name), model::to_json(deletion)});
-    commit(service, std::move(transaction), std::move(respond), [&service, name](store::Revision) {
-        Response response = show(service, 202, name);
-        if (response.status == 404) {  // it is gone already
-            response = {};
-            response.status = 204;
-        }
-        return response;
-    });
-}
-
 template <typename Body>
 std::string json_or_null(const std::optional<Body>& body) {
     return body ? model::to_json(*body) : "null";
@@ -243,6 +180,14 @@ std::string to_json(const node::MicroVm& microvm) {
            model::to_json(microvm.status.value_or(model::MicroVmStatus{})) + R"(,"checkpoint":)" +
            json_or_null(microvm.checkpoint) + R"(,"deletion":)" + json_or_null(microvm.deletion) +
            "}";
+}
+
+Response show_microvm(const Service& service, unsigned status, const std::string& name) {
+    const node::MicroVm* microvm = service.mirror.find(name);
+    if (microvm == nullptr) {
+        return to_response(Problem{404, "microVM " + name + " was deleted meanwhile"});
+    }
+    return json_response(status, to_json(*microvm), microvm->revision);
 }
 
 std::string make_name() {
@@ -278,12 +223,7 @@ void add_microvms(Api& api, Service& service) {
     api.add("PUT", "/v1/microvms/*", [&service](const Request& request, Respond respond) {
         apply(service, request, std::move(respond));
     });
-    api.add("POST", "/v1/microvms/*/stop", [&service](const Request& request, Respond respond) {
-        stop(service, request, std::move(respond));
-    });
-    api.add("DELETE", "/v1/microvms/*", [&service](const Request& request, Respond respond) {
-        remove(service, request, std::move(respond));
-    });
+    add_microvm_ends(api, service);
 }
 
 }  // namespace shoal::rest

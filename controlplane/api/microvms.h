@@ -1,4 +1,4 @@
-// /v1/microvms: create, apply, get, list, delete.
+// /v1/microvms: create, apply, get, list.
 #pragma once
 
 #include <functional>
@@ -14,6 +14,10 @@ void add_microvms(Api& api, Service& service);
 
 // As the API shows it.
 [[nodiscard]] std::string to_json(const node::MicroVm& microvm);
+
+// That, as it is now: others may have changed or deleted it since.
+[[nodiscard]] Response show_microvm(const Service& service, unsigned status,
+                                    const std::string& name);
 
 // As microvm.h says, random; "vm-" and 10 characters.
 [[nodiscard]] std::string make_name();
