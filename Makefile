@@ -62,7 +62,7 @@ GUEST_HOST_SRCS := $(wildcard guest/kernel/fs/*.cpp guest/kernel/boot/*.cpp \
 	guest/kernel/net/interface_requests.cpp \
 	guest/kernel/syscalls/sockets*.cpp \
 	guest/drivers/chain_queue.cpp guest/drivers/vsock_packet.cpp guest/net/tcp_checksum.cpp \
-	guest/net/parked_pages.cpp guest/net/tcp_batch.cpp)
+	guest/net/parked_pages.cpp guest/net/refused_datagram.cpp guest/net/tcp_batch.cpp)
 unit_srcs := $(call files,tests/unit,*.cpp)
 fuzz_srcs := $(wildcard tests/fuzz/*_fuzz.cpp)
 

@@ -5,7 +5,7 @@ guest_srcs := $(call files,guest/nub guest/kernel guest/drivers guest/net,*.cpp)
 # lwIP, as Debian's source package has it (scripts/fetch-lwip).
 lwip := build/lwip
 lwip_srcs := $(addprefix $(lwip)/src/core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c \
-	pbuf.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c ipv4/dhcp.c ipv4/etharp.c ipv4/icmp.c \
+	pbuf.c raw.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c ipv4/dhcp.c ipv4/etharp.c ipv4/icmp.c \
 	ipv4/ip4.c ipv4/ip4_addr.c ipv4/ip4_frag.c ipv6/ethip6.c ipv6/icmp6.c ipv6/inet6.c \
 	ipv6/ip6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c ipv6/nd6.c) \
 	$(lwip)/src/netif/ethernet.c

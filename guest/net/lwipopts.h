@@ -8,7 +8,8 @@
 #define LWIP_SOCKET 0
 #define LWIP_NETCONN 0
 #define LWIP_STATS 0
-#define LWIP_RAW 0
+/* For ICMP only (icmp_errors.cpp). */
+#define LWIP_RAW 1
 #define LWIP_DNS 0
 
 /* Memory: port.cpp keeps a part of it back for the program. */

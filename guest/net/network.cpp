@@ -18,6 +18,7 @@
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/sched/scheduler.h"
+#include "guest/net/icmp_errors.h"
 #include "guest/net/net.h"
 
 namespace shoal::guest::net {
@@ -106,6 +107,7 @@ Network& Network::instance() {
 
 Network::Network() {
     lwip_init();
+    expect_icmp_errors();
     start_interface(*settings);
 }
 

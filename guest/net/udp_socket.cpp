@@ -2,6 +2,7 @@
 #include "guest/net/udp_socket.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -34,6 +35,22 @@ pbuf* allocate(std::size_t size) {
         done += count;
     }
     return whole;
+}
+
+bool is_same(const ip_addr_t& address, std::span<const std::byte> bytes) {
+    if (IP_IS_V4_VAL(address) != (bytes.size() == sizeof(ip4_addr_t))) {
+        return false;
+    }
+    const void* own = IP_IS_V4_VAL(address) ? static_cast<const void*>(&ip_2_ip4(&address)->addr)
+                                            : static_cast<const void*>(ip_2_ip6(&address)->addr);
+    return std::memcmp(own, bytes.data(), bytes.size()) == 0;
+}
+
+bool was_from(const udp_pcb& pcb, const RefusedDatagram& datagram) {
+    return (pcb.flags & UDP_FLAGS_CONNECTED) != 0 && pcb.local_port == datagram.source_port &&
+           pcb.remote_port == datagram.destination_port &&
+           is_same(pcb.remote_ip, datagram.destination) &&
+           (ip_addr_isany(&pcb.local_ip) || is_same(pcb.local_ip, datagram.source));
 }
 
 }  // namespace
@@ -130,7 +147,25 @@ void UdpSocket::on_received(void* socket, udp_pcb*, pbuf* data, const ip_addr_t*
     self->waiters().wake_all();
 }
 
+void UdpSocket::note_refused(const RefusedDatagram& datagram) noexcept {
+    for (const udp_pcb* pcb = udp_pcbs; pcb != nullptr; pcb = pcb->next) {
+        // DHCP has one, too.
+        if (pcb->recv == &UdpSocket::on_received && was_from(*pcb, datagram)) {
+            auto* socket = static_cast<UdpSocket*>(pcb->recv_arg);
+            socket->error_ = Errno::connrefused;
+            socket->waiters().wake_all();
+        }
+    }
+}
+
+Errno UdpSocket::take_error() noexcept {
+    return std::exchange(error_, Errno{});
+}
+
 Result<std::size_t> UdpSocket::send(OutgoingMessage& message) {
+    if (error_ != Errno{}) {
+        return fail(take_error());
+    }
     Endpoint to;
     if (message.to != nullptr) {
         const auto endpoint = endpoint_to_reach(*message.to);
@@ -176,6 +211,9 @@ Result<std::size_t> UdpSocket::receive(IncomingMessage& message) {
     if (first_ == nullptr) {
         Network::instance().poll();
         Network::instance().flush();
+    }
+    if (error_ != Errno{}) {
+        return fail(take_error());
     }
     if (first_ == nullptr) {
         return reading_is_shut_ ? Result<std::size_t>{std::size_t{0}} : fail(Errno::again);
@@ -226,7 +264,8 @@ Result<SocketAddress> UdpSocket::peer_address() const {
 Readiness UdpSocket::readiness(const OpenFile&) const {
     using Is = Readiness::Is;
     return {.readable = first_ != nullptr || reading_is_shut_ ? Is::yes : Is::no,
-            .writable = Is::yes};
+            .writable = Is::yes,
+            .error = error_ != Errno{} ? Is::yes : Is::no};
 }
 
 std::size_t UdpSocket::waiting_bytes() const noexcept {

@@ -4,6 +4,7 @@
 #include <lwip/udp.h>
 
 #include "guest/net/inet_socket.h"
+#include "guest/net/refused_datagram.h"
 
 namespace shoal::guest::net {
 
@@ -22,6 +23,11 @@ public:
     Result<SocketAddress> peer_address() const override;
     [[nodiscard]] Readiness readiness(const OpenFile& file) const override;
     [[nodiscard]] std::size_t waiting_bytes() const noexcept override;
+    [[nodiscard]] Errno take_error() noexcept override;
+
+    // Tells the sockets that are connected to where it went: their next call fails with
+    // Errno::connrefused. Others are not told, as on Linux.
+    static void note_refused(const RefusedDatagram& datagram) noexcept;
 
 private:
     // Datagrams that wait; what comes when there are this many bytes is dropped. Linux's default.
@@ -53,6 +59,7 @@ private:
     Datagram* first_ = nullptr;
     Datagram* last_ = nullptr;
     std::size_t queued_bytes_ = 0;
+    Errno error_{};  // of the next send, receive or SO_ERROR
     bool is_bound_ = false;
     bool reading_is_shut_ = false;
 };

@@ -165,6 +165,34 @@ def _():
         expect(result.out == b"connect: Connection refused\n", f"{address}: {result}")
 
 
+def expect_as_on_the_host(address, result):
+    """Nobody listens for datagrams at this port, here either."""
+    host = run([NET, "udp-refused", "::1" if ":" in address else "127.0.0.1", PORT])
+    expect(b"recv -1 Connection refused\n" in host.out, f"the host's: {host}")
+    expect((result.code, result.out) == (0, host.out), f"{address}: {result}, the host's: {host}")
+
+
+@test("a datagram to a port where nobody listens is refused inside as on the host, IPv4 and IPv6")
+def _():
+    for address in ("127.0.0.1", "::1"):
+        expect_as_on_the_host(address, shoal(NET, "udp-refused", address, PORT))
+
+
+@network_test("a datagram that the host refuses is told to the program that sent it, IPv4 and IPv6")
+def _(network, tap):
+    for address in (tap.host_address, host6(tap)):
+        expect_as_on_the_host(address, inside(network, tap, NET, "udp-refused", address, PORT))
+
+
+@test("a resolver says at once that there is no name server")
+def _():
+    begin = time.monotonic()
+    result = shoal("/usr/bin/getent", "hosts", "name.invalid")
+    seconds = time.monotonic() - begin
+    expect((result.code, result.out) == (2, b"") and seconds < 4 * TIME_SCALE,
+           f"after {seconds:.1f} s: {result}")
+
+
 @network_test("a program inside connects to the host, is refused, and cannot reach other networks")
 def _(network, tap):
     for address in (tap.host_address, host6(tap)):

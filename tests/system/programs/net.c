@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,53 @@ static void udp_echo(const char* host, const char* port, int count) {
     }
 }
 
+static int udp_socket_to(const char* host, const char* port) {
+    struct sockaddr_storage to;
+    socklen_t size = parse(host, port, &to);
+    int fd = socket(to.ss_family, SOCK_DGRAM, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr*)&to, size) != 0) {
+        fail("connect");
+    }
+    return fd;
+}
+
+static void say(const char* what, ssize_t result) {
+    printf("%s %zd %s\n", what, result, result < 0 ? strerror(errno) : "");
+}
+
+static void wait_for_error(int fd) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    int count = poll(&poll_fd, 1, -1);
+    printf("poll %d %#x\n", count, (unsigned)poll_fd.revents);
+}
+
+// What a program is told of datagrams to a port where nobody listens.
+static void udp_refused(const char* host, const char* port) {
+    struct sockaddr_storage to;
+    socklen_t size = parse(host, port, &to);
+    int connected_fd = udp_socket_to(host, port);
+    int idle_fd = udp_socket_to(host, port);
+    int free_fd = socket(to.ss_family, SOCK_DGRAM, 0);
+    say("free sendto", sendto(free_fd, "a", 1, 0, (struct sockaddr*)&to, size));
+    say("send", send(connected_fd, "b", 1, 0));
+    say("recv", recv(connected_fd, data, 1, 0));
+    say("recv again", recv(connected_fd, data, 1, MSG_DONTWAIT));
+    say("send", send(connected_fd, "c", 1, 0));
+    wait_for_error(connected_fd);
+    say("send", send(connected_fd, "d", 1, 0));
+    say("send", send(connected_fd, "e", 1, 0));
+    wait_for_error(connected_fd);
+    int error = 0;
+    socklen_t error_size = sizeof error;
+    getsockopt(connected_fd, SOL_SOCKET, SO_ERROR, &error, &error_size);
+    printf("SO_ERROR %s\n", strerror(error));
+    getsockopt(connected_fd, SOL_SOCKET, SO_ERROR, &error, &error_size);
+    printf("SO_ERROR %d\n", error);
+    // Refused before any of those, and not told.
+    say("free recv", recv(free_fd, data, 1, MSG_DONTWAIT));
+    say("idle recv", recv(idle_fd, data, 1, MSG_DONTWAIT));
+}
+
 static void loopback(const char* host, const char* port) {
     int listener = listening(host, port);
     int client = connected(host, port);
@@ -241,6 +289,8 @@ int main(int argc, char** argv) {
         hold_many(listening(host, port), atoi(more));
     } else if (strcmp(verb, "serve-udp") == 0) {
         udp_echo(host, port, atoi(more));
+    } else if (strcmp(verb, "udp-refused") == 0) {
+        udp_refused(host, port);
     } else if (strcmp(verb, "loopback") == 0) {
         loopback(host, port);
     } else if (strcmp(verb, "connect") == 0) {
