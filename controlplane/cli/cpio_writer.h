@@ -50,8 +50,9 @@ public:
                                                     const CpioMetadata& metadata, int source,
                                                     std::uint64_t size_bytes);
 
-    // Of a page or more from the middle of `source`, copied inside the host kernel. Returns where
-    // they start in the archive.
+    // Some from the middle of `source`, copied inside the host kernel, and zeros up to a whole
+    // page. Returns where they start in the archive, a multiple of the page size if the path is
+    // short.
     std::uint64_t add_part(std::string_view path, const CpioMetadata& metadata, int source,
                            std::uint64_t from, std::uint64_t size_bytes);
 

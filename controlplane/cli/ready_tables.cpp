@@ -23,6 +23,10 @@ constexpr std::uint64_t copies_max = 8ULL << 20;  // more are left to the kernel
 
 constexpr CpioMetadata copy_metadata{S_IFREG | 0400, 0, 0, 1, 0};
 
+constexpr std::uint64_t page_up(std::uint64_t bytes) {
+    return (bytes + page_size - 1) / page_size * page_size;
+}
+
 // What a loader maps of a file.
 struct Segment {
     std::uint64_t page = 0;  // of the file's address space
@@ -40,7 +44,8 @@ ElfHeaders headers_of(int fd) {
 }
 
 // Empty for a file whose loader would look for another place, or whose numbers make no sense.
-std::vector<Segment> segments_of(int fd, std::uint64_t file_pages) {
+std::vector<Segment> segments_of(int fd, std::uint64_t size_bytes) {
+    const std::uint64_t whole_pages = size_bytes / page_size;
     const ElfHeaders headers = headers_of(fd);
     std::vector<Segment> found;
     std::uint64_t next_page = 0;
@@ -52,15 +57,17 @@ std::vector<Segment> segments_of(int fd, std::uint64_t file_pages) {
         const std::uint64_t file_page = segment.p_offset / page_size;
         if (headers.file.e_type != ET_DYN || segment.p_align > page_size ||
             segment.p_vaddr % page_size != segment.p_offset % page_size || page < next_page ||
-            page >= pages_max || file_page >= file_pages ||
-            segment.p_filesz > file_pages * page_size) {
+            page >= pages_max || file_page >= whole_pages || segment.p_filesz > size_bytes) {
             return {};
         }
         const std::uint64_t end =
-            (segment.p_offset % page_size + segment.p_filesz + page_size - 1) / page_size;
+            page_up(segment.p_offset % page_size + segment.p_filesz) / page_size;
         next_page = page + end;
+        // The page that the file ends in lies elsewhere in the archive, but can be copied.
+        const std::uint64_t pages =
+            (segment.p_flags & PF_W) != 0 ? page_up(size_bytes) / page_size : whole_pages;
         if (end != 0) {
-            found.push_back({page, file_page, std::min(end, file_pages - file_page),
+            found.push_back({page, file_page, std::min(end, pages - file_page),
                              segment.p_flags & (PF_R | PF_W | PF_X)});
         }
     }
@@ -77,8 +84,8 @@ std::uint64_t random_entry() {
 
 }  // namespace
 
-void ReadyTables::add(int fd, std::uint64_t offset, std::uint64_t pages) {
-    const auto segments = segments_of(fd, pages);
+void ReadyTables::add(int fd, std::uint64_t offset, std::uint64_t size_bytes) {
+    const auto segments = segments_of(fd, size_bytes);
     if (segments.empty()) {
         return;
     }
@@ -95,13 +102,14 @@ void ReadyTables::add(int fd, std::uint64_t offset, std::uint64_t pages) {
         rights += is_code ? "x" : rights.empty() ? "r" : "";
         if ((segment.flags & PF_W) != 0) {
             const std::uint64_t shift = segment.page - segment.file_page;
-            const std::uint64_t size_bytes = segment.count * page_size;
-            if (is_code || shift > shift_max || size_bytes > copies_max - copied_bytes_) {
+            const std::uint64_t copied = segment.count * page_size;
+            if (is_code || shift > shift_max || copied > copies_max - copied_bytes_) {
                 continue;
             }
-            at = archive_.add_part(".shoal/copy" + std::to_string(tables_), copy_metadata, fd,
-                                   segment.file_page * page_size, size_bytes);
-            copied_bytes_ += size_bytes;
+            const std::uint64_t from = segment.file_page * page_size;
+            at = archive_.add_part(".shoal/copy" + std::to_string(tables_), copy_metadata, fd, from,
+                                   std::min(copied, size_bytes - from));
+            copied_bytes_ += copied;
             rights = "w" + std::to_string(shift);
         }
         lines_ += "rights " + std::to_string(tables_ * entries_per_table + lead + segment.page) +

@@ -19,9 +19,10 @@ public:
     explicit ReadyTables(CpioWriter& archive) noexcept : archive_{archive} {}
 
     // The file at `fd`, whose whole pages lie at this offset of the archive: its pages that are to
-    // be written follow there. Nothing happens if it is no position-independent ELF file of usual
-    // layout, or there is no more room (the unikernel takes 256 tables).
-    void add(int fd, std::uint64_t offset, std::uint64_t pages);
+    // be written follow there, with zeros behind the file's end. Nothing happens if it is no
+    // position-independent ELF file of usual layout, or there is no more room (the unikernel takes
+    // 256 tables).
+    void add(int fd, std::uint64_t offset, std::uint64_t size_bytes);
 
     // Lines for shoal-vmm's --initrd-map.
     [[nodiscard]] const std::string& lines() const noexcept { return lines_; }

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <sstream>
 #include <vector>
@@ -54,13 +55,13 @@ struct Archive {
 };
 
 std::vector<Line> lines_of(Archive& archive, const Library& library, std::uint64_t offset = 0,
-                           std::uint64_t pages = 8) {
+                           std::uint64_t size_bytes = 8 * page) {
     const host::UniqueFd fd{::memfd_create("test", MFD_CLOEXEC)};
     REQUIRE(::write(fd.get(), &library, sizeof library) == sizeof library);
-    REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(pages * page)) == 0);
+    REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(size_bytes)) == 0);
     REQUIRE(::pwrite(fd.get(), "data", 4, 6 * page) == 4);
     const std::size_t before = archive.tables.lines().size();
-    archive.tables.add(fd.get(), offset, pages);
+    archive.tables.add(fd.get(), offset, size_bytes);
     std::istringstream text{archive.tables.lines().substr(before)};
     std::vector<Line> lines;
     for (std::string one; std::getline(text, one, '\0');) {
@@ -115,6 +116,22 @@ TEST_CASE("pages that programs write come along") {
         library.segments[3].p_vaddr += 200 * page;
         CHECK(lines_of(archive, library).size() == 3);
     }
+}
+
+TEST_CASE("of pages that programs write the one in which the file ends comes along, too") {
+    Archive archive;
+    Library library;
+    library.set(3, PF_R | PF_W, 7 * page + 0x800, 6 * page + 0x800, 0x900);
+    const auto lines = lines_of(archive, library, 0, 7 * page + 0x100);
+    REQUIRE(lines.size() == 4);
+    CHECK(lines[3].count == 2);
+    CHECK(archive.writer.size_bytes() == lines[3].offset + 2 * page);
+    // Behind the file's end there is nothing of the archive.
+    archive.writer.finish();
+    std::vector<char> bytes(page);
+    REQUIRE(::pread(archive.fd.get(), bytes.data(), page,
+                    static_cast<off_t>(lines[3].offset + page)) == page);
+    CHECK(std::ranges::count(bytes, '\0') == page);
 }
 
 TEST_CASE("each file has tables of its own, and its place in the archive counts") {
@@ -188,7 +205,7 @@ TEST_CASE("pages behind the file's last whole page are left to the kernel") {
     Library library;
     library.set(2, PF_R, 5 * page, 5 * page, 2 * page);
     library.header.e_phnum = 3;
-    const auto lines = lines_of(archive, library, 0, 6);
+    const auto lines = lines_of(archive, library, 0, 6 * page + 1);
     REQUIRE(lines.size() == 3);
     CHECK(lines[2].count == 1);
 }
