@@ -5,9 +5,11 @@
 // call is some 30 instructions, and 3 to 50 us from ring 3 where KVM takes it (queue_notify).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "devices/abi/virtio_mmio.h"
 #include "guest/kernel/panic.h"
@@ -17,7 +19,7 @@ namespace shoal::guest {
 
 class RegisterBatch {
 public:
-    // `registers` is the kernel's address of a virtio-mmio device.
+    // `registers` is the kernel's address of a virtio-mmio device, in the GiB from NUB_DEVICES on.
     explicit RegisterBatch(std::uint64_t registers) : registers_{registers} {}
     RegisterBatch(const RegisterBatch&) = delete;
     RegisterBatch& operator=(const RegisterBatch&) = delete;
@@ -27,7 +29,10 @@ public:
         if (count_ == writes_.size()) {
             flush();
         }
-        writes_[count_++] = {registers_ + static_cast<std::uint64_t>(which), value};
+        // Beyond 32 bits it is none that the nub takes.
+        constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+        const std::uint64_t offset = registers_ + static_cast<std::uint64_t>(which) - NUB_DEVICES;
+        writes_[count_++] = {static_cast<std::uint32_t>(std::min(offset, most)), value};
     }
 
     // Two halves; the upper one is 0 after a reset and needs no write then.

@@ -193,7 +193,11 @@ Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
         }
         if (start == 0) {
             const bool large = !request.file && size >= large_page_size;
-            start = find_gap(size, large ? large_page_size : page_size, mappings_start_);
+            const std::uint64_t alignment = large ? large_page_size : page_size;
+            // A stack's first pages shall lie in one page table, so its end is aligned.
+            const std::uint64_t lead = request.is_stack ? (0 - size) & (alignment - 1) : 0;
+            start = find_gap(lead + size, alignment, mappings_start_);
+            start += start != 0 ? lead : 0;
         }
         if (start == 0) {
             return std::unexpected(Errno::nomem);

@@ -52,6 +52,7 @@ struct MapRequest {
     Placement placement = Placement::anywhere;
     EntryRef file;
     std::uint64_t file_offset = 0;
+    bool is_stack = false;  // used from its end on
 };
 
 enum class FaultResult { resolved, bad_address, past_end_of_file, out_of_memory };

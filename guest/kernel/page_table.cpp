@@ -25,11 +25,16 @@ bool is_any_present(const std::uint64_t* at, std::size_t count) {
 }
 
 void set_leaves(const std::uint64_t* at, std::uint64_t entry, std::size_t count) {
-    if (several_cpus() && is_any_present(at, count)) {
+    const bool is_change = is_any_present(at, count);
+    if (is_change) {
         stop_others();
     }
+    // Few ranges get other rights in one go, but many can be unmapped: then one flush will do.
+    const bool is_flushed = is_change && (entry & NUB_PTE_PRESENT) != 0;
+    this_cpu().has_stale_pages |= is_change && !is_flushed;
+    const std::uint64_t call = is_flushed ? NUB_CHANGE_LEAVES : NUB_SET_LEAVES;
     const auto address = reinterpret_cast<std::uint64_t>(at);
-    if (shoal_nub_call(NUB_SET_LEAVES, address, entry, count) != NUB_OK) {
+    if (shoal_nub_call(call, address, entry, count) != NUB_OK) {
         panic("the nub refuses a page-table entry", entry);
     }
 }
@@ -111,8 +116,9 @@ bool map_pages(std::uint64_t address, std::uint64_t entry, std::size_t count) {
 }
 
 bool map_large_page(std::uint64_t address, std::uint64_t entry) {
-    if (several_cpus() && find_page(address).kind == PageKind::large) {
+    if (find_page(address).kind == PageKind::large) {
         stop_others();
+        this_cpu().has_stale_pages = true;
     }
     return shoal_nub_call(NUB_LINK, address, entry | NUB_PTE_LARGE) == NUB_OK;
 }
@@ -139,13 +145,18 @@ void unmap_pages(std::uint64_t address, std::size_t count) {
 
 void unmap_large_page(std::uint64_t address) {
     stop_others();
+    this_cpu().has_stale_pages = true;
     if (shoal_nub_call(NUB_LINK, address, 1) != NUB_OK) {
         panic("the nub refuses to unmap", address);
     }
 }
 
-void flush_pages() {
-    shoal_nub_call(NUB_FLUSH);
+void flush_pages(Flush which) {
+    bool& has_stale_pages = this_cpu().has_stale_pages;
+    if (has_stale_pages || which == Flush::always) {
+        has_stale_pages = false;
+        shoal_nub_call(NUB_FLUSH);
+    }
     let_others_go();
 }
 

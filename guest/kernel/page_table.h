@@ -81,6 +81,10 @@ struct PageEntry {
 [[nodiscard]] bool link_ready_table(std::uint64_t address, std::uint64_t table);
 void unmap_pages(std::uint64_t address, std::size_t count);
 void unmap_large_page(std::uint64_t address);
-void flush_pages();
+
+// Forgets cached translations. Needed after an entry that was present changed or went away, before
+// anything relies on that. With `changes`, nothing happens when there are none left to forget.
+enum class Flush { changes, always };
+void flush_pages(Flush which = Flush::changes);
 
 }  // namespace shoal::guest

@@ -39,12 +39,14 @@ nub_serve:
     // Those first that there are most of.
     test eax, eax  // NUB_SET_LEAVES
     jz nub_set_leaves
-    cmp eax, NUB_WRITE_DEVICES
-    je nub_write_devices
-    cmp eax, NUB_WAIT
-    je nub_wait
     cmp eax, NUB_LINK
     je nub_link
+    cmp eax, NUB_WAIT
+    je nub_wait
+    cmp eax, NUB_CHANGE_LEAVES
+    je nub_change_leaves
+    cmp eax, NUB_WRITE_DEVICES
+    je nub_write_devices
     cmp eax, NUB_WRITE_MSR
     je nub_write_msr
     cmp eax, NUB_FLUSH
@@ -116,8 +118,13 @@ nub_breakpoint_of_cpus:
 2:
 .endm
 
-// rdi address of the first entry (as the kernel sees it), rsi its value, rdx count.
+// rdi address of the first entry (as the kernel sees it), rsi its value, rdx count. r8: what follows.
+nub_change_leaves:
+    lea r8, nub_flush[rip]
+    jmp 1f
 nub_set_leaves:
+    lea r8, nub_ok[rip]
+1:
     // The entries: at least one, whole ones, within one page of leaf tables.
     lea eax, [rdx - 1]
     cmp eax, 511
@@ -151,15 +158,16 @@ nub_set_leaves:
     .endr
     add rdi, 64
     sub edx, 8
-    jz nub_ok
+    jz 7f
     cmp edx, 8
     jae 5b
 6:  mov [rdi], rsi
     dec edx
-    jz nub_ok
+    jz 7f
     add rsi, r10
     add rdi, 8
     jmp 6b
+7:  jmp r8
 
 // r9: the physical address of a free table of the kind, `upper` or `leaf`. Uses rcx.
 .macro TAKE_TABLE kind
@@ -238,6 +246,12 @@ nub_link:
     movabs r11, offset NUB_BASE
     test edi, 0x1FFFFF
     jnz nub_refuse
+    // As a rule it is the GiB of the last call.
+    mov r8, rdi
+    shr r8, 30
+    mov rax, nub_linked[rip]
+    cmp r8, nub_linked_gib[rip]
+    je 7f
     mov rax, rdi
     shr rax, 47
     jnz nub_refuse
@@ -250,7 +264,14 @@ nub_link:
     mov rax, nub_root[rip]
     NEXT_TABLE 39, upper, spread
     NEXT_TABLE 30, upper
-    test rsi, rsi
+    // Tables stay for ever. In the kernel's half, not all addresses of a GiB may be linked.
+    mov rcx, rdi
+    shr rcx, 30
+    cmp rcx, NUB_USER_END >> 30
+    jae 7f
+    mov nub_linked_gib[rip], rcx
+    mov nub_linked[rip], rax
+7:  test rsi, rsi
     jz 5f
     mov rcx, rdi
     shr rcx, 21
@@ -328,19 +349,15 @@ nub_write_devices:
     movabs r10, offset NUB_DEVICES
     test esi, esi
     jz nub_ok
-1:  mov rax, [rdi]
-    mov rcx, rax
-    sub rcx, r10
-    shr rcx, 30
+1:  mov eax, [rdi]
+    test eax, 0xC0000003
     jnz nub_refuse
-    test al, 3
-    jnz nub_refuse
-    mov ecx, [rdi + 8]
-    mov [rax], ecx
+    mov ecx, [rdi + 4]
+    mov [r10 + rax], ecx
+    add rdi, 8
     dec esi
-    jz nub_ok
-    add rdi, 16
-    jmp 1b
+    jnz 1b
+    jmp nub_ok
 
 // An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt.
 nub_wait:
@@ -387,6 +404,7 @@ nub_select_space:
     mov nub_root[rip], rdx
     shl edi, 3
     mov nub_space[rip], rdi
+    mov qword ptr nub_linked_gib[rip], -1
     jmp nub_ok
     // Another CPU's root is a copy of the first one's, but for the CPU's own pages.
 4:  mov rax, [rcx + r8]
@@ -466,6 +484,7 @@ nub_start_cpu:
     mov [r8 + IN_CPU_PAGE(nub_boot_frame)], rcx
     mov [r8 + IN_CPU_PAGE(nub_cpu_row)], r10
     mov qword ptr [r8 + IN_CPU_PAGE(nub_space)], 0
+    mov qword ptr [r8 + IN_CPU_PAGE(nub_linked_gib)], -1
     lea rcx, shoal_page_tables[rip]
     mov [r8 + IN_CPU_PAGE(nub_root)], rcx
     lea rcx, nub_breakpoint_of_cpus[rip]

@@ -99,7 +99,7 @@
 #define NUB_LINK 5
 // write_devices(writes, count): stores 32-bit values in device registers, in this order. Where ring
 // 0 is emulated, many accesses cost less from here than from ring 3, which works all the same.
-// Refused: what is not aligned or not between NUB_DEVICES and 4 GiB.
+// Refused: what is not aligned or beyond NUB_DEVICES and its GiB.
 #define NUB_WRITE_DEVICES 6
 // select_space(number): the program's half of the address space is that of `number`, below
 // NUB_SPACES; set_leaves and link change its tables. One that was never selected is empty. Tables
@@ -113,6 +113,8 @@
 // interrupt. From now on nub calls of several CPUs wait for one another. Refused besides: a second
 // time.
 #define NUB_START_CPU 9
+// change_leaves(entry_address, first_entry, count): set_leaves, and then flush.
+#define NUB_CHANGE_LEAVES 10
 
 #define NUB_OK 0
 #define NUB_ENOMEM 1    // no more RAM for page tables
@@ -144,8 +146,8 @@ struct NubTrapState {
 extern NubTrapState shoal_trap_state;
 
 struct NubWrite {
-    std::uint64_t address;  // virtual
-    std::uint64_t value;
+    std::uint32_t offset;  // from NUB_DEVICES
+    std::uint32_t value;
 };
 
 std::uint64_t shoal_nub_call(std::uint64_t number, std::uint64_t a = 0, std::uint64_t b = 0,

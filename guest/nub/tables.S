@@ -60,10 +60,12 @@ nub_syscall_frame:
     .quad shoal_syscall_entry, NUB_USER_CS, 2, 0, NUB_USER_SS
 
     .balign 8
-    .globl nub_root, nub_space, nub_cpu_row, nub_cpu_words
+    .globl nub_root, nub_space, nub_cpu_row, nub_cpu_words, nub_linked, nub_linked_gib
 nub_root: .quad shoal_page_tables  // of the selected space
 nub_space: .quad 0                 // the selected one's offset in a row of shoal_spaces
 nub_cpu_row: .quad 0               // the CPU's row's offset in shoal_spaces
+nub_linked: .quad 0                // the page directory that was linked to last, and its GiB
+nub_linked_gib: .quad -1           // in the selected space; -1: none
 nub_cpu_end:
     .set nub_cpu_words, (nub_cpu_end - nub_stack_top) / 8
 

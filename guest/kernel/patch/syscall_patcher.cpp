@@ -41,7 +41,7 @@ void SyscallPatcher::patch(AddressSpace& memory, std::uint64_t site) {
         const auto jump = site_code(site, made->stub);
         stop_others();
         std::memcpy(text, jump.data(), jump.size());
-        flush_pages();  // serializes: the CPU may have fetched the old bytes
+        flush_pages(Flush::always);  // serializes: the CPU may have fetched the old bytes
     }
 }
 

@@ -25,6 +25,7 @@ struct Cpu {
     bool is_idle = false;            // halts, or is about to, and nobody has called it yet
     bool is_looking = false;         // for a thread to run
     bool has_old_pages = false;      // must forget translations before it runs a program
+    bool has_stale_pages = false;    // entries that it may have cached are gone: flush_pages()
     bool has_apic = false;           // its timer and interrupts are on
     unsigned space = 0;              // selected (page_table.h)
     std::uint64_t timer_set_ns = 0;  // when its timer was set, and for when: clock.cpp

@@ -60,6 +60,7 @@ std::int64_t sys_mmap(Process& process, const Arguments& args) {
         request.file = *file;
         request.file_offset = offset;
     }
+    request.is_stack = (flags & MAP_STACK) != 0;
     const auto mapped = process.memory->map(request);
     if (mapped && request.file && (flags & MAP_TYPE) == MAP_PRIVATE &&
         (request.protection & prot_write) != 0) {

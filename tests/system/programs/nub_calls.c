@@ -15,7 +15,7 @@
 #define NO_EXECUTE (1UL << 63)
 #define LARGE 0x80UL
 
-enum { set_leaves, flush, write_msr, wait, release_tables, link };
+enum { set_leaves, flush, write_msr, wait, release_tables, link, write_devices, change_leaves = 10 };
 
 typedef uint64_t (*Gate)(uint64_t number, uint64_t a, uint64_t b, uint64_t c);
 
@@ -114,6 +114,25 @@ int main(void) {
     expect("RAM as a ready table", nub(link, 0x7000000000, 0x4000000, 0), refused);
     expect("where the nub reads tables", nub(link, TABLES, 0x4000000 | ram | LARGE, 0), refused);
     expect("where the nub lies", nub(link, BASE, 0x4000000 | ram | LARGE, 0), refused);
+    // Where the nub remembers the page directory of the last call.
+    expect("a leaf table", nub(link, 0x7000000000, 0, 0), ok);
+    expect("2 MiB for tables beside it", nub(link, 0x7000200000, 0x600000 | ram | LARGE, 0), refused);
+    expect("2 MiB over it", nub(link, 0x7000000000, 0x4000000 | ram | LARGE, 0), refused);
+    expect("the CPUs' own pages", nub(link, 0x7F7FFFE00000, 0x4000000 | ram | LARGE, 0), refused);
+    expect("addresses beyond all", nub(link, 1UL << 47 | 0x7000200000, 0x4000000 | ram | LARGE, 0), refused);
+    // The same rules where translations are forgotten besides.
+    expect("the entry as it is, forgotten", nub(change_leaves, at, *entry, 1), ok);
+    expect("half entries, forgotten", nub(change_leaves, at + 4, *entry, 1), refused);
+    expect("writable and executable, forgotten", nub(change_leaves, at, *entry | 2, 1), refused);
+    expect("the nub's page, forgotten", nub(change_leaves, at, 0x100000 | ram, 1), refused);
+    // Offsets from where devices begin: RAM below, memory behind, half a register.
+    static const struct {
+        uint32_t offset;
+        uint32_t value;
+    } writes[] = {{0x80000000, 0}, {0x40000000, 0}, {2, 0}};
+    for (unsigned i = 0; i < 3; ++i) {
+        expect("what is no register", nub(write_devices, (uint64_t)&writes[i], 1, 0), refused);
+    }
     expect("the first tables", nub(release_tables, 0x200000, 0, 0), refused);
     expect("a table's part", nub(release_tables, 0x801000, 0, 0), refused);
     expect("what is no table's", nub(release_tables, 0x40000000, 0, 0), refused);
