@@ -7,10 +7,11 @@ import time
 
 from figures import ROOT, Target
 from processes import BUSYBOX, SHOAL, cpu_us, say
+from servers import NGINX_CONFIG  # its files are all in a folder of its own
 
 sys.path.insert(0, str(ROOT / "tests/system"))
 from netns import Network, why_no_network  # noqa: E402
-from test_servers import LIBRARIES, NGINX, NGINX_CONFIG, REDIS_SERVER  # noqa: E402
+from test_servers import LIBRARIES, NGINX, REDIS_SERVER  # noqa: E402
 from test_sockets import options, wait_for_port  # noqa: E402
 
 TITLE = "CPU time of idle microVMs"
@@ -64,7 +65,7 @@ def measure(samples):
         config = os.path.join(folder, "nginx.conf")
         with open(config, "w", encoding="ascii") as file:
             file.write(NGINX_CONFIG.format(root=folder))
-        measure_server(samples, network, "nginx", 80, [NGINX, "-p", "/tmp", "-c", config], ["--with", folder])
+        measure_server(samples, network, "nginx", 80, [NGINX, "-p", folder, "-c", config], ["--with", folder])
         measure_server(samples, network, "redis-server", 6379,
                        [REDIS_SERVER, "--save", "", "--protected-mode", "no"])
 
