@@ -41,14 +41,14 @@ nub_serve:
     jz nub_set_leaves
     cmp eax, NUB_LINK
     je nub_link
+    cmp eax, NUB_WRITE_MSR
+    je nub_write_msr
     cmp eax, NUB_WAIT
     je nub_wait
     cmp eax, NUB_CHANGE_LEAVES
     je nub_change_leaves
     cmp eax, NUB_WRITE_DEVICES
     je nub_write_devices
-    cmp eax, NUB_WRITE_MSR
-    je nub_write_msr
     cmp eax, NUB_FLUSH
     je nub_flush
     cmp eax, NUB_SELECT_SPACE
@@ -314,9 +314,9 @@ nub_link_ready:
 // rdi index, rsi value.
 nub_write_msr:
     mov ecx, edi
-    cmp ecx, MSR_FS_BASE
-    je 1f
     cmp ecx, MSR_TSC_DEADLINE
+    je 1f
+    cmp ecx, MSR_FS_BASE
     je 1f
     cmp ecx, MSR_APIC_BASE
     je 1f
@@ -365,6 +365,7 @@ nub_wait:
     jne 2f
     sti
     hlt
+nub_woken:
     cli
     jmp 1b
 2:  xor eax, eax
@@ -596,12 +597,17 @@ nub_interrupt:
     pop rax
     cmp dword ptr [rsp + 4], NUB_BASE >> 32
     jb 1f
+    cmp dword ptr [rsp], offset nub_woken - NUB_BASE
+    je 2f
     cmp dword ptr [rsp], offset shoal_way_out - NUB_BASE
     jb nub_spurious
     cmp dword ptr [rsp], offset shoal_way_out_end - NUB_BASE
     jae nub_spurious
     mov dword ptr [rsp], offset shoal_look_again - NUB_BASE
 nub_spurious:
+    iretq
+2:  mov rsp, [rsp + 24]  // the halt is over: the call returns at once
+    xor eax, eax
     iretq
 1:  push 0
     push NUB_INTERRUPT
