@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from figures import BENCH, ROOT, Target
+from figures import BENCH, ROOT, Target, keep
 from processes import RUNS, SHOAL, UNIKERNEL, call, save_initramfs, say, spawn, stop
 
 sys.path.insert(0, str(ROOT / "tests/system"))
@@ -29,6 +29,7 @@ SLOW = ("4 GiB",)
 SLOW_TURNS = 3
 TURNS = min(RUNS, 10)
 CLONES = int(os.environ.get("CLONES", "100"))
+CLONE_TURNS = max(1, min(TURNS, 3000 // CLONES))  # 1,000 take 10 s to start and end, and as long to be there at once
 
 
 @contextlib.contextmanager
@@ -134,6 +135,22 @@ def measure_clones(samples, place, idle_place):
             process.kill()
 
 
+def measure_loads(samples, root):
+    samples.add("floor", float(subprocess.run([FLOOR], stdout=subprocess.PIPE, check=True).stdout))
+    measure_load(samples, "128 MiB, small program", root / "small")
+    measure_load(samples, "128 MiB, small program, warm process", root / "small", "--warm")
+    measure_load(samples, "128 MiB, small program, compressed", root / "small, compressed")
+    measure_reply(samples, "load to the reply over vsock", root / "vsock")
+    measure_reply(samples, "load to the reply over vsock, warm process", root / "vsock", "--warm")
+
+
+def measure_sizes(samples, root, turn):
+    for label, sizes in SIZES.items():
+        if label not in SLOW or turn < SLOW_TURNS:
+            measure_load(samples, label, root / label)
+            measure_create(samples, label, *sizes)
+
+
 def measure(samples):
     with folder() as root:
         for label, (memory_mib, filled_mib) in SIZES.items():
@@ -142,20 +159,14 @@ def measure(samples):
         make_template(root / "idle", 128, "0", "stay")
         make_template(root / "small, compressed", 128, options=["--compress"])
         make_template(root / "vsock", 128, "0", "vsock", options=["--vsock"])
-        for turn in range(TURNS):
-            say(f"snapshots: turn {turn + 1} of {TURNS}")
-            samples.add("floor", float(subprocess.run([FLOOR], stdout=subprocess.PIPE, check=True).stdout))
-            measure_load(samples, "128 MiB, small program", root / "small")
-            measure_load(samples, "128 MiB, small program, warm process", root / "small", "--warm")
-            measure_load(samples, "128 MiB, small program, compressed", root / "small, compressed")
-            measure_reply(samples, "load to the reply over vsock", root / "vsock")
-            measure_reply(samples, "load to the reply over vsock, warm process", root / "vsock", "--warm")
-            for label, sizes in SIZES.items():
-                if label in SLOW and turn >= SLOW_TURNS:
-                    continue
-                measure_load(samples, label, root / label)
-                measure_create(samples, label, *sizes)
-            measure_clones(samples, root / "small", root / "idle")
+        for what, turns, measure_turn in (
+                ("loads", TURNS, lambda turn: measure_loads(samples, root)),
+                (f"{CLONES} clones", CLONE_TURNS, lambda turn: measure_clones(samples, root / "small", root / "idle")),
+                ("sizes", TURNS, lambda turn: measure_sizes(samples, root, turn))):
+            for turn in range(turns):
+                say(f"snapshots: {what}, turn {turn + 1} of {turns}")
+                measure_turn(turn)
+                keep("snapshots", CONDITIONS, samples, [])  # what there is, should somebody end it
 
 
 def targets(samples):
