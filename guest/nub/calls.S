@@ -359,11 +359,13 @@ nub_write_devices:
     jnz 1b
     jmp nub_ok
 
-// An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt.
+// An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt. Where the
+// shadow is lost (QEMU's VMRUN does not load it), nub_interrupt leaves the hlt out.
 nub_wait:
 1:  cmp byte ptr shoal_interrupt_pending[rip], 0
     jne 2f
     sti
+nub_halt:
     hlt
 nub_woken:
     cli
@@ -598,6 +600,8 @@ nub_interrupt:
     cmp dword ptr [rsp + 4], NUB_BASE >> 32
     jb 1f
     cmp dword ptr [rsp], offset nub_woken - NUB_BASE
+    je 2f
+    cmp dword ptr [rsp], offset nub_halt - NUB_BASE
     je 2f
     cmp dword ptr [rsp], offset shoal_way_out - NUB_BASE
     jb nub_spurious
