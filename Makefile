@@ -163,7 +163,7 @@ $(BUILD)/shoal-join: $(call objects,$(join_srcs) $(filter-out $(main_srcs),$(cli
 	$(call link,,-lyaml-cpp -lssl -lcrypto)
 
 shoald_objects := $(call objects,$(shoald_srcs) $(boost_json) devices/host/log.cpp \
-	devices/host/nonblocking_file.cpp devices/host/deadline_file.cpp)
+	devices/host/nonblocking_file.cpp devices/host/deadline_file.cpp devices/host/crc32c.cpp)
 $(BUILD)/shoald: $(shoald_objects) $(BUILD)/libstore.a
 	$(call link,,$(BUILD)/libstore.a $(STORE_LIBS) -pthread)
 

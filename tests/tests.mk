@@ -96,7 +96,8 @@ fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*
 	controlplane/node/run_folder.cpp \
 	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp controlplane/peer/endpoint.cpp \
 	controlplane/image/oci_layout.cpp controlplane/image/guarded_child.cpp \
-	controlplane/content/sha256.cpp controlplane/node/child_process.cpp
+	controlplane/content/sha256.cpp controlplane/node/child_process.cpp \
+	controlplane/checkpoint/page_sums.cpp controlplane/checkpoint/difference.cpp
 fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
 fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))
 FUZZ_CXXFLAGS := $(CLANG_CXXFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -5,11 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <stdexcept>
 
+#include "controlplane/checkpoint/difference.h"
+#include "controlplane/checkpoint/page_sums.h"
 #include "controlplane/content/partial_folder.h"
 #include "controlplane/node/child_process.h"
 #include "devices/host/durable.h"
@@ -21,7 +22,31 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* tar = "/usr/bin/tar";
-constexpr std::array<const char*, 2> file_names{"state", "memory"};
+
+// As a VMM makes them, and as they are kept.
+const std::vector<std::string> made_names{"state", "memory"};
+const std::vector<std::string> kept_names{"state", "state.sums", "memory", "memory.sums"};
+
+void run_tar(std::vector<std::string> words, const std::string& pack, const std::string& folder,
+             const std::vector<std::string>& names) {
+    words.insert(words.begin(), tar);
+    words.insert(words.end(), {"--sparse", "--file", pack, "--directory", folder});
+    words.insert(words.end(), names.begin(), names.end());
+    node::run_child(words);
+}
+
+// Its last page, behind the memory, is whose it is.
+PageSums sums_of_difference(PageSums base, const std::string& path) {
+    const std::uint64_t memory_bytes = base.size_bytes / page_bytes * page_bytes;
+    update_sums(base, path, pages_of_difference(path, memory_bytes));
+    return base;
+}
+
+void update_last_sum(PageSums& sums, const std::string& path) {
+    std::vector<std::uint64_t> last((sums.pages.size() + 63) / 64);
+    last.back() = std::uint64_t{1} << (sums.pages.size() - 1) % 64;
+    update_sums(sums, path, last);
+}
 
 }  // namespace
 
@@ -71,8 +96,7 @@ void CheckpointFolder::expect_room(std::uint64_t bytes) const {
 }
 
 std::uint64_t CheckpointFolder::pack(const std::string& folder, const std::string& pack) {
-    node::run_child({tar, "--create", "--sparse", "--file", pack, "--directory", folder,
-                     file_names[0], file_names[1]});
+    run_tar({"--create"}, pack, folder, made_names);
     return fs::file_size(pack);
 }
 
@@ -80,16 +104,32 @@ void CheckpointFolder::pack_again(const CheckpointId& id, const std::string& pac
     if (!has(id)) {
         throw std::runtime_error{"checkpoint " + to_text(id) + " is not here"};
     }
-    static_cast<void>(CheckpointFolder::pack(path_of(id), pack));
+    run_tar({"--create"}, pack, path_of(id), kept_names);
 }
 
 void CheckpointFolder::install(const std::string& partial, const CheckpointId& id,
                                const std::optional<CheckpointId>& base) const {
     try {
-        unpack(partial);
-        if (base) {
-            merge(partial, *base);
+        unpack(partial, made_names);
+        write_sums(memory_in(partial), base ? merge(partial, *base) : sums_of(memory_in(partial)));
+        write_sums(state_in(partial), sums_of(state_in(partial)));
+        for (const std::string& name : kept_names) {
+            host::flush_to_disk(partial + "/" + name, O_NOFOLLOW);
         }
+        host::flush_to_disk(partial);
+        publish(partial, id);
+        host::flush_to_disk(path_);
+    } catch (...) {
+        host::delete_all(partial);
+        throw;
+    }
+}
+
+// Nobody relies on it after a crash: nothing is flushed.
+void CheckpointFolder::adopt(const std::string& partial, const CheckpointId& id) const {
+    try {
+        unpack(partial, kept_names);
+        expect_sound_in(partial);
         publish(partial, id);
     } catch (...) {
         host::delete_all(partial);
@@ -97,16 +137,25 @@ void CheckpointFolder::install(const std::string& partial, const CheckpointId& i
     }
 }
 
-void CheckpointFolder::unpack(const std::string& partial) const {
+void CheckpointFolder::expect_sound(const CheckpointId& id) const {
+    expect_sound_in(path_of(id));
+}
+
+void CheckpointFolder::expect_sound_in(const std::string& folder) {
+    checkpoints::expect_sound(state_in(folder));
+    checkpoints::expect_sound(memory_in(folder));
+}
+
+void CheckpointFolder::unpack(const std::string& partial, const std::vector<std::string>& names) {
     const std::string pack = pack_in(partial);
-    node::run_child({tar, "--extract", "--sparse", "--no-same-owner", "--file", pack, "--directory",
-                     partial, file_names[0], file_names[1]});
+    run_tar({"--extract", "--no-same-owner"}, pack, partial, names);
     fs::remove(pack);
 }
 
 // The base's file has a second name for so long: what is merged takes that name, by a rename, and
-// the base stays as it is.
-void CheckpointFolder::merge(const std::string& partial, const CheckpointId& base) const {
+// the base stays as it is. What the base's pages were when they came counts on, not what is read of
+// them now.
+PageSums CheckpointFolder::merge(const std::string& partial, const CheckpointId& base) const {
     const std::string difference = memory_in(partial);
     const std::string whole = partial + "/whole";
     if (!has(base)) {
@@ -115,24 +164,22 @@ void CheckpointFolder::merge(const std::string& partial, const CheckpointId& bas
     struct stat status {};
     host::check_os(::stat(memory_of(base).c_str(), &status), "stat of a checkpoint");
     expect_room(static_cast<std::uint64_t>(status.st_blocks) * 512);  // Merging copies it.
+    PageSums sums = sums_of_difference(read_sums(memory_of(base)), difference);
     fs::create_hard_link(memory_of(base), whole);
     node::run_child({vmm_, "--rebase", whole, "--diff", difference});
     fs::rename(whole, difference);
+    update_last_sum(sums, difference);
+    return sums;
 }
 
 // One of the same name was never told to anybody: it makes room.
 void CheckpointFolder::publish(const std::string& partial, const CheckpointId& id) const {
-    for (const char* name : file_names) {
-        host::flush_to_disk(partial + "/" + name, O_NOFOLLOW);
-    }
-    host::flush_to_disk(partial);
     const std::string path = path_of(id);
     const bool is_there = fs::exists(path);
     const unsigned flags = is_there ? RENAME_EXCHANGE : RENAME_NOREPLACE;
     if (::renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, path.c_str(), flags) < 0) {
         host::throw_os_error("cannot rename " + partial);
     }
-    host::flush_to_disk(path_);
     if (is_there) {
         host::delete_all(partial);
     }

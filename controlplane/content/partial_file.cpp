@@ -29,8 +29,10 @@ bool is_zero(std::string_view bytes) {
 
 }  // namespace
 
-PartialFile::PartialFile(std::string path)
-    : path_{std::move(path)}, partial_{folder_of(path_) + "/" + partial_prefix + "XXXXXX"} {
+PartialFile::PartialFile(std::string path, Keeping keeping)
+    : path_{std::move(path)},
+      keeping_{keeping},
+      partial_{folder_of(path_) + "/" + partial_prefix + "XXXXXX"} {
     file_ = host::UniqueFd{::mkostemp(partial_.data(), O_CLOEXEC)};
     if (!file_) {
         host::throw_os_error("cannot create a file in " + folder_of(path_));
@@ -45,7 +47,9 @@ PartialFile::~PartialFile() {
 }
 
 void PartialFile::append(std::string_view bytes) {
-    sha_.add(bytes);
+    if (keeping_ == Keeping::durable) {
+        sha_.add(bytes);
+    }
     while (!bytes.empty()) {
         const std::string_view block = bytes.substr(0, block_bytes);
         std::size_t done = block.size();
@@ -65,10 +69,13 @@ std::string PartialFile::finish() {
 
 void PartialFile::keep() {
     host::check_os(::ftruncate(file_.get(), static_cast<off_t>(size_bytes_)), "ftruncate");
-    host::check_os(::fsync(file_.get()), "fsync");
+    const bool is_durable = keeping_ == Keeping::durable;
+    host::check_os(is_durable ? ::fsync(file_.get()) : 0, "fsync");
     host::check_os(::rename(partial_.c_str(), path_.c_str()), "rename");
     partial_.clear();
-    host::flush_to_disk(folder_of(path_));
+    if (is_durable) {
+        host::flush_to_disk(folder_of(path_));
+    }
 }
 
 }  // namespace shoal::content

@@ -21,15 +21,16 @@ rest::Problem problem_of(const std::exception& error) {
 class Saving : public std::enable_shared_from_this<Saving> {
 public:
     Saving(boost::asio::io_context& context, boost::asio::thread_pool& workers,
-           std::shared_ptr<rest::Source> source, std::string path, OnSaved done)
+           std::shared_ptr<rest::Source> source, std::string path, OnSaved done, Keeping keeping)
         : context_{context},
           workers_{workers},
           source_{std::move(source)},
           path_{std::move(path)},
-          done_{std::move(done)} {}
+          done_{std::move(done)},
+          keeping_{keeping} {}
 
     void start() {
-        work([self = this] { self->file_.emplace(self->path_); }, &Saving::fetch);
+        work([self = this] { self->file_.emplace(self->path_, self->keeping_); }, &Saving::fetch);
     }
 
 private:
@@ -82,6 +83,7 @@ private:
     std::shared_ptr<rest::Source> source_;
     std::string path_;
     OnSaved done_;
+    Keeping keeping_;
     std::optional<PartialFile> file_;
     Saved saved_;
 };
@@ -89,8 +91,9 @@ private:
 }  // namespace
 
 void save(boost::asio::io_context& context, boost::asio::thread_pool& workers,
-          std::shared_ptr<rest::Source> source, std::string path, OnSaved done) {
-    std::make_shared<Saving>(context, workers, std::move(source), std::move(path), std::move(done))
+          std::shared_ptr<rest::Source> source, std::string path, OnSaved done, Keeping keeping) {
+    std::make_shared<Saving>(context, workers, std::move(source), std::move(path), std::move(done),
+                             keeping)
         ->start();
 }
 

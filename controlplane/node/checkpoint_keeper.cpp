@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include "controlplane/node/provisions.h"
@@ -67,10 +68,15 @@ void CheckpointKeeper::sweep(const std::string& name) {
         if (is_unwanted(*id)) {
             boost::asio::post(parts_.workers,
                               [&folder = parts_.folder, gone = *id] { folder.remove(gone); });
+            sound_.erase(*id);
             id = here_.erase(id);
         } else {
             ++id;
         }
+    }
+    if (microvm != nullptr && microvm->status && microvm->status->phase == model::Phase::running) {
+        // For the next start it is checked anew.
+        std::erase_if(sound_, [&](const Id& id) { return id.microvm == name; });
     }
     std::erase_if(fetches_, [&](const auto& fetch) {
         return fetch.first.microvm == name && !fetch.second.is_under_way &&
@@ -78,51 +84,85 @@ void CheckpointKeeper::sweep(const std::string& name) {
     });
 }
 
+void CheckpointKeeper::work(std::move_only_function<void()> what, OnOutcome done) {
+    boost::asio::post(parts_.workers, [weak = std::weak_ptr{self_}, &context = parts_.context,
+                                       what = std::move(what), done = std::move(done)]() mutable {
+        Outcome outcome;
+        try {
+            what();
+        } catch (const checkpoints::Damage& damage) {
+            outcome = {damage.what(), true};
+        } catch (const std::exception& error) {
+            outcome = {error.what(), false};
+        }
+        boost::asio::post(context,
+                          [weak, outcome = std::move(outcome), done = std::move(done)]() mutable {
+                              if (!weak.expired()) {
+                                  done(outcome);
+                              }
+                          });
+    });
+}
+
 void CheckpointKeeper::install(const std::string& partial, const Id& id,
                                const std::optional<Id>& base, Done done) {
-    boost::asio::post(parts_.workers, [this, weak = std::weak_ptr{self_}, &context = parts_.context,
-                                       &folder = parts_.folder, partial, id, base,
-                                       done = std::move(done)]() mutable {
-        std::string failure;
-        try {
-            folder.install(partial, id, base);
-        } catch (const std::exception& error) {
-            failure = error.what();
-        }
-        boost::asio::post(context, [this, weak, id, failure, done = std::move(done)]() mutable {
-            if (weak.expired()) {
-                return;
-            }
-            if (failure.empty()) {
-                here_.insert(id);
-            }
-            done(failure);
-            sweep(id.microvm);
-        });
-    });
+    work([&folder = parts_.folder, partial, id, base] { folder.install(partial, id, base); },
+         [this, id, done = std::move(done)](const Outcome& outcome) mutable {
+             if (outcome.failure.empty()) {
+                 here_.insert(id);
+             }
+             done(outcome.failure);
+             sweep(id.microvm);
+         });
 }
 
 CheckpointKeeper::Id CheckpointKeeper::expect(const std::string& name, const MicroVm& microvm) {
     const model::Checkpoint& record = *microvm.checkpoint;
     const Id id{name, record.placement, record.generation};
-    if (here_.contains(id)) {
+    if (sound_.contains(id)) {
         fetches_.erase(id);
         return id;
     }
-    Fetch& fetch = fetches_[id];
-    const auto now = parts_.loop.now();
-    if (!fetch.is_under_way && fetch.tries >= record.hosts.size() &&
-        now - fetch.since > longest_fetch_trouble) {
-        throw NoCheckpoint{"no host has given its checkpoint: " + fetch.failure};
+    if (!fetches_[id].is_under_way) {
+        go_on(id, record.hosts);
     }
-    if (!fetch.is_under_way) {
-        const std::string host = record.hosts.at(fetch.tries++ % record.hosts.size());
-        fetch.since = fetch.tries == 1 ? now : fetch.since;
-        this->fetch(id, host);
-    }
-    throw NotYet{"its checkpoint is being fetched" +
-                     (fetch.failure.empty() ? "" : " again: " + fetch.failure),
+    const std::string& failure = fetches_.at(id).failure;
+    throw NotYet{here_.contains(id) ? "its checkpoint is being checked"
+                                    : "its checkpoint is being fetched" +
+                                          (failure.empty() ? "" : " again: " + failure),
                  std::chrono::milliseconds{20}};
+}
+
+// From one host after the other, those whose copy is damaged left out.
+void CheckpointKeeper::go_on(const Id& id, const std::vector<std::string>& hosts) {
+    if (here_.contains(id)) {
+        return check(id);
+    }
+    Fetch& fetch = fetches_.at(id);
+    std::vector<std::string> others;
+    std::ranges::copy_if(hosts, std::back_inserter(others), [&](const std::string& host) {
+        return host != host_ && !fetch.damaged.contains(host);
+    });
+    const auto now = parts_.loop.now();
+    const bool is_late = fetch.tries >= hosts.size() && now - fetch.since > longest_fetch_trouble;
+    if (others.empty() || is_late) {
+        throw NoCheckpoint{fetch.failure.empty()
+                               ? "the only host that had its checkpoint has it no more"
+                               : "no host has given its checkpoint: " + fetch.failure};
+    }
+    fetch.since = fetch.tries == 0 ? now : fetch.since;
+    this->fetch(id, others[fetch.tries++ % others.size()]);
+}
+
+void CheckpointKeeper::check(const Id& id) {
+    fetches_.at(id).is_under_way = true;
+    work([&folder = parts_.folder, id] { folder.expect_sound(id); },
+         [this, id](const Outcome& outcome) {
+             if (!outcome.failure.empty() && here_.erase(id) != 0) {
+                 work([&folder = parts_.folder, id] { folder.remove(id); }, [](const Outcome&) {});
+             }
+             on_fetched(id, host_, outcome);
+         });
 }
 
 void CheckpointKeeper::fetch(const Id& id, const std::string& host) {
@@ -137,26 +177,34 @@ void CheckpointKeeper::fetch(const Id& id, const std::string& host) {
     fetch.is_under_way = true;
     parts_.source.fetch(
         host, id, CheckpointFolder::pack_in(partial),
-        [this, weak = std::weak_ptr{self_}, partial, id](const std::string& failure) {
+        [this, weak = std::weak_ptr{self_}, partial, id, host](const std::string& failure) {
             if (weak.expired()) {
                 return;
             }
-            if (failure.empty()) {
-                return install(partial, id, {},
-                               [this, id](const std::string& why) { on_fetched(id, why); });
+            if (!failure.empty()) {
+                host::delete_all(partial);
+                return on_fetched(id, host, {failure, false});
             }
-            host::delete_all(partial);
-            on_fetched(id, failure);
+            work([&folder = parts_.folder, partial, id] { folder.adopt(partial, id); },
+                 [this, id, host](const Outcome& outcome) { on_fetched(id, host, outcome); });
         });
 }
 
-void CheckpointKeeper::on_fetched(const Id& id, const std::string& failure) {
+void CheckpointKeeper::on_fetched(const Id& id, const std::string& host, const Outcome& outcome) {
     Fetch& fetch = fetches_.at(id);
     fetch.is_under_way = false;
-    fetch.failure = failure;
-    if (!failure.empty()) {
-        host::log(host::LogLevel::warn, "cannot fetch checkpoint " + to_text(id) + ": " + failure);
+    fetch.failure = outcome.failure;
+    if (outcome.failure.empty()) {
+        here_.insert(id);
+        sound_.insert(id);
+        return sweep(id.microvm);
     }
+    if (outcome.is_damage) {
+        fetch.damaged.insert(host);
+        fetch.failure = "the copy of host " + host + " is damaged: " + outcome.failure;
+    }
+    host::log(host::LogLevel::warn,
+              "cannot go on from checkpoint " + to_text(id) + ": " + fetch.failure);
 }
 
 }  // namespace shoal::node

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "controlplane/checkpoint/checkpoint_folder.h"
 #include "controlplane/node/mirror.h"
@@ -60,25 +61,39 @@ public:
     // The pack in this partial folder becomes a checkpoint, and the folder goes.
     void install(const std::string& partial, const Id& id, const std::optional<Id>& base,
                  Done done);
-    // Of a restorable microVM that is to be started here: its checkpoint. Throws NotYet while it is
-    // being fetched, and NoCheckpoint when no host has given it for long (provisions.h).
+    // Of a restorable microVM that is to be started here: its checkpoint, which is here and as it
+    // was received. Throws NotYet while it is being checked or fetched, and NoCheckpoint when all
+    // copies are damaged or no host has given it for long (provisions.h).
     [[nodiscard]] Id expect(const std::string& name, const MicroVm& microvm);
 
 private:
+    // On the way to one that a microVM can start from.
     struct Fetch {
         std::size_t tries = 0;
         bool is_under_way = false;
         std::string failure;
+        std::set<std::string> damaged;  // hosts whose copy is
         store::EventLoop::Duration since{};
     };
+    // How work on a checkpoint's files has ended.
+    struct Outcome {
+        std::string failure;  // one sentence; empty: well
+        bool is_damage = false;
+    };
+    using OnOutcome = std::move_only_function<void(const Outcome&)>;
 
     void sweep(const std::string& name);
+    // Does it on a worker, then calls `done` on the loop's thread.
+    void work(std::move_only_function<void()> what, OnOutcome done);
+    void go_on(const Id& id, const std::vector<std::string>& hosts);
+    void check(const Id& id);
     void fetch(const Id& id, const std::string& host);
-    void on_fetched(const Id& id, const std::string& failure);
+    void on_fetched(const Id& id, const std::string& host, const Outcome& outcome);
 
     Parts parts_;
     std::string host_;
     std::set<Id> here_;
+    std::set<Id> sound_;  // of those, checked for a microVM that is to start
     std::map<Id, Fetch> fetches_;
     std::shared_ptr<CheckpointKeeper*> self_ = std::make_shared<CheckpointKeeper*>(this);
 };

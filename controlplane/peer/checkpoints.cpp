@@ -70,7 +70,8 @@ void receive(const CheckpointRoutes& routes, const rest::Request& request, rest:
                                            ? rest::Response{204}
                                            : rest::to_response(rest::Problem{409, failure}));
                            });
-        });
+        },
+        content::Keeping::passing);
 }
 
 void give(const CheckpointRoutes& routes, const rest::Request& request, rest::Respond respond) {
@@ -210,7 +211,8 @@ void Checkpoints::fetch(const std::string& host, const CheckpointId& id, const s
                     fetched(saved.problem
                                 ? "host " + host + ": " + std::string{saved.problem->what()}
                                 : "");
-                });
+                },
+                content::Keeping::passing);
         });
 }
 

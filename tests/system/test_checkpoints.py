@@ -145,6 +145,56 @@ def _():
         wait_for_none(cluster)
 
 
+def damage(host, name, record):
+    """One byte of the copy that this host has, where its memory is no hole."""
+    path = host.state_dir / "checkpoints" / f"{name}@{record['placement']}.{record['generation']}" / "memory"
+    with open(path, "r+b") as file:
+        at = os.lseek(file.fileno(), 1 << 20, os.SEEK_DATA) + 100
+        byte = os.pread(file.fileno(), 1, at)[0]
+        os.pwrite(file.fileno(), bytes([byte ^ 1]), at)
+
+
+@test("checkpoints: of two copies the one that is damaged is not gone on from")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 4, options=PLAIN) as cluster:
+        asked = cluster.hosts[0]
+        host = start(cluster, "a", copies=2)
+        wait_for_generation(cluster, "a", 2)
+        host.kill_host()
+        record = record_of(cluster, "a")
+        damaged = cluster.host(record["hosts"][0])
+        damage(damaged, "a", record)
+        others = [each.name for each in cluster.hosts if each not in (damaged, host)]
+        set_scheduling(cluster, others, "cordoned")
+        expect(expect_restored(cluster, "a", host) is damaged, "it is not where its copy is damaged")
+        expect(asked.microvm("a")["status"]["restarts"] == 0, "it began anew")
+        set_scheduling(cluster, others, "enabled")
+        host.start()
+        cluster.wait_for_return(asked, host)
+        wait_for_none(cluster)
+
+
+@test("checkpoints: a microVM whose only copy is damaged begins anew, and says why")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=PLAIN) as cluster:
+        asked = cluster.hosts[0]
+        host = start(cluster, "a")
+        wait_for_generation(cluster, "a", 2)
+        begun = asked.done("GET", "/v1/microvms")["resource_version"]
+        host.kill_host()
+        damage(asked, "a", record_of(cluster, "a"))
+        asked.wait(lambda: said(asked, "a"), "it to say something there")
+        expect(said(asked, "a")[0][0] == 1, f"{said(asked, 'a')[:3]}")
+        expect(asked.wait_phase("a", "running")["status"]["restarts"] == 1, "it is the same attempt")
+        ended = asked.done("GET", "/v1/microvms")["resource_version"]
+        reasons = [event["object"]["reason"] for event in read_events(asked, begun, ended)
+                   if event["kind"] == "statuses" and event["name"] == "a" and event["object"]]
+        expect(any(reason.startswith("it begins anew, not from its checkpoint: no host has given its checkpoint: the copy "
+                                     f"of host {asked.name} is damaged: ") for reason in reasons), f"{reasons}")
+        host.start()
+        cluster.wait_for_return(asked, host)
+
+
 @test("checkpoints: a clone with a vsock device goes on elsewhere without its template, over TLS")
 def _():
     with temporary_folder() as folder, Cluster(folder, 3, options=with_certificates(folder)) as cluster:

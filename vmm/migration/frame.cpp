@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "devices/host/check.h"
+#include "devices/host/crc32c.h"
 #include "vmm/migration/hello.h"
 #include "vmm/migration/page_run.h"
-#include "vmm/state/crc32c.h"
 #include "vmm/state/decode.h"
 #include "vmm/state/encode.h"
 #include "vmm/state/section.h"
@@ -110,7 +110,7 @@ std::vector<std::byte> encode(const Frame& frame) {
     encoder.write(stream_version);
     encoder.write(static_cast<std::uint16_t>(frame.kind));
     encoder.write(static_cast<std::uint32_t>(frame.payload.size()));
-    encoder.write(state::crc32c(encoder.bytes(), frame.payload));
+    encoder.write(host::crc32c(encoder.bytes(), frame.payload));
     encoder.write_bytes(frame.payload);
     return std::move(encoder).take_bytes();
 }
@@ -140,7 +140,7 @@ std::expected<Taken, FrameError> FrameReader::take(Frame& frame) {
         return Taken::nothing_yet;
     }
     const auto payload = all.subspan(frame_head_bytes, head.payload_bytes);
-    if (head.checksum != state::crc32c(all.first(checked_head_bytes), payload)) {
+    if (head.checksum != host::crc32c(all.first(checked_head_bytes), payload)) {
         error_ = FrameError::wrong_checksum;
         return std::unexpected(*error_);
     }

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "devices/host/check.h"
-#include "vmm/state/crc32c.h"
+#include "devices/host/crc32c.h"
 
 namespace shoal::state {
 namespace {
@@ -39,7 +39,7 @@ void SectionWriter::add_payload(SectionId id, Requirement requirement,
     head.write(section_version);
     head.write(static_cast<std::uint16_t>(requirement));
     head.write(static_cast<std::uint32_t>(payload.size()));
-    head.write(crc32c(head.bytes(), payload));
+    head.write(host::crc32c(head.bytes(), payload));
     sections_.write_bytes(head.bytes());
     sections_.write_bytes(payload);
     ++count_;
@@ -51,7 +51,7 @@ std::vector<std::byte> SectionWriter::finish() const {
     file.write(layout_version);
     file.write(count_);
     file.write(std::uint64_t{header_bytes + sections_.bytes().size()});
-    file.write(crc32c(file.bytes()));
+    file.write(host::crc32c(file.bytes()));
     file.write_bytes(sections_.bytes());
     return std::move(file).take_bytes();
 }
@@ -70,7 +70,7 @@ SectionReader::SectionReader(std::span<const std::byte> file) {
     decoder.read(count);
     decoder.read(size_bytes);
     decoder.read(checksum);
-    if (checksum != crc32c(header)) {
+    if (checksum != host::crc32c(header)) {
         decoder.fail("is damaged: its header's checksum is wrong");
     }
     if (version != layout_version) {
@@ -104,7 +104,7 @@ void SectionReader::read_section(Decoder& file) {
     fields.read(payload_bytes);
     file.read(checksum);
     const auto payload = file.read_bytes(payload_bytes);
-    if (checksum != crc32c(head, payload)) {
+    if (checksum != host::crc32c(head, payload)) {
         file.fail("is damaged: the checksum of a section is wrong");
     }
     if (requirement > static_cast<std::uint16_t>(Requirement::required)) {

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "devices/host/durable.h"
 #include "tests/unit/controlplane/store/scratch_folder.h"
 
 namespace shoal::checkpoints::test {
@@ -27,7 +28,25 @@ std::string read(const std::string& path) {
     return text.str();
 }
 
-// Stands for `shoal-vmm`: what it merges is both memories, one behind the other.
+constexpr std::size_t page = page_bytes;
+
+// Memories of two pages, with what `shoal-vmm` writes behind them.
+std::string whole_memory(char first, char second) {
+    return std::string(page, first) + std::string(page, second) + "SHOALMEM" + std::string(16, 'i');
+}
+// Of the second page.
+std::string difference_memory(char second) {
+    return std::string(page, '\0') + std::string(page, second) + "SHOALDIF" + std::string(32, 'j') +
+           '\2' + std::string(7, '\0');
+}
+
+void flip(const std::string& path, std::uint64_t at) {
+    std::fstream file{path, std::ios::binary | std::ios::in | std::ios::out};
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put('!');
+}
+
+// Stands for `shoal-vmm`, which merges.
 std::string make_vmm(const store::test::ScratchFolder& scratch, const std::string& merging) {
     const std::string path = scratch.file("vmm");
     write(path, "#!/bin/sh\n" + merging + "\n");
@@ -35,7 +54,9 @@ std::string make_vmm(const store::test::ScratchFolder& scratch, const std::strin
     return path;
 }
 
-constexpr const char* appends = "cat $2 $4 >$2.new && mv $2.new $2";
+constexpr const char* merges =
+    "{ head -c 4096 $2; tail -c +4097 $4 | head -c 4096; printf SHOALMEM; head -c 16 /dev/zero; }"
+    " >$2.new && mv $2.new $2";
 
 // A pack with these two files, in a partial folder.
 std::string receive(const CheckpointFolder& folder, const store::test::ScratchFolder& scratch,
@@ -68,24 +89,28 @@ TEST_CASE("a checkpoint's name has its microVM, its placement and its generation
 
 TEST_CASE("a checkpoint appears whole, and a difference leaves the one that it builds on alone") {
     const store::test::ScratchFolder scratch;
-    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, appends)};
+    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, merges)};
     const CheckpointId first{"a", 7, 1};
     const CheckpointId second{"a", 7, 2};
-    folder.install(receive(folder, scratch, "s1", "m1"), first, {});
+    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {});
     CHECK(read(folder.state_of(first)) == "s1");
-    CHECK(read(folder.memory_of(first)) == "m1");
+    CHECK(read(folder.memory_of(first)) == whole_memory('a', 'b'));
 
-    folder.install(receive(folder, scratch, "s2", "m2"), second, first);
+    folder.install(receive(folder, scratch, "s2", difference_memory('c')), second, first);
     CHECK(read(folder.state_of(second)) == "s2");
-    CHECK(read(folder.memory_of(second)) == "m1m2");
-    CHECK(read(folder.memory_of(first)) == "m1");
+    CHECK(read(folder.memory_of(second)).substr(0, 2 * page) ==
+          std::string(page, 'a') + std::string(page, 'c'));
+    CHECK(read(folder.memory_of(first)) == whole_memory('a', 'b'));
     CHECK(folder.list().size() == 2);
     CHECK(entries_in(scratch.file("checkpoints")) == 2);
-    CHECK(entries_in(scratch.file("checkpoints/a@7.2")) == 2);
+    CHECK(entries_in(scratch.file("checkpoints/a@7.2")) == 4);
+    CHECK_NOTHROW(folder.expect_sound(first));
+    CHECK_NOTHROW(folder.expect_sound(second));
 
     SUBCASE("one that was sent again takes the place of the one before") {
         folder.install(receive(folder, scratch, "s3", "m3"), second, {});
         CHECK(read(folder.memory_of(second)) == "m3");
+        CHECK_NOTHROW(folder.expect_sound(second));
         CHECK(entries_in(scratch.file("checkpoints")) == 2);
     }
     SUBCASE("one that is removed leaves nothing") {
@@ -96,19 +121,62 @@ TEST_CASE("a checkpoint appears whole, and a difference leaves the one that it b
     }
 }
 
+TEST_CASE("damage to a checkpoint is found, also by whoever merges or copies it") {
+    const store::test::ScratchFolder scratch;
+    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, merges)};
+    const CheckpointFolder other{scratch.file("other"), make_vmm(scratch, merges)};
+    const CheckpointId first{"a", 7, 1};
+    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {});
+    const auto copy = [&](const CheckpointId& id) {
+        const std::string partial = other.make_partial();
+        folder.pack_again(id, CheckpointFolder::pack_in(partial));
+        other.adopt(partial, id);
+    };
+    SUBCASE("there is none") {
+        copy(first);
+        CHECK(read(other.memory_of(first)) == whole_memory('a', 'b'));
+        CHECK_NOTHROW(other.expect_sound(first));
+        return;
+    }
+    CheckpointId id = first;
+    SUBCASE("of its memory") {
+        flip(folder.memory_of(first), page + 9);
+    }
+    SUBCASE("of its state") {
+        flip(folder.state_of(first), 0);
+    }
+    SUBCASE("of the one that it builds on, in a page that has not changed") {
+        flip(folder.memory_of(first), 9);
+        id = {"a", 7, 2};
+        folder.install(receive(folder, scratch, "s2", difference_memory('c')), id, first);
+    }
+    CHECK_THROWS_AS(folder.expect_sound(id), Damage);
+    CHECK_THROWS_AS(copy(id), Damage);
+    CHECK(entries_in(scratch.file("other")) == 0);
+}
+
 TEST_CASE("what cannot be made a checkpoint leaves nothing, and says why") {
     const store::test::ScratchFolder scratch;
     const CheckpointFolder folder{scratch.file("checkpoints"),
                                   make_vmm(scratch, "echo another snapshot >&2; exit 1")};
     const CheckpointId first{"a", 7, 1};
-    folder.install(receive(folder, scratch, "s1", "m1"), first, {});
-    std::string partial = receive(folder, scratch, "s2", "m2");
+    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {});
+    std::string partial = receive(folder, scratch, "s2", difference_memory('c'));
     std::string reason = "another snapshot";
     std::optional<CheckpointId> base = first;
     SUBCASE("a difference that cannot be merged") {}
     SUBCASE("a difference to nothing") {
         base = CheckpointId{"a", 6, 1};
         reason = "checkpoint a@6.1 is not here";
+    }
+    SUBCASE("a memory that is no difference") {
+        host::delete_all(partial);
+        partial = receive(folder, scratch, "s2", whole_memory('a', 'c'));
+        reason = partial + "/memory has no difference to a memory of 0 MiB";
+    }
+    SUBCASE("a difference to one without checksums") {
+        fs::remove(folder.memory_of(first) + ".sums");
+        reason = folder.memory_of(first) + ".sums is not there";
     }
     SUBCASE("a pack that is cut short") {
         base = {};
@@ -121,17 +189,17 @@ TEST_CASE("what cannot be made a checkpoint leaves nothing, and says why") {
         fs::remove(CheckpointFolder::memory_in(sent));
         fs::create_symlink("/etc/passwd", CheckpointFolder::memory_in(sent));
         CHECK(CheckpointFolder::pack(sent, CheckpointFolder::pack_in(partial)) > 0);
-        reason = "cannot flush " + partial + "/memory: Too many levels of symbolic links";
+        reason = "cannot open " + partial + "/memory: Too many levels of symbolic links";
     }
     CHECK_THROWS_WITH(folder.install(partial, {"a", 7, 2}, base), reason.c_str());
     CHECK(folder.list() == std::vector{first});
     CHECK(entries_in(scratch.file("checkpoints")) == 1);
-    CHECK(read(folder.memory_of(first)) == "m1");
+    CHECK(read(folder.memory_of(first)) == whole_memory('a', 'b'));
 }
 
 TEST_CASE("the holes of a memory take no room in a pack, and are holes again") {
     const store::test::ScratchFolder scratch;
-    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, appends)};
+    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, merges)};
     const std::string partial = receive(folder, scratch, "s", "m");
     fs::resize_file(scratch.file("sent/memory"), 64 << 20);
     CHECK(CheckpointFolder::pack(scratch.file("sent"), CheckpointFolder::pack_in(partial)) <
@@ -146,7 +214,7 @@ TEST_CASE("the holes of a memory take no room in a pack, and are holes again") {
 
 TEST_CASE("what was unfinished when its host died is deleted, and what is no checkpoint is not") {
     const store::test::ScratchFolder scratch;
-    const std::string vmm = make_vmm(scratch, appends);
+    const std::string vmm = make_vmm(scratch, merges);
     const std::string unfinished =
         CheckpointFolder{scratch.file("checkpoints"), vmm}.make_partial();
     fs::create_directories(scratch.file("checkpoints/other"));
@@ -158,7 +226,7 @@ TEST_CASE("what was unfinished when its host died is deleted, and what is no che
 
 TEST_CASE("a disk that would be too full is refused with the numbers") {
     const store::test::ScratchFolder scratch;
-    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, appends)};
+    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, merges)};
     CHECK_THROWS_AS(folder.expect_room(std::numeric_limits<std::uint64_t>::max()),
                     std::runtime_error);
 }

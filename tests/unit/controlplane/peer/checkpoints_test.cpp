@@ -104,7 +104,7 @@ TEST_CASE("a checkpoint is on the other host's disk when it is told to be, and c
 
     const std::string partial = pair.own.make_partial();
     CHECK(pair.fetch(first, CheckpointFolder::pack_in(partial)).empty());
-    pair.own.install(partial, first, {});
+    pair.own.adopt(partial, first);
     CHECK(read(pair.own.memory_of(first)) == memory);
     CHECK(read(pair.own.state_of(first)) == "state");
 }

@@ -1,5 +1,5 @@
 // The checksum by the CPU's instruction is the one by the table.
-#include "vmm/state/crc32c.h"
+#include "devices/host/crc32c.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace shoal::state {
+namespace shoal::host {
 namespace {
 
 TEST_CASE("CRC-32C of known bytes") {
@@ -36,4 +36,4 @@ TEST_CASE("CRC-32C of any bytes, in two parts of any size and place") {
 }
 
 }  // namespace
-}  // namespace shoal::state
+}  // namespace shoal::host

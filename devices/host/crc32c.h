@@ -1,11 +1,11 @@
-// CRC-32C (Castagnoli), the checksum of state files and of the migration stream.
+// CRC-32C (Castagnoli), the checksum of state files, of checkpoints and of the migration stream.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace shoal::state {
+namespace shoal::host {
 
 // Of `first` with `second` behind it.
 [[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> first,
@@ -15,4 +15,4 @@ namespace shoal::state {
 [[nodiscard]] std::uint32_t crc32c_by_table(std::span<const std::byte> first,
                                             std::span<const std::byte> second = {}) noexcept;
 
-}  // namespace shoal::state
+}  // namespace shoal::host

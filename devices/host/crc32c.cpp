@@ -1,5 +1,5 @@
 // By SSE 4.2's instruction, at some 8 bytes in 3 cycles; where there is none, by Boost's table.
-#include "vmm/state/crc32c.h"
+#include "devices/host/crc32c.h"
 
 #include <cpuid.h>
 #include <nmmintrin.h>
@@ -7,7 +7,7 @@
 #include <boost/crc.hpp>
 #include <cstring>
 
-namespace shoal::state {
+namespace shoal::host {
 namespace {
 
 __attribute__((target("sse4.2"))) std::uint32_t add(std::uint32_t crc,
@@ -50,4 +50,4 @@ std::uint32_t crc32c(std::span<const std::byte> first, std::span<const std::byte
     return ~add(add(0xFFFFFFFF, first), second);
 }
 
-}  // namespace shoal::state
+}  // namespace shoal::host
