@@ -116,6 +116,7 @@ host::Mapping GuestMemory::make_private() {
         return {};
     }
     host::Mapping old = reserve(size_bytes_);
+    auto discarded = std::make_unique<WriteLog>(size_bytes_);
     const auto move = [this](std::byte* from, std::byte* to) {
         return ::mremap(from, size_bytes_, size_bytes_, MREMAP_MAYMOVE | MREMAP_FIXED, to) !=
                MAP_FAILED;
@@ -130,7 +131,21 @@ host::Mapping GuestMemory::make_private() {
         host::throw_os_error("mmap of the guest's memory", error);
     }
     is_shared_ = false;
+    discarded_ = std::move(discarded);
     return old;
+}
+
+void GuestMemory::take_discarded(std::span<std::uint64_t> bitmap) const noexcept {
+    discarded_->take(bitmap);
+}
+
+std::expected<void, MemoryError> GuestMemory::free_original(
+    std::uint64_t offset, std::uint64_t size_bytes) const noexcept {
+    SHOAL_CHECK(has_original());
+    if (!punch_hole(file_.get(), offset, size_bytes)) {
+        return std::unexpected(MemoryError::host_refused);
+    }
+    return {};
 }
 
 void GuestMemory::add_regions() {
@@ -196,6 +211,9 @@ std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes
                                     : replace_with_zeros(mapping_.data() + first, end - first);
     if (!is_done) {
         return std::unexpected(MemoryError::host_refused);
+    }
+    if (discarded_) {
+        discarded_->add(first, end - first);
     }
     log_write(bytes);
     return {};

@@ -92,6 +92,16 @@ public:
     // the memory meanwhile. Returns the mapping of before, whose end takes the kernel a while: let
     // it end where nobody waits. Throws std::system_error; nothing has changed then.
     [[nodiscard]] host::Mapping make_private();
+    // What it has been a private copy of since then, and whether there is such a thing: not a file
+    // that others have, too.
+    [[nodiscard]] bool has_original() const noexcept { return discarded_ != nullptr; }
+    // Adds the pages that were discarded since it became one, or since the last call: the memfd has
+    // them still. One thread at a time.
+    void take_discarded(std::span<std::uint64_t> bitmap) const noexcept;
+    // Gives the host these whole pages of the memfd. Only what this memory has copies of, and
+    // nobody else maps.
+    [[nodiscard]] std::expected<void, MemoryError> free_original(
+        std::uint64_t offset, std::uint64_t size_bytes) const noexcept;
 
     // Puts the first `size_bytes` of a file in place of RAM that lies within one region; all in
     // whole pages. No copy, and read-only: a write by the guest ends it. The file must not become
@@ -121,6 +131,7 @@ private:
     host::UniqueFd file_;
     host::Mapping mapping_;
     std::vector<RamRegion> regions_;
+    std::unique_ptr<WriteLog> discarded_;  // since it is a copy of its own memfd
     std::unique_ptr<WriteLog> write_log_ = std::make_unique<WriteLog>(size_bytes_);
 };
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import select
 import sys
 import time
@@ -177,6 +178,55 @@ def _():
             finish_live_snapshot(vmm)
         expect_goes_on(folder, "of-restored-", 5)
         expect(not [name for name in os.listdir(folder) if name.endswith((".new", ".old"))], f"{os.listdir(folder)}")
+
+
+def taken_mib(vmm):
+    """What the guest's memory takes of the host: its memfd, and the process's own copies of pages."""
+    links = pathlib.Path(f"/proc/{vmm.process.pid}/fd").iterdir()
+    memfd = next(path for path in links if os.readlink(path).startswith("/memfd:shoal-guest-ram"))
+    rollup = pathlib.Path(f"/proc/{vmm.process.pid}/smaps_rollup").read_text()
+    return (memfd.stat().st_blocks * 512 >> 20) + (int(re.search(r"^Anonymous: +(\d+)", rollup, re.M)[1]) >> 10)
+
+
+def wait_for_taken(vmm, is_wanted, what):
+    deadline = time.monotonic() + 30 * TIME_SCALE
+    while not is_wanted(taken := taken_mib(vmm)):
+        expect(time.monotonic() < deadline, f"{what}: {taken} MiB are taken")
+        time.sleep(0.02)
+
+
+@test("snapshot: once one is written behind a guest, the guest's memory is there once, and what it frees is not")
+def _():
+    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG) as vmm:
+        def step(word):
+            vmm.process.stdin.write(b"\n")
+            vmm.process.stdin.flush()
+            vmm.wait_for(word)
+
+        def save(name):
+            make_live_snapshot(vmm, folder, name)
+            finish_live_snapshot(vmm)
+
+        vmm.api.put("/balloon", amount_mib=0, deflate_on_oom=True, free_page_reporting=True)
+        vmm.api.put("/machine-config", vcpu_count=1, mem_size_mib=256)
+        vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=write_program(folder, "give_back"),
+                    boot_args="console=ttyS0 quiet panic=1 rdinit=/init -- large")
+        vmm.start()
+        vmm.wait_for(b"taken")
+        wait_for_taken(vmm, lambda mib: 200 <= mib < 230, "200 MiB are in use")
+        save("first-")
+        step(b"freed")  # of a copy from now on
+        step(b"taken")
+        save("second-")  # knows what has been replaced since the first one
+        wait_for_taken(vmm, lambda mib: 200 <= mib < 230, "200 MiB that were written anew are there once")
+        step(b"freed")
+        save("third-")
+        wait_for_taken(vmm, lambda mib: mib < 30, "what is free is the host's")
+        with ApiVmm(folder, *NO_LOG, socket_name="restored") as other:
+            load(other, folder, "second-", resume_vm=True)
+            other.process.stdin.write(b"\n")
+            other.process.stdin.flush()
+            other.wait_for(b"freed")
 
 
 @test("snapshot: one that cannot be written behind the guest leaves it running, and the old one whole")

@@ -2,6 +2,7 @@
 #include "vmm/api/snapshot.h"
 
 #include "devices/host/clock.h"
+#include "vmm/machine/page_set.h"
 #include "vmm/state/memory_image.h"
 #include "vmm/state/snapshot_files.h"
 
@@ -79,6 +80,7 @@ state::SnapshotPaths paths_of(const SnapshotCreateParams& params) {
 
 void create_behind(Context& context, const SnapshotCreateParams& params) {
     state::unmap_shared(context.microvm.memory());
+    vmm::free_replaced(context.microvm.memory());
     const Pause pause{context};
     vmm::SavedMicrovm saved = context.microvm.save(context.config);
     auto difference = begin(context, params.snapshot_type);

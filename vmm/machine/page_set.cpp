@@ -40,10 +40,10 @@ std::uint64_t seek(int fd, std::uint64_t size_bytes, std::uint64_t at, int what)
     return std::min(static_cast<std::uint64_t>(found), size_bytes);
 }
 
-// In the holes of the file the copy may have pages all the same
+// Whose entries in the process's page tables are like this
 // (Documentation/admin-guide/mm/pagemap.rst).
-void add_copied(const machine::GuestMemory& memory, PageSet& pages) {
-    constexpr std::uint64_t present_or_swapped = 3ULL << 62;
+void add_mapped(const machine::GuestMemory& memory, bool (*is_wanted)(std::uint64_t entry),
+                PageSet& pages) {
     const host::UniqueFd file{::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)};
     if (!file) {
         host::throw_os_error("cannot open /proc/self/pagemap");
@@ -61,12 +61,22 @@ void add_copied(const machine::GuestMemory& memory, PageSet& pages) {
             host::throw_os_error("cannot read /proc/self/pagemap");
         }
         for (std::size_t idx = 0; idx < static_cast<std::size_t>(size) / sizeof entries[0]; ++idx) {
-            if ((entries[idx] & present_or_swapped) != 0) {
+            if (is_wanted(entries[idx])) {
                 add(pages, page);
             }
             ++page;
         }
     }
+}
+
+bool is_mapped(std::uint64_t entry) {
+    constexpr std::uint64_t present_or_swapped = 3ULL << 62;
+    return (entry & present_or_swapped) != 0;
+}
+
+bool is_own(std::uint64_t entry) {
+    constexpr std::uint64_t of_file = 1ULL << 61;
+    return is_mapped(entry) && (entry & of_file) == 0;
 }
 
 // The first page from `at` on that is in the set, or, with a mask of all ones, is not.
@@ -126,9 +136,28 @@ PageSet touched_pages(const machine::GuestMemory& memory) {
     }
     PageSet pages = pages_with_data(memory.content_fd(), memory.size_bytes());
     if (memory.fd() < 0) {
-        add_copied(memory, pages);
+        add_mapped(memory, is_mapped, pages);  // in the holes of the file, too
     }
     return pages;
+}
+
+// Once a page is the process's own, or was discarded, nobody looks at the memfd's again. What is
+// freed already is left alone: KVM would have to look for each page anew.
+void free_replaced(const machine::GuestMemory& memory) {
+    if (!memory.has_original()) {
+        return;
+    }
+    PageSet pages = empty_set(memory.size_bytes());
+    memory.take_discarded(pages);
+    add_mapped(memory, is_own, pages);
+    std::ranges::transform(pages, pages_with_data(memory.content_fd(), memory.size_bytes()),
+                           pages.begin(), std::bit_and{});
+    for (auto range = next_range(pages, 0); range; range = next_range(pages, range->end)) {
+        if (!memory.free_original(range->first * abi::page_size,
+                                  (range->end - range->first) * abi::page_size)) {
+            host::throw_os_error("cannot free replaced pages of the guest's memory");
+        }
+    }
 }
 
 PageSet pages_with_data(int fd, std::uint64_t size_bytes) {

@@ -11,21 +11,26 @@
 #include <exception>
 #include <memory>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
+#include "devices/host/log.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
+#include "vmm/machine/page_set.h"
 
 namespace shoal::state {
 namespace {
 
-constexpr std::size_t stack_bytes = 64 << 10;
+constexpr std::size_t stack_bytes = 128 << 10;
 
 }  // namespace
 
 SnapshotWriter::SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
                                machine::GuestMemory& memory, std::optional<Difference> difference)
-    : files_{std::in_place, paths, saved, std::move(difference)}, id_{files_->id()} {
+    : files_{std::in_place, paths, saved, std::move(difference)},
+      id_{files_->id()},
+      memory_{memory} {
     host::Pipe report = host::make_pipe();
     report_ = std::move(report.read);
     auto before = std::make_shared<host::Mapping>(memory.make_private());
@@ -75,8 +80,21 @@ WriterState SnapshotWriter::state() {
             read_sentence();
         }
         files_.reset();  // which removes what is not done
+        free_replaced();
     }
     return state_;
+}
+
+// It is for the host's sake, and tried again before the next snapshot.
+void SnapshotWriter::free_replaced() {
+    unmapping_.reset();  // A mapping of before would count as somebody else's.
+    freeing_.emplace("free", stack_bytes, [this] {
+        try {
+            vmm::free_replaced(memory_);
+        } catch (const std::system_error& error) {
+            host::log(host::LogLevel::warn, error.what());
+        }
+    });
 }
 
 void SnapshotWriter::read_sentence() {

@@ -23,7 +23,8 @@ enum class WriterState { writing, done, failed };
 class SnapshotWriter {
 public:
     // While the guest stands still, on a thread that lives as long as the process. Afterwards the
-    // memory is a private copy, and the guest may run. Throws with one sentence.
+    // memory is a private copy, and the guest may run. Borrows the memory: once the child has
+    // ended, what the memfd has of replaced pages is given back. Throws with one sentence.
     SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
                    machine::GuestMemory& memory, std::optional<Difference> difference = {});
     // A snapshot that is not done by then is not made.
@@ -32,13 +33,14 @@ public:
     SnapshotWriter& operator=(const SnapshotWriter&) = delete;
 
     [[nodiscard]] const SnapshotId& id() const noexcept { return id_; }
-    // Looks, and does not wait.
+    // Looks, and does not wait, but for a child that has ended.
     [[nodiscard]] WriterState state();
     // Why it failed.
     [[nodiscard]] const std::string& sentence() const noexcept { return sentence_; }
 
 private:
     void read_sentence();
+    void free_replaced();
     [[noreturn]] void write_in_child(const machine::GuestMemory& memory, int report_fd);
 
     std::optional<SnapshotFiles> files_;  // gone once they are the child's, or are not to be
@@ -47,8 +49,10 @@ private:
     pid_t child_ = -1;
     WriterState state_ = WriterState::writing;
     std::string sentence_;
-    // Ends the mapping that the guest had before.
+    const machine::GuestMemory& memory_;
+    // End the mapping that the guest had before, and free what nobody reads any more.
     std::optional<vmm::Thread> unmapping_;
+    std::optional<vmm::Thread> freeing_;
 };
 
 }  // namespace shoal::state

@@ -53,6 +53,62 @@ TEST_CASE("of a copy the touched pages are the file's and its own") {
     CHECK(touched_pages(memory) == pages);  // the file's page is hidden, not gone
 }
 
+TEST_CASE("of a memory that became private the memfd keeps only what is not replaced") {
+    GuestMemory memory{mib};
+    for (unsigned page = 0; page < 16; ++page) {
+        REQUIRE(memory.write(Gpa{page * page_bytes}, page + 1));
+    }
+    const auto memfd_pages = [&] {
+        return count_pages(pages_with_data(memory.content_fd(), memory.size_bytes()));
+    };
+    const auto value = [&](unsigned page) {
+        return memory.read<unsigned>(Gpa{page * page_bytes}).value();
+    };
+    SUBCASE("one that is shared keeps all") {
+        free_replaced(memory);
+        CHECK(memfd_pages() == 16);
+        return;
+    }
+    static_cast<void>(memory.make_private());
+    for (unsigned page = 8; page < 16; ++page) {
+        CHECK(value(page) == page + 1);  // read, and mapped, and not replaced
+    }
+    REQUIRE(memory.write(Gpa{0}, 100U));
+    REQUIRE(memory.write(Gpa{5 * page_bytes}, 105U));
+    REQUIRE(memory.write(Gpa{40 * page_bytes}, 140U));
+    REQUIRE(memory.discard(Gpa{6 * page_bytes}, 2 * page_bytes));
+    REQUIRE(memory.write(Gpa{7 * page_bytes}, 107U));
+    CHECK(memfd_pages() == 16);
+    for (int count = 0; count < 2; ++count) {
+        free_replaced(memory);
+        CHECK(memfd_pages() == 12);
+        CHECK(value(0) == 100);
+        CHECK(value(5) == 105);
+        CHECK(value(6) == 0);
+        CHECK(value(7) == 107);
+        CHECK(value(40) == 140);
+        for (unsigned page : {1U, 2U, 3U, 4U, 8U, 15U}) {
+            CHECK(value(page) == page + 1);
+        }
+    }
+    REQUIRE(memory.write(Gpa{15 * page_bytes}, 115U));
+    free_replaced(memory);
+    CHECK(memfd_pages() == 11);
+    CHECK(value(15) == 115);
+}
+
+TEST_CASE("a file that others may have, too, keeps what a copy of it has replaced") {
+    host::UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
+    REQUIRE(::ftruncate(file.get(), mib) == 0);
+    constexpr char byte = 1;
+    REQUIRE(::pwrite(file.get(), &byte, 1, 0) == 1);
+    GuestMemory memory{mib, std::move(file)};
+    REQUIRE(memory.write(Gpa{0}, 7U));
+    static_cast<void>(memory.make_private());
+    free_replaced(memory);
+    CHECK(count_pages(pages_with_data(memory.content_fd(), mib)) == 1);
+}
+
 TEST_CASE("the neighbours of a set are found in order, over the ends of words") {
     PageSet pages = empty_set(mib);
     CHECK_FALSE(next_range(pages, 0));
