@@ -50,7 +50,15 @@ struct MicroVmSpec {
     // It was asked to end for good, and stays to be looked at. Set by stopping it alone.
     std::optional<Deletion> stop;
 
-    [[nodiscard]] Resources resources() const noexcept { return {memory_mib, vcpus * 1000, 1}; }
+    // What it may take of its host's memory, its VMM aside. One that is saved while it runs may
+    // take its memory twice: what it writes takes pages of its own, beside those that are being
+    // saved.
+    [[nodiscard]] std::uint64_t host_memory_mib() const noexcept {
+        return on_host_failure == HostFailurePolicy::restore ? 2 * memory_mib : memory_mib;
+    }
+    [[nodiscard]] Resources resources() const noexcept {
+        return {host_memory_mib(), vcpus * 1000, 1};
+    }
 };
 
 // Decided by the scheduler: the host that shall run it, under that host's epoch.

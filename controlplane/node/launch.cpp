@@ -9,8 +9,7 @@
 namespace shoal::node {
 
 CgroupLimits limits_of(const model::MicroVmSpec& spec) {
-    const bool is_saved = spec.on_host_failure == model::HostFailurePolicy::restore;
-    return {is_saved ? 2 * spec.memory_mib : spec.memory_mib, spec.vcpus};
+    return {spec.host_memory_mib(), spec.vcpus};
 }
 
 Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,

@@ -17,8 +17,7 @@ struct LaunchPaths {
     std::string api_socket{};  // of the VMM's API; empty: none
 };
 
-// Of one that is saved while it runs twice its memory: what it writes takes pages of its own then,
-// beside those that are being saved.
+// As it is admitted.
 [[nodiscard]] CgroupLimits limits_of(const model::MicroVmSpec& spec);
 [[nodiscard]] Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
                                  const LaunchPaths& paths);

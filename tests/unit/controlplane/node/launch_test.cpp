@@ -47,4 +47,16 @@ TEST_CASE("a time limit goes on where a microVM has moved to") {
     }
 }
 
+TEST_CASE("one that is saved while it runs is limited to twice its memory, and admitted as that") {
+    model::MicroVmSpec spec;
+    spec.memory_mib = 100;
+    for (const auto policy : {model::HostFailurePolicy::none, model::HostFailurePolicy::restart,
+                              model::HostFailurePolicy::restore}) {
+        spec.on_host_failure = policy;
+        const bool is_saved = policy == model::HostFailurePolicy::restore;
+        CHECK(limits_of(spec).memory_mib == (is_saved ? 200 : 100));
+        CHECK(spec.resources().memory_mib == limits_of(spec).memory_mib);
+    }
+}
+
 }  // namespace shoal::node::test

@@ -41,6 +41,14 @@ public:
         spec.priority = priority;
         put(keys::of(keys::microvms, name), model::to_json(spec));
     }
+    void want_saved(const std::string& name, std::uint64_t memory_mib) {
+        model::MicroVmSpec spec;
+        spec.name = name;
+        spec.program = "/bin/true";
+        spec.memory_mib = memory_mib;
+        spec.on_host_failure = model::HostFailurePolicy::restore;
+        put(keys::of(keys::microvms, name), model::to_json(spec));
+    }
     void end(const std::string& name) {
         model::MicroVmStatus status;
         status.phase = Phase::succeeded;
@@ -72,6 +80,19 @@ private:
 };
 
 }  // namespace
+
+TEST_CASE("what saves may take counts before there is room for it") {
+    Host host;
+    host.want_saved("a", 100);
+    CHECK(host.is_placed("a"));
+    host.want("b", 57);
+    CHECK_FALSE(host.is_placed("b"));
+    CHECK(host.reason("b").find("it needs 57 MiB, and 56 MiB are free") != std::string::npos);
+    host.want_saved("c", 29);
+    CHECK(host.reason("c").find("it needs 58 MiB, and 56 MiB are free") != std::string::npos);
+    host.want_saved("d", 28);
+    CHECK(host.is_placed("d"));
+}
 
 TEST_CASE("what does not fit waits, says why, and gets room when another ends or goes") {
     Host host;
