@@ -1,6 +1,7 @@
 // Every field is looked for, typed and bounded; an unknown one is ignored.
 #include "controlplane/store/etcd_answer.h"
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <charconv>
 
@@ -146,7 +147,7 @@ WatchMessage watch_message_of(const json::object& stream) {
 }
 
 Error nonsense(const char* what, Effect effect) {
-    return {effect == Effect::writes ? Failure::uncertain : Failure::unavailable,
+    return {effect == Effect::reads ? Failure::unavailable : Failure::uncertain,
             std::string{"etcd's answer makes no sense: "} + what};
 }
 
@@ -187,7 +188,22 @@ Failure failure_of(std::int64_t code, std::string_view message, Effect effect) {
         case Code::out_of_range:
             return message.contains("compacted") ? Failure::compacted : Failure::invalid;
     }
-    return effect == Effect::writes ? Failure::uncertain : Failure::unavailable;
+    return effect == Effect::reads ? Failure::unavailable : Failure::uncertain;
+}
+
+Outcome outcome_of(const json::object& object) {
+    Outcome outcome{header_revision(object), flag_at(object, "succeeded"), 0};
+    if (outcome.is_done) {
+        return outcome;
+    }
+    for_each_at(object, "responses", [&outcome](const json::object& response) {
+        for_each_at(object_at(response, "response_range"), "kvs", [&](const json::object& entry) {
+            const Revision change = entry_of(entry).mod_revision;
+            const bool is_first = outcome.oldest_change == 0;
+            outcome.oldest_change = is_first ? change : std::min(outcome.oldest_change, change);
+        });
+    });
+    return outcome;
 }
 
 }  // namespace
@@ -197,16 +213,10 @@ Result<Page> decode_range(std::string_view body) {
                         [](const json::object& object) -> Result<Page> { return page_of(object); });
 }
 
-Result<Revision> decode_commit(std::string_view body) {
-    return decode<Revision>(
-        body, Effect::writes, [](const json::object& object) -> Result<Revision> {
-            const Revision revision = header_revision(object);
-            if (!flag_at(object, "succeeded")) {
-                return std::unexpected{
-                    Error{Failure::conflict, "a key of the transaction has changed"}};
-            }
-            return revision;
-        });
+Result<Outcome> decode_commit(std::string_view body) {
+    return decode<Outcome>(body, Effect::writes, [](const json::object& object) -> Result<Outcome> {
+        return outcome_of(object);
+    });
 }
 
 Result<LeaseId> decode_grant(std::string_view body) {

@@ -12,8 +12,17 @@ namespace shoal::store::etcd {
 // A body, or one message of a stream.
 inline constexpr std::size_t max_answer_bytes = std::size_t{16} << 20;
 
-// What is asked may be asked again without harm, or not.
-enum class Effect { reads, writes };
+// May what is asked be sent again when nobody knows what became of it? Always; never; or yes, since
+// it happens at most once: `happens_once()` of etcd_request.h.
+enum class Effect { reads, writes, writes_once };
+
+// Of a transaction.
+struct Outcome {
+    Revision revision = 0;
+    bool is_done = false;  // its conditions held
+    // When it is not done: the oldest change of what it would have put and is there; 0: nothing is.
+    Revision oldest_change = 0;
+};
 
 struct WatchMessage {
     Revision revision = 0;
@@ -27,7 +36,7 @@ struct WatchMessage {
 // Each takes a body of HTTP status 200. Failure::unavailable or, after a write,
 // Failure::uncertain for what makes no sense.
 [[nodiscard]] Result<Page> decode_range(std::string_view body);
-[[nodiscard]] Result<Revision> decode_commit(std::string_view body);
+[[nodiscard]] Result<Outcome> decode_commit(std::string_view body);
 [[nodiscard]] Result<LeaseId> decode_grant(std::string_view body);
 [[nodiscard]] Result<LeaseId> decode_keep_alive(std::string_view body);
 [[nodiscard]] Result<Revision> decode_revision(std::string_view body);

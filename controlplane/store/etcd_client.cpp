@@ -29,16 +29,39 @@ Error unreachable(std::string_view why) {
     return {Failure::unavailable, "no member of etcd answers: " + std::string{why}};
 }
 
+// What an attempt that brought no answer with status 200 means.
+Error error_of(const HttpOutcome& outcome, etcd::Effect effect) {
+    const bool writes = effect != etcd::Effect::reads;
+    if (const auto* answer = std::get_if<HttpAnswer>(&outcome)) {
+        return etcd::decode_error(answer->body, effect);
+    }
+    switch (std::get<HttpFault>(outcome)) {
+        case HttpFault::too_large:
+            return {writes ? Failure::uncertain : Failure::too_large,
+                    "etcd's answer is larger than " + std::to_string(etcd::max_answer_bytes) +
+                        " bytes"};
+        case HttpFault::lost:
+            if (writes) {
+                return {Failure::uncertain, "the connection was lost before etcd answered"};
+            }
+            break;
+        case HttpFault::not_sent:
+            break;
+    }
+    return unreachable("the connection failed or timed out");
+}
+
 }  // namespace
 
 struct EtcdClient::Call {
     std::string path;
     std::string body;
     etcd::Effect effect = etcd::Effect::reads;
-    Handler<std::string> handler;
+    Handler<EtcdAnswer> handler;
     EventLoop::Duration deadline{};
     unsigned failures = 0;
     std::uint64_t generation = 0;
+    bool is_in_doubt = false;  // an attempt may have been done
 };
 
 EtcdClient::EtcdClient(boost::asio::io_context& context, EtcdOptions options)
@@ -60,7 +83,7 @@ EtcdClient::~EtcdClient() {
 }
 
 void EtcdClient::call(std::string path, std::string body, etcd::Effect effect,
-                      Handler<std::string> handler) {
+                      Handler<EtcdAnswer> handler) {
     const auto call = std::make_shared<Call>();
     call->path = std::move(path);
     call->body = std::move(body);
@@ -112,8 +135,9 @@ void EtcdClient::attempt(const std::shared_ptr<Call>& call) {
     const auto connection = take_connection();
     busy_.insert(connection);
     call->generation = generation_;
-    const auto left =
-        std::min<EventLoop::Duration>(options_.attempt_timeout, call->deadline - loop_.now());
+    // Who hangs is left soon, but another one that is only slow may take longer.
+    const auto left = std::min<EventLoop::Duration>(
+        options_.attempt_timeout * (call->is_in_doubt ? 2 : 1), call->deadline - loop_.now());
     connection->call(call->path, call->body, left,
                      [weak = std::weak_ptr{self_}, call, connection](HttpOutcome outcome) {
                          if (!weak.expired()) {
@@ -126,7 +150,6 @@ void EtcdClient::attempt(const std::shared_ptr<Call>& call) {
 void EtcdClient::finish(const std::shared_ptr<Call>& call,
                         const std::shared_ptr<HttpConnection>& used, HttpOutcome outcome) {
     auto* answer = std::get_if<HttpAnswer>(&outcome);
-    const auto* fault = std::get_if<HttpFault>(&outcome);
     busy_.erase(used);
     if (call->generation == generation_ && answer != nullptr && used->is_reusable()) {
         idle_.push_back(used);
@@ -137,34 +160,28 @@ void EtcdClient::finish(const std::shared_ptr<Call>& call,
             self.start_waiting();
         }
     });
-    const bool writes = call->effect == etcd::Effect::writes;
     if (answer != nullptr && answer->status == 200) {
         --pending_count_;
-        call->handler(std::move(answer->body));
-    } else if (answer != nullptr) {
-        Error error = etcd::decode_error(answer->body, call->effect);
-        if (error.failure == Failure::unavailable) {
-            retry(call, std::move(error));
-        } else {
-            if (error.failure == Failure::uncertain) {
-                leave_member(call->generation);
-            }
-            fail(call, std::move(error));
-        }
-    } else if (*fault == HttpFault::too_large) {
-        fail(call,
-             {writes ? Failure::uncertain : Failure::too_large,
-              "etcd's answer is larger than " + std::to_string(etcd::max_answer_bytes) + " bytes"});
-    } else if (*fault == HttpFault::lost && writes) {
-        leave_member(call->generation);
-        fail(call, {Failure::uncertain, "the connection was lost before etcd answered"});
-    } else {
-        retry(call, unreachable("the connection failed or timed out"));
+        return call->handler(EtcdAnswer{std::move(answer->body), call->is_in_doubt});
     }
+    Error error = error_of(outcome, call->effect);
+    const bool is_uncertain = error.failure == Failure::uncertain;
+    if (error.failure == Failure::unavailable ||
+        (is_uncertain && call->effect == etcd::Effect::writes_once)) {
+        call->is_in_doubt |= is_uncertain;
+        return retry(call, std::move(error));
+    }
+    if (is_uncertain) {
+        leave_member(call->generation);
+    }
+    fail(call, std::move(error));
 }
 
 void EtcdClient::fail(const std::shared_ptr<Call>& call, Error error) {
     --pending_count_;
+    if (call->is_in_doubt) {
+        error.failure = Failure::uncertain;
+    }
     call->handler(std::unexpected{std::move(error)});
 }
 

@@ -34,6 +34,12 @@ struct EtcdOptions {
     std::uint32_t seed = 1;  // of the jitter
 };
 
+struct EtcdAnswer {
+    std::string body;
+    // Of Effect::writes_once: an attempt before this answer's may have been done.
+    bool is_repeated = false;
+};
+
 // The loop's thread only.
 class EtcdClient {
 public:
@@ -44,9 +50,9 @@ public:
     // What is pending is dropped.
     ~EtcdClient();
 
-    // POSTs `body`; the body of the answer with status 200, or an error.
-    void call(std::string path, std::string body, etcd::Effect effect,
-              Handler<std::string> handler);
+    // POSTs `body`; the answer with status 200, or an error: Failure::uncertain when any attempt
+    // of what does not only read may have been done.
+    void call(std::string path, std::string body, etcd::Effect effect, Handler<EtcdAnswer> handler);
 
     // A connection to the member that serves now.
     [[nodiscard]] std::shared_ptr<HttpConnection> make_connection();

@@ -13,7 +13,13 @@ namespace shoal::store::etcd {
 [[nodiscard]] std::string get_request(const std::string& key);
 // Asks for `limit` keys.
 [[nodiscard]] std::string list_request(const ListRequest& request, std::size_t limit);
-[[nodiscard]] std::string commit_request(const Transaction& transaction);
+// Done twice, it would change something once only: one of its conditions is on what it changes.
+[[nodiscard]] bool happens_once(const Transaction& transaction);
+// With a signature that no other has, whose revision it is can be found out: signature_request().
+[[nodiscard]] std::string commit_request(const Transaction& transaction,
+                                         const std::string& signature);
+// The entry whose value is the signature of the last signed transaction at or before `revision`.
+[[nodiscard]] std::string signature_request(Revision revision);
 [[nodiscard]] std::string watch_request(const std::string& prefix, Revision from);
 [[nodiscard]] std::string grant_request(std::chrono::seconds ttl);
 [[nodiscard]] std::string lease_request(LeaseId lease);

@@ -1,6 +1,7 @@
 // Each request: checked at the door, encoded, sent, decoded.
 #include "controlplane/store/etcd_store.h"
 
+#include <random>
 #include <utility>
 
 #include "controlplane/store/etcd_answer.h"
@@ -14,13 +15,23 @@ namespace {
 using etcd::Effect;
 
 template <typename T, typename Decode>
-Handler<std::string> decoding(Handler<T> handler, Decode decode) {
-    return [handler = std::move(handler), decode](Result<std::string> body) mutable {
-        if (!body) {
-            return handler(std::unexpected{std::move(body.error())});
+Handler<EtcdAnswer> decoding(Handler<T> handler, Decode decode) {
+    return [handler = std::move(handler), decode](Result<EtcdAnswer> answer) mutable {
+        if (!answer) {
+            return handler(std::unexpected{std::move(answer.error())});
         }
-        handler(decode(*body));
+        handler(decode(answer->body));
     };
+}
+
+// 128 random bits: no two stores have the same.
+std::string random_name() {
+    std::random_device source;
+    std::string name;
+    for (int i = 0; i < 4; ++i) {
+        name += std::to_string(source()) + "-";
+    }
+    return name;
 }
 
 }  // namespace
@@ -47,7 +58,7 @@ private:
 };
 
 EtcdStore::EtcdStore(boost::asio::io_context& context, EtcdOptions options)
-    : client_{context, std::move(options)} {
+    : client_{context, std::move(options)}, writer_{random_name()} {
     client_.on_member_left([this] {
         for (EtcdWatch* watch : watches_) {
             watch->reconnect_later();
@@ -96,14 +107,14 @@ void EtcdStore::list_some(ListRequest request, std::size_t limit, Handler<Page> 
     std::string body = etcd::list_request(request, limit);
     // etcd counts keys, not bytes: ask for fewer until they fit into an answer.
     auto on_answer = [this, request = std::move(request), limit,
-                      handler = std::move(handler)](Result<std::string> answer) mutable {
+                      handler = std::move(handler)](Result<EtcdAnswer> answer) mutable {
         if (!answer && answer.error().failure == Failure::too_large && limit > 1) {
             return list_some(std::move(request), limit / 2, std::move(handler));
         }
         if (!answer) {
             return handler(std::unexpected{std::move(answer.error())});
         }
-        auto page = etcd::decode_range(*answer);
+        auto page = etcd::decode_range(answer->body);
         if (page && request.revision != 0) {
             page->revision = request.revision;
         }
@@ -116,8 +127,48 @@ void EtcdStore::commit(Transaction transaction, Handler<Revision> handler) {
     if (auto error = refuse(transaction)) {
         return refuse_later(std::move(handler), std::move(*error));
     }
-    client_.call("/v3/kv/txn", etcd::commit_request(transaction), Effect::writes,
-                 decoding(std::move(handler), etcd::decode_commit));
+    const bool is_signed = etcd::happens_once(transaction);
+    std::string signature =
+        is_signed ? writer_ + std::to_string(++signature_count_) : std::string{};
+    std::string body = etcd::commit_request(transaction, signature);
+    auto on_answer = [this, signature = std::move(signature),
+                      handler = std::move(handler)](Result<EtcdAnswer> answer) mutable {
+        if (!answer) {
+            return handler(std::unexpected{std::move(answer.error())});
+        }
+        const auto outcome = etcd::decode_commit(answer->body);
+        if (!outcome) {
+            handler(std::unexpected{outcome.error()});
+        } else if (outcome->is_done) {
+            handler(outcome->revision);
+        } else if (answer->is_repeated) {
+            find_out(signature, outcome->oldest_change, std::move(handler));
+        } else {
+            handler(
+                std::unexpected{Error{Failure::conflict, "a key of the transaction has changed"}});
+        }
+    };
+    client_.call("/v3/kv/txn", std::move(body), is_signed ? Effect::writes_once : Effect::writes,
+                 std::move(on_answer));
+}
+
+// A transaction was sent again, and its conditions do not hold: by its own doing or by another's.
+// `changed`: the oldest change of what it puts, so its own while anything of it is left; 0: nothing
+// is there, and only the newest signature is looked at.
+void EtcdStore::find_out(const std::string& signature, Revision changed,
+                         Handler<Revision> handler) {
+    auto on_answer = [signature,
+                      handler = std::move(handler)](const Result<EtcdAnswer>& answer) mutable {
+        const auto page = answer ? etcd::decode_range(answer->body) : Result<Page>{};
+        if (page && !page->entries.empty() && page->entries.front().value == signature) {
+            return handler(page->entries.front().mod_revision);
+        }
+        handler(std::unexpected{Error{Failure::uncertain,
+                                      "the connection was lost before etcd answered, and what was "
+                                      "to be written has changed since"}});
+    };
+    client_.call("/v3/kv/range", etcd::signature_request(changed), Effect::reads,
+                 std::move(on_answer));
 }
 
 Result<std::unique_ptr<Watch>> EtcdStore::watch(std::string prefix, Revision from,

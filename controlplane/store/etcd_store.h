@@ -1,11 +1,13 @@
 // EtcdStore: the store that many hosts share, an etcd cluster spoken with through its JSON gateway.
 //
 // Heals by itself: a member that is gone, silent or without a leader is left for the next one, and
-// watches resume from their revisions. A write whose answer is lost is Failure::uncertain and not
-// repeated. Each watch has a connection of its own.
+// watches resume from their revisions. A transaction with a condition on what it changes is sent
+// again when its answer is lost, and signed, so that its own success is told from a conflict. Any
+// other write is not, and Failure::uncertain. Each watch has a connection of its own.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -41,9 +43,12 @@ private:
     template <typename T>
     void refuse_later(Handler<T> handler, Error error);
     void list_some(ListRequest request, std::size_t limit, Handler<Page> handler);
+    void find_out(const std::string& signature, Revision changed, Handler<Revision> handler);
     void probe_later();
 
     EtcdClient client_;
+    const std::string writer_;  // this store's, of all that ever were
+    std::uint64_t signature_count_ = 0;
     std::set<EtcdWatch*> watches_;
     bool is_probing_ = false;
     // What waits in the loop, and watches that outlive the store, find it gone.

@@ -11,10 +11,11 @@
 namespace shoal::store {
 
 inline constexpr std::size_t max_key_bytes = 512;
-// etcd takes requests of 1.5 MiB (--max-request-bytes) and 128 operations (--max-txn-ops).
+// etcd takes requests of 1.5 MiB (--max-request-bytes) and 128 operations (--max-txn-ops), of which
+// one is EtcdStore's own.
 inline constexpr std::size_t max_value_bytes = std::size_t{512} << 10;
 inline constexpr std::size_t max_transaction_bytes = std::size_t{1} << 20;
-inline constexpr std::size_t max_operations = 128;
+inline constexpr std::size_t max_operations = 127;
 inline constexpr std::size_t max_conditions = 128;
 inline constexpr std::size_t max_page_keys = 1000;
 inline constexpr std::size_t max_page_bytes = std::size_t{8} << 20;

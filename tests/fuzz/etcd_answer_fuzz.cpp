@@ -47,6 +47,15 @@ void watch(std::string_view message) {
     }
 }
 
+void commit(std::string_view body) {
+    const auto outcome = store::etcd::decode_commit(body);
+    if (!outcome) {
+        return check(outcome.error());
+    }
+    SHOAL_CHECK(outcome->revision > 0 && outcome->oldest_change >= 0);
+    SHOAL_CHECK(!outcome->is_done || outcome->oldest_change == 0);
+}
+
 template <typename T>
 void number(const store::Result<T>& decoded) {
     if (decoded) {
@@ -81,7 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             watch(body);
             break;
         case 2:
-            number(store::etcd::decode_commit(body));
+            commit(body);
             break;
         case 3:
             number(store::etcd::decode_grant(body));

@@ -14,6 +14,11 @@ Failure failure(std::string_view body, Effect effect) {
     return etcd::decode_error(body, effect).failure;
 }
 
+// Of the answer to a transaction.
+Failure failure_of(const std::string& body) {
+    return etcd::decode_commit(body).error().failure;
+}
+
 }  // namespace
 
 TEST_CASE("a range has its entries, its revision and whether there is more") {
@@ -50,10 +55,35 @@ TEST_CASE("an answer that makes no sense is unavailable after a read and uncerta
     CHECK(!etcd::decode_range(deep));
 }
 
-TEST_CASE("a transaction says whether its conditions held") {
-    CHECK(etcd::decode_commit(R"({"header":{"revision":"7"},"succeeded":true})") == 7);
-    CHECK(etcd::decode_commit(R"({"header":{"revision":"7"}})").error().failure ==
-          Failure::conflict);
+TEST_CASE("a transaction says whether its conditions held, and if not how old is what is there") {
+    const auto done = etcd::decode_commit(R"({"header":{"revision":"7"},"succeeded":true})");
+    REQUIRE(done);
+    CHECK(done->is_done);
+    CHECK(done->revision == 7);
+    const auto refused = [](const std::string& responses) {
+        const auto outcome =
+            etcd::decode_commit(R"({"header":{"revision":"7"},"responses":)" + responses + "}");
+        REQUIRE(outcome);
+        CHECK(!outcome->is_done);
+        return outcome->oldest_change;
+    };
+    const std::string absent = R"({"response_range":{"header":{"revision":"7"}}})";
+    const auto present = [](int revision) {
+        return R"({"response_range":{"kvs":[{"key":"L2E=","create_revision":"1","mod_revision":")" +
+               std::to_string(revision) + R"("}],"count":"1"}})";
+    };
+    CHECK(refused("[]") == 0);
+    CHECK(refused("[" + absent + "]") == 0);
+    CHECK(refused("[" + present(5) + "," + absent + "," + present(3) + "," + present(6) + "]") ==
+          3);
+    CHECK(refused(R"([{"response_put":{}},{}])") == 0);
+    for (const char* responses :
+         {"7", "[7]", R"([{"response_range":7}])", R"([{"response_range":{"kvs":[{}]}}])",
+          R"([{"response_range":{"kvs":[{"key":"L2E=","mod_revision":"-3"}]}}])"}) {
+        CAPTURE(responses);
+        CHECK(failure_of(R"({"header":{"revision":"7"},"responses":)" + std::string{responses} +
+                         "}") == Failure::uncertain);
+    }
 }
 
 TEST_CASE("a lease that is gone has no time to live") {

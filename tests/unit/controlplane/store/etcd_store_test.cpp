@@ -42,7 +42,7 @@ std::size_t leader_of(EtcdCluster& cluster) {
         EtcdClient client{context, options};
         std::string status;
         client.call("/v3/maintenance/status", "{}", etcd::Effect::reads,
-                    [&](Result<std::string> body) { status = body ? *body : "-"; });
+                    [&](Result<EtcdAnswer> answer) { status = answer ? answer->body : "-"; });
         while (status.empty()) {
             context.restart();
             context.run_one_for(std::chrono::milliseconds{100});
