@@ -77,6 +77,10 @@ void FolderFollower::tell(const store::Entry& entry) {
     const std::string name = entry.key.substr(prefix_.size());
     Known& known = known_[name];
     known.listing = listing_;
+    const store::Revision created = std::exchange(known.created, entry.create_revision);
+    if (created != 0 && created != entry.create_revision) {
+        listener_.on_gone(name);
+    }
     if (std::exchange(known.revision, entry.mod_revision) != entry.mod_revision) {
         listener_.on_entry(name, entry);
     }

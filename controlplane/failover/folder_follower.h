@@ -19,6 +19,7 @@ public:
     virtual ~FolderListener() = default;
     // New or changed. `name` is the key without the prefix.
     virtual void on_entry(const std::string& name, const store::Entry& entry) = 0;
+    // Also before on_entry() of another one of this name, whose absence was not seen.
     virtual void on_gone(const std::string& name) = 0;
     // All that was there when it was listed has been told.
     virtual void on_synced() = 0;
@@ -43,6 +44,7 @@ public:
 private:
     struct Known {
         store::Revision revision = 0;
+        store::Revision created = 0;
         std::uint64_t listing = 0;  // in which it was seen last
     };
 

@@ -15,13 +15,17 @@ namespace {
 struct Contents final : FolderListener {
     std::map<std::string, std::string> entries;
     int told = 0;
+    int gone = 0;
     int synced = 0;
 
     void on_entry(const std::string& name, const store::Entry& entry) override {
         entries[name] = entry.value;
         ++told;
     }
-    void on_gone(const std::string& name) override { CHECK(entries.erase(name) == 1); }
+    void on_gone(const std::string& name) override {
+        CHECK(entries.erase(name) == 1);
+        ++gone;
+    }
     void on_synced() override { ++synced; }
 };
 
@@ -77,4 +81,26 @@ TEST_CASE("listing again tells only what is new or gone") {
     CHECK(follower.is_synced());
     CHECK(contents.entries == std::map<std::string, std::string>{{"2", "two"}, {"3", "three"}});
     CHECK(contents.told == 3);
+}
+
+TEST_CASE("what was deleted and made again while nobody looked is gone, then new") {
+    Bench bench;
+    bench.put("/a/1", "one");
+    bench.put("/a/2", "two");
+    LossyStore lossy{bench};
+    Contents contents;
+    FolderFollower follower{bench.loop, lossy, "/a/", contents};
+    follower.list();
+    bench.run(1s);
+    lossy.loss = LossyStore::Loss::requests;
+    follower.list();
+    bench.remove("/a/1");
+    bench.put("/a/1", "another");
+    bench.put("/a/2", "changed");
+    lossy.loss = LossyStore::Loss::nothing;
+    bench.run(1s);
+    CHECK(contents.entries ==
+          std::map<std::string, std::string>{{"1", "another"}, {"2", "changed"}});
+    CHECK(contents.gone == 1);
+    CHECK(contents.told == 4);
 }
