@@ -93,11 +93,13 @@ fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*
 	controlplane/cli/cpio_writer.cpp \
 	controlplane/model/json.cpp controlplane/api/target.cpp controlplane/network/subnet.cpp \
 	controlplane/exec/frame.cpp controlplane/exec/start.cpp controlplane/supervisor/first_request.cpp \
-	controlplane/node/run_folder.cpp \
+	controlplane/node/run_folder.cpp controlplane/node/rfc3339.cpp controlplane/node/attempt.cpp \
+	controlplane/node/memory_state.cpp controlplane/node/process_identity.cpp \
+	controlplane/node/child_process.cpp controlplane/pki/authority.cpp controlplane/pki/openssl.cpp \
 	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp controlplane/peer/endpoint.cpp \
 	controlplane/image/oci_layout.cpp controlplane/image/guarded_child.cpp \
-	controlplane/content/sha256.cpp controlplane/node/child_process.cpp \
-	controlplane/checkpoint/page_sums.cpp controlplane/checkpoint/difference.cpp
+	controlplane/content/sha256.cpp controlplane/checkpoint/page_sums.cpp \
+	controlplane/checkpoint/difference.cpp
 fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
 fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))
 FUZZ_CXXFLAGS := $(CLANG_CXXFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
