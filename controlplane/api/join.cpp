@@ -97,6 +97,11 @@ std::string sign(const pki::Authority& authority, const model::JoinRequest& want
     }
 }
 
+std::string certificate_json(const std::string& certificate, const pki::Authority& authority) {
+    return R"({"certificate":)" + quote(certificate) + R"(,"authority":)" +
+           quote(authority.certificate()) + "}";
+}
+
 // One use less. Two hosts at the same moment: one of them has to ask again.
 store::Transaction use(const store::Entry& entry, model::JoinToken token,
                        const model::JoinRequest& wanted) {
@@ -119,8 +124,7 @@ void let_in(Service& service, const pki::Authority& authority, const model::Join
     if (service.mirror.hosts().contains(wanted.host)) {
         throw Problem{409, "there is a host " + wanted.host + " already"};
     }
-    const std::string body = R"({"certificate":)" + quote(sign(authority, wanted)) +
-                             R"(,"authority":)" + quote(authority.certificate()) + "}";
+    const std::string body = certificate_json(sign(authority, wanted), authority);
     service.store.commit(
         use(*lookup->entry, token, wanted),
         [body, respond = std::move(respond)](const store::Result<store::Revision>& result) mutable {
@@ -144,6 +148,26 @@ void join(Service& service, const pki::Authority& authority, const Request& requ
 }
 
 }  // namespace
+
+Response renew_certificate(const pki::Authority& authority, const std::string& body) {
+    Request request;
+    request.body = body;
+    try {
+        const auto wanted = body_of<model::RenewalRequest>(request);
+        return {200,
+                certificate_json(authority.renew(wanted.certificate, wanted.request), authority)};
+    } catch (const Problem& problem) {
+        return to_response(problem);
+    } catch (const pki::PkiError& error) {
+        return to_response(Problem{403, error.what()});
+    }
+}
+
+void add_renewal(Api& api, const pki::Authority& authority) {
+    api.add("POST", "/v1/certificate", [&authority](const Request& request, Respond respond) {
+        respond(renew_certificate(authority, request.body));
+    });
+}
 
 void add_join_tokens(Api& api, Service& service, std::string fingerprint) {
     api.add(

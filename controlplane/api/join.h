@@ -1,4 +1,5 @@
-// /v1/join-tokens, for users, and /v1/join, for hosts that have no certificate yet.
+// /v1/join-tokens, for users, and /v1/join, for hosts that have no certificate yet, and
+// /v1/certificate, for those whose certificate is to be renewed.
 #pragma once
 
 #include <string>
@@ -16,5 +17,11 @@ void add_join_tokens(Api& api, Service& service, std::string fingerprint);
 
 // Signs certificates for who has a token. Borrows service and authority.
 void add_join(Api& api, Service& service, const pki::Authority& authority);
+
+// What POST /v1/certificate answers to a body, from the authority that this host has.
+[[nodiscard]] Response renew_certificate(const pki::Authority& authority, const std::string& body);
+
+// For hosts that have one. Borrows the authority.
+void add_renewal(Api& api, const pki::Authority& authority);
 
 }  // namespace shoal::rest

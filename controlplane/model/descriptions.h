@@ -41,8 +41,9 @@ inline constexpr Limits an_interval{1, 24LL * 60 * 60};  // a day
 inline constexpr Limits copies_of_checkpoint{1, 2};
 inline constexpr Limits a_quota{0, std::int64_t{1} << 40};
 inline constexpr Limits uses_of_token{1, 1000};
-inline constexpr Limits life_of_token{2, 3600};          // as long as a lease of the store may be
-inline constexpr Limits a_peer_address{2, 45};           // of IPv6, with an IPv4 address in it
+inline constexpr Limits life_of_token{2, 3600};   // as long as a lease of the store may be
+inline constexpr Limits a_peer_address{2, 45};    // of IPv6, with an IPv4 address in it
+inline constexpr Limits a_certificate{1, 16384};  // with the authority's behind it, some 1200
 inline constexpr Limits a_certificate_request{1, 4096};  // one of P-256 has 400
 inline constexpr Limits a_subnet{9, 18};
 inline constexpr Limits an_address{0, 15};
@@ -140,6 +141,8 @@ struct Description<Host> {
         optional("peer_address", &Host::peer_address, {0, 261}),  // a host name, ':' and a port
         required("allocatable", &Host::allocatable),
         optional("scheduling", &Host::scheduling),
+        optional("certificate_expires", &Host::certificate_expires, a_sentence),
+        optional("renews_certificates", &Host::renews_certificates),
     };
 };
 
@@ -347,6 +350,15 @@ struct Description<JoinRequest> {
         required("host", &JoinRequest::host, a_name, Form::name),
         required("address", &JoinRequest::address, a_peer_address),
         required("request", &JoinRequest::request, a_certificate_request),
+    };
+};
+
+template <>
+struct Description<RenewalRequest> {
+    static constexpr std::string_view name = "renewal";
+    static constexpr auto fields = std::tuple{
+        required("certificate", &RenewalRequest::certificate, a_certificate),
+        required("request", &RenewalRequest::request, a_certificate_request),
     };
 };
 

@@ -25,6 +25,8 @@ struct Host {
     std::string peer_address;  // HOST:PORT of its shoald, for the others; empty: a single host
     Resources allocatable;     // capacity times the overcommit ratio, less what is reserved
     Scheduling scheduling = Scheduling::enabled;
+    std::string certificate_expires{};  // by which others know it, RFC 3339; empty: it has none
+    bool renews_certificates = false;   // it has the authority's key
 };
 
 struct SchedulingChange {

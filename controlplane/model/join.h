@@ -26,4 +26,10 @@ struct JoinRequest {
     std::string request;  // for its key's certificate, PEM
 };
 
+// What a host of the cluster says whose certificate is to be renewed. Both PEM.
+struct RenewalRequest {
+    std::string certificate;  // that it has
+    std::string request;      // of the same key
+};
+
 }  // namespace shoal::model

@@ -325,6 +325,7 @@ template Template from_json(std::string_view, UnknownFields);
 template JoinTokenSpec from_json(std::string_view, UnknownFields);
 template JoinToken from_json(std::string_view, UnknownFields);
 template JoinRequest from_json(std::string_view, UnknownFields);
+template RenewalRequest from_json(std::string_view, UnknownFields);
 template BundleCopy from_json(std::string_view, UnknownFields);
 template ImageSpec from_json(std::string_view, UnknownFields);
 template Image from_json(std::string_view, UnknownFields);
@@ -336,6 +337,7 @@ template Network from_json(std::string_view, UnknownFields);
 
 template std::string to_json(const Labels&);
 template std::string to_json(const Resources&);
+template std::string to_json(const RenewalRequest&);
 template std::string to_json(const Host&);
 template std::string to_json(const SchedulingChange&);
 template std::string to_json(const Heartbeat&);

@@ -17,7 +17,15 @@ constexpr std::chrono::milliseconds retry_delay{500};
 
 }  // namespace
 
+void HostFacts::set_certificate_expires(std::string time) {
+    host_.certificate_expires = std::move(time);
+    if (is_told_) {
+        tell();
+    }
+}
+
 void HostFacts::tell() {
+    is_told_ = true;
     store_.get(keys::of(keys::hosts, host_.name),
                [weak = std::weak_ptr{self_}](const store::Result<store::Lookup>& lookup) {
                    if (const auto self = weak.lock()) {

@@ -21,6 +21,8 @@ public:
 
     // Until it is told.
     void tell();
+    // Told at once if it is told already.
+    void set_certificate_expires(std::string time);
 
 private:
     void write(const store::Lookup& before);
@@ -29,6 +31,7 @@ private:
     store::EventLoop& loop_;
     store::Store& store_;
     model::Host host_;
+    bool is_told_ = false;  // or being told
     std::shared_ptr<HostFacts*> self_ = std::make_shared<HostFacts*>(this);
 };
 

@@ -17,8 +17,8 @@ namespace {
 
 using std::chrono::hours;
 
-// They are not renewed: as long as a cluster may live.
-constexpr hours validity{24 * 3650};
+// It is not renewed: as long as a cluster may live.
+constexpr hours authority_lifetime{24 * 3650};
 // Hosts' clocks differ.
 constexpr hours before_now{1};
 constexpr int serial_bits = 127;
@@ -52,16 +52,14 @@ void set_serial(X509* certificate) {
 }
 
 // With all but its extensions and its signature.
-Certificate begin(EVP_PKEY* key, const std::string& common_name) {
+Certificate begin(EVP_PKEY* key, const std::string& common_name, std::chrono::seconds lifetime) {
     Certificate certificate{::X509_new()};
     check(certificate ? ::X509_set_version(certificate.get(), X509_VERSION_3) : 0,
           "cannot make a certificate");
     set_serial(certificate.get());
-    const auto seconds = [](hours duration) {
-        return static_cast<long>(std::chrono::seconds{duration}.count());
-    };
-    ::X509_gmtime_adj(::X509_getm_notBefore(certificate.get()), -seconds(before_now));
-    ::X509_gmtime_adj(::X509_getm_notAfter(certificate.get()), seconds(validity));
+    ::X509_gmtime_adj(::X509_getm_notBefore(certificate.get()),
+                      -std::chrono::seconds{before_now}.count());
+    ::X509_gmtime_adj(::X509_getm_notAfter(certificate.get()), lifetime.count());
     set_name(certificate.get(), common_name);
     check(::X509_set_pubkey(certificate.get(), key), "cannot take a key");
     return certificate;
@@ -77,6 +75,32 @@ bool is_on_p256(const EVP_PKEY* key) {
     return ::EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
            ::EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) == 1 &&
            std::string{group.data()} == "prime256v1";
+}
+
+// Whom a certificate of ours names.
+Subject subject_of(const X509* certificate) {
+    struct FreeNames {
+        void operator()(GENERAL_NAMES* names) const noexcept { ::GENERAL_NAMES_free(names); }
+    };
+    const std::unique_ptr<GENERAL_NAMES, FreeNames> names{static_cast<GENERAL_NAMES*>(
+        ::X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))};
+    Subject subject;
+    for (int at = 0; names && at < sk_GENERAL_NAME_num(names.get()); ++at) {
+        int kind = 0;
+        const auto* const text = static_cast<const ASN1_STRING*>(
+            ::GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names.get(), at), &kind));
+        const unsigned char* const bytes = ::ASN1_STRING_get0_data(text);
+        const int size = ::ASN1_STRING_length(text);
+        if (kind == GEN_DNS) {
+            subject.host.assign(bytes, bytes + size);
+        } else if (kind == GEN_IPADD && (size == sizeof(in_addr) || size == sizeof(in6_addr))) {
+            std::array<char, INET6_ADDRSTRLEN> address{};
+            ::inet_ntop(size == sizeof(in_addr) ? AF_INET : AF_INET6, bytes, address.data(),
+                        address.size());
+            subject.address = address.data();
+        }
+    }
+    return subject;
 }
 
 // They become part of a description that OpenSSL parses.
@@ -105,7 +129,8 @@ std::string make_request(const Key& key) {
     return to_pem(request);
 }
 
-Authority::Authority() : key_{make_key()}, certificate_{begin(key_.get(), "Shoal cluster")} {
+Authority::Authority()
+    : key_{make_key()}, certificate_{begin(key_.get(), "Shoal cluster", authority_lifetime)} {
     X509* const own = certificate_.get();
     check(::X509_set_issuer_name(own, ::X509_get_subject_name(own)), "cannot name a certificate");
     add_extension(own, own, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
@@ -120,13 +145,14 @@ Authority::Authority(const std::string& certificate, const std::string& key)
           "the authority's key is not that of its certificate");
 }
 
-std::string Authority::sign(const std::string& request, const Subject& subject) const {
+std::string Authority::sign(const std::string& request, const Subject& subject,
+                            std::chrono::seconds lifetime) const {
     check_subject(subject);
     const Request parsed = parse_request(request);
     EVP_PKEY* const key = ::X509_REQ_get0_pubkey(parsed.get());
     check(key != nullptr && is_on_p256(key) ? 1 : 0, "the request's key is not on the curve P-256");
     check(::X509_REQ_verify(parsed.get(), key), "the request is not signed with its own key");
-    const Certificate made = begin(key, subject.host);
+    const Certificate made = begin(key, subject.host, lifetime);
     X509* const issuer = certificate_.get();
     check(::X509_set_issuer_name(made.get(), ::X509_get_subject_name(issuer)),
           "cannot name a certificate");
@@ -138,6 +164,20 @@ std::string Authority::sign(const std::string& request, const Subject& subject) 
     add_extension(made.get(), issuer, NID_authority_key_identifier, "keyid");
     sign_with(key_, made.get());
     return to_pem(made) + certificate();
+}
+
+std::string Authority::renew(const std::string& certificate, const std::string& request) const {
+    const Certificate old = parse_certificate(certificate);
+    check(::X509_verify(old.get(), ::X509_get0_pubkey(certificate_.get())),
+          "the certificate is not of this cluster's authority");
+    const std::int64_t now_s = std::chrono::duration_cast<std::chrono::seconds>(
+                                   std::chrono::system_clock::now().time_since_epoch())
+                                   .count();
+    check(validity_of(old.get()).until_s > now_s ? 1 : 0, "the certificate has expired");
+    const Request parsed = parse_request(request);
+    check(::EVP_PKEY_eq(::X509_REQ_get0_pubkey(parsed.get()), ::X509_get0_pubkey(old.get())),
+          "the request is not for the certificate's key");
+    return sign(request, subject_of(old.get()));
 }
 
 }  // namespace shoal::pki

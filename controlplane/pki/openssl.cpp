@@ -7,8 +7,12 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <time.h>
+
 #include <array>
 #include <climits>
+#include <fstream>
+#include <iterator>
 #include <vector>
 
 #include "controlplane/content/sha256.h"
@@ -40,6 +44,12 @@ std::string text_of(const Bio& bio) {
         text.append(bytes.data(), static_cast<std::size_t>(count));
     }
     return text;
+}
+
+std::int64_t seconds_of(const ASN1_TIME* time) {
+    tm parts{};
+    check(::ASN1_TIME_to_tm(time, &parts), "a certificate's time makes no sense");
+    return ::timegm(&parts);
 }
 
 // Nobody is asked for a password.
@@ -111,6 +121,19 @@ Request parse_request(const std::string& pem) {
     Request request{::PEM_read_bio_X509_REQ(make_bio(pem).get(), nullptr, &no_password, nullptr)};
     check(request ? 1 : 0, "this is no certificate request");
     return request;
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file{path, std::ios::binary};
+    if (!file) {
+        throw PkiError{"cannot read " + path};
+    }
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+Validity validity_of(const X509* certificate) {
+    return {seconds_of(::X509_get0_notBefore(certificate)),
+            seconds_of(::X509_get0_notAfter(certificate))};
 }
 
 std::string fingerprint_of(const X509* certificate) {

@@ -3,6 +3,7 @@
 
 #include <openssl/x509.h>
 
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -33,6 +34,16 @@ using Request = std::unique_ptr<X509_REQ, Free>;
 [[nodiscard]] Key parse_key(const std::string& pem);
 [[nodiscard]] Certificate parse_certificate(const std::string& pem);
 [[nodiscard]] Request parse_request(const std::string& pem);
+
+// A file's text, whole.
+[[nodiscard]] std::string read_file(const std::string& path);
+
+// When a certificate is good, in seconds since 1970.
+struct Validity {
+    std::int64_t from_s = 0;
+    std::int64_t until_s = 0;
+};
+[[nodiscard]] Validity validity_of(const X509* certificate);
 
 // SHA-256 of its DER, in hexadecimal digits.
 [[nodiscard]] std::string fingerprint_of(const X509* certificate);

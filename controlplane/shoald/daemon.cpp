@@ -53,6 +53,7 @@
 #include "controlplane/shoald/checkpointing.h"
 #include "controlplane/shoald/joining.h"
 #include "controlplane/shoald/peers.h"
+#include "controlplane/shoald/renewal.h"
 #include "controlplane/store/asio_loop.h"
 #include "controlplane/store/etcd_store.h"
 #include "controlplane/store/fanned_store.h"
@@ -143,6 +144,7 @@ model::Host facts_of(const Options& options, const std::string& peer_address) {
     host.peer_address = peer_address;
     host.cpu_model = cpu_model();
     host.allocatable = allocatable(options);
+    host.renews_certificates = !options.authority_key.empty();
     return host;
 }
 
@@ -218,6 +220,7 @@ private:
     using Fetch = std::string (Peers::*)(const std::string& name, const std::string& digest);
     [[nodiscard]] node::Bundles bundles(const content::BundleFolder& folder,
                                         content::BundleCheck& check, Fetch fetch);
+    void keep_certificate();
 
     Options options_;
     host::UniqueFd lock_;  // of the run folder
@@ -238,6 +241,7 @@ private:
     content::BundleFolder template_folder_;
     std::optional<Peers> peers_;
     std::optional<Joining> joining_;
+    std::optional<Renewal> renewal_;
     content::BundleCheck template_check_{context_, workers_, template_folder_};
     templates::TemplateMaker template_maker_{context_, workers_, template_folder_,
                                              find_program("shoal")};
@@ -292,6 +296,7 @@ Daemon::Daemon(const Options& options)
     }
     if (!options.authority_key.empty()) {
         joining_.emplace(options, context_, service_);
+        rest::add_renewal(peers_->api(), joining_->authority());
     }
     facts_.emplace(loop_, *store_, facts_of(options, peers_ ? peers_->address() : ""));
     if (is_clustered(options)) {
@@ -305,6 +310,9 @@ Daemon::Daemon(const Options& options)
         checkpointing_.emplace(options, find_program("shoal-vmm"),
                                Checkpointing::Parts{context_, loop_, *store_, mirror_, runner_,
                                                     clustered_->vmm_client, *peers_, provisions_});
+    }
+    if (!options.peer_tls.certificate.empty()) {
+        keep_certificate();
     }
     rest::add_hosts(api_, service_, options.host);
     rest::add_microvms(api_, service_);
@@ -330,6 +338,21 @@ node::Bundles Daemon::bundles(const content::BundleFolder& folder, content::Bund
     return {folder, check, [this, fetch](const std::string& name, const std::string& digest) {
                 return peers_ ? ((*peers_).*fetch)(name, digest) : "this host has no --address";
             }};
+}
+
+void Daemon::keep_certificate() {
+    const auto ask = [this](const std::string& body, rest::Respond respond) {
+        joining_ ? respond(rest::renew_certificate(joining_->authority(), body))
+                 : peers_->renew_certificate(body, std::move(respond));
+    };
+    const auto use = [this](const std::string& expires) {
+        peers_->use(options_.peer_tls);
+        if (joining_) {
+            joining_->use(options_.peer_tls);
+        }
+        facts_->set_certificate_expires(expires);
+    };
+    renewal_.emplace(loop_, options_.peer_tls, ask, use);
 }
 
 std::unique_ptr<store::Store> Daemon::make_store() {
@@ -394,6 +417,9 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     }
     if (joining_) {
         joining_->start();
+    }
+    if (renewal_) {
+        renewal_->look();
     }
     server_.emplace(context_, options_.socket,
                     [this](const rest::Request& request, rest::Respond respond) {

@@ -20,12 +20,16 @@ public:
     Joining& operator=(const Joining&) = delete;
     ~Joining() = default;
 
+    [[nodiscard]] const pki::Authority& authority() const noexcept { return authority_; }
+    // Shows what is in the files now.
+    void use(const store::TlsFiles& files) const;
     [[nodiscard]] std::string fingerprint() const { return authority_.fingerprint(); }
     // Once the store is mirrored.
     void start() { server_.start(); }
 
 private:
     pki::Authority authority_;
+    peer::Tls tls_;
     rest::Api api_;
     peer::Server server_;  // a port of its own: nobody without a certificate gets at another one
 };

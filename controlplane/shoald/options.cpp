@@ -139,7 +139,8 @@ void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
                    "Whose certificates the cluster's hosts have (PEM)")
         ->type_name("FILE");
     app.add_option("--peer-cert", options.peer_tls.certificate,
-                   "This host's certificate, for its --host name (PEM)")
+                   "This host's certificate, for its --host name (PEM); before it expires\n"
+                   "it is renewed, and this file replaced")
         ->type_name("FILE");
     app.add_option("--peer-key", options.peer_tls.key, "Its key (PEM)")->type_name("FILE");
     app.add_option("--peer-ca-key", options.authority_key,

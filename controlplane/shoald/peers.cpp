@@ -34,6 +34,29 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
     };
 }
 
+void Peers::use(const store::TlsFiles& files) const {
+    store::use_files(*tls_, files, "between hosts");
+}
+
+// Another one each time: the one before may not answer.
+void Peers::renew_certificate(const std::string& body, rest::Respond respond) {
+    std::vector<peer::Peer> peers;
+    for (const auto& [name, entry] : service_.mirror.hosts()) {
+        if (name != service_.host && entry.host.renews_certificates) {
+            peers.push_back({name, entry.host.peer_address});
+        }
+    }
+    if (peers.empty()) {
+        return respond(rest::to_response(
+            rest::Problem{503, "no host of the cluster has the authority's key (--peer-ca-key)"}));
+    }
+    rest::Request request;
+    request.method = "POST";
+    request.path = {"v1", "certificate"};
+    request.body = body;
+    client_.send(peers[renewal_count_++ % peers.size()], request, {}, std::move(respond));
+}
+
 std::vector<peer::Peer> Peers::peers_with(const std::string& name,
                                           const std::string& digest) const {
     std::vector<peer::Peer> peers;

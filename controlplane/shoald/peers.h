@@ -36,6 +36,10 @@ public:
     [[nodiscard]] peer::Client& client() noexcept { return client_; }
     // Once the store is mirrored.
     void start() { server_.start(); }
+    // Shows what is in the files now, on connections from now on.
+    void use(const store::TlsFiles& files) const;
+    // Has a host that has the authority's key renew a certificate (rest::renew_certificate()).
+    void renew_certificate(const std::string& body, rest::Respond respond);
     // Have one come from a host that has it; how that goes, in a sentence. `name` is what its
     // copies are called.
     [[nodiscard]] std::string fetch_template(const std::string& name, const std::string& digest);
@@ -63,6 +67,7 @@ private:
     peer::Client client_;
     Bundles templates_;
     Bundles images_;
+    std::size_t renewal_count_ = 0;
 };
 
 }  // namespace shoal::daemon

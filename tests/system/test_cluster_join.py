@@ -1,7 +1,10 @@
 """shoal init, token and join: how hosts come to their certificates."""
+import datetime
 import os
 import stat
+import time
 
+from certificates import shorten
 from cluster import Cluster
 from etcd import free_ports
 from harness import BUSYBOX, SHOAL, expect, run, temporary_folder, test
@@ -83,3 +86,41 @@ def _():
         expect(not values, f"the store knows the secret: {values}")
         host.refused(400, "POST", "/v1/join-tokens", {"uses": 1001})
         host.refused(400, "POST", "/v1/join-tokens", {"ttl_s": 3601})
+
+
+@test("cluster: certificates that are about to expire are renewed while shoald runs, and hosts go on talking")
+def _():
+    port = free_ports(1)[0]
+    with temporary_folder() as folder:
+        options = first_host(folder, port)
+        keys = {name: files_of(folder, name) for name in ("h0", "h1")}
+        old_ends = shorten(keys["h0"], keys["h0"], left_s=10)
+        with Cluster(folder, 1, options=options) as cluster:
+            host = cluster.hosts[0]
+            said = join(folder, "h1", new_token(host), port)
+            expect(said.code == 0, f"{said}")
+            old_ends = max(old_ends, shorten(keys["h0"], keys["h1"], left_s=15))
+            second = cluster.add("h1")
+            pids = [each.process.pid for each in cluster.hosts]
+
+            def expires(name):
+                moment = host.done("GET", f"/v1/hosts/{name}")["spec"]["certificate_expires"]
+                return datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() if moment else 0
+
+            host.wait(lambda: cluster.all_alive(2), "both to be alive")
+            for name in keys:
+                host.wait(lambda name=name: expires(name) > old_ends + 300 * 86400, f"the certificate of {name} to be renewed")
+            described = run([SHOAL, "describe", "host", "h1", "--socket", host.socket])
+            expect(b"certificate_expires: 20" in described.out, f"{described}")
+            host.wait(lambda: time.time() > old_ends + 1, "the old ones to expire")
+            host.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "cordoned"})
+            host.create(BUSYBOX, "echo", "hello", name="m", restart="never")
+            host.wait_phase("m", "succeeded")
+            host.wait(lambda: host.log("m").strip() == b"hello", "its output, from the other host")
+            host.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "enabled"})
+            host.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "cordoned"})
+            host.create(BUSYBOX, "echo", "back", name="n", restart="never")
+            host.wait_phase("n", "succeeded")
+            host.wait(lambda: second.log("n").strip() == b"back", "its output, asked the other way")
+            expect(join(folder, "h2", new_token(host), port).code == 0, "nobody joins with the new certificate")
+            expect([each.process.pid for each in cluster.hosts] == pids, "a shoald was started again")

@@ -107,4 +107,22 @@ TEST_CASE("the name of a host that is there is not given to another one") {
     CHECK(rig.token()->uses == 1);
 }
 
+TEST_CASE("a renewal is answered with a certificate, or says why not") {
+    const pki::Authority authority;
+    const pki::Key key = pki::make_key();
+    const std::string request = pki::make_request(key);
+    const std::string old = authority.sign(request, {"h2", "10.0.0.2"});
+    const auto body = [](const std::string& certificate, const std::string& wanted) {
+        return R"({"certificate":)" + quote(certificate) + R"(,"request":)" + quote(wanted) + "}";
+    };
+    const Response renewed = renew_certificate(authority, body(old, request));
+    CHECK(renewed.status == 200);
+    CHECK(renewed.body.find("BEGIN CERTIFICATE") != std::string::npos);
+    const Response refused = renew_certificate(pki::Authority{}, body(old, request));
+    CHECK(refused.status == 403);
+    CHECK(refused.body.find("not of this cluster's authority") != std::string::npos);
+    CHECK(renew_certificate(authority, "{").status == 400);
+    CHECK(renew_certificate(authority, body(std::string(20'000, 'x'), request)).status == 400);
+}
+
 }  // namespace shoal::rest::test

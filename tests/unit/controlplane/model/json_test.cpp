@@ -93,7 +93,9 @@ TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they w
                     .cpu_model = "A CPU",
                     .peer_address = "h1:7000",
                     .allocatable = {1024, 4000, 100},
-                    .scheduling = Scheduling::draining};
+                    .scheduling = Scheduling::draining,
+                    .certificate_expires = "2027-11-28T00:00:00.000Z",
+                    .renews_certificates = true};
     CHECK(to_json(from_json<Host>(to_json(host))) == to_json(host));
     CHECK(from_json<Host>(to_json(host)).allocatable == host.allocatable);
 

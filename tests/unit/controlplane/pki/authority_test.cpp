@@ -5,6 +5,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <chrono>
 #include <string>
 
 #include "controlplane/content/sha256.h"
@@ -53,6 +54,48 @@ TEST_CASE("an authority that was written is the same when it is read") {
     CHECK(Authority{}.fingerprint() != authority.fingerprint());
     CHECK_THROWS_AS(static_cast<void>(Authority(authority.certificate(), Authority{}.key())),
                     PkiError);
+}
+
+TEST_CASE("a certificate is renewed for its own name, address and key, and for nothing else") {
+    using namespace std::chrono_literals;
+    const Authority authority;
+    const Key key = make_key();
+    const std::string request = make_request(key);
+    for (const char* address : {"10.0.0.1", "fd00::1"}) {
+        CAPTURE(address);
+        const std::string old = authority.sign(request, {"h1", address}, 60s);
+        const std::string pem = authority.renew(old, request);
+        CHECK(is_of(authority, pem));
+        const Certificate certificate = parse_certificate(pem);
+        CHECK(::X509_check_host(certificate.get(), "h1", 2, 0, nullptr) == 1);
+        CHECK(::X509_check_ip_asc(certificate.get(), address, 0) == 1);
+        CHECK(::EVP_PKEY_eq(::X509_get0_pubkey(certificate.get()), key.get()) == 1);
+        const Validity before = validity_of(parse_certificate(old).get());
+        const Validity after = validity_of(certificate.get());
+        CHECK(before.until_s - before.from_s == 3660);
+        CHECK(after.until_s - before.until_s >= std::chrono::seconds{host_lifetime - 1h}.count());
+    }
+    std::string old = authority.sign(request, h1);
+    std::string said = request;
+    SUBCASE("one of another authority") {
+        old = Authority{}.sign(request, h1);
+    }
+    SUBCASE("one that has expired") {
+        old = authority.sign(request, h1, -1s);
+    }
+    SUBCASE("a request of another key") {
+        said = make_request(make_key());
+    }
+    SUBCASE("the authority's own") {
+        old = authority.certificate();
+    }
+    SUBCASE("no certificate") {
+        old = "x";
+    }
+    SUBCASE("no request") {
+        said.clear();
+    }
+    CHECK_THROWS_AS(static_cast<void>(authority.renew(old, said)), PkiError);
 }
 
 TEST_CASE("a request that is not signed with a key on P-256, or is none, is refused") {

@@ -1,0 +1,131 @@
+// The key stays: one file is replaced, by a rename, and always fits the other one.
+#include "controlplane/shoald/renewal.h"
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "controlplane/api/problem.h"
+#include "controlplane/content/partial_file.h"
+#include "controlplane/model/join.h"
+#include "controlplane/model/json.h"
+#include "controlplane/node/rfc3339.h"
+#include "controlplane/pki/authority.h"
+#include "devices/host/log.h"
+
+namespace shoal::daemon {
+namespace {
+
+namespace json = boost::json;
+using std::chrono::seconds;
+
+// Of a certificate's time: what is left of it when it is renewed, and how often its file is looked
+// at. So there are ten tries at least, and for a year's four months of them.
+constexpr std::int64_t renewed_at = 3;
+constexpr std::int64_t looks = 30;
+constexpr seconds shortest_period{1};
+constexpr seconds longest_period{3600};
+
+std::int64_t now_s() {
+    return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+void check_fits(const X509* certificate, const pki::Key& key, const std::string& path) {
+    pki::check(::X509_check_private_key(certificate, key.get()),
+               ("the certificate is not of the key in " + path).c_str());
+}
+
+// Empty: there is none.
+std::string certificate_in(const rest::Response& answer) {
+    boost::system::error_code error;
+    const json::value body = json::parse(answer.body, error);
+    const json::value* const found =
+        !error && body.is_object() ? body.get_object().if_contains("certificate") : nullptr;
+    return found != nullptr && found->is_string() ? std::string{found->get_string()} : "";
+}
+
+}  // namespace
+
+void Renewal::look() {
+    period_ = longest_period;
+    try {
+        look_at_file();
+    } catch (const std::exception& error) {
+        host::log(host::LogLevel::error,
+                  files_.certificate + " cannot be used or renewed: " + error.what());
+    }
+    look_later();
+}
+
+void Renewal::look_later() {
+    loop_.call_after(period_, [weak = std::weak_ptr{self_}] {
+        if (const auto self = weak.lock()) {
+            (*self)->look();
+        }
+    });
+}
+
+void Renewal::look_at_file() {
+    const std::string pem = pki::read_file(files_.certificate);
+    const pki::Certificate certificate = pki::parse_certificate(pem);
+    const pki::Key key = pki::parse_key(pki::read_file(files_.key));
+    check_fits(certificate.get(), key, files_.key);
+    const pki::Validity validity = pki::validity_of(certificate.get());
+    const std::int64_t lifetime_s = validity.until_s - validity.from_s;
+    period_ = std::clamp(seconds{lifetime_s / looks}, shortest_period, longest_period);
+    if (pem != used_) {
+        use(pem, validity);
+    }
+    if (validity.until_s - now_s() < lifetime_s / renewed_at) {
+        ask(pem, key);
+    }
+}
+
+// No longer than the authority's, which is not renewed.
+void Renewal::use(const std::string& pem, const pki::Validity& validity) {
+    const pki::Certificate authority = pki::parse_certificate(pki::read_file(files_.authority));
+    const std::int64_t until_s =
+        std::min(validity.until_s, pki::validity_of(authority.get()).until_s);
+    expires_ = node::to_rfc3339(until_s * 1000);
+    use_(expires_);
+    used_ = pem;
+    host::log(host::LogLevel::info, files_.certificate + " is good until " + expires_);
+}
+
+void Renewal::ask(const std::string& pem, const pki::Key& key) {
+    const model::RenewalRequest request{pem, pki::make_request(key)};
+    ask_(model::to_json(request), [weak = std::weak_ptr{self_}](const rest::Response& answer) {
+        if (const auto self = weak.lock()) {
+            (*self)->on_answer(answer);
+        }
+    });
+}
+
+void Renewal::on_answer(const rest::Response& answer) {
+    try {
+        if (answer.status != 200) {
+            throw pki::PkiError{rest::detail_of(answer)};
+        }
+        take(certificate_in(answer));
+    } catch (const std::exception& error) {
+        host::log(host::LogLevel::error, files_.certificate + " expires at " + expires_ +
+                                             " and is not renewed: " + error.what());
+    }
+}
+
+void Renewal::take(const std::string& pem) {
+    const pki::Certificate certificate = pki::parse_certificate(pem);
+    check_fits(certificate.get(), pki::parse_key(pki::read_file(files_.key)), files_.key);
+    const pki::Certificate authority = pki::parse_certificate(pki::read_file(files_.authority));
+    pki::check(::X509_verify(certificate.get(), ::X509_get0_pubkey(authority.get())),
+               "the answer's certificate is not of the cluster's authority");
+    content::PartialFile file{files_.certificate};
+    file.append(pem);
+    file.keep();
+    use(pem, pki::validity_of(certificate.get()));
+}
+
+}  // namespace shoal::daemon
