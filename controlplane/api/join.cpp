@@ -43,6 +43,7 @@ void put_token(Service& service, const model::JoinTokenSpec& spec, store::LeaseI
     const std::string secret = make_secret();
     const model::JoinToken token{spec.uses, now_s() + spec.ttl_s};
     store::Transaction transaction;
+    transaction.conditions = {{key_of(secret), 0}};
     transaction.operations.emplace_back(store::Put{key_of(secret), model::to_json(token), lease});
     service.store.commit(
         std::move(transaction), [secret, token, fingerprint, respond = std::move(respond)](

@@ -13,7 +13,7 @@ namespace {
 
 namespace keys = model::keys;
 
-// Up to 6 operations and 3 conditions for each, of 128 in all (store/limits.h).
+// Up to 6 operations and 3 conditions for each, of 127 and 128 in all (store/limits.h).
 constexpr std::size_t microvms_in_transaction = 21;
 constexpr std::size_t reasons_in_tick = 100;
 constexpr std::chrono::seconds idle_period{1};

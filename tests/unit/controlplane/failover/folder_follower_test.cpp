@@ -29,6 +29,27 @@ struct Contents final : FolderListener {
     void on_synced() override { ++synced; }
 };
 
+// Has listed /a/1 and /a/2, and lists again, of which nothing comes through yet.
+struct Outage {
+    Outage() {
+        bench.put("/a/1", "one");
+        bench.put("/a/2", "two");
+        follower.list();
+        bench.run(1s);
+        lossy.loss = LossyStore::Loss::requests;
+        follower.list();
+    }
+    void end() {
+        lossy.loss = LossyStore::Loss::nothing;
+        bench.run(1s);
+    }
+
+    Bench bench;
+    LossyStore lossy{bench};
+    Contents contents;
+    FolderFollower follower{bench.loop, lossy, "/a/", contents};
+};
+
 }  // namespace
 
 TEST_CASE("a follower tells what is there, then what changes, and nothing of other folders") {
@@ -62,45 +83,26 @@ TEST_CASE("more than a page is listed whole") {
 }
 
 TEST_CASE("listing again tells only what is new or gone") {
-    Bench bench;
-    bench.put("/a/1", "one");
-    bench.put("/a/2", "two");
-    LossyStore lossy{bench};
-    Contents contents;
-    FolderFollower follower{bench.loop, lossy, "/a/", contents};
-    follower.list();
-    bench.run(1s);
-    lossy.loss = LossyStore::Loss::requests;
-    follower.list();
-    bench.put("/a/3", "three");
-    bench.remove("/a/1");
-    bench.run(1s);
-    CHECK_FALSE(follower.is_synced());
-    lossy.loss = LossyStore::Loss::nothing;
-    bench.run(1s);
-    CHECK(follower.is_synced());
-    CHECK(contents.entries == std::map<std::string, std::string>{{"2", "two"}, {"3", "three"}});
-    CHECK(contents.told == 3);
+    Outage outage;
+    outage.bench.put("/a/3", "three");
+    outage.bench.remove("/a/1");
+    outage.bench.run(1s);
+    CHECK_FALSE(outage.follower.is_synced());
+    outage.end();
+    CHECK(outage.follower.is_synced());
+    CHECK(outage.contents.entries ==
+          std::map<std::string, std::string>{{"2", "two"}, {"3", "three"}});
+    CHECK(outage.contents.told == 3);
 }
 
 TEST_CASE("what was deleted and made again while nobody looked is gone, then new") {
-    Bench bench;
-    bench.put("/a/1", "one");
-    bench.put("/a/2", "two");
-    LossyStore lossy{bench};
-    Contents contents;
-    FolderFollower follower{bench.loop, lossy, "/a/", contents};
-    follower.list();
-    bench.run(1s);
-    lossy.loss = LossyStore::Loss::requests;
-    follower.list();
-    bench.remove("/a/1");
-    bench.put("/a/1", "another");
-    bench.put("/a/2", "changed");
-    lossy.loss = LossyStore::Loss::nothing;
-    bench.run(1s);
-    CHECK(contents.entries ==
+    Outage outage;
+    outage.bench.remove("/a/1");
+    outage.bench.put("/a/1", "another");
+    outage.bench.put("/a/2", "changed");
+    outage.end();
+    CHECK(outage.contents.entries ==
           std::map<std::string, std::string>{{"1", "another"}, {"2", "changed"}});
-    CHECK(contents.gone == 1);
-    CHECK(contents.told == 4);
+    CHECK(outage.contents.gone == 1);
+    CHECK(outage.contents.told == 4);
 }
