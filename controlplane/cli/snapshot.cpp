@@ -150,6 +150,9 @@ void start(VmmProcess& vmm, const SnapshotOptions& options, const PackedProgram&
     if (options.vsock) {
         vmm.put("/vsock", {{"guest_cid", 3}, {"uds_path", vsock.path()}});
     }
+    // By which copies give back what they do not use any more.
+    vmm.put("/balloon",
+            {{"amount_mib", 0}, {"deflate_on_oom", true}, {"free_page_reporting", true}});
     vmm.put("/actions", {{"action_type", "InstanceStart"}});
 }
 

@@ -144,3 +144,33 @@ def imported():
         os.makedirs(daemon.state_dir / "templates" / ("0" * 64))
         daemon.start()
         expect(folders(daemon) == digests[:1], f"{folders(daemon)}")
+
+
+def peak_mib(daemon, name):
+    """The most that its control group has had; None: the kernel does not say."""
+    for parent in daemon.cgroups():
+        for path in parent.glob(f"{name}@*/memory.*"):
+            if path.name in ("memory.peak", "memory.max_usage_in_bytes"):
+                return int(path.read_text()) >> 20
+    return None
+
+
+@test("shoald: what microVMs do not use any more is the host's without anybody asking, clones' too")
+def free_memory_is_given_back():
+    frees = (f"{BUSYBOX} dd if=/dev/zero of=/tmp/file bs=1M count=100 2>/tmp/said; {BUSYBOX} rm /tmp/file; echo freed; "
+             f"exec {BUSYBOX} sleep 1000")
+    cloned = ["sh", "-c", f"{BUSYBOX} cat /dev/clone > /tmp/words; {frees}"]
+    with temporary_folder() as folder, Daemon(folder) as daemon:
+        daemon.done("POST", "/v1/templates", {"name": "t", "program": BUSYBOX, "arguments": cloned, "memory_mib": 192})
+        daemon.create(BUSYBOX, "sh", "-c", frees, name="booted", memory_mib=192)
+        daemon.done("POST", "/v1/microvms", {"name": "clone", "template": "t"})
+        for name in ("booted", "clone"):
+            daemon.wait(lambda: daemon.log(name) == b"freed\n", f"{name} to have freed its memory")
+            peak = peak_mib(daemon, name)
+            expect(peak is None or peak >= 100, f"{name} has never had more than {peak} MiB")
+
+        def resident_mib():
+            return {item["name"]: item["memory_bytes"] >> 20 for item in daemon.done("GET", "/v1/usage")["items"]}
+
+        daemon.wait(lambda: max(resident_mib().values()) < 40, "what is free to be the host's")
+        print(f"        {resident_mib()} MiB are resident")
