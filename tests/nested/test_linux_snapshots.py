@@ -9,6 +9,9 @@ from snapshot_calls import load, names
 from test_linux_devices import checked, make_image, new_guest
 
 VCPUS = 2
+# The cloud kernel is built without VMGENID.
+GENERIC = KERNEL.parent / "generic/vmlinuz"
+RESEEDED = "crng reseeded due to virtual machine fork"
 CYCLES = int(os.environ.get("SHOAL_CYCLES", "3"))  # 100 take minutes; then with 1 vCPU, too
 # Writes a file, reads it back from the disk, counts in another file and aloud.
 WORK = """(i=0; while :; do i=$((i+1)); dd if=/dev/urandom of=/mnt/block bs=64k count=2 conv=fsync 2> /dev/null;
@@ -48,6 +51,26 @@ def _():
             guest.run("dd if=/dev/hwrng of=/dev/null bs=16 count=1 2> /dev/null", code=None)
             guest.run("umount /mnt")
             checked(data)
+
+
+if GENERIC.exists():
+    @test("Linux: the random generator is seeded anew in each copy of a snapshot, because its VM Generation ID has changed")
+    def _():
+        with temporary_folder() as folder:
+            with new_guest(folder) as guest:
+                guest.boot(GENERIC)
+                guest.wait_ready()
+                expect(guest.run("dmesg | grep -c 'crng init done'").split() == ["1"], "the generator is not seeded yet")
+                expect(RESEEDED not in guest.run("dmesg"), "it is seeded anew before there is a snapshot")
+                guest.api.patch("/vm", state="Paused")
+                guest.api.put("/snapshot/create", **names(folder))
+            said = []
+            for name in ("first", "second"):
+                with load_linux(folder, name, folder) as guest:
+                    guest.run(f"for i in $(seq 200); do dmesg | grep -q '{RESEEDED}' && break; usleep 20000; done; "
+                              f"dmesg | grep -q '{RESEEDED}'")
+                    said.append(guest.run("head -c 32 /dev/urandom | sha256sum"))
+            expect(said[0] != said[1], f"both copies draw {said[0]}")
 
 
 def read_to_end(guest):
