@@ -94,11 +94,11 @@ class Guest(ApiVmm):
         return output.decode(errors="replace").replace("\r", "")
 
 
-def guest_loaded(folder, name, load):
+def guest_loaded(folder, name, load, command=lambda words: words):
     """A Guest of its own folder there, after load(guest, folder) made it one that ran before."""
     own = os.path.join(folder, name)
     os.mkdir(own)
-    guest = Guest(own)
+    guest = Guest(own, command)
     try:
         load(guest, own)
     except BaseException:

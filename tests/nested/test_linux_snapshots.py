@@ -2,13 +2,19 @@
 import os
 import re
 import shutil
+import threading
+import time
 
+import vsock
 from api_guest import KERNEL, guest_loaded
 from harness import expect, temporary_folder, test
+from netns import Network
 from snapshot_calls import load, names
 from test_linux_devices import checked, make_image, new_guest
 
 VCPUS = 2
+TCP_PORT = 5002
+VSOCK_PORT = 2000
 # The cloud kernel is built without VMGENID.
 GENERIC = KERNEL.parent / "generic/vmlinuz"
 RESEEDED = "crng reseeded due to virtual machine fork"
@@ -88,32 +94,99 @@ def save_and_end(guest, folder, number):
     return read_to_end(guest)
 
 
+class Streams:
+    """What the guest sends over TCP, on one connection, and over vsock, on a new one for each number until its echo came."""
+
+    def __init__(self, network):
+        self.tcp = b""
+        self.vsock = []
+        tap = network.taps[0]
+        self.listener = network.socket()
+        self.listener.bind((tap.host_address, TCP_PORT))
+        self.listener.listen()
+        threading.Thread(target=self._read_tcp, daemon=True).start()
+        self.work = f"""ip addr add {tap.guest_address}/24 dev eth0; ip link set eth0 up;
+(i=0; while :; do i=$((i+1)); echo $i; usleep 5000; done) | nc {tap.host_address} {TCP_PORT} &
+(i=1; while :; do [ "$(echo $i | vsock connect {VSOCK_PORT} 2> /dev/null)" = $i ] && i=$((i+1)) || usleep 10000;
+done) &""".replace("\n", " ")
+
+    def _read_tcp(self):
+        connection, _ = self.listener.accept()
+        with connection:
+            while data := connection.recv(65536):
+                self.tcp += data
+
+    def serve_vsock(self, connection):
+        line = vsock.read_all(connection)
+        if line.endswith(b"\n"):  # else the connection was reset
+            self.vsock.append(int(line))
+            connection.sendall(line)
+
+    def counts(self):
+        return self.tcp.count(b"\n"), len(self.vsock)
+
+    def wait_for_more(self, before):
+        deadline = time.monotonic() + 100
+        while any(now <= then for now, then in zip(self.counts(), before)):
+            expect(time.monotonic() < deadline, f"a stream stands still: {self.counts()} after {before}")
+            time.sleep(0.01)
+
+    def expect_whole(self, most_repeated):
+        """No number is missing; over vsock one comes again only where its connection was reset."""
+        tcp = [int(number) for number in self.tcp[:self.tcp.rindex(b"\n")].split()]
+        expect(tcp == list(range(1, len(tcp) + 1)), f"over TCP: {tcp[-20:]}")
+        steps = [later - earlier for earlier, later in zip(self.vsock, self.vsock[1:])]
+        expect(self.vsock[0] == 1 and set(steps) <= {0, 1}, f"over vsock: {self.vsock}")
+        expect(steps.count(0) <= most_repeated, f"{steps.count(0)} numbers came twice over vsock")
+
+
 for count in (1, 2) if "SHOAL_CYCLES" in os.environ else (2,):
-    @test(f"Linux: saved and loaded {CYCLES} times in a row while it writes to its disk, none of its work is lost or doubled, "
-          f"{count} vCPUs")
+    @test(f"Linux: saved and loaded {CYCLES} times in a row while it writes to its disk, to TCP and to vsock, none of its work is "
+          f"lost or doubled, {count} vCPUs")
     def _(count=count):
-        with temporary_folder() as folder:
+        with temporary_folder() as folder, Network() as network:
+            streams = Streams(network)
             data = make_image(folder, "data.ext4", 32)
             said = b""
-            with new_guest(folder) as guest:
+
+            def listen(number):
+                return vsock.Listener(os.path.join(folder, f"vsock{number}"), VSOCK_PORT, streams.serve_vsock)
+
+            def loaded(number):
+                """In a process of its own, with the TAP of the one before."""
+                override = {"uds_path": os.path.join(folder, f"vsock{number}")}
+                return guest_loaded(folder, f"cycle{number}",
+                                    lambda one, _: load(one, folder, resume_vm=True, track_dirty_pages=True,
+                                                        vsock_override=override), network.command)
+
+            with listen(0), new_guest(folder, network, ["vsock"]) as guest:
                 guest.api.put("/drives/data", drive_id="data", is_root_device=False, path_on_host=data,
                               cache_type="Writeback", io_engine="Async")
+                guest.api.put("/network-interfaces/n", iface_id="n", host_dev_name=network.taps[0].name,
+                              guest_mac=network.taps[0].guest_mac)
+                guest.api.put("/vsock", guest_cid=52, uds_path=os.path.join(folder, "vsock0"))
                 guest.boot(KERNEL / "vmlinux", vcpus=count, memory_mib=128)
                 guest.wait_ready()
                 guest.run("mount -t ext4 /dev/vda /mnt")
+                guest.run(streams.work)
                 guest.send(WORK)
                 guest.wait_for(b"tick 1\n", 100)
+                streams.wait_for_more((0, 0))
                 said += b"tick 1\n" + save_and_end(guest, folder, 0)
             for number in range(1, CYCLES + 1):
-                own = os.path.join(folder, f"cycle{number}")
-                with guest_loaded(folder, f"cycle{number}", lambda one, _: load(one, folder, resume_vm=True,
-                                                                                 track_dirty_pages=True)) as guest:
-                    said += guest.wait_for(b"tick", 100) + b"tick" + save_and_end(guest, folder, number)
-                shutil.rmtree(own)
-            with load_linux(folder, "last", folder) as guest:
+                before = streams.counts()
+                with listen(number), loaded(number) as guest:
+                    said += guest.wait_for(b"tick", 100) + b"tick"
+                    streams.wait_for_more(before)
+                    said += save_and_end(guest, folder, number)
+                shutil.rmtree(os.path.join(folder, f"cycle{number}"))
+            before = streams.counts()
+            with listen(CYCLES + 1), loaded(CYCLES + 1) as guest:
                 said += guest.wait_for(b"tick", 100) + b"tick"
+                streams.wait_for_more(before)
                 guest.run("kill $!; awk '$1 != NR { exit 1 }' /mnt/seq && for i in $(seq 100); do umount /mnt && break; usleep 100000; done")
                 checked(data)
+            streams.expect_whole(CYCLES + 1)
             ticks = [int(tick) for tick in re.findall(rb"tick (\d+)\n", said)]
             expect(b"broken" not in said, f"what was read back: {said[-500:]!r}")
             expect(ticks == list(range(1, len(ticks) + 1)) and len(ticks) >= CYCLES / 2, f"the ticks: {ticks}")
