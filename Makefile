@@ -37,15 +37,12 @@ cli_srcs := $(wildcard controlplane/cli/*.cpp controlplane/exec/*.cpp)
 exec_agent_srcs := $(wildcard controlplane/exec_agent/*.cpp controlplane/exec/*.cpp)
 join_srcs := $(wildcard controlplane/join/*.cpp controlplane/pki/*.cpp) controlplane/content/sha256.cpp \
 	controlplane/peer/endpoint.cpp
-shoald_srcs := $(wildcard controlplane/model/*.cpp controlplane/node/*.cpp controlplane/api/*.cpp \
-	controlplane/content/*.cpp controlplane/peer/*.cpp controlplane/pki/*.cpp \
-	controlplane/failover/*.cpp controlplane/scheduler/*.cpp controlplane/template/*.cpp controlplane/image/*.cpp \
-	controlplane/volume/*.cpp controlplane/network/*.cpp controlplane/checkpoint/*.cpp \
-	controlplane/exec/*.cpp controlplane/shoald/*.cpp)
+shoald_srcs := $(call files,$(addprefix controlplane/,api checkpoint content exec failover http image \
+	model network node peer pki scheduler shoald template volume),*.cpp)
 # Boost.JSON itself, compiled once for everybody.
 boost_json := vmm/api/json_library.cpp
-supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/run_folder.cpp \
-	controlplane/node/process_identity.cpp
+supervisor_srcs := $(wildcard controlplane/supervisor/*.cpp) controlplane/node/process/run_folder.cpp \
+	controlplane/node/process/process_identity.cpp
 store_srcs := $(wildcard controlplane/store/*.cpp) controlplane/http/stream.cpp
 STORE_LIBS := -lsqlite3 -lssl -lcrypto
 main_srcs := vmm/main.cpp controlplane/cli/main.cpp controlplane/shoald/main.cpp \

@@ -91,11 +91,11 @@ fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*
 	controlplane/cli/manifest.cpp controlplane/cli/document.cpp controlplane/cli/elf_file.cpp \
 	controlplane/cli/library_cache.cpp controlplane/cli/ready_tables.cpp \
 	controlplane/cli/cpio_writer.cpp \
-	controlplane/model/json.cpp controlplane/api/target.cpp controlplane/network/subnet.cpp \
+	controlplane/model/json.cpp controlplane/http/target.cpp controlplane/network/subnet.cpp \
 	controlplane/exec/frame.cpp controlplane/exec/start.cpp controlplane/supervisor/first_request.cpp \
-	controlplane/node/run_folder.cpp controlplane/node/rfc3339.cpp controlplane/node/attempt.cpp \
-	controlplane/node/memory_state.cpp controlplane/node/process_identity.cpp \
-	controlplane/node/child_process.cpp controlplane/pki/authority.cpp controlplane/pki/openssl.cpp \
+	controlplane/node/process/run_folder.cpp controlplane/node/rfc3339.cpp controlplane/node/mirror/attempt.cpp \
+	controlplane/node/memory_state.cpp controlplane/node/process/process_identity.cpp \
+	controlplane/node/process/child_process.cpp controlplane/pki/authority.cpp controlplane/pki/openssl.cpp \
 	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp controlplane/peer/endpoint.cpp \
 	controlplane/image/oci_layout.cpp controlplane/image/guarded_child.cpp \
 	controlplane/content/sha256.cpp controlplane/checkpoint/page_sums.cpp \

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <memory>
 
-#include "controlplane/api/problem.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/problem.h"
+#include "controlplane/http/target.h"
 
 namespace shoal::rest {
 namespace {

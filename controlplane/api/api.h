@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "controlplane/api/exchange.h"
+#include "controlplane/http/exchange.h"
 
 namespace shoal::rest {
 

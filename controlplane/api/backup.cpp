@@ -5,8 +5,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include "controlplane/api/problem.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/problem.h"
+#include "controlplane/http/target.h"
 
 namespace shoal::rest {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "controlplane/api/problem.h"
+#include "controlplane/http/problem.h"
 
 namespace shoal::rest {
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "controlplane/api/exchange.h"
+#include "controlplane/http/exchange.h"
 #include "controlplane/store/event_loop.h"
 #include "controlplane/store/store.h"
 

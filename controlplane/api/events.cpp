@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "controlplane/api/event_source.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/target.h"
 
 namespace shoal::rest {
 namespace {

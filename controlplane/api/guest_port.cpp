@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "controlplane/api/problem.h"
+#include "controlplane/http/problem.h"
 
 namespace shoal::rest {
 namespace {

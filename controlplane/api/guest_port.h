@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 
 namespace shoal::rest {
 

@@ -1,8 +1,8 @@
 // SHA-256, so that no two keys come to one name.
 #include "controlplane/api/idempotency.h"
 
-#include "controlplane/api/problem.h"
 #include "controlplane/content/sha256.h"
+#include "controlplane/http/problem.h"
 
 namespace shoal::rest {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "controlplane/api/exchange.h"
+#include "controlplane/http/exchange.h"
 
 namespace shoal::rest {
 

@@ -7,8 +7,8 @@
 #include <chrono>
 #include <utility>
 
-#include "controlplane/api/target.h"
 #include "controlplane/content/sha256.h"
+#include "controlplane/http/target.h"
 #include "controlplane/model/join.h"
 #include "controlplane/model/keys.h"
 

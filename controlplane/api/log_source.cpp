@@ -9,7 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
-#include "controlplane/api/problem.h"
+#include "controlplane/http/problem.h"
 
 namespace shoal::rest {
 namespace {

@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "controlplane/api/exchange.h"
-#include "controlplane/node/mirror.h"
+#include "controlplane/http/exchange.h"
+#include "controlplane/node/mirror/mirror.h"
 #include "devices/host/unique_fd.h"
 
 namespace shoal::rest {

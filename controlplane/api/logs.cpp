@@ -6,7 +6,7 @@
 #include "controlplane/api/log_source.h"
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/pass_on.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/target.h"
 
 namespace shoal::rest {
 namespace {

@@ -13,10 +13,10 @@
 #include "controlplane/api/api.h"
 #include "controlplane/api/references.h"
 #include "controlplane/api/service.h"
-#include "controlplane/api/target.h"
 #include "controlplane/content/bundle_check.h"
 #include "controlplane/content/bundle_folder.h"
 #include "controlplane/content/made.h"
+#include "controlplane/http/target.h"
 #include "controlplane/model/keys.h"
 
 namespace shoal::rest {

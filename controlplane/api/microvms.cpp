@@ -10,7 +10,7 @@
 #include "controlplane/api/idempotency.h"
 #include "controlplane/api/microvm_ends.h"
 #include "controlplane/api/references.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/target.h"
 #include "controlplane/model/keys.h"
 #include "devices/host/os_error.h"
 

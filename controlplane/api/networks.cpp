@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "controlplane/api/references.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/target.h"
 #include "controlplane/model/keys.h"
 #include "controlplane/network/subnet.h"
 

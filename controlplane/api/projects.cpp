@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "controlplane/api/target.h"
+#include "controlplane/http/target.h"
 #include "controlplane/model/keys.h"
 
 namespace shoal::rest {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-#include "controlplane/api/problem.h"
+#include "controlplane/http/problem.h"
 
 namespace shoal::rest {
 namespace {

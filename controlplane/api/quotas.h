@@ -7,7 +7,7 @@
 
 #include "controlplane/model/group.h"
 #include "controlplane/model/microvm.h"
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 
 namespace shoal::rest {
 

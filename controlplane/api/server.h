@@ -5,8 +5,8 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <string>
 
-#include "controlplane/api/listener.h"
-#include "controlplane/api/session_set.h"
+#include "controlplane/http/listener.h"
+#include "controlplane/http/session_set.h"
 
 namespace shoal::rest {
 

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <utility>
 
-#include "controlplane/api/target.h"
+#include "controlplane/http/target.h"
 
 namespace shoal::rest {
 

@@ -8,12 +8,12 @@
 #include <string>
 #include <string_view>
 
-#include "controlplane/api/exchange.h"
-#include "controlplane/api/problem.h"
 #include "controlplane/api/quotas.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/exchange.h"
+#include "controlplane/http/problem.h"
+#include "controlplane/http/target.h"
 #include "controlplane/model/json.h"
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 #include "controlplane/node/placer.h"
 #include "controlplane/store/store.h"
 

@@ -3,9 +3,9 @@
 
 #include <utility>
 
-#include "controlplane/api/target.h"
-#include "controlplane/node/attempt.h"
-#include "controlplane/node/usage.h"
+#include "controlplane/http/target.h"
+#include "controlplane/node/mirror/attempt.h"
+#include "controlplane/node/process/usage.h"
 
 namespace shoal::rest {
 namespace {

@@ -12,7 +12,7 @@
 #include "controlplane/checkpoint/difference.h"
 #include "controlplane/checkpoint/page_sums.h"
 #include "controlplane/content/partial_folder.h"
-#include "controlplane/node/child_process.h"
+#include "controlplane/node/process/child_process.h"
 #include "devices/host/durable.h"
 #include "devices/host/os_error.h"
 

@@ -1,7 +1,8 @@
-// In the form of run folders' names (controlplane/node/attempt.h): a microVM and two numbers.
+// In the form of run folders' names (controlplane/node/mirror/attempt.h): a microVM and two
+// numbers.
 #include "controlplane/checkpoint/checkpoint_id.h"
 
-#include "controlplane/node/attempt.h"
+#include "controlplane/node/mirror/attempt.h"
 
 namespace shoal::checkpoints {
 

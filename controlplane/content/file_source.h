@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "controlplane/api/exchange.h"
+#include "controlplane/http/exchange.h"
 
 namespace shoal::content {
 

@@ -9,9 +9,9 @@
 #include <optional>
 #include <string>
 
-#include "controlplane/api/exchange.h"
-#include "controlplane/api/problem.h"
 #include "controlplane/content/partial_file.h"
+#include "controlplane/http/exchange.h"
+#include "controlplane/http/problem.h"
 
 namespace shoal::content {
 

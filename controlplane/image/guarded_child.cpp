@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "controlplane/node/child_process.h"
+#include "controlplane/node/process/child_process.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
 

@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 
 namespace shoal::network {
 

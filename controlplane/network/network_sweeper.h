@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "controlplane/network/host_networks.h"
-#include "controlplane/node/mirror.h"
-#include "controlplane/node/runner.h"
+#include "controlplane/node/mirror/mirror.h"
+#include "controlplane/node/process/runner.h"
 
 namespace shoal::network {
 

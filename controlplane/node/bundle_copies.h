@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "controlplane/content/bundle_folder.h"
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 
 namespace shoal::node {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 
 namespace shoal::node {
 

@@ -11,7 +11,7 @@
 #include "controlplane/content/bundle_check.h"
 #include "controlplane/content/bundle_folder.h"
 #include "controlplane/network/host_networks.h"
-#include "controlplane/node/checkpoint_keeper.h"
+#include "controlplane/node/checkpoint/checkpoint_keeper.h"
 #include "controlplane/node/provisions.h"
 #include "controlplane/volume/volume_folder.h"
 

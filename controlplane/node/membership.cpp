@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "controlplane/node/run_folder.h"
+#include "controlplane/node/process/run_folder.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
 

@@ -10,8 +10,8 @@
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
-#include "controlplane/node/launch.h"
-#include "controlplane/node/run_folder.h"
+#include "controlplane/node/process/launch.h"
+#include "controlplane/node/process/run_folder.h"
 
 namespace shoal::node {
 namespace {

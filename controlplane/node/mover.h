@@ -19,10 +19,10 @@
 #include <set>
 #include <string>
 
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
+#include "controlplane/node/process/runner.h"
+#include "controlplane/node/process/vmm_client.h"
 #include "controlplane/node/provisions.h"
-#include "controlplane/node/runner.h"
-#include "controlplane/node/vmm_client.h"
 
 namespace shoal::node {
 

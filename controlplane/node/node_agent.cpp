@@ -10,7 +10,7 @@
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
-#include "controlplane/node/launch.h"
+#include "controlplane/node/process/launch.h"
 #include "controlplane/node/rfc3339.h"
 #include "devices/host/log.h"
 

@@ -13,10 +13,10 @@
 #include <set>
 #include <string>
 
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 #include "controlplane/node/mover.h"
+#include "controlplane/node/process/runner.h"
 #include "controlplane/node/provisions.h"
-#include "controlplane/node/runner.h"
 
 namespace shoal::node {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "controlplane/model/resources.h"
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 #include "controlplane/node/room.h"
 
 namespace shoal::node {

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "controlplane/model/microvm.h"
-#include "controlplane/node/mirror.h"
-#include "controlplane/node/runner.h"
+#include "controlplane/node/mirror/mirror.h"
+#include "controlplane/node/process/runner.h"
 
 namespace shoal::node {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "controlplane/model/resources.h"
-#include "controlplane/node/mirror.h"
+#include "controlplane/node/mirror/mirror.h"
 
 namespace shoal::node {
 

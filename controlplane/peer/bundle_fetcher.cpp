@@ -5,8 +5,8 @@
 #include <exception>
 #include <utility>
 
-#include "controlplane/api/problem.h"
 #include "controlplane/content/save.h"
+#include "controlplane/http/problem.h"
 #include "devices/host/durable.h"
 
 namespace shoal::peer {

@@ -6,10 +6,10 @@
 #include <system_error>
 #include <utility>
 
-#include "controlplane/api/problem.h"
-#include "controlplane/api/target.h"
 #include "controlplane/content/file_source.h"
 #include "controlplane/content/sha256.h"
+#include "controlplane/http/problem.h"
+#include "controlplane/http/target.h"
 
 namespace shoal::peer {
 namespace {

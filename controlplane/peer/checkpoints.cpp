@@ -7,10 +7,10 @@
 #include <stdexcept>
 #include <utility>
 
-#include "controlplane/api/problem.h"
-#include "controlplane/api/target.h"
 #include "controlplane/content/file_source.h"
 #include "controlplane/content/save.h"
+#include "controlplane/http/problem.h"
+#include "controlplane/http/target.h"
 #include "devices/host/durable.h"
 
 namespace shoal::peer {

@@ -11,8 +11,8 @@
 
 #include "controlplane/api/api.h"
 #include "controlplane/checkpoint/checkpoint_folder.h"
-#include "controlplane/node/checkpoint_keeper.h"
-#include "controlplane/node/checkpoint_outlet.h"
+#include "controlplane/node/checkpoint/checkpoint_keeper.h"
+#include "controlplane/node/checkpoint/checkpoint_outlet.h"
 #include "controlplane/peer/client.h"
 
 namespace shoal::peer {

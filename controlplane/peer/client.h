@@ -5,7 +5,7 @@
 #include <chrono>
 #include <string>
 
-#include "controlplane/api/exchange.h"
+#include "controlplane/http/exchange.h"
 #include "controlplane/peer/tls.h"
 
 namespace shoal::peer {

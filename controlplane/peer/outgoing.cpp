@@ -8,9 +8,9 @@
 #include <boost/beast/http/write.hpp>
 #include <utility>
 
-#include "controlplane/api/problem.h"
-#include "controlplane/api/session.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/problem.h"
+#include "controlplane/http/session.h"
+#include "controlplane/http/target.h"
 #include "controlplane/peer/endpoint.h"
 #include "controlplane/peer/socket_options.h"
 

@@ -14,8 +14,8 @@
 #include <optional>
 #include <string>
 
-#include "controlplane/api/chunk_writer.h"
-#include "controlplane/api/problem.h"
+#include "controlplane/http/chunk_writer.h"
+#include "controlplane/http/problem.h"
 #include "controlplane/http/stream.h"
 #include "controlplane/peer/client.h"
 

@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "controlplane/api/listener.h"
-#include "controlplane/api/session_set.h"
+#include "controlplane/http/listener.h"
+#include "controlplane/http/session_set.h"
 #include "controlplane/peer/tls.h"
 
 namespace shoal::peer {

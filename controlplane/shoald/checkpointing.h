@@ -5,12 +5,12 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "controlplane/checkpoint/checkpoint_folder.h"
-#include "controlplane/node/checkpoint_keeper.h"
-#include "controlplane/node/checkpointer.h"
+#include "controlplane/node/checkpoint/checkpoint_keeper.h"
+#include "controlplane/node/checkpoint/checkpointer.h"
 #include "controlplane/node/host_provisions.h"
-#include "controlplane/node/mirror.h"
-#include "controlplane/node/runner.h"
-#include "controlplane/node/vmm_client.h"
+#include "controlplane/node/mirror/mirror.h"
+#include "controlplane/node/process/runner.h"
+#include "controlplane/node/process/vmm_client.h"
 #include "controlplane/peer/checkpoints.h"
 #include "controlplane/shoald/options.h"
 #include "controlplane/shoald/peers.h"

@@ -7,8 +7,8 @@
 #include <exception>
 #include <utility>
 
-#include "controlplane/api/problem.h"
 #include "controlplane/content/partial_file.h"
+#include "controlplane/http/problem.h"
 #include "controlplane/model/join.h"
 #include "controlplane/model/json.h"
 #include "controlplane/node/rfc3339.h"

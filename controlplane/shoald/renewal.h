@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "controlplane/api/exchange.h"
+#include "controlplane/http/exchange.h"
 #include "controlplane/pki/openssl.h"
 #include "controlplane/store/event_loop.h"
 #include "controlplane/store/tls_files.h"

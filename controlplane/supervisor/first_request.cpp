@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <charconv>
 
-#include "controlplane/node/run_folder.h"
+#include "controlplane/node/process/run_folder.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::supervisor {

@@ -13,7 +13,7 @@
 #include <span>
 #include <string>
 
-#include "controlplane/node/run_folder.h"
+#include "controlplane/node/process/run_folder.h"
 #include "controlplane/supervisor/first_request.h"
 #include "controlplane/supervisor/log_file.h"
 #include "devices/host/unique_fd.h"

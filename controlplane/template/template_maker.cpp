@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "controlplane/content/copy_file.h"
-#include "controlplane/node/child_process.h"
+#include "controlplane/node/process/child_process.h"
 #include "devices/host/pipe.h"
 
 namespace shoal::templates {

@@ -1,5 +1,5 @@
 // Fuzzes names of run folders and of checkpoints, which other hosts ask for: one name for each.
-#include "controlplane/node/attempt.h"
+#include "controlplane/node/mirror/attempt.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "controlplane/node/memory_state.h"
-#include "controlplane/node/process_identity.h"
+#include "controlplane/node/process/process_identity.h"
 #include "devices/host/check.h"
 
 using namespace shoal;

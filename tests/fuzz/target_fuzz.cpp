@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "controlplane/api/problem.h"
-#include "controlplane/api/target.h"
+#include "controlplane/http/problem.h"
+#include "controlplane/http/target.h"
 #include "devices/host/check.h"
 
 using namespace shoal;

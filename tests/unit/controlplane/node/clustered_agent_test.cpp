@@ -7,8 +7,8 @@
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 #include "controlplane/node/node_agent.h"
-#include "tests/unit/controlplane/node/fake_runner.h"
 #include "tests/unit/controlplane/node/manual_store.h"
+#include "tests/unit/controlplane/node/process/fake_runner.h"
 
 namespace shoal::node::test {
 

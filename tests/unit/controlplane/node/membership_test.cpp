@@ -8,8 +8,8 @@
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 #include "controlplane/node/host_facts.h"
-#include "tests/unit/controlplane/node/fake_runner.h"
 #include "tests/unit/controlplane/node/manual_store.h"
+#include "tests/unit/controlplane/node/process/fake_runner.h"
 #include "tests/unit/controlplane/store/scratch_folder.h"
 
 namespace shoal::node::test {

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "controlplane/api/api.h"
-#include "controlplane/api/problem.h"
 #include "controlplane/content/file_source.h"
 #include "controlplane/content/save.h"
 #include "controlplane/content/sha256.h"
+#include "controlplane/http/problem.h"
 #include "controlplane/peer/client.h"
 #include "controlplane/peer/server.h"
 #include "tests/unit/controlplane/peer/certificates.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "controlplane/api/join.h"
-#include "controlplane/api/problem.h"
+#include "controlplane/http/problem.h"
 #include "controlplane/node/rfc3339.h"
 #include "controlplane/pki/authority.h"
 #include "tests/sim/timeline.h"

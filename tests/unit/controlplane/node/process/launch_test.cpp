@@ -1,0 +1,62 @@
+#include "controlplane/node/process/launch.h"
+
+#include <doctest/doctest.h>
+
+#include "controlplane/node/rfc3339.h"
+
+namespace shoal::node::test {
+
+TEST_CASE("metadata and exec become words of what runs the microVM") {
+    model::MicroVmSpec spec;
+    spec.name = "a";
+    spec.program = "--x";
+    spec.metadata = {{"k", "\"v\""}};
+    spec.exec = true;
+    CHECK(make_launch(spec, {}, {"/bin/shoal", "/log"}).words ==
+          std::vector<std::string>{"/bin/shoal", "run", "--memory", "128", "--vcpus", "1", "--env",
+                                   "SHOAL_NAME=a", "--env", R"(SHOAL_METADATA={"k":"\"v\""})",
+                                   "--exec", "--", "--x"});
+}
+
+TEST_CASE("a time limit goes on where a microVM has moved to") {
+    constexpr std::int64_t now_ms = 1'795'784'709'123;
+    MicroVm microvm;
+    microvm.spec.time_limit_s = 60;
+    microvm.status.emplace();
+    const auto left_after = [&](std::int64_t ran_ms) {
+        microvm.status->started_at = to_rfc3339(now_ms - ran_ms);
+        return time_limit_left_s(microvm, now_ms);
+    };
+    CHECK(left_after(0) == 60);
+    CHECK(left_after(20'000) == 40);
+    CHECK(left_after(59'000) == 1);
+    SUBCASE("never for less than a second, nor for longer than it is") {
+        CHECK(left_after(60'000) == 1);
+        CHECK(left_after(1'000'000'000) == 1);
+        CHECK(left_after(-5000) == 60);
+    }
+    SUBCASE("whole, where nobody knows when it started") {
+        microvm.status->started_at = "yesterday";
+        CHECK(time_limit_left_s(microvm, now_ms) == 60);
+        microvm.status.reset();
+        CHECK(time_limit_left_s(microvm, now_ms) == 60);
+    }
+    SUBCASE("and none stays none") {
+        microvm.spec.time_limit_s.reset();
+        CHECK(left_after(20'000) == 0);
+    }
+}
+
+TEST_CASE("one that is saved while it runs is limited to twice its memory, and admitted as that") {
+    model::MicroVmSpec spec;
+    spec.memory_mib = 100;
+    for (const auto policy : {model::HostFailurePolicy::none, model::HostFailurePolicy::restart,
+                              model::HostFailurePolicy::restore}) {
+        spec.on_host_failure = policy;
+        const bool is_saved = policy == model::HostFailurePolicy::restore;
+        CHECK(limits_of(spec).memory_mib == (is_saved ? 200 : 100));
+        CHECK(spec.resources().memory_mib == limits_of(spec).memory_mib);
+    }
+}
+
+}  // namespace shoal::node::test
