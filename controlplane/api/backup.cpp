@@ -5,6 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include "controlplane/api/store_problem.h"
 #include "controlplane/http/problem.h"
 #include "controlplane/http/target.h"
 

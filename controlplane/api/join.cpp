@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "controlplane/api/store_problem.h"
 #include "controlplane/content/sha256.h"
 #include "controlplane/http/target.h"
 #include "controlplane/model/join.h"

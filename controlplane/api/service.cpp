@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "controlplane/api/store_problem.h"
 #include "controlplane/http/target.h"
 
 namespace shoal::rest {

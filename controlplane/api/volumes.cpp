@@ -1,5 +1,6 @@
 // The file first, then the store, then the file's name: volume_folder.h says why.
 #include "controlplane/api/volumes.h"
+#include "controlplane/api/store_problem.h"
 
 #include <system_error>
 #include <utility>

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "controlplane/http/exchange.h"
-#include "controlplane/store/result.h"
 
 namespace shoal::rest {
 
@@ -24,11 +23,7 @@ private:
 };
 
 [[nodiscard]] Response to_response(const Problem& problem);
-// Of an answer that is a problem, as another host gave it: its sentence.
-[[nodiscard]] std::string detail_of(const Response& response);
-[[nodiscard]] Problem to_problem(const store::Error& error);
-
-// What is said by an answer that is no success, in a sentence.
+// What is said by an answer that is no success, another host's among them, in a sentence.
 [[nodiscard]] std::string detail_of(const Response& response);
 
 // A JSON string.
