@@ -130,6 +130,18 @@ def member(name, kind=tarfile.REGTYPE, target=""):
     return made
 
 
+@test("shoald: commands are run in a microVM of an image, whose program is found by its PATH")
+def runs_commands():
+    with temporary_folder() as folder, Daemon(folder) as daemon:
+        add(daemon, make_layout(folder, *SHELL))
+        daemon.done("POST", "/v1/microvms", {"name": "e", "image": "i", "exec": True, "memory_mib": 64,
+                                             "arguments": ["sh", "-c", "echo up; busybox sleep 1000"]})
+        daemon.wait(lambda: daemon.log("e") == b"up\n", "its program")
+        result = run([SHOAL, "exec", "e", "--", "busybox", "sh", "-c", "pwd; busybox cat greeting; exit 5"],
+                     env={**os.environ, "SHOAL_SOCKET": str(daemon.socket)})
+        expect((result.code, result.out, result.err) == (5, b"/srv\nfrom the image\n", b""), f"{result}")
+
+
 @test("shoald: what is wrong with an image is said, it reaches no other files, and nothing is left of it")
 def refused():
     with temporary_folder() as folder, Daemon(folder) as daemon:
