@@ -89,7 +89,7 @@ def _():
         one.wait(lambda: not one.run_folders(), "its process to go")
         seen = len(two.log("m"))
         two.wait(lambda: b"from the image" in two.log("m")[seen:], "it to read its root there")
-        numbers = [int(word) for word in two.log("m").split() if word.isdigit()]
+        numbers = two.wait(lambda: [int(word) for word in two.log("m").split() if word.isdigit()], "it to count on")
         expect(numbers[0] > 3, f"it began anew: {numbers[:5]}")
         roots = {name for pid in two.processes() for name in descriptors(pathlib.Path(f"/proc/{pid}")) if "root.erofs" in name}
         expect(roots and all(name.startswith(str(two.state_dir)) for name in roots), f"{roots}")
