@@ -77,6 +77,8 @@ private:
     void postpone(const MicroVm& microvm, const std::string& reason);
     void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
     // `transaction`: what else is written with it.
+    static void forget_checkpoint(const MicroVm& microvm, const std::string& name,
+                                  store::Transaction& transaction);
     void commit_status(const MicroVm& microvm, model::MicroVmStatus status,
                        store::Transaction transaction = {});
     void commit(const std::string& name, store::Transaction transaction) override;
