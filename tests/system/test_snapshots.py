@@ -182,8 +182,11 @@ def _():
 
 def taken_mib(vmm):
     """What the guest's memory takes of the host: its memfd, and the process's own copies of pages."""
-    links = pathlib.Path(f"/proc/{vmm.process.pid}/fd").iterdir()
-    memfd = next(path for path in links if os.readlink(path).startswith("/memfd:shoal-guest-ram"))
+    def is_memory(link):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            return os.readlink(link).startswith("/memfd:shoal-guest-ram")
+
+    memfd = next(filter(is_memory, pathlib.Path(f"/proc/{vmm.process.pid}/fd").iterdir()))
     rollup = pathlib.Path(f"/proc/{vmm.process.pid}/smaps_rollup").read_text()
     return (memfd.stat().st_blocks * 512 >> 20) + (int(re.search(r"^Anonymous: +(\d+)", rollup, re.M)[1]) >> 10)
 
