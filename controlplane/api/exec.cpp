@@ -11,8 +11,8 @@
 #include "controlplane/api/guest_port.h"
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/pass_on.h"
-#include "controlplane/http/stream.h"
 #include "controlplane/exec/frame.h"
+#include "controlplane/http/stream.h"
 
 namespace shoal::rest {
 namespace {

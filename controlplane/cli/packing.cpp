@@ -88,10 +88,11 @@ PackedProgram pack(const ProgramOptions& options, FileBytes large_files) {
     } else if (!options.with.empty()) {
         throw CliError("--with adds to a folder, not to the image " + root.image);
     }
-    return {options.exec ? exec_agent_path : program.guest_path,
-            make_initramfs({root.folder, &tree, args, env, options.workdir, limit_bytes,
-                            root.image.empty() ? Below::nothing : Below::image, large_files, agent}),
-            root.image};
+    return {
+        options.exec ? exec_agent_path : program.guest_path,
+        make_initramfs({root.folder, &tree, args, env, options.workdir, limit_bytes,
+                        root.image.empty() ? Below::nothing : Below::image, large_files, agent}),
+        root.image};
 }
 
 // The kernel takes a quoted word as one; what it cannot carry is refused.
