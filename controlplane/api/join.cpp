@@ -12,6 +12,7 @@
 #include "controlplane/http/target.h"
 #include "controlplane/model/join.h"
 #include "controlplane/model/keys.h"
+#include "devices/host/clock.h"
 
 namespace shoal::rest {
 namespace {
@@ -19,12 +20,6 @@ namespace {
 namespace keys = model::keys;
 
 constexpr std::size_t secret_bytes = 16;
-
-std::uint64_t now_s() {
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
-                                          std::chrono::system_clock::now().time_since_epoch())
-                                          .count());
-}
 
 std::string make_secret() {
     std::array<unsigned char, secret_bytes> bytes{};
@@ -42,7 +37,7 @@ std::string key_of(const std::string& secret) {
 void put_token(Service& service, const model::JoinTokenSpec& spec, store::LeaseId lease,
                const std::string& fingerprint, Respond respond) {
     const std::string secret = make_secret();
-    const model::JoinToken token{spec.uses, now_s() + spec.ttl_s};
+    const model::JoinToken token{spec.uses, host::realtime_s() + spec.ttl_s};
     store::Transaction transaction;
     transaction.conditions = {{key_of(secret), 0}};
     transaction.operations.emplace_back(store::Put{key_of(secret), model::to_json(token), lease});
@@ -82,7 +77,7 @@ model::JoinToken check_token(const store::Result<store::Lookup>& lookup) {
     try {
         if (lookup->entry) {
             const auto token = model::from_json<model::JoinToken>(lookup->entry->value);
-            if (token.uses > 0 && token.expires_s > now_s()) {
+            if (token.uses > 0 && token.expires_s > host::realtime_s()) {
                 return token;
             }
         }

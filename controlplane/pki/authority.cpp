@@ -12,6 +12,8 @@
 #include <chrono>
 #include <utility>
 
+#include "devices/host/clock.h"
+
 namespace shoal::pki {
 namespace {
 
@@ -170,9 +172,7 @@ std::string Authority::renew(const std::string& certificate, const std::string& 
     const Certificate old = parse_certificate(certificate);
     check(::X509_verify(old.get(), ::X509_get0_pubkey(certificate_.get())),
           "the certificate is not of this cluster's authority");
-    const std::int64_t now_s = std::chrono::duration_cast<std::chrono::seconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count();
+    const auto now_s = static_cast<std::int64_t>(host::realtime_s());
     check(validity_of(old.get()).until_s > now_s ? 1 : 0, "the certificate has expired");
     const Request parsed = parse_request(request);
     check(::EVP_PKEY_eq(::X509_REQ_get0_pubkey(parsed.get()), ::X509_get0_pubkey(old.get())),

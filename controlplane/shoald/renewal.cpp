@@ -13,6 +13,7 @@
 #include "controlplane/model/json.h"
 #include "controlplane/node/rfc3339.h"
 #include "controlplane/pki/authority.h"
+#include "devices/host/clock.h"
 #include "devices/host/log.h"
 
 namespace shoal::daemon {
@@ -27,11 +28,6 @@ constexpr std::int64_t renewed_at = 3;
 constexpr std::int64_t looks = 30;
 constexpr seconds shortest_period{1};
 constexpr seconds longest_period{3600};
-
-std::int64_t now_s() {
-    return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
 
 void check_fits(const X509* certificate, const pki::Key& key, const std::string& path) {
     pki::check(::X509_check_private_key(certificate, key.get()),
@@ -79,7 +75,8 @@ void Renewal::look_at_file() {
     if (pem != used_) {
         use(pem, validity);
     }
-    if (validity.until_s - now_s() < lifetime_s / renewed_at) {
+    if (validity.until_s - static_cast<std::int64_t>(host::realtime_s()) <
+        lifetime_s / renewed_at) {
         ask(pem, key);
     }
 }

@@ -22,5 +22,9 @@ namespace shoal::host {
 [[nodiscard]] inline std::uint64_t realtime_ns() noexcept {
     return clock_ns(CLOCK_REALTIME);
 }
+// Since 1970.
+[[nodiscard]] inline std::uint64_t realtime_s() noexcept {
+    return realtime_ns() / 1'000'000'000;
+}
 
 }  // namespace shoal::host

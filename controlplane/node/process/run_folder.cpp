@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 
+#include "devices/host/clock.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::node {
@@ -110,9 +110,7 @@ host::UniqueFd try_lock(int folder, const char* name) {
 }
 
 std::int64_t wall_clock_ms() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+    return static_cast<std::int64_t>(host::realtime_ns() / 1'000'000);
 }
 
 }  // namespace shoal::node
