@@ -7,11 +7,12 @@
 #include <string_view>
 
 #include "controlplane/cli/cli_error.h"
+#include "controlplane/image/image_source.h"
 
 namespace shoal::cli {
 
 std::string with_absolute_path(const std::string& from) {
-    for (const std::string_view transport : {"oci:", "docker-archive:", "erofs:"}) {
+    for (const std::string_view transport : images::path_transports) {
         if (from.starts_with(transport) && from.size() > transport.size()) {
             return std::string{transport} + std::filesystem::absolute(from.substr(transport.size()))
                                                 .lexically_normal()

@@ -2,18 +2,12 @@
 #include "controlplane/image/image_source.h"
 
 namespace shoal::images {
-namespace {
-
-constexpr std::string_view erofs = "erofs:";
-
-}  // namespace
 
 std::string refuse_source(std::string_view from) {
     if (from.starts_with("docker://")) {
         return {};
     }
-    for (const std::string_view transport :
-         {std::string_view{"oci:"}, std::string_view{"docker-archive:"}, erofs}) {
+    for (const std::string_view transport : path_transports) {
         if (!from.starts_with(transport)) {
             continue;
         }
@@ -25,7 +19,7 @@ std::string refuse_source(std::string_view from) {
 }
 
 std::string erofs_path(std::string_view from) {
-    return std::string{from.starts_with(erofs) ? from.substr(erofs.size()) : ""};
+    return std::string{from.starts_with(erofs_transport) ? from.substr(erofs_transport.size()) : ""};
 }
 
 }  // namespace shoal::images
