@@ -36,6 +36,8 @@ build/tests/programs/%: tests/system/programs/%.c | setup
 	@echo "  MUSL  $@"
 	@musl-gcc -static -O2 -Wall -Wextra -Werror -o $@ $<
 
+build/tests/programs/vsock_guest build/tests/programs/exec_liar: tests/system/programs/vm_sockets.h
+
 # The other C library calls the kernel in other ways.
 build/tests/programs/%-glibc: tests/system/programs/%.c | setup
 	@mkdir -p $(@D)

@@ -169,3 +169,14 @@ class ApiVmm:
     def errors(self):
         """What it said on stderr, once it has ended."""
         return self.process.stderr.read().decode(errors="replace")
+
+
+def receive(end, count):
+    """So many bytes of a socket."""
+    data = b""
+    while len(data) < count:
+        piece = end.recv(count - len(data))
+        if not piece:
+            raise OSError("closed")
+        data += piece
+    return data

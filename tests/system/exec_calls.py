@@ -2,7 +2,7 @@
 import struct
 
 import vsock
-from harness import Failure
+from api import receive
 
 PORT = 7432
 START, INPUT, CREDIT, OUTPUT, ERRORS, ENDED = range(1, 7)
@@ -20,19 +20,9 @@ def start(uds_path, *words):
     return connection
 
 
-def _read(connection, size):
-    data = b""
-    while len(data) < size:
-        piece = connection.recv(size - len(data))
-        if not piece:
-            raise Failure("the agent hung up")
-        data += piece
-    return data
-
-
 def read_frame(connection):
-    kind, size = struct.unpack("<BI", _read(connection, 5))
-    return kind, _read(connection, size)
+    kind, size = struct.unpack("<BI", receive(connection, 5))
+    return kind, receive(connection, size)
 
 
 def execute(uds_path, *words, stdin=b""):

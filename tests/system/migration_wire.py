@@ -4,7 +4,7 @@ import socket
 import struct
 import threading
 
-from api import connect
+from api import connect, receive
 
 KINDS = ("hello", "pages", "zero_pages", "state", "commit", "accept", "ready", "taken", "refused", "drive_pages",
          "drive_zero_pages", "sync", "synced", "packed", "join", "missing_pages", "want")
@@ -93,13 +93,3 @@ def hang_up(*ends):
             end.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-
-
-def receive(end, count):
-    data = b""
-    while len(data) < count:
-        piece = end.recv(count - len(data))
-        if not piece:
-            raise OSError("closed")
-        data += piece
-    return data

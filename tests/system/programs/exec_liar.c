@@ -12,14 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// <linux/vm_sockets.h>, which musl-gcc does not find.
-struct sockaddr_vm {
-    sa_family_t svm_family;
-    unsigned short svm_reserved1;
-    unsigned svm_port;
-    unsigned svm_cid;
-    unsigned char svm_zero[4];
-};
+#include "vm_sockets.h"
 
 enum { agent_port = 7432 };
 
@@ -61,7 +54,7 @@ static void serve(int fd, const char* mode) {
 }
 
 int main(int argc, char** argv) {
-    struct sockaddr_vm name = {.svm_family = AF_VSOCK, .svm_port = agent_port, .svm_cid = -1U};
+    struct sockaddr_vm name = {.svm_family = AF_VSOCK, .svm_port = agent_port, .svm_cid = VMADDR_CID_ANY};
     int listener = socket(AF_VSOCK, SOCK_STREAM, 0);
     if (argc != 2 || bind(listener, (struct sockaddr*)&name, sizeof name) != 0 ||
         listen(listener, 8) != 0) {

@@ -15,17 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// <linux/vm_sockets.h>, which musl-gcc does not find.
-#define VMADDR_CID_ANY (-1U)
-#define VMADDR_CID_HOST 2
-#define IOCTL_VM_SOCKETS_GET_LOCAL_CID 0x7B9
-struct sockaddr_vm {
-    sa_family_t svm_family;
-    unsigned short svm_reserved1;
-    unsigned svm_port;
-    unsigned svm_cid;
-    unsigned char svm_zero[4];
-};
+#include "vm_sockets.h"
 
 static char bytes[64 * 1024];
 
