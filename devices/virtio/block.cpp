@@ -60,7 +60,7 @@ void Block::update_disk(const std::string& path) {
     finish_all();
     reactor_.remove(engine_->fd(), finished_watch_);
     engine_ = std::move(engine);
-    writes_.reset();
+    stop_logging();
     id_ = engine_->disk().id();
     --metrics_.update_fails;
     ++metrics_.update_count;
@@ -76,6 +76,12 @@ void Block::update_rate_limiter(const backend::RateLimiterConfig& update) {
     watch_timer();
 }
 
+void Block::stop_logging() noexcept {
+    if (const auto writes = std::exchange(writes_, {}).lock()) {
+        writes->stop();
+    }
+}
+
 BlockContent Block::content() {
     const std::scoped_lock lock{mutex()};
     const backend::Disk& disk = engine_->disk();
@@ -84,6 +90,7 @@ BlockContent Block::content() {
     host::check_os(content.fd.get(), "a descriptor for the disk image");
     content.writes = std::make_shared<machine::WriteLog>(content.size_bytes);
     content.writes->start();
+    stop_logging();
     writes_ = content.writes;
     return content;
 }

@@ -57,7 +57,8 @@ struct BlockState {
 struct BlockContent {
     host::UniqueFd fd;  // O_DIRECT where the device has it so
     std::uint64_t size_bytes = 0;
-    // Where the driver's writes, discards and zeros went since then, once they were done.
+    // Where the driver's writes, discards and zeros went since then, once they were done. It stops
+    // when the image is replaced, or when somebody else asks for the content.
     std::shared_ptr<machine::WriteLog> writes;
 };
 
@@ -84,7 +85,8 @@ public:
     // Throws when the host has no timer. What the update leaves out stays as it is.
     void update_rate_limiter(const backend::RateLimiterConfig& update);
 
-    // One at a time. Of the image as it is now: what update_disk() brings is not in it. Throws
+    // One at a time: the one before is logged no more. Of the image as it is now: what
+    // update_disk() brings is not in it. Throws
     // std::system_error when the host has no descriptor left.
     [[nodiscard]] BlockContent content();
 
@@ -132,6 +134,7 @@ private:
     void on_finished() noexcept;
     void on_timer() noexcept;
     void watch_timer();
+    void stop_logging() noexcept;
 
     void serve() noexcept;
     [[nodiscard]] std::expected<void, QueueError> serve_queue() noexcept;

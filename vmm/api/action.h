@@ -3,17 +3,21 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "vmm/api/decode.h"
+#include "vmm/api/drive_saving.h"
 #include "vmm/api/encode.h"
 #include "vmm/api/fault.h"
 #include "vmm/api/http.h"
 #include "vmm/api/metrics_file.h"
 #include "vmm/machine/microvm.h"
+#include "vmm/state/drive_copy.h"
 #include "vmm/state/snapshot_chain.h"
 #include "vmm/state/snapshot_writer.h"
 
@@ -37,6 +41,10 @@ struct Context {
     // The last snapshot that was written behind the running guest, and how long the guest stood.
     std::optional<state::SnapshotWriter> snapshot_writer{};
     std::uint64_t snapshot_pause_us = 0;
+    // Its drives, by id, which the next one may have the difference to; while they are copied it is
+    // not begun.
+    std::map<std::string, std::shared_ptr<state::LoggedDrive>> logged_drives{};
+    std::optional<DriveSaving> drive_saving{};
 };
 
 using Action = std::function<Response(Context&)>;

@@ -40,17 +40,6 @@ std::shared_ptr<migration::Tls> tls_of(const migration::Address& address, const 
     return nullptr;
 }
 
-void override_drives(vmm::MicrovmConfig& config, const std::vector<DriveOverride>& drives) {
-    for (const DriveOverride& change : drives) {
-        const auto drive =
-            std::ranges::find(config.drives, change.drive_id, &vmm::DriveConfig::drive_id);
-        if (drive == config.drives.end()) {
-            throw Fault{"Unknown drive: " + change.drive_id};
-        }
-        drive->path_on_host = change.path_on_host;
-    }
-}
-
 void receive(Context& context, const MigrationReceive& params) {
     if (has_boot_resources(context)) {
         throw Fault{"Not allowed after configuring boot-specific resources."};
@@ -63,8 +52,8 @@ void receive(Context& context, const MigrationReceive& params) {
     context.migration.receive({
         address,
         [params, serial = context.config.serial](vmm::MicrovmConfig& config) {
-            override_drives(config, params.drive_overrides);
-            override_devices(config, params.network_overrides, params.vsock_override);
+            override_devices(config, params.drive_overrides, params.network_overrides,
+                             params.vsock_override);
             config.serial = serial;
         },
         [&context](const vmm::MicrovmConfig& config) { context.config = config; },

@@ -72,21 +72,6 @@ struct Description<MigrationSend> {
     };
 };
 
-struct DriveOverride {
-    std::string drive_id;
-    std::string path_on_host;
-};
-
-template <>
-struct Description<DriveOverride> {
-    using Body = DriveOverride;
-    static constexpr std::string_view name = "DriveOverride";
-    static constexpr std::tuple fields{
-        required("drive_id", &Body::drive_id),
-        required("path_on_host", &Body::path_on_host),
-    };
-};
-
 struct MigrationReceive {
     std::string listen;
     std::optional<MigrationTls> tls;

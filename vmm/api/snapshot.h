@@ -26,12 +26,29 @@ struct Names<state::Compression> {
                                        Pair{"Zstd", state::Compression::zstd}};
 };
 
+// Ours: a drive whose content is a part of the snapshot, and its file.
+struct SavedDrive {
+    std::string drive_id;
+    std::string path;
+};
+
+template <>
+struct Description<SavedDrive> {
+    using Body = SavedDrive;
+    static constexpr std::string_view name = "SavedDrive";
+    static constexpr std::tuple fields{
+        required("drive_id", &Body::drive_id),
+        required("path", &Body::path),
+    };
+};
+
 struct SnapshotCreateParams {
     std::string snapshot_path;
     std::string mem_file_path;
     SnapshotType snapshot_type = SnapshotType::full;
     bool resume_vm = false;  // ours: the memory is written behind the guest
     state::Compression compression = state::Compression::none;  // ours
+    std::vector<SavedDrive> drives;                             // ours
 };
 
 template <>
@@ -44,6 +61,7 @@ struct Description<SnapshotCreateParams> {
         optional("snapshot_type", &Body::snapshot_type),
         optional("resume_vm", &Body::resume_vm),
         optional("compression", &Body::compression),
+        optional("drives", &Body::drives),
     };
 };
 
@@ -117,6 +135,21 @@ struct Description<NetworkOverride> {
     };
 };
 
+struct DriveOverride {
+    std::string drive_id;
+    std::string path_on_host;
+};
+
+template <>
+struct Description<DriveOverride> {
+    using Body = DriveOverride;
+    static constexpr std::string_view name = "DriveOverride";
+    static constexpr std::tuple fields{
+        required("drive_id", &Body::drive_id),
+        required("path_on_host", &Body::path_on_host),
+    };
+};
+
 struct VsockOverride {
     std::string uds_path;
 };
@@ -159,6 +192,7 @@ struct SnapshotLoadParams {
     bool track_dirty_pages = false;
     bool enable_diff_snapshots = false;
     bool resume_vm = false;
+    std::vector<DriveOverride> drive_overrides;  // ours
     std::vector<NetworkOverride> network_overrides;
     std::optional<VsockOverride> vsock_override;
     bool clock_realtime = false;
@@ -177,6 +211,7 @@ struct Description<SnapshotLoadParams> {
         optional("track_dirty_pages", &Body::track_dirty_pages),
         optional("enable_diff_snapshots", &Body::enable_diff_snapshots),
         optional("resume_vm", &Body::resume_vm),
+        optional("drive_overrides", &Body::drive_overrides),
         optional("network_overrides", &Body::network_overrides),
         optional("vsock_override", &Body::vsock_override),
         optional("clock_realtime", &Body::clock_realtime),
@@ -189,7 +224,8 @@ struct Description<SnapshotLoadParams> {
 [[nodiscard]] bool has_boot_resources(const Context& context);
 // Gives the devices of a microVM from elsewhere their places on this host; a guest that runs on
 // keeps its address. Throws Fault.
-void override_devices(vmm::MicrovmConfig& config, std::span<const NetworkOverride> networks,
+void override_devices(vmm::MicrovmConfig& config, std::span<const DriveOverride> drives,
+                      std::span<const NetworkOverride> networks,
                       const std::optional<VsockOverride>& vsock);
 
 [[nodiscard]] ParsedRequest parse_create_snapshot(const Call& call);

@@ -1,8 +1,12 @@
 // Making snapshots: what the API refuses, and the way to the files of vmm/state.
 #include "vmm/api/snapshot.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "devices/host/clock.h"
 #include "vmm/machine/page_set.h"
+#include "vmm/migration/migration.h"
 #include "vmm/state/memory_image.h"
 #include "vmm/state/snapshot_files.h"
 
@@ -14,6 +18,19 @@ constexpr std::string_view create_prefix = "Create snapshot error: ";
 // Whether the last one that is written behind the guest is done is noticed when somebody asks.
 SnapshotProgress progress_of(Context& context) {
     SnapshotProgress progress;
+    if (const auto& saving = context.drive_saving) {
+        switch (saving->state()) {
+            case DriveSaving::State::copying:
+                progress.state = SnapshotState::writing;
+                return progress;
+            case DriveSaving::State::failed:
+                progress.state = SnapshotState::failed;
+                progress.fault_message = saving->sentence();
+                return progress;
+            case DriveSaving::State::done:
+                break;
+        }
+    }
     if (auto& writer = context.snapshot_writer) {
         progress.pause_us = context.snapshot_pause_us;
         switch (writer->state()) {
@@ -39,10 +56,15 @@ void finish_writer(Context& context) {
         throw Fault{"The snapshot before this one is still being written."};
     }
     if (state == SnapshotState::done) {
-        context.snapshots.made(context.snapshot_writer->id());
-    } else if (state == SnapshotState::failed) {
+        const state::SnapshotId& id = context.snapshot_writer->id();
+        context.snapshots.made(id);
+        for (const auto& [name, drive] : context.logged_drives) {
+            drive->base = id;
+        }
+    } else if (context.snapshot_writer) {
         context.snapshots.failed();
     }
+    context.drive_saving.reset();
     context.snapshot_writer.reset();
 }
 
@@ -78,7 +100,8 @@ state::SnapshotPaths paths_of(const SnapshotCreateParams& params) {
     return {params.snapshot_path, params.mem_file_path, params.compression};
 }
 
-void create_behind(Context& context, const SnapshotCreateParams& params) {
+void create_behind(Context& context, const SnapshotCreateParams& params,
+                   state::DriveCopies drives = {}) {
     state::unmap_shared(context.microvm.memory());
     vmm::free_replaced(context.microvm.memory());
     const Pause pause{context};
@@ -86,11 +109,51 @@ void create_behind(Context& context, const SnapshotCreateParams& params) {
     auto difference = begin(context, params.snapshot_type);
     try {
         context.snapshot_writer.emplace(paths_of(params), saved, context.microvm.memory(),
-                                        std::move(difference));
+                                        std::move(difference), std::move(drives));
     } catch (...) {
         context.snapshots.failed();
         throw;
     }
+}
+
+// Until the snapshot is made none of them has a base: after one that fails, the next is whole.
+state::DriveCopies open_drives(Context& context, const SnapshotCreateParams& params) {
+    state::DriveCopies copies;
+    auto known = std::exchange(context.logged_drives, {});
+    for (const SavedDrive& wanted : params.drives) {
+        const std::string& id = wanted.drive_id;
+        const auto& drives = context.config.drives;
+        const auto found = std::ranges::find(drives, id, &vmm::DriveConfig::drive_id);
+        if (found == drives.end() || found->socket) {
+            throw Fault{found == drives.end() ? "Unknown drive: " + id
+                                              : "The drive " + id + " is another process's."};
+        }
+        std::shared_ptr<state::LoggedDrive>& drive = context.logged_drives[id];
+        if (drive) {
+            throw Fault{"The drive " + id + " is named twice."};
+        }
+        if (params.snapshot_type == SnapshotType::diff && known.contains(id)) {
+            drive = known.at(id);
+        }
+        if (!drive || !drive->is_logging() || drive->base != context.snapshots.latest()) {
+            drive = std::make_shared<state::LoggedDrive>(
+                state::LoggedDrive{id, context.microvm.drive_content(id), {}});
+        }
+        copies.add(drive, wanted.path);
+        drive->base.reset();
+    }
+    return copies;
+}
+
+// The drives first; the rest once little is left of them.
+void create_with_drives(Context& context, const SnapshotCreateParams& params) {
+    context.drive_saving.emplace(context.migration.calls(), open_drives(context, params),
+                                 [&context, params](state::DriveCopies drives) {
+                                     if (context.migration.is_busy()) {
+                                         throw Fault{"The microVM is on its way elsewhere."};
+                                     }
+                                     create_behind(context, params, std::move(drives));
+                                 });
 }
 
 void create_paused(Context& context, const SnapshotCreateParams& params) {
@@ -119,13 +182,18 @@ void create(Context& context, const SnapshotCreateParams& params) {
         params.snapshot_type == SnapshotType::diff) {
         throw Fault{"A Diff snapshot cannot be compressed: its memory file is to be merged."};
     }
+    if (!params.drives.empty() && !params.resume_vm) {
+        throw Fault{"Drives are saved behind the guest only: with resume_vm."};
+    }
     finish_writer(context);
     if (params.resume_vm && context.microvm.memory().content_fd() < 0) {
         throw Fault{
             "Memory of a userfaultfd handler, or of a compressed snapshot, can be saved while the "
             "guest stands still only."};
     }
-    if (params.resume_vm) {
+    if (!params.drives.empty()) {
+        create_with_drives(context, params);
+    } else if (params.resume_vm) {
         create_behind(context, params);
     } else {
         create_paused(context, params);

@@ -74,7 +74,8 @@ void restore(Context& context, const SnapshotLoadParams& params) {
     }
     state::Snapshot snapshot = state::read_state(params.snapshot_path);
     vmm::MicrovmConfig& config = snapshot.microvm.config;
-    override_devices(config, override_macs(snapshot.microvm, params.network_overrides),
+    override_devices(config, params.drive_overrides,
+                     override_macs(snapshot.microvm, params.network_overrides),
                      params.vsock_override);
     config.serial = context.config.serial;
     config.machine.track_dirty_pages = params.track_dirty_pages || params.enable_diff_snapshots;
@@ -113,8 +114,17 @@ bool has_boot_resources(const Context& context) {
            !config.network_interfaces.empty() || config.vsock || config.entropy || config.balloon;
 }
 
-void override_devices(vmm::MicrovmConfig& config, std::span<const NetworkOverride> networks,
+void override_devices(vmm::MicrovmConfig& config, std::span<const DriveOverride> drives,
+                      std::span<const NetworkOverride> networks,
                       const std::optional<VsockOverride>& vsock) {
+    for (const DriveOverride& change : drives) {
+        const auto drive =
+            std::ranges::find(config.drives, change.drive_id, &vmm::DriveConfig::drive_id);
+        if (drive == config.drives.end()) {
+            throw Fault{"Unknown drive: " + change.drive_id};
+        }
+        drive->path_on_host = change.path_on_host;
+    }
     for (const NetworkOverride& change : networks) {
         const auto interface = std::ranges::find(config.network_interfaces, change.iface_id,
                                                  &vmm::NetworkInterfaceConfig::iface_id);

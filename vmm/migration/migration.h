@@ -37,6 +37,9 @@ public:
     // The loop does not run any more, and the process ends: waits for the threads.
     void stop() noexcept;
 
+    // For others that work on the microVM beside the loop.
+    [[nodiscard]] LoopCalls& calls() noexcept { return calls_; }
+
 private:
     vmm::Microvm& microvm_;
     LoopCalls calls_;

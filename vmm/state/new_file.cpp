@@ -12,9 +12,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <utility>
-#include <vector>
 
 #include "devices/host/durable.h"
+#include "devices/host/mapping.h"
 #include "devices/host/os_error.h"
 #include "vmm/state/state_error.h"
 
@@ -83,7 +83,12 @@ void NewFile::copy_from(int fd, std::uint64_t size_bytes) {
 }
 
 void NewFile::copy_range(int fd, std::uint64_t offset, std::uint64_t size_bytes) {
-    std::vector<std::byte> buffer(std::min<std::uint64_t>(size_bytes, 1 << 20));
+    if (size_bytes == 0) {
+        return;
+    }
+    // At a page's boundary: the file may be open with O_DIRECT.
+    const host::Mapping buffer{std::min<std::uint64_t>(size_bytes, 1 << 20), PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1};
     while (size_bytes > 0) {
         const std::size_t wanted = std::min<std::uint64_t>(size_bytes, buffer.size());
         const ssize_t count = ::pread(fd, buffer.data(), wanted, static_cast<off_t>(offset));
@@ -95,7 +100,7 @@ void NewFile::copy_range(int fd, std::uint64_t offset, std::uint64_t size_bytes)
                                  count < 0 ? errno : EIO);
         }
         const auto size = static_cast<std::size_t>(count);
-        write(std::span{buffer}.first(size), offset);
+        write(buffer.bytes().first(size), offset);
         offset += size;
         size_bytes -= size;
     }

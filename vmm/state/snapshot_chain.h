@@ -27,6 +27,7 @@ public:
     // there is no log; nothing, when there is none before.
     [[nodiscard]] std::optional<Difference> difference(const machine::GuestMemory& memory) const;
     void made(const SnapshotId& id);
+    [[nodiscard]] const std::optional<SnapshotId>& latest() const noexcept { return latest_; }
     // What was written before it counts on.
     void failed();
 

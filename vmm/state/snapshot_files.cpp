@@ -117,12 +117,15 @@ std::optional<vmm::MemorySource> open_plain(const std::string& path, host::Uniqu
 }  // namespace
 
 SnapshotFiles::SnapshotFiles(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
-                             std::optional<Difference> difference)
+                             std::optional<Difference> difference, DriveCopies drives)
     : paths_{paths},
       snapshot_{make_id(), saved},
       difference_{std::move(difference)},
+      drives_{std::move(drives)},
       memory_file_{paths.memory},
-      state_file_{paths.state} {}
+      state_file_{paths.state} {
+    drives_.finish(snapshot_.id);
+}
 
 void SnapshotFiles::write(const machine::GuestMemory& memory) {
     if (difference_) {
@@ -135,6 +138,8 @@ void SnapshotFiles::write(const machine::GuestMemory& memory) {
         memory_file_.write(encode(MemoryMark{snapshot_.id, {}}), memory.size_bytes());
     }
     state_file_.write(encode(snapshot_), 0);
+    drives_.sync();
+    drives_.publish();
     memory_file_.sync();
     state_file_.sync();
     keep_old(paths_.memory);
@@ -158,6 +163,7 @@ void SnapshotFiles::write_difference(const machine::GuestMemory& memory) {
 }
 
 void SnapshotFiles::leave() noexcept {
+    drives_.leave();
     memory_file_.leave();
     state_file_.leave();
 }

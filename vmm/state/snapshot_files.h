@@ -18,6 +18,7 @@
 #include "devices/machine/guest_memory.h"
 #include "vmm/machine/microvm.h"
 #include "vmm/state/compression.h"
+#include "vmm/state/drive_copy.h"
 #include "vmm/state/memory_mark.h"
 #include "vmm/state/microvm_file.h"
 #include "vmm/state/new_file.h"
@@ -34,11 +35,11 @@ struct SnapshotPaths {
 // later by another process that has a copy of the memory.
 class SnapshotFiles {
 public:
-    // Opens both files, and gives the snapshot its id. Without a difference the memory is written
-    // whole. Throws with one sentence.
+    // Opens both files, and gives the snapshot its id; finishes the copies of drives. Without a
+    // difference the memory is written whole. Throws with one sentence.
     SnapshotFiles(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
-                  std::optional<Difference> difference = {});
-    // Both durably, or neither. Throws with one sentence.
+                  std::optional<Difference> difference = {}, DriveCopies drives = {});
+    // Both durably, or neither, and the drives before them. Throws with one sentence.
     void write(const machine::GuestMemory& memory);
     // Somebody else writes them: their temporary names stay.
     void leave() noexcept;
@@ -50,6 +51,7 @@ private:
     SnapshotPaths paths_;
     Snapshot snapshot_;
     std::optional<Difference> difference_;
+    DriveCopies drives_;
     NewFile memory_file_;
     NewFile state_file_;
 };

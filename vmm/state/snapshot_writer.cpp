@@ -27,8 +27,9 @@ constexpr std::size_t stack_bytes = 128 << 10;
 }  // namespace
 
 SnapshotWriter::SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
-                               machine::GuestMemory& memory, std::optional<Difference> difference)
-    : files_{std::in_place, paths, saved, std::move(difference)},
+                               machine::GuestMemory& memory, std::optional<Difference> difference,
+                               DriveCopies drives)
+    : files_{std::in_place, paths, saved, std::move(difference), std::move(drives)},
       id_{files_->id()},
       memory_{memory} {
     host::Pipe report = host::make_pipe();

@@ -26,7 +26,8 @@ public:
     // memory is a private copy, and the guest may run. Borrows the memory: once the child has
     // ended, what the memfd has of replaced pages is given back. Throws with one sentence.
     SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
-                   machine::GuestMemory& memory, std::optional<Difference> difference = {});
+                   machine::GuestMemory& memory, std::optional<Difference> difference = {},
+                   DriveCopies drives = {});
     // A snapshot that is not done by then is not made.
     ~SnapshotWriter();
     SnapshotWriter(const SnapshotWriter&) = delete;

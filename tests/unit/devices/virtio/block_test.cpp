@@ -82,7 +82,12 @@ TEST_CASE_TEMPLATE("who copies the image hears where it was written to", Io, Syn
     std::vector<std::byte> bytes(512);
     REQUIRE(::pread(content.fd.get(), bytes.data(), 512, 8 * 3 * 512) == 512);
     CHECK(bytes == filled(512, 2));
-    content.writes.reset();
+    CHECK(content.writes->is_on());
+    BlockContent another = f.device.content();
+    CHECK_FALSE(content.writes->is_on());
+    f.device.update_disk(f.device.config().disk.path);
+    CHECK_FALSE(another.writes->is_on());
+    another.writes.reset();
     CHECK(f.write(0, filled(512, 4)) == Answer::ok);
 }
 

@@ -132,10 +132,10 @@ TEST_CASE("every body has the fields, types, defaults and limits that openapi.ya
                      vmm::VsockConfig, vmm::EntropyConfig, vmm::SerialConfig, vmm::BalloonConfig,
                      BalloonUpdate, BalloonStatsUpdate, vmm::BalloonStatistics, vmm::HintingStart,
                      vmm::HintingStatus, LoggerConfig, MetricsConfig, InstanceAction, Vm,
-                     SnapshotCreateParams, SnapshotLoadParams, MemoryBackend, NetworkOverride,
-                     DriveOverride, VsockOverride, MigrationTls, MigrationSend, MigrationReceive,
-                     MigrationCancel, MigrationResolve, MigrationStatus, vmm::CloneWords,
-                     SnapshotProgress>();
+                     SnapshotCreateParams, SavedDrive, SnapshotLoadParams, MemoryBackend,
+                     NetworkOverride, DriveOverride, VsockOverride, MigrationTls, MigrationSend,
+                     MigrationReceive, MigrationCancel, MigrationResolve, MigrationStatus,
+                     vmm::CloneWords, SnapshotProgress>();
     // Not a struct of ours: written by hand, or still to come.
     checked.insert({"Error", "Anything", "FullVmConfiguration"});
     for (const auto& schema : schemas()) {

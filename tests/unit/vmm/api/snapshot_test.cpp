@@ -69,6 +69,33 @@ TEST_CASE("with track_dirty_pages a Diff has what was written since the snapshot
     CHECK(second->difference->pages == vmm::PageSet{0, 2, 0, 0});
 }
 
+TEST_CASE("drives are saved behind the guest, each once, and none that is not there") {
+    const testing::TemporaryFolder folder;
+    ApiRig api;
+    REQUIRE(api.put("/drives/d", R"({"drive_id":"d","is_root_device":true,"path_on_host":"p"})")
+                .status == Status::no_content);
+    api.start();
+    const auto refusal = [&](const std::string& drives, bool resumes = true) {
+        const std::string path = folder.path / "file";
+        return fault_of(api.put("/snapshot/create",
+                                R"({"snapshot_path":")" + path + R"(","mem_file_path":")" + path +
+                                    R"(-m","resume_vm":)" + (resumes ? "true" : "false") +
+                                    R"(,"drives":[)" + drives + "]}"));
+    };
+    const std::string good =
+        R"({"drive_id":"d","path":")" + (folder.path / "drive").string() + "\"}";
+    CHECK(refusal(R"({"drive_id":"x","path":"/p"})") == "Create snapshot error: Unknown drive: x");
+    // As the fake's is; and none is left of the first.
+    CHECK(refusal(good) ==
+          "Create snapshot error: the drive d has 1049088 bytes: a multiple of 4096, and at most 1 "
+          "TiB, can be saved");
+    api.microvm.pause();
+    CHECK(refusal(good, false) ==
+          "Create snapshot error: Drives are saved behind the guest only: with resume_vm.");
+    CHECK(refusal(R"({"drive_id":"d"})").starts_with(testing::bad_json));
+    CHECK(std::filesystem::is_empty(folder.path));
+}
+
 TEST_CASE("a load that is refused for its body or its time leaves the process alone") {
     ApiRig api;
     CHECK(fault_of(api.put("/snapshot/load", R"({"snapshot_path":"s"})")) ==
