@@ -99,12 +99,15 @@ void check_volumes(const Service& service, const model::MicroVmSpec& spec) {
     }
 }
 
-void check_checkpoint(const model::MicroVmSpec& spec) {
+void check_checkpoint(const Service& service, const model::MicroVmSpec& spec) {
     const bool is_restored = spec.on_host_failure == model::HostFailurePolicy::restore;
-    if (is_restored && !spec.volumes.empty()) {
-        throw Problem{422,
-                      "a microVM with volumes cannot have on_host_failure restore: its volumes "
-                      "would not be as its memory knows them"};
+    const auto& volumes = service.mirror.objects().volumes;
+    for (const std::string& name : spec.volumes) {
+        if (is_restored && volumes.at(name).body.size_mib >= 1 << 20) {
+            throw Problem{422, "volume " + name +
+                                   " has 1 TiB or more: a microVM with on_host_failure restore "
+                                   "cannot have it"};
+        }
     }
     if (!is_restored && spec.checkpoint) {
         throw Problem{422, "microvm.checkpoint needs on_host_failure restore"};
@@ -154,7 +157,7 @@ void resolve(const Service& service, model::MicroVmSpec& spec) {
     spec.vsock = spec.vsock || spec.exec;
     check_network(service, spec);
     check_volumes(service, spec);
-    check_checkpoint(spec);
+    check_checkpoint(service, spec);
     if (!spec.from_template.empty()) {
         resolve_template(service, spec);
     }

@@ -2,6 +2,7 @@
 #include "controlplane/api/volumes.h"
 #include "controlplane/api/store_problem.h"
 
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -78,12 +79,12 @@ void create(VolumeService& service, model::Volume volume, Respond respond) {
     if (service.service.mirror.objects().volumes.contains(name)) {
         throw Problem{409, "there is a volume " + name + " already"};
     }
-    if (service.folder.has(name)) {
+    if (service.folder.has({name})) {
         throw Problem{409, "there is a file of a volume " + name +
                                " already, which the store does not know: move it away"};
     }
-    if (!volume.host.empty() && volume.host != service.host) {
-        throw Problem{422, "volume.host is set by its host"};
+    if ((!volume.host.empty() && volume.host != service.host) || volume.takeovers != 0) {
+        throw Problem{422, "volume.host and volume.takeovers are set by its host"};
     }
     volume.host = service.host;
     begin(service, name);
@@ -136,9 +137,10 @@ void remove(VolumeService& service, const Request& request, Respond respond) {
     if (entry.body.host != service.host) {
         throw Problem{409, "volume " + name + " is on host " + entry.body.host};
     }
+    const volumes::VolumeFile file{name, entry.body.takeovers};
     begin(service, name);
     try {
-        service.folder.mark_deleted(name);
+        service.folder.mark_deleted(file);
     } catch (const std::system_error& error) {
         if (error.code() != std::errc::no_such_file_or_directory) {
             service.changing.erase(name);
@@ -151,8 +153,8 @@ void remove(VolumeService& service, const Request& request, Respond respond) {
     transaction.operations.emplace_back(store::Delete{key});
     commit_with_file(
         service, name, std::move(transaction), std::move(respond),
-        [&service, name] { service.folder.remove(name); },
-        [&service, name] { service.folder.restore(name); },
+        [&service, file] { service.folder.remove(file); },
+        [&service, file] { service.folder.restore(file); },
         [] {
             Response response;
             response.status = 204;
@@ -163,11 +165,11 @@ void remove(VolumeService& service, const Request& request, Respond respond) {
 }  // namespace
 
 void reconcile_volumes(const VolumeService& service) {
-    std::set<std::string> names;
+    std::map<std::string, volumes::KnownVolume> known;
     for (const auto& [name, entry] : service.service.mirror.objects().volumes) {
-        names.insert(name);
+        known[name] = {entry.body.takeovers, entry.body.host == service.host};
     }
-    service.folder.reconcile(names);
+    service.folder.reconcile(known);
 }
 
 void add_volumes(Api& api, VolumeService& service) {

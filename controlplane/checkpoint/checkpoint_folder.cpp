@@ -23,9 +23,32 @@ namespace fs = std::filesystem;
 
 constexpr const char* tar = "/usr/bin/tar";
 
-// As a VMM makes them, and as they are kept.
-const std::vector<std::string> made_names{"state", "memory"};
-const std::vector<std::string> kept_names{"state", "state.sums", "memory", "memory.sums"};
+// As a VMM makes them: memory and drives may be differences, the state never is.
+std::vector<std::string> made_names(std::size_t drives) {
+    std::vector<std::string> names{"state", "memory"};
+    for (std::size_t drive = 0; drive < drives; ++drive) {
+        names.push_back("drive-" + std::to_string(drive));
+    }
+    return names;
+}
+
+// As they are kept.
+std::vector<std::string> kept_names(std::size_t drives) {
+    std::vector<std::string> names;
+    for (const std::string& name : made_names(drives)) {
+        names.insert(names.end(), {name, sums_beside(name)});
+    }
+    return names;
+}
+
+std::size_t drives_in(const std::string& folder) {
+    std::size_t drives = 0;
+    while (drives < CheckpointFolder::max_drives &&
+           fs::exists(CheckpointFolder::drive_in(folder, drives))) {
+        ++drives;
+    }
+    return drives;
+}
 
 void run_tar(std::vector<std::string> words, const std::string& pack, const std::string& folder,
              const std::vector<std::string>& names) {
@@ -67,6 +90,10 @@ std::string CheckpointFolder::memory_of(const CheckpointId& id) const {
     return memory_in(path_of(id));
 }
 
+std::string CheckpointFolder::drive_of(const CheckpointId& id, std::size_t drive) const {
+    return drive_in(path_of(id), drive);
+}
+
 bool CheckpointFolder::has(const CheckpointId& id) const {
     return fs::exists(path_of(id));
 }
@@ -96,7 +123,7 @@ void CheckpointFolder::expect_room(std::uint64_t bytes) const {
 }
 
 std::uint64_t CheckpointFolder::pack(const std::string& folder, const std::string& pack) {
-    run_tar({"--create"}, pack, folder, made_names);
+    run_tar({"--create"}, pack, folder, made_names(drives_in(folder)));
     return fs::file_size(pack);
 }
 
@@ -104,16 +131,23 @@ void CheckpointFolder::pack_again(const CheckpointId& id, const std::string& pac
     if (!has(id)) {
         throw std::runtime_error{"checkpoint " + to_text(id) + " is not here"};
     }
-    run_tar({"--create"}, pack, path_of(id), kept_names);
+    run_tar({"--create"}, pack, path_of(id), kept_names(drives_in(path_of(id))));
 }
 
 void CheckpointFolder::install(const std::string& partial, const CheckpointId& id,
-                               const std::optional<CheckpointId>& base) const {
+                               const std::optional<CheckpointId>& base, std::size_t drives) const {
     try {
-        unpack(partial, made_names);
-        write_sums(memory_in(partial), base ? merge(partial, *base) : sums_of(memory_in(partial)));
-        write_sums(state_in(partial), sums_of(state_in(partial)));
-        for (const std::string& name : kept_names) {
+        if (base && !has(*base)) {
+            throw std::runtime_error{"checkpoint " + to_text(*base) + " is not here"};
+        }
+        unpack(partial, made_names(drives));
+        for (const std::string& name : made_names(drives)) {
+            const std::string path = partial + "/" + name;
+            const bool is_difference = base && path != state_in(partial);
+            write_sums(path,
+                       is_difference ? merge(path_of(*base) + "/" + name, path) : sums_of(path));
+        }
+        for (const std::string& name : kept_names(drives)) {
             host::flush_to_disk(partial + "/" + name, O_NOFOLLOW);
         }
         host::flush_to_disk(partial);
@@ -126,9 +160,10 @@ void CheckpointFolder::install(const std::string& partial, const CheckpointId& i
 }
 
 // Nobody relies on it after a crash: nothing is flushed.
-void CheckpointFolder::adopt(const std::string& partial, const CheckpointId& id) const {
+void CheckpointFolder::adopt(const std::string& partial, const CheckpointId& id,
+                             std::size_t drives) const {
     try {
-        unpack(partial, kept_names);
+        unpack(partial, kept_names(drives));
         expect_sound_in(partial);
         publish(partial, id);
     } catch (...) {
@@ -142,8 +177,9 @@ void CheckpointFolder::expect_sound(const CheckpointId& id) const {
 }
 
 void CheckpointFolder::expect_sound_in(const std::string& folder) {
-    checkpoints::expect_sound(state_in(folder));
-    checkpoints::expect_sound(memory_in(folder));
+    for (const std::string& name : made_names(drives_in(folder))) {
+        checkpoints::expect_sound(folder + "/" + name);
+    }
 }
 
 void CheckpointFolder::unpack(const std::string& partial, const std::vector<std::string>& names) {
@@ -155,17 +191,13 @@ void CheckpointFolder::unpack(const std::string& partial, const std::vector<std:
 // The base's file has a second name for so long: what is merged takes that name, by a rename, and
 // the base stays as it is. What the base's pages were when they came counts on, not what is read of
 // them now.
-PageSums CheckpointFolder::merge(const std::string& partial, const CheckpointId& base) const {
-    const std::string difference = memory_in(partial);
-    const std::string whole = partial + "/whole";
-    if (!has(base)) {
-        throw std::runtime_error{"checkpoint " + to_text(base) + " is not here"};
-    }
+PageSums CheckpointFolder::merge(const std::string& base, const std::string& difference) const {
+    const std::string whole = difference + ".whole";
     struct stat status {};
-    host::check_os(::stat(memory_of(base).c_str(), &status), "stat of a checkpoint");
+    host::check_os(::stat(base.c_str(), &status), "stat of a checkpoint");
     expect_room(static_cast<std::uint64_t>(status.st_blocks) * 512);  // Merging copies it.
-    PageSums sums = sums_of_difference(read_sums(memory_of(base)), difference);
-    fs::create_hard_link(memory_of(base), whole);
+    PageSums sums = sums_of_difference(read_sums(base), difference);
+    fs::create_hard_link(base, whole);
     node::run_child({vmm_, "--rebase", whole, "--diff", difference});
     fs::rename(whole, difference);
     update_last_sum(sums, difference);

@@ -321,6 +321,7 @@ struct Description<Volume> {
         required("name", &Volume::name, a_name, Form::name),
         required("size_mib", &Volume::size_mib, size_of_volume),
         optional("host", &Volume::host, a_name, Form::name),
+        optional("takeovers", &Volume::takeovers),
     };
 };
 

@@ -12,6 +12,11 @@ inline constexpr std::size_t max_clone_words_bytes = 32768;
 // As `shoal run` calls its network device.
 inline constexpr const char* microvm_interface = "eth0";
 
+// The same of its volumes, where there is no other disk.
+[[nodiscard]] inline std::string drive_of_volume(std::size_t idx) {
+    return "disk" + std::to_string(idx);
+}
+
 struct CloneOrder {
     std::string state;  // the template's files
     std::string memory;
@@ -25,8 +30,9 @@ struct CloneOrder {
 struct RestoreOrder {
     std::string state;  // the checkpoint's files
     std::string memory;
-    std::string vsock;  // the path of its vsock device here; empty: it has none
-    std::string tap;    // its network device's here; empty: it has none
+    std::string vsock;                   // the path of its vsock device here; empty: it has none
+    std::string tap;                     // its network device's here; empty: it has none
+    std::vector<std::string> volumes{};  // the paths of its volumes here, in their order
 };
 
 // HTTP requests, whole.

@@ -166,10 +166,11 @@ void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) cons
                 throw NotYet{"volume " + name + " is in use by microVM " + other};
             }
         }
-        if (!volumes_.has(name)) {
+        const volumes::VolumeFile file{name, found->second.body.takeovers};
+        if (!volumes_.has(file)) {
             throw NotYet{"the file of volume " + name + " is gone"};
         }
-        at = launch.words.insert(at, {"--disk", volumes_.path_of(name)}) + 2;
+        at = launch.words.insert(at, {"--disk", volumes_.path_of(file)}) + 2;
     }
 }
 
@@ -224,10 +225,13 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
 void HostProvisions::become_restored(const MicroVm& microvm, Launch& launch) const {
     const auto id = keeper_->expect(microvm.spec.name, microvm);
     const auto network = attach_network(microvm);
+    const std::string vsock = vsock_of(microvm, launch.attempt);
+    // The last one: its answer is for one start.
+    auto volumes = takeover_->expect(microvm, id);
     become_vmm(launch);
     launch.request =
         to_request(RestoreOrder{checkpoint_folder_->state_of(id), checkpoint_folder_->memory_of(id),
-                                vsock_of(microvm, launch.attempt), network ? network->tap : ""});
+                                vsock, network ? network->tap : "", std::move(volumes)});
 }
 
 void HostProvisions::become_vmm(Launch& launch) const {

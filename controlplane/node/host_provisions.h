@@ -12,6 +12,7 @@
 #include "controlplane/content/bundle_folder.h"
 #include "controlplane/network/host_networks.h"
 #include "controlplane/node/checkpoint/checkpoint_keeper.h"
+#include "controlplane/node/checkpoint/volume_takeover.h"
 #include "controlplane/node/provisions.h"
 #include "controlplane/volume/volume_folder.h"
 
@@ -49,9 +50,10 @@ public:
           settings_{std::move(settings)} {}
 
     // Borrowed. Without it nothing is restored.
-    void set_checkpoints(CheckpointKeeper& keeper,
+    void set_checkpoints(CheckpointKeeper& keeper, VolumeTakeover& takeover,
                          const checkpoints::CheckpointFolder& checkpoint_folder) {
         keeper_ = &keeper;
+        takeover_ = &takeover;
         checkpoint_folder_ = &checkpoint_folder;
     }
 
@@ -83,6 +85,7 @@ private:
     network::HostNetworks& networks_;
     ProvisionSettings settings_;
     CheckpointKeeper* keeper_ = nullptr;
+    VolumeTakeover* takeover_ = nullptr;
     const checkpoints::CheckpointFolder* checkpoint_folder_ = nullptr;
     std::chrono::steady_clock::time_point looked_at_memory_{};
     std::string shortage_;  // what was seen then

@@ -223,9 +223,10 @@ void NodeAgent::stop(const MicroVm& microvm, const Attempt& attempt) {
 
 // It is nowhere any more. What remains of it is the leader's to place again or to forget; a host
 // alone forgets it at once.
-void NodeAgent::release(const std::string& name, const MicroVm& microvm) {
-    store::Transaction transaction;
-    transaction.conditions = {{keys::of(keys::placements, name), microvm.placement_revision}};
+void NodeAgent::release(const std::string& name, const MicroVm& microvm,
+                        store::Transaction transaction) {
+    transaction.conditions.push_back(
+        {keys::of(keys::placements, name), microvm.placement_revision});
     transaction.operations.emplace_back(store::Delete{keys::of(keys::placements, name)});
     const AtHost& here = microvm.at(settings_.host);
     if (here.status_revision != 0) {

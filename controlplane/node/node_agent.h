@@ -68,12 +68,15 @@ private:
                                       const Observation& seen, const model::Deletion& wanted);
     void end_for_good(const MicroVm& microvm, const Attempt& attempt);
     void stop(const MicroVm& microvm, const Attempt& attempt);
-    void release(const std::string& name, const MicroVm& microvm);
+    void release(const std::string& name, const MicroVm& microvm,
+                 store::Transaction transaction = {});
     void run(const MicroVm& microvm, const Attempt& attempt);
     void on_vanished(const MicroVm& microvm, const Observation& seen);
     void on_ended(const MicroVm& microvm, const Attempt& attempt, const Observation& seen);
     void start_attempt(const MicroVm& microvm, const Attempt& attempt);
     void begin_anew(const MicroVm& microvm, const std::string& reason);
+    void give_back(const MicroVm& microvm, const std::string& reason);
+    [[nodiscard]] bool has_volumes(const MicroVm& microvm) const;
     void postpone(const MicroVm& microvm, const std::string& reason);
     void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
     // `transaction`: what else is written with it.

@@ -4,6 +4,8 @@
 #include <system_error>
 #include <utility>
 
+#include "controlplane/model/json.h"
+#include "controlplane/model/keys.h"
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/process/launch.h"
 #include "controlplane/node/rfc3339.h"
@@ -12,6 +14,7 @@
 namespace shoal::node {
 namespace {
 
+namespace keys = model::keys;
 using model::Phase;
 using std::chrono::seconds;
 
@@ -101,6 +104,25 @@ void NodeAgent::on_ended(const MicroVm& microvm, const Attempt& attempt, const O
     record_end(microvm, *seen.exit, seen);
 }
 
+// Its volumes are still what they were when it was lost, on the host that they are on: it waits for
+// that one, and begins there.
+void NodeAgent::give_back(const MicroVm& microvm, const std::string& reason) {
+    model::MicroVmStatus status;
+    status.reason = "it begins anew where its volumes are, not from its checkpoint: " + reason;
+    store::Transaction transaction;
+    transaction.operations.emplace_back(store::Put{
+        keys::of(keys::statuses, keys::no_host, microvm.spec.name), model::to_json(status)});
+    release(microvm.spec.name, microvm, std::move(transaction));
+}
+
+bool NodeAgent::has_volumes(const MicroVm& microvm) const {
+    const auto& all = mirror_.objects().volumes;
+    return std::ranges::all_of(microvm.spec.volumes, [&](const std::string& name) {
+        const auto found = all.find(name);
+        return found != all.end() && found->second.body.host == settings_.host;
+    });
+}
+
 // Another attempt, so that the folder of the one before is not taken for its own.
 void NodeAgent::begin_anew(const MicroVm& microvm, const std::string& reason) {
     model::MicroVmStatus status = microvm.status.value_or(model::MicroVmStatus{});
@@ -133,7 +155,8 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
         }
         postpone(microvm, reason.what());
     } catch (const NoCheckpoint& reason) {
-        begin_anew(microvm, reason.what());
+        has_volumes(microvm) ? begin_anew(microvm, reason.what())
+                             : give_back(microvm, reason.what());
     } catch (const std::system_error& error) {
         // The host's trouble, not the program's: tried again for as long as it is wanted.
         host::log(host::LogLevel::error, attempt.name + " cannot be started: " + error.what());

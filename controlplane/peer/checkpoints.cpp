@@ -2,6 +2,7 @@
 #include "controlplane/peer/checkpoints.h"
 
 #include <boost/asio/post.hpp>
+#include <charconv>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -41,14 +42,31 @@ CheckpointId id_of(const std::string& text) {
     return *std::move(id);
 }
 
+std::size_t drives_of(const rest::Request& request) {
+    const auto found = request.query.find("drives");
+    if (found == request.query.end()) {
+        return 0;
+    }
+    const std::string& text = found->second;
+    std::size_t drives = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), drives);
+    if (error != std::errc{} || end != text.data() + text.size() ||
+        drives > CheckpointFolder::max_drives) {
+        throw rest::Problem{
+            400, "drives is a number of at most " + std::to_string(CheckpointFolder::max_drives)};
+    }
+    return drives;
+}
+
 // Keeps the folder alive until what was received is installed.
 void receive(const CheckpointRoutes& routes, const rest::Request& request, rest::Respond respond) {
-    rest::expect_parameters(request, {"base"});
+    rest::expect_parameters(request, {"base", "drives"});
     const CheckpointId id = id_of(request.path[2]);
     std::optional<CheckpointId> base;
     if (const auto found = request.query.find("base"); found != request.query.end()) {
         base = id_of(found->second);
     }
+    const std::size_t drives = drives_of(request);
     std::string partial;
     try {
         routes.folder.expect_room(0);
@@ -58,13 +76,13 @@ void receive(const CheckpointRoutes& routes, const rest::Request& request, rest:
     }
     content::save(
         routes.context, routes.workers, request.source, CheckpointFolder::pack_in(partial),
-        [&keeper = routes.keeper, partial, id, base,
+        [&keeper = routes.keeper, partial, id, base, drives,
          respond = std::move(respond)](const content::Saved& saved) mutable {
             if (saved.problem) {
                 host::delete_all(partial);
                 return respond(rest::to_response(*saved.problem));
             }
-            keeper.install(partial, id, base,
+            keeper.install(partial, id, base, drives,
                            [respond = std::move(respond)](const std::string& failure) mutable {
                                respond(failure.empty()
                                            ? rest::Response{204}
@@ -119,8 +137,8 @@ struct Checkpoints::Shipping {
     }
 };
 
-std::string Checkpoints::make_folder(std::uint64_t memory_bytes) {
-    parts_.folder.expect_room(memory_bytes);
+std::string Checkpoints::make_folder(std::uint64_t bytes) {
+    parts_.folder.expect_room(bytes);
     return parts_.folder.make_partial();
 }
 
@@ -166,6 +184,9 @@ void Checkpoints::send_all(const std::shared_ptr<Shipping>& shipping) {
         rest::Request request = request_for("PUT", shipment.id);
         if (shipment.base) {
             request.query["base"] = to_text(*shipment.base);
+        }
+        if (shipment.drives != 0) {
+            request.query["drives"] = std::to_string(shipment.drives);
         }
         try {
             request.source = std::make_shared<content::FileSource>(

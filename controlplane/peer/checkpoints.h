@@ -1,7 +1,7 @@
 // Checkpoints between hosts, as packs (checkpoint/checkpoint_folder.h):
 //
-//     PUT /v1/checkpoints/ID[?base=ID]  keep this; 204 once it is durable
-//     GET /v1/checkpoints/ID            give it back, whole
+//     PUT /v1/checkpoints/ID[?base=ID][&drives=N]  keep this; 204 once it is durable
+//     GET /v1/checkpoints/ID                       give it back, whole
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -34,7 +34,7 @@ public:
     Checkpoints& operator=(const Checkpoints&) = delete;
     ~Checkpoints() override = default;
 
-    [[nodiscard]] std::string make_folder(std::uint64_t memory_bytes) override;
+    [[nodiscard]] std::string make_folder(std::uint64_t bytes) override;
     void delete_folder(const std::string& folder) override;
     void ship(node::Shipment shipment, Done done) override;
     void fetch(const std::string& host, const checkpoints::CheckpointId& id,

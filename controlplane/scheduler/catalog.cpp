@@ -297,6 +297,7 @@ void Catalog::refresh_placed(const std::string& name, MicroVm& microvm) {
 WorkloadRef Catalog::where_it_can_go_on(const MicroVm& microvm) {
     Workload workload = *microvm.workload;
     workload.cpu_model = is_restorable(microvm) ? microvm.checkpoint->cpu_model : std::string{};
+    workload.volume_host = is_restorable(microvm) ? std::nullopt : host_of_volumes(microvm.volumes);
     workload.kept_on =
         is_restorable(microvm) ? microvm.checkpoint->hosts : std::vector<std::string>{};
     return workload == *microvm.workload ? microvm.workload

@@ -1,4 +1,5 @@
-// Where microVMs' volumes are, and so where they can run: a volume never leaves its host.
+// Where microVMs' volumes are, and so where they can run: a volume leaves its host only with the
+// checkpoint of its microVM (Catalog::where_it_can_go_on).
 #include <utility>
 
 #include "controlplane/model/volume.h"

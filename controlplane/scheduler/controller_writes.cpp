@@ -43,7 +43,9 @@ void Controller::relinquish(const std::string& name, MicroVm& microvm,
     } else if (microvm.on_host_failure == model::HostFailurePolicy::restore &&
                !is_restorable(microvm)) {
         model::MicroVmStatus status;
-        status.reason = "its host " + host + " was lost before it had a checkpoint: it begins anew";
+        status.reason = "its host " + host +
+                        " was lost before it had a checkpoint: it begins anew" +
+                        (microvm.volumes.empty() ? "" : " there, with its volumes");
         transaction.operations.emplace_back(
             store::Put{keys::of(keys::statuses, keys::no_host, name), model::to_json(status)});
     }

@@ -23,7 +23,7 @@ struct Workload {
     model::Labels host_labels;  // which a host must have
     std::string zone;           // which a host must be in; empty: any
     std::string cpu_model;      // of the snapshot that it is restored from; empty: it boots
-    // The one that has its volumes, which stay where they are; empty: none has all of them.
+    // The one that has its volumes, where they do not come along; empty: none has all of them.
     std::optional<std::string> volume_host;
     std::string image;  // what its copies are called: hosts that have it are preferred
     std::vector<std::string> kept_on;  // hosts that have its checkpoint: preferred

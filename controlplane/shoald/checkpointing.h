@@ -7,6 +7,7 @@
 #include "controlplane/checkpoint/checkpoint_folder.h"
 #include "controlplane/node/checkpoint/checkpoint_keeper.h"
 #include "controlplane/node/checkpoint/checkpointer.h"
+#include "controlplane/node/checkpoint/volume_takeover.h"
 #include "controlplane/node/host_provisions.h"
 #include "controlplane/node/mirror/mirror.h"
 #include "controlplane/node/process/runner.h"
@@ -29,6 +30,7 @@ public:
         node::VmmClient& vmm_client;
         Peers& peers;
         node::HostProvisions& provisions;
+        const volumes::VolumeFolder& volumes;
     };
 
     // Borrows the parts. `vmm`: path of `shoal-vmm`.
@@ -47,6 +49,7 @@ private:
     boost::asio::thread_pool workers_;
     peer::Checkpoints others_;
     node::CheckpointKeeper keeper_;
+    node::VolumeTakeover takeover_;
     node::Checkpointer checkpointer_;
 };
 

@@ -307,9 +307,10 @@ Daemon::Daemon(const Options& options)
         service_.placer = &alone_->placer;
     }
     if (clustered_ && peers_) {
-        checkpointing_.emplace(options, find_program("shoal-vmm"),
-                               Checkpointing::Parts{context_, loop_, *store_, mirror_, runner_,
-                                                    clustered_->vmm_client, *peers_, provisions_});
+        checkpointing_.emplace(
+            options, find_program("shoal-vmm"),
+            Checkpointing::Parts{context_, loop_, *store_, mirror_, runner_, clustered_->vmm_client,
+                                 *peers_, provisions_, volume_folder_});
     }
     if (!options.peer_tls.certificate.empty()) {
         keep_certificate();

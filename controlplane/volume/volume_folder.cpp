@@ -2,9 +2,14 @@
 #include "controlplane/volume/volume_folder.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <charconv>
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include "devices/host/durable.h"
 #include "devices/host/log.h"
@@ -19,48 +24,106 @@ namespace fs = std::filesystem;
 constexpr const char* whole = ".raw";
 constexpr const char* prepared = ".new";
 constexpr const char* marked = ".deleted";
+constexpr const char* copied = ".copy";
+
+std::string stem_of(const VolumeFile& volume) {
+    return volume.takeovers == 0 ? volume.name
+                                 : volume.name + "@" + std::to_string(volume.takeovers);
+}
+
+// One name for one file: no zero, none in front.
+std::optional<VolumeFile> volume_in(const std::string& stem) {
+    const std::size_t at = stem.find('@');
+    VolumeFile volume{stem.substr(0, at), 0};
+    if (at != std::string::npos) {
+        std::from_chars(stem.data() + at + 1, stem.data() + stem.size(), volume.takeovers);
+    }
+    return stem_of(volume) == stem ? std::optional{std::move(volume)} : std::nullopt;
+}
+
+bool was_taken_over(const VolumeFile& volume, const KnownVolume& known) {
+    return volume.takeovers < known.takeovers ||
+           (volume.takeovers == known.takeovers && volume.takeovers > 0 && !known.is_here);
+}
+
+// What one folder has at a moment.
+std::vector<fs::path> files_in(const std::string& path) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator{path}) {
+        files.push_back(entry.path());
+    }
+    return files;
+}
 
 }  // namespace
+
+std::uint64_t allocated_bytes(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) < 0) {
+        host::throw_os_error("cannot look at " + path);
+    }
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
 
 VolumeFolder::VolumeFolder(std::string path) : path_{std::move(path)} {
     fs::create_directories(path_);
 }
 
-std::string VolumeFolder::file(const std::string& name, const char* suffix) const {
-    return path_ + "/" + name + suffix;
+std::string VolumeFolder::file(const VolumeFile& volume, const char* suffix) const {
+    return path_ + "/" + stem_of(volume) + suffix;
 }
 
-std::string VolumeFolder::path_of(const std::string& name) const {
-    return file(name, whole);
+std::string VolumeFolder::path_of(const VolumeFile& volume) const {
+    return file(volume, whole);
 }
 
-bool VolumeFolder::has(const std::string& name) const {
-    return fs::exists(path_of(name));
+std::string VolumeFolder::copy_of(const VolumeFile& volume) const {
+    return file(volume, copied);
 }
 
-void VolumeFolder::reconcile(const std::set<std::string>& names) const {
-    std::set<fs::path> files;
-    for (const auto& entry : fs::directory_iterator{path_}) {
-        files.insert(entry.path());
-    }
-    for (const fs::path& path : files) {
-        const std::string name = path.stem();
+bool VolumeFolder::has(const VolumeFile& volume) const {
+    return fs::exists(path_of(volume));
+}
+
+void VolumeFolder::reconcile(const std::map<std::string, KnownVolume>& volumes) const {
+    for (const fs::path& path : files_in(path_)) {
+        const auto volume = volume_in(path.stem());
         const std::string suffix = path.extension();
-        const bool is_known = names.contains(name);
-        if (suffix == whole) {
-            if (!is_known) {
-                host::log(host::LogLevel::warn, path.string() + " is no volume that is known");
-            }
-        } else if (suffix == prepared || suffix == marked) {
-            is_known && !has(name) ? rename(path, path_of(name)) : unlink(path);
-        } else {
+        const bool is_ours =
+            suffix == whole || suffix == prepared || suffix == marked || suffix == copied;
+        if (!volume || !is_ours) {
             host::log(host::LogLevel::warn, path.string() + " is no file of ours");
+            continue;
+        }
+        const auto known = volumes.find(volume->name);
+        const bool is_current = known != volumes.end() && known->second.is_here &&
+                                known->second.takeovers == volume->takeovers;
+        if (suffix == whole) {
+            if (known == volumes.end()) {
+                host::log(host::LogLevel::warn, path.string() + " is no volume that is known");
+            } else if (was_taken_over(*volume, known->second) ||
+                       volume->takeovers > known->second.takeovers) {
+                unlink(path);
+            }
+        } else {
+            const bool is_finished = is_current && suffix != copied && !has(*volume);
+            is_finished ? rename(path, path_of(*volume)) : unlink(path);
+        }
+    }
+}
+
+void VolumeFolder::delete_stale(const std::string& name, const KnownVolume& volume) const {
+    for (const fs::path& path : files_in(path_)) {
+        const auto found = volume_in(path.stem());
+        if (found && found->name == name && path.extension() == whole &&
+            was_taken_over(*found, volume)) {
+            unlink(path);
         }
     }
 }
 
 void VolumeFolder::prepare(const std::string& name, std::uint64_t size_bytes) const {
-    const std::string path = file(name, prepared);
+    const std::string path = file({name}, prepared);
     const host::UniqueFd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
     if (!file) {
         host::throw_os_error("cannot create " + path);
@@ -74,23 +137,32 @@ void VolumeFolder::prepare(const std::string& name, std::uint64_t size_bytes) co
 }
 
 void VolumeFolder::keep(const std::string& name) const {
-    rename(file(name, prepared), path_of(name));
+    rename(file({name}, prepared), path_of({name}));
 }
 
 void VolumeFolder::drop(const std::string& name) const {
-    unlink(file(name, prepared));
+    unlink(file({name}, prepared));
 }
 
-void VolumeFolder::mark_deleted(const std::string& name) const {
-    rename(path_of(name), file(name, marked));
+void VolumeFolder::mark_deleted(const VolumeFile& volume) const {
+    rename(path_of(volume), file(volume, marked));
 }
 
-void VolumeFolder::restore(const std::string& name) const {
-    rename(file(name, marked), path_of(name));
+void VolumeFolder::restore(const VolumeFile& volume) const {
+    rename(file(volume, marked), path_of(volume));
 }
 
-void VolumeFolder::remove(const std::string& name) const {
-    unlink(file(name, marked));
+void VolumeFolder::remove(const VolumeFile& volume) const {
+    unlink(file(volume, marked));
+}
+
+void VolumeFolder::install(const VolumeFile& volume, std::uint64_t size_bytes) const {
+    const std::string path = copy_of(volume);
+    if (::truncate(path.c_str(), static_cast<off_t>(size_bytes)) < 0) {
+        host::throw_os_error("cannot make " + path + " as short");
+    }
+    host::flush_to_disk(path);
+    rename(path, path_of(volume));
 }
 
 void VolumeFolder::rename(const std::string& from, const std::string& to) const {

@@ -1,39 +1,67 @@
-// VolumeFolder: where a host keeps volumes, each a sparse file NAME.raw.
+// VolumeFolder: where a host keeps volumes, each a sparse file NAME.raw. One that was taken over
+// from a checkpoint, for the N-th time, is NAME@N.raw: so what a host has of a volume that others
+// have taken over meanwhile is nobody's any more, whatever becomes of the volume later.
 //
 // The store says which volumes there are; the file's name says how far a change has come, so that
-// whoever comes after a kill -9 finishes it: NAME.new before the store has the volume, NAME.deleted
-// before it has it no longer. A NAME.raw that the store does not know is left alone: it is
-// somebody's data.
+// whoever comes after a kill -9 finishes it: .new before the store has the volume, .deleted before
+// it has it no longer, .copy before it is whole. A file that is of no volume that the store knows
+// is left alone: it is somebody's data.
 #pragma once
 
+#include <compare>
 #include <cstdint>
-#include <set>
+#include <map>
+#include <optional>
 #include <string>
 
 namespace shoal::volumes {
+
+// One state of a volume, on one host.
+struct VolumeFile {
+    std::string name;
+    std::uint64_t takeovers = 0;
+
+    auto operator<=>(const VolumeFile&) const = default;
+};
+
+// What the store has of a volume.
+struct KnownVolume {
+    std::uint64_t takeovers = 0;
+    bool is_here = false;
+};
+
+// What a file takes of its disk. Throws std::system_error.
+[[nodiscard]] std::uint64_t allocated_bytes(const std::string& path);
 
 class VolumeFolder {
 public:
     // Created if it is missing. Throws std::system_error.
     explicit VolumeFolder(std::string path);
 
-    // Finishes or takes back what an earlier shoald had begun, by what the store has. Throws
-    // std::system_error.
-    void reconcile(const std::set<std::string>& names) const;
+    // Finishes or takes back what an earlier shoald had begun, by what the store has, and deletes
+    // what was taken over. By name. Throws std::system_error.
+    void reconcile(const std::map<std::string, KnownVolume>& volumes) const;
+    // Deletes what is here of a volume that was taken over, but for one that is being taken over
+    // now.
+    void delete_stale(const std::string& name, const KnownVolume& volume) const;
 
-    [[nodiscard]] bool has(const std::string& name) const;
-    [[nodiscard]] std::string path_of(const std::string& name) const;
+    [[nodiscard]] bool has(const VolumeFile& volume) const;
+    [[nodiscard]] std::string path_of(const VolumeFile& volume) const;
 
     // Each returns when it is on the disk. Throw std::system_error.
     void prepare(const std::string& name, std::uint64_t size_bytes) const;
     void keep(const std::string& name) const;  // of one that was prepared
     void drop(const std::string& name) const;  // the same
-    void mark_deleted(const std::string& name) const;
-    void restore(const std::string& name) const;  // of one that was marked
-    void remove(const std::string& name) const;   // the same
+    void mark_deleted(const VolumeFile& volume) const;
+    void restore(const VolumeFile& volume) const;  // of one that was marked
+    void remove(const VolumeFile& volume) const;   // the same
+    // The first bytes of the file that somebody has made at copy_of(), in the place of what was
+    // there.
+    [[nodiscard]] std::string copy_of(const VolumeFile& volume) const;
+    void install(const VolumeFile& volume, std::uint64_t size_bytes) const;
 
 private:
-    [[nodiscard]] std::string file(const std::string& name, const char* suffix) const;
+    [[nodiscard]] std::string file(const VolumeFile& volume, const char* suffix) const;
     void rename(const std::string& from, const std::string& to) const;
     void unlink(const std::string& path) const;
 

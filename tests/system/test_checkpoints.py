@@ -8,10 +8,12 @@ import time
 
 from cluster import PLAIN, Cluster, seeded, with_certificates
 from harness import PROGRAMS, expect, temporary_folder, test
+from link import PULLED, UP
 from test_shoald_events import read_events
 from test_shoald_templates import make
 
 TALLY = str(PROGRAMS / "tally")
+LEDGER = str(PROGRAMS / "ledger")
 
 
 def said(host, name):
@@ -145,9 +147,9 @@ def _():
         wait_for_none(cluster)
 
 
-def damage(host, name, record):
-    """One byte of the copy that this host has, where its memory is no hole."""
-    path = host.state_dir / "checkpoints" / f"{name}@{record['placement']}.{record['generation']}" / "memory"
+def damage(host, name, record, what="memory"):
+    """One byte of the copy that this host has, where it is no hole."""
+    path = host.state_dir / "checkpoints" / f"{name}@{record['placement']}.{record['generation']}" / what
     with open(path, "r+b") as file:
         at = os.lseek(file.fileno(), 1 << 20, os.SEEK_DATA) + 100
         byte = os.pread(file.fileno(), 1, at)[0]
@@ -218,6 +220,103 @@ def _():
         asked.done("DELETE", "/v1/templates/t")
 
 
+def start_ledger(host, name, blocks=4, interval_s=1):
+    """A ledger with a volume of its name, on this host."""
+    host.done("POST", "/v1/volumes", {"name": name, "size_mib": 16})
+    host.create(LEDGER, str(blocks), name=name, memory_mib=64, volumes=[name], on_host_failure="restore",
+                checkpoint={"interval_s": interval_s})
+    expect(host.wait_phase(name, "running")["status"]["host"] == host.name, "it is not where its volume is")
+
+
+def volume_files(host, name):
+    return sorted(file for file in os.listdir(host.state_dir / "volumes") if re.match(rf"{name}[@.]", file))
+
+
+@test("checkpoints: a microVM goes on elsewhere with its volume, which is as its memory knows it, again and again")
+def _():
+    dice = seeded()
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        asked, host = cluster.hosts[:2]
+        start_ledger(host, "a")
+        set_scheduling(cluster, [asked.name], "cordoned")
+        for takeovers in range(1, 4):
+            generation = (record_of(cluster, "a") or {"generation": 0})["generation"]
+            wait_for_generation(cluster, "a", generation + 3)
+            time.sleep(dice.uniform(0, 1.2))  # at any moment of the next one
+            host.kill_host()
+            dead, host = host, expect_restored(cluster, "a", host)
+            volume = asked.done("GET", "/v1/volumes/a")
+            expect(volume["spec"]["host"] == host.name and volume["spec"]["takeovers"] >= takeovers, f"{volume}")
+            expect(volume["attached_to"] == "a", f"{volume}")
+            expect(volume_files(host, "a") == [f"a@{volume['spec']['takeovers']}.raw"], f"{volume_files(host, 'a')}")
+            dead.start()
+            cluster.wait_for_return(asked, dead)
+            asked.wait(lambda: not volume_files(dead, "a"), "what the dead host had of the volume to go")
+        wait_for_generation(cluster, "a", record_of(cluster, "a")["generation"] + 3)
+        said(host, "a")  # Nothing is broken.
+        wait_for_none(cluster)
+        host.done("DELETE", "/v1/volumes/a")
+        expect(not any(volume_files(each, "a") for each in cluster.hosts), "files are left")
+
+
+@test("checkpoints: a host that was cut off writes no more to a volume that another one has taken over")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        asked, host = cluster.hosts[:2]
+        start_ledger(host, "a", blocks=64)
+        wait_for_generation(cluster, "a", 2)
+        host.set_cable(PULLED)
+        expect_restored(cluster, "a", host)
+        expect(volume_files(host, "a") == ["a.raw"], f"{volume_files(host, 'a')}")
+        host.set_cable(UP)
+        cluster.wait_for_return(asked, host)
+        asked.wait(lambda: not volume_files(host, "a"), "what it had of the volume to go")
+        expect_one_copy(cluster, "a")
+        taken_over = cluster.host(asked.microvm("a")["status"]["host"])
+        wait_for_none(cluster)
+        taken_over.done("DELETE", "/v1/volumes/a")
+
+
+def expect_wait(cluster, name, host):
+    """It waits for the host that has its volume, and begins there with what is on it."""
+    asked = cluster.hosts[0]
+    counted = said(host, name)[-1][0]
+    asked.wait(lambda: not asked.microvm(name)["status"]["host"], "it to be placed nowhere")
+    asked.wait(lambda: "without its volumes" in asked.microvm(name)["status"]["reason"], "a reason")
+    host.start()
+    asked.wait_phase(name, "running")
+    expect(asked.microvm(name)["status"]["host"] == host.name, "it is not where its volume is")
+    asked.wait(lambda: said(host, name)[-1][0] > counted, "it to go on counting")
+    text = (host.state_dir / "logs" / f"{name}.log").read_text()
+    begins = [int(number) for number in re.findall(r"begins with (\d+)", text)]  # perhaps behind half a line
+    expect(len(begins) == 2 and begins[1] >= counted, f"{begins}, it had counted to {counted}")
+    asked.delete_page()
+    asked.wait(lambda: not asked.list(), "the microVM to go")
+    host.done("DELETE", f"/v1/volumes/{name}")
+
+
+@test("checkpoints: a microVM that has no checkpoint yet waits for its volume, and loses nothing of it")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=PLAIN) as cluster:
+        host = cluster.hosts[1]
+        start_ledger(host, "a", interval_s=3600)
+        cluster.hosts[0].wait(lambda: said(host, "a"), "it to say something")
+        host.kill_host()
+        expect_wait(cluster, "a", host)
+
+
+@test("checkpoints: a microVM whose only copy is damaged waits for its volume, and loses nothing of it")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=PLAIN) as cluster:
+        host = cluster.hosts[1]
+        start_ledger(host, "a")
+        wait_for_generation(cluster, "a", 2)
+        host.kill_host()
+        damage(cluster.hosts[0], "a", record_of(cluster, "a"), "drive-0")
+        expect_wait(cluster, "a", host)
+        expect(not volume_files(cluster.hosts[0], "a"), "a copy is left")
+
+
 @test("checkpoints: a group's members go on, each from its own, when their host dies")
 def _():
     with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
@@ -278,11 +377,10 @@ def _():
 def _():
     with temporary_folder() as folder, Cluster(folder, 1, options=PLAIN) as cluster:
         host = cluster.hosts[0]
-        host.done("POST", "/v1/volumes", {"name": "v", "size_mib": 1})
+        host.done("POST", "/v1/volumes", {"name": "v", "size_mib": 1 << 20})
         spec = {"program": TALLY, "name": "a", "volumes": ["v"], "on_host_failure": "restore"}
         expect(host.refused(422, "POST", "/v1/microvms", spec) ==
-               "a microVM with volumes cannot have on_host_failure restore: its volumes would not be as its memory "
-               "knows them", "volumes")
+               "volume v has 1 TiB or more: a microVM with on_host_failure restore cannot have it", "volumes")
         spec = {"program": TALLY, "name": "a", "checkpoint": {}}
         expect(host.refused(422, "POST", "/v1/microvms", spec) == "microvm.checkpoint needs on_host_failure restore",
                "restart")

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <utility>
 
+#include "controlplane/node/checkpoint/checkpoint_hosts.h"
 #include "controlplane/node/provisions.h"
 #include "devices/host/durable.h"
 #include "devices/host/log.h"
@@ -105,8 +106,9 @@ void CheckpointKeeper::work(std::move_only_function<void()> what, OnOutcome done
 }
 
 void CheckpointKeeper::install(const std::string& partial, const Id& id,
-                               const std::optional<Id>& base, Done done) {
-    work([&folder = parts_.folder, partial, id, base] { folder.install(partial, id, base); },
+                               const std::optional<Id>& base, std::size_t drives, Done done) {
+    work([&folder = parts_.folder, partial, id, base,
+          drives] { folder.install(partial, id, base, drives); },
          [this, id, done = std::move(done)](const Outcome& outcome) mutable {
              if (outcome.failure.empty()) {
                  here_.insert(id);
@@ -123,7 +125,10 @@ CheckpointKeeper::Id CheckpointKeeper::expect(const std::string& name, const Mic
         fetches_.erase(id);
         return id;
     }
-    if (!fetches_[id].is_under_way) {
+    Fetch& fetch = fetches_[id];
+    fetch.drives = microvm.spec.volumes.size();
+    fetch.is_patient = !are_reachable(microvm.spec.volumes);
+    if (!fetch.is_under_way) {
         go_on(id, record.hosts);
     }
     const std::string& failure = fetches_.at(id).failure;
@@ -131,6 +136,17 @@ CheckpointKeeper::Id CheckpointKeeper::expect(const std::string& name, const Mic
                                     : "its checkpoint is being fetched" +
                                           (failure.empty() ? "" : " again: " + failure),
                  std::chrono::milliseconds{20}};
+}
+
+// Where they are, by the host that has them.
+bool CheckpointKeeper::are_reachable(const std::vector<std::string>& volumes) const {
+    const auto& all = parts_.mirror.objects().volumes;
+    const auto& hosts = parts_.mirror.hosts();
+    return std::ranges::all_of(volumes, [&](const std::string& name) {
+        const auto volume = all.find(name);
+        const auto host = volume == all.end() ? hosts.end() : hosts.find(volume->second.body.host);
+        return host != hosts.end() && is_reachable(host->second, parts_.loop.now());
+    });
 }
 
 // From one host after the other, those whose copy is damaged left out.
@@ -144,7 +160,8 @@ void CheckpointKeeper::go_on(const Id& id, const std::vector<std::string>& hosts
         return host != host_ && !fetch.damaged.contains(host);
     });
     const auto now = parts_.loop.now();
-    const bool is_late = fetch.tries >= hosts.size() && now - fetch.since > longest_fetch_trouble;
+    const bool is_late = !fetch.is_patient && fetch.tries >= hosts.size() &&
+                         now - fetch.since > longest_fetch_trouble;
     if (others.empty() || is_late) {
         throw NoCheckpoint{fetch.failure.empty()
                                ? "the only host that had its checkpoint has it no more"
@@ -185,7 +202,8 @@ void CheckpointKeeper::fetch(const Id& id, const std::string& host) {
                 host::delete_all(partial);
                 return on_fetched(id, host, {failure, false});
             }
-            work([&folder = parts_.folder, partial, id] { folder.adopt(partial, id); },
+            work([&folder = parts_.folder, partial, id,
+                  drives = fetches_.at(id).drives] { folder.adopt(partial, id, drives); },
                  [this, id, host](const Outcome& outcome) { on_fetched(id, host, outcome); });
         });
 }

@@ -60,15 +60,18 @@ public:
 
     // The pack in this partial folder becomes a checkpoint, and the folder goes.
     void install(const std::string& partial, const Id& id, const std::optional<Id>& base,
-                 Done done);
+                 std::size_t drives, Done done);
     // Of a restorable microVM that is to be started here: its checkpoint, which is here and as it
     // was received. Throws NotYet while it is being checked or fetched, and NoCheckpoint when all
-    // copies are damaged or no host has given it for long (provisions.h).
+    // copies are damaged or no host has given it for long (provisions.h). One with volumes waits
+    // longer, while the host that has them is away, too.
     [[nodiscard]] Id expect(const std::string& name, const MicroVm& microvm);
 
 private:
     // On the way to one that a microVM can start from.
     struct Fetch {
+        std::size_t drives = 0;
+        bool is_patient = false;
         std::size_t tries = 0;
         bool is_under_way = false;
         std::string failure;
@@ -85,6 +88,7 @@ private:
     void sweep(const std::string& name);
     // Does it on a worker, then calls `done` on the loop's thread.
     void work(std::move_only_function<void()> what, OnOutcome done);
+    [[nodiscard]] bool are_reachable(const std::vector<std::string>& volumes) const;
     void go_on(const Id& id, const std::vector<std::string>& hosts);
     void check(const Id& id);
     void fetch(const Id& id, const std::string& host);

@@ -13,9 +13,10 @@
 namespace shoal::node {
 
 struct Shipment {
-    std::string folder;  // with the files `state` and `memory`
+    std::string folder;  // with the files `state` and `memory`, and those of drives
+    std::size_t drives = 0;
     checkpoints::CheckpointId id;
-    // The memory is a difference to that one, which all hosts have.
+    // Memory and drives are differences to those of that one, which all hosts have.
     std::optional<checkpoints::CheckpointId> base;
     std::vector<std::string> hosts;
 };
@@ -31,8 +32,8 @@ public:
     using Done = std::move_only_function<void(Shipped)>;
 
     virtual ~CheckpointOutlet() = default;
-    // A folder for a snapshot's files. Throws std::runtime_error.
-    [[nodiscard]] virtual std::string make_folder(std::uint64_t memory_bytes) = 0;
+    // A folder for a snapshot's files, of at most so many bytes. Throws std::runtime_error.
+    [[nodiscard]] virtual std::string make_folder(std::uint64_t bytes) = 0;
     virtual void delete_folder(const std::string& folder) = 0;
     // Calls `done` later, once; not when this has been destroyed meanwhile. The folder stays.
     virtual void ship(Shipment shipment, Done done) = 0;

@@ -49,7 +49,6 @@ bool Checkpointer::is_mine(const std::string& name, const MicroVm& microvm) cons
            microvm.placement->host == host_ && microvm.status &&
            microvm.status->phase == model::Phase::running &&
            microvm.spec.on_host_failure == model::HostFailurePolicy::restore &&
-           microvm.spec.volumes.empty() &&
            parts_.runner.observe(attempt_of(name, microvm)).state == AttemptState::running;
 }
 
@@ -122,13 +121,27 @@ void Checkpointer::begin(const std::string& name, State& state) {
     if (shipment.hosts.empty()) {
         return fail(saving, "no other host can keep its checkpoint");
     }
+    shipment.drives = microvm.spec.volumes.size();
+    shipment.base = base_for(microvm, state, shipment.hosts);
     try {
-        shipment.folder = parts_.outlet.make_folder(microvm.spec.memory_mib << 20);
+        shipment.folder = parts_.outlet.make_folder(size_of(microvm, shipment.base.has_value()));
     } catch (const std::runtime_error& error) {
         return fail(saving, error.what());
     }
-    shipment.base = base_for(microvm, state, shipment.hosts);
     order(saving);
+}
+
+// What is written to volumes between two is not known beforehand.
+std::uint64_t Checkpointer::size_of(const MicroVm& microvm, bool is_difference) const {
+    std::uint64_t bytes = microvm.spec.memory_mib << 20;
+    const auto& all = parts_.mirror.objects().volumes;
+    for (const std::string& name : microvm.spec.volumes) {
+        if (const auto found = all.find(name); found != all.end() && !is_difference) {
+            bytes += volumes::allocated_bytes(
+                parts_.volumes.path_of({name, found->second.body.takeovers}));
+        }
+    }
+    return bytes;
 }
 
 // A difference is made only to what the store has as its checkpoint, and to hosts that have that.
@@ -148,11 +161,13 @@ std::optional<CheckpointId> Checkpointer::base_for(const MicroVm& microvm, const
 void Checkpointer::order(const SavingRef& saving) {
     const Shipment& shipment = saving->shipment;
     saving->taken_at = to_rfc3339(wall_clock_ms());
-    take_snapshot(parts_.loop, parts_.client,
-                  {saving->socket, CheckpointFolder::state_in(shipment.folder),
-                   CheckpointFolder::memory_in(shipment.folder),
-                   shipment.base ? SnapshotKind::difference : SnapshotKind::whole},
-                  self_,
+    SnapshotOrder order{saving->socket, CheckpointFolder::state_in(shipment.folder),
+                        CheckpointFolder::memory_in(shipment.folder),
+                        shipment.base ? SnapshotKind::difference : SnapshotKind::whole};
+    for (std::size_t drive = 0; drive < shipment.drives; ++drive) {
+        order.drives.push_back(CheckpointFolder::drive_in(shipment.folder, drive));
+    }
+    take_snapshot(parts_.loop, parts_.client, std::move(order), self_,
                   guarded([this, saving](const SnapshotTaken& taken) { on_taken(saving, taken); }));
 }
 

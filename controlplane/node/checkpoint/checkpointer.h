@@ -1,5 +1,5 @@
-// Checkpointer: saves the memory of this host's microVMs that are to be restored elsewhere, again
-// and again, while they run.
+// Checkpointer: saves the memory and the volumes of this host's microVMs that are to be restored
+// elsewhere, again and again, while they run.
 //
 //     VMM       writes a snapshot behind its guest: the first one whole, then what has changed
 //     outlet    brings it to the hosts that keep it, which merge it
@@ -22,6 +22,7 @@
 #include "controlplane/node/mirror/mirror.h"
 #include "controlplane/node/process/runner.h"
 #include "controlplane/node/process/vmm_client.h"
+#include "controlplane/volume/volume_folder.h"
 
 namespace shoal::node {
 
@@ -38,6 +39,7 @@ public:
         const Runner& runner;
         VmmClient& client;
         CheckpointOutlet& outlet;
+        const volumes::VolumeFolder& volumes;
     };
 
     // `host`: this host's name.
@@ -74,6 +76,8 @@ private:
 
     [[nodiscard]] bool is_mine(const std::string& name, const MicroVm& microvm) const;
     [[nodiscard]] static model::CheckpointPlan plan_of(const MicroVm& microvm);
+    // What its files may have.
+    [[nodiscard]] std::uint64_t size_of(const MicroVm& microvm, bool is_difference) const;
     [[nodiscard]] Duration interval_of(const std::string& name) const;
     void tick_later();
     void tick();

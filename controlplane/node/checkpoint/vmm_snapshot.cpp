@@ -1,12 +1,15 @@
 // The VMM is asked how far it is, since it calls nobody.
 #include "controlplane/node/checkpoint/vmm_snapshot.h"
 
+#include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
+
+#include "controlplane/node/clone_request.h"
 
 namespace shoal::node {
 namespace {
@@ -19,11 +22,16 @@ constexpr std::chrono::milliseconds look_period{10};
 constexpr std::chrono::minutes longest_write{10};
 
 std::string body_of(const SnapshotOrder& order) {
+    json::array drives;
+    for (const std::string& path : order.drives) {
+        drives.push_back({{"drive_id", drive_of_volume(drives.size())}, {"path", path}});
+    }
     return json::serialize(
         json::object{{"snapshot_path", order.state},
                      {"mem_file_path", order.memory},
                      {"snapshot_type", order.kind == SnapshotKind::whole ? "Full" : "Diff"},
-                     {"resume_vm", true}});
+                     {"resume_vm", true},
+                     {"drives", std::move(drives)}});
 }
 
 std::string refusal_in(const std::optional<VmmAnswer>& answer) {

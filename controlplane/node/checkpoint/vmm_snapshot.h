@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "controlplane/node/process/vmm_client.h"
 #include "controlplane/store/event_loop.h"
@@ -21,6 +22,7 @@ struct SnapshotOrder {
     std::string state;   // the files to be written
     std::string memory;
     SnapshotKind kind = SnapshotKind::whole;
+    std::vector<std::string> drives{};  // files of its drives, in their order
 };
 
 struct SnapshotTaken {

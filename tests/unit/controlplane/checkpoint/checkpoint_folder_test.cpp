@@ -87,16 +87,55 @@ TEST_CASE("a checkpoint's name has its microVM, its placement and its generation
     }
 }
 
+TEST_CASE("a checkpoint has its volumes' content, each as the memory: whole, or merged") {
+    const store::test::ScratchFolder scratch;
+    const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, merges)};
+    const auto receive_drives = [&](const std::string& memory, const std::string& drive) {
+        const std::string sent = scratch.file("sent");
+        fs::create_directories(sent);
+        write(CheckpointFolder::drive_in(sent, 0), drive);
+        write(CheckpointFolder::drive_in(sent, 1), memory);
+        return receive(folder, scratch, "s", memory);
+    };
+    const CheckpointId first{"a", 7, 1};
+    const CheckpointId second{"a", 7, 2};
+    folder.install(receive_drives(whole_memory('a', 'b'), whole_memory('c', 'd')), first, {}, 2);
+    CHECK(read(folder.drive_of(first, 0)) == whole_memory('c', 'd'));
+    folder.install(receive_drives(difference_memory('e'), difference_memory('f')), second, first,
+                   2);
+    CHECK(read(folder.drive_of(second, 0)).substr(0, 2 * page) ==
+          std::string(page, 'c') + std::string(page, 'f'));
+    CHECK(read(folder.drive_of(second, 1)).substr(0, 2 * page) ==
+          std::string(page, 'a') + std::string(page, 'e'));
+    CHECK(entries_in(scratch.file("checkpoints/a@7.2")) == 8);
+    CHECK_NOTHROW(folder.expect_sound(second));
+
+    const CheckpointFolder other{scratch.file("other"), ""};
+    const auto fetch = [&](std::size_t drives) {
+        const std::string partial = other.make_partial();
+        folder.pack_again(second, CheckpointFolder::pack_in(partial));
+        other.adopt(partial, second, drives);
+    };
+    CHECK_THROWS_AS(fetch(3), std::runtime_error);
+    CHECK(entries_in(scratch.file("other")) == 0);
+    fetch(2);
+    CHECK(read(other.drive_of(second, 1)) == read(folder.drive_of(second, 1)));
+    flip(other.drive_of(second, 1), 4096);
+    CHECK_THROWS_AS(other.expect_sound(second), Damage);
+    CHECK_THROWS_AS(folder.install(receive_drives("m", "d"), {"a", 7, 3}, {}, 3),
+                    std::runtime_error);
+}
+
 TEST_CASE("a checkpoint appears whole, and a difference leaves the one that it builds on alone") {
     const store::test::ScratchFolder scratch;
     const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, merges)};
     const CheckpointId first{"a", 7, 1};
     const CheckpointId second{"a", 7, 2};
-    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {});
+    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {}, 0);
     CHECK(read(folder.state_of(first)) == "s1");
     CHECK(read(folder.memory_of(first)) == whole_memory('a', 'b'));
 
-    folder.install(receive(folder, scratch, "s2", difference_memory('c')), second, first);
+    folder.install(receive(folder, scratch, "s2", difference_memory('c')), second, first, 0);
     CHECK(read(folder.state_of(second)) == "s2");
     CHECK(read(folder.memory_of(second)).substr(0, 2 * page) ==
           std::string(page, 'a') + std::string(page, 'c'));
@@ -108,7 +147,7 @@ TEST_CASE("a checkpoint appears whole, and a difference leaves the one that it b
     CHECK_NOTHROW(folder.expect_sound(second));
 
     SUBCASE("one that was sent again takes the place of the one before") {
-        folder.install(receive(folder, scratch, "s3", "m3"), second, {});
+        folder.install(receive(folder, scratch, "s3", "m3"), second, {}, 0);
         CHECK(read(folder.memory_of(second)) == "m3");
         CHECK_NOTHROW(folder.expect_sound(second));
         CHECK(entries_in(scratch.file("checkpoints")) == 2);
@@ -126,11 +165,11 @@ TEST_CASE("damage to a checkpoint is found, also by whoever merges or copies it"
     const CheckpointFolder folder{scratch.file("checkpoints"), make_vmm(scratch, merges)};
     const CheckpointFolder other{scratch.file("other"), make_vmm(scratch, merges)};
     const CheckpointId first{"a", 7, 1};
-    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {});
+    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {}, 0);
     const auto copy = [&](const CheckpointId& id) {
         const std::string partial = other.make_partial();
         folder.pack_again(id, CheckpointFolder::pack_in(partial));
-        other.adopt(partial, id);
+        other.adopt(partial, id, 0);
     };
     SUBCASE("there is none") {
         copy(first);
@@ -148,7 +187,7 @@ TEST_CASE("damage to a checkpoint is found, also by whoever merges or copies it"
     SUBCASE("of the one that it builds on, in a page that has not changed") {
         flip(folder.memory_of(first), 9);
         id = {"a", 7, 2};
-        folder.install(receive(folder, scratch, "s2", difference_memory('c')), id, first);
+        folder.install(receive(folder, scratch, "s2", difference_memory('c')), id, first, 0);
     }
     CHECK_THROWS_AS(folder.expect_sound(id), Damage);
     CHECK_THROWS_AS(copy(id), Damage);
@@ -160,7 +199,7 @@ TEST_CASE("what cannot be made a checkpoint leaves nothing, and says why") {
     const CheckpointFolder folder{scratch.file("checkpoints"),
                                   make_vmm(scratch, "echo another snapshot >&2; exit 1")};
     const CheckpointId first{"a", 7, 1};
-    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {});
+    folder.install(receive(folder, scratch, "s1", whole_memory('a', 'b')), first, {}, 0);
     std::string partial = receive(folder, scratch, "s2", difference_memory('c'));
     std::string reason = "another snapshot";
     std::optional<CheckpointId> base = first;
@@ -191,7 +230,7 @@ TEST_CASE("what cannot be made a checkpoint leaves nothing, and says why") {
         CHECK(CheckpointFolder::pack(sent, CheckpointFolder::pack_in(partial)) > 0);
         reason = "cannot open " + partial + "/memory: Too many levels of symbolic links";
     }
-    CHECK_THROWS_WITH(folder.install(partial, {"a", 7, 2}, base), reason.c_str());
+    CHECK_THROWS_WITH(folder.install(partial, {"a", 7, 2}, base, 0), reason.c_str());
     CHECK(folder.list() == std::vector{first});
     CHECK(entries_in(scratch.file("checkpoints")) == 1);
     CHECK(read(folder.memory_of(first)) == whole_memory('a', 'b'));
@@ -205,7 +244,7 @@ TEST_CASE("the holes of a memory take no room in a pack, and are holes again") {
     CHECK(CheckpointFolder::pack(scratch.file("sent"), CheckpointFolder::pack_in(partial)) <
           64 << 10);
     const CheckpointId id{"a", 7, 1};
-    folder.install(partial, id, {});
+    folder.install(partial, id, {}, 0);
     struct stat status {};
     REQUIRE(::stat(folder.memory_of(id).c_str(), &status) == 0);
     CHECK(status.st_size == 64 << 20);

@@ -34,15 +34,19 @@ TEST_CASE("a clone is told who it is, and what it writes is logged if it is to b
 }
 
 TEST_CASE("one that goes on elsewhere keeps who it is, and gets its devices of that host") {
-    CHECK(body_of(to_request(RestoreOrder{"/c/state", "/c/memory", "/run/vsock", "shtap7"})) ==
+    CHECK(body_of(to_request(
+              RestoreOrder{"/c/state", "/c/memory", "/run/vsock", "shtap7", {"/v/a", "/v/b"}})) ==
           boost::json::parse(R"({
         "snapshot_path": "/c/state", "resume_vm": true, "clock_realtime": true,
         "mem_backend": {"backend_type": "File", "backend_path": "/c/memory"},
         "vsock_override": {"uds_path": "/run/vsock"}, "track_dirty_pages": true,
-        "network_overrides": [{"iface_id": "eth0", "host_dev_name": "shtap7"}]})"));
+        "network_overrides": [{"iface_id": "eth0", "host_dev_name": "shtap7"}],
+        "drive_overrides": [{"drive_id": "disk0", "path_on_host": "/v/a"},
+                            {"drive_id": "disk1", "path_on_host": "/v/b"}]})"));
     const auto bare = body_of(to_request(RestoreOrder{"/c/state", "/c/memory", "", ""}));
     CHECK_FALSE(bare.as_object().contains("vsock_override"));
     CHECK_FALSE(bare.as_object().contains("network_overrides"));
+    CHECK_FALSE(bare.as_object().contains("drive_overrides"));
 }
 
 }  // namespace shoal::node::test

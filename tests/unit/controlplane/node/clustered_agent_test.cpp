@@ -66,8 +66,9 @@ public:
 };
 
 // A program that is to be restored, with a checkpoint, and placed here.
-Attempt place_restorable(Member& host) {
+Attempt place_restorable(Member& host, std::vector<std::string> volumes = {}) {
     model::MicroVmSpec spec;
+    spec.volumes = std::move(volumes);
     spec.name = "a";
     spec.program = "/bin/true";
     spec.on_host_failure = model::HostFailurePolicy::restore;
@@ -276,6 +277,47 @@ TEST_CASE("one whose checkpoint cannot be loaded begins anew, and says why") {
           "it begins anew, not from its checkpoint: its snapshot cannot be loaded: another CPU");
     REQUIRE(host.runner.launches.size() == 2);
     CHECK(host.runner.launches[1].attempt == Attempt{"a", attempt.created, 1});
+}
+
+namespace {
+
+// Whose host cannot go on from any checkpoint.
+class NoCopies final : public Provisions {
+public:
+    void prepare(const MicroVm& microvm, Launch&) override {
+        if (is_restorable(microvm)) {
+            throw NoCheckpoint{"all are damaged"};
+        }
+    }
+    std::string root_of(const MicroVm&) override { return {}; }
+    void describe(const MicroVm&, const Attempt&, model::MicroVmStatus&) const override {}
+};
+
+}  // namespace
+
+TEST_CASE("without its checkpoint a microVM begins anew, but nowhere without its volumes") {
+    Member host;
+    NoCopies provisions;
+    host.agent.set_provisions(provisions);
+    std::string where = "here";
+    SUBCASE("which are here") {}
+    SUBCASE("which are elsewhere") {
+        where = "elsewhere";
+    }
+    host.put(keys::of(keys::volumes, "v"), model::to_json(model::Volume{"v", 1, where}));
+    const Attempt attempt = place_restorable(host, {"v"});
+    CHECK_FALSE(host.has(keys::of(keys::checkpoints, "a")));
+    if (where == "here") {
+        REQUIRE(host.runner.launches.size() == 1);
+        CHECK(host.runner.launches[0].attempt == Attempt{"a", attempt.created, 1});
+        return;
+    }
+    CHECK(host.runner.launches.empty());
+    CHECK(host.has(keys::of(keys::microvms, "a")));
+    CHECK_FALSE(host.has(keys::of(keys::placements, "a")));
+    CHECK_FALSE(host.has(keys::of(keys::assignments, "here", "a")));
+    CHECK(host.mirror.find("a")->status->reason ==
+          "it begins anew where its volumes are, not from its checkpoint: all are damaged");
 }
 
 }  // namespace shoal::node::test

@@ -54,12 +54,16 @@ struct Pair {
     }
     node::Shipped ship(const CheckpointId& id, const std::string& memory,
                        const std::optional<CheckpointId>& base = {},
-                       const std::string& host = "keeps") {
+                       const std::string& host = "keeps", std::size_t drives = 0) {
         const std::string folder = others.make_folder(0);
         write(CheckpointFolder::state_in(folder), "state");
         write(CheckpointFolder::memory_in(folder), memory);
         std::optional<node::Shipped> result;
-        others.ship({folder, id, base, {host}}, [&](node::Shipped shipped) { result = shipped; });
+        for (std::size_t drive = 0; drive < drives; ++drive) {
+            write(CheckpointFolder::drive_in(folder, drive), "drive " + std::to_string(drive));
+        }
+        others.ship({folder, drives, id, base, {host}},
+                    [&](node::Shipped shipped) { result = shipped; });
         runner.run_until([&] { return result.has_value(); });
         others.delete_folder(folder);
         return *result;
@@ -96,7 +100,7 @@ const CheckpointId first{"a", 1'000'000, 1};
 TEST_CASE("a checkpoint is on the other host's disk when it is told to be, and comes back") {
     Pair pair;
     const std::string memory = std::string(1 << 20, 'm') + std::string(1 << 20, '\0') + "end";
-    const node::Shipped shipped = pair.ship(first, memory);
+    const node::Shipped shipped = pair.ship(first, memory, {}, "keeps", 2);
     CHECK(shipped.failure.empty());
     CHECK(shipped.sent_bytes > 1 << 20);
     REQUIRE(pair.kept.has(first));
@@ -104,7 +108,8 @@ TEST_CASE("a checkpoint is on the other host's disk when it is told to be, and c
 
     const std::string partial = pair.own.make_partial();
     CHECK(pair.fetch(first, CheckpointFolder::pack_in(partial)).empty());
-    pair.own.adopt(partial, first);
+    pair.own.adopt(partial, first, 2);
+    CHECK(read(pair.own.drive_of(first, 1)) == "drive 1");
     CHECK(read(pair.own.memory_of(first)) == memory);
     CHECK(read(pair.own.state_of(first)) == "state");
 }
@@ -146,6 +151,22 @@ TEST_CASE("a checkpoint's name in a request is one, or is refused") {
         pair.runner.run_until([&] { return status.has_value(); });
         CHECK(*status == 400);
     }
+}
+
+TEST_CASE("how many drives a checkpoint has is a small number, or is refused") {
+    Pair pair;
+    for (const char* drives : {"", "9", "-1", "x", "1x", "99999999999999999999"}) {
+        std::optional<unsigned> status;
+        rest::Request request;
+        request.method = "PUT";
+        request.path = {"v1", "checkpoints", to_text(first)};
+        request.query["drives"] = drives;
+        pair.client.send({"keeps", pair.server.address()}, request, {},
+                         [&](const rest::Response& response) { status = response.status; });
+        pair.runner.run_until([&] { return status.has_value(); });
+        CHECK(*status == 400);
+    }
+    CHECK(fs::is_empty(pair.scratch.file("kept")));
 }
 
 }  // namespace shoal::peer::test

@@ -45,8 +45,10 @@ struct Fixture : Bench {
         spec.on_host_failure = policy;
         put(keys::of(keys::microvms, name), model::to_json(spec));
     }
-    void add_attached(const std::string& name, std::vector<std::string> volumes) {
+    void add_attached(const std::string& name, std::vector<std::string> volumes,
+                      model::HostFailurePolicy policy = model::HostFailurePolicy::restart) {
         model::MicroVmSpec spec;
+        spec.on_host_failure = policy;
         spec.name = name;
         spec.program = "/bin/true";
         spec.volumes = std::move(volumes);
@@ -161,6 +163,29 @@ TEST_CASE("what is restored goes to a host that has its checkpoint, and to no ot
     CHECK(fixture.get("/checkpoints/kept"));
     CHECK_FALSE(fixture.placement("other-cpu"));
     CHECK(fixture.placement("too-young"));
+}
+
+TEST_CASE("a checkpoint lets volumes be left behind; without one their microVM waits for them") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    fixture.put_volume("a", "h1");
+    fixture.put_volume("b", "h1");
+    fixture.add_attached("saved", {"a"}, model::HostFailurePolicy::restore);
+    fixture.add_attached("too-young", {"b"}, model::HostFailurePolicy::restore);
+    fixture.run(1s);
+    CHECK(fixture.placement("saved"));
+    fixture.add_host("h2");
+    model::Checkpoint checkpoint;
+    checkpoint.hosts = {"h2"};
+    fixture.put("/checkpoints/saved", model::to_json(checkpoint));
+    fixture.run(500ms);
+    model::Host host = scheduler::test::make_host("h1");
+    host.scheduling = model::Scheduling::cordoned;
+    fixture.put("/hosts/h1", model::to_json(host));
+    fixture.beat("h1", {2, 0});
+    fixture.run(500ms);
+    CHECK(fixture.placement("saved")->host == "h2");
+    CHECK_FALSE(fixture.placement("too-young"));
 }
 
 TEST_CASE("the record of a checkpoint goes with its microVM, and one that is left over goes too") {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <system_error>
 
 #include "tests/unit/controlplane/store/scratch_folder.h"
@@ -17,29 +18,32 @@ TEST_CASE("a volume's file is sparse, has its size, and its name says how far it
     const std::string path = scratch.file("volumes");
     const VolumeFolder folder{path};
     folder.prepare("a", 1 << 30);
-    CHECK_FALSE(folder.has("a"));
+    CHECK_FALSE(folder.has({"a"}));
     CHECK_THROWS_AS(folder.prepare("a", 1), std::system_error);
     folder.keep("a");
-    CHECK(folder.has("a"));
-    CHECK(fs::file_size(folder.path_of("a")) == 1 << 30);
-    folder.mark_deleted("a");
-    CHECK_FALSE(folder.has("a"));
-    folder.restore("a");
-    CHECK(folder.has("a"));
-    folder.mark_deleted("a");
-    folder.remove("a");
+    CHECK(folder.has({"a"}));
+    CHECK(fs::file_size(folder.path_of({"a"})) == 1 << 30);
+    folder.mark_deleted({"a"});
+    CHECK_FALSE(folder.has({"a"}));
+    folder.restore({"a"});
+    CHECK(folder.has({"a"}));
+    folder.mark_deleted({"a"});
+    folder.remove({"a"});
     folder.prepare("a", 1);
     folder.drop("a");
     CHECK(fs::is_empty(path));
-    CHECK_THROWS_AS(folder.mark_deleted("a"), std::system_error);
+    CHECK_THROWS_AS(folder.mark_deleted({"a"}), std::system_error);
 }
 
 TEST_CASE("a change that was begun is finished or taken back, as the store says; data is kept") {
     const store::test::ScratchFolder scratch;
     const std::string path = scratch.file("volumes");
     const VolumeFolder folder{path};
-    for (const char* name : {"created.new", "refused.new", "gone.deleted", "kept.deleted",
-                             "whole.raw", "foreign.raw", "other"}) {
+    for (const char* name :
+         {"created.new", "refused.new",    "gone.deleted", "kept.deleted", "whole.raw",
+          "foreign.raw", "foreign@2.raw",  "other",        "taken.raw",    "taken@1.raw",
+          "taken@2.raw", "taken@3.raw",    "taken@3.copy", "left.raw",     "left@1.raw",
+          "back.raw",    "back@4.deleted", "old@02.raw",   "namesake.raw", "@1.raw"}) {
         std::ofstream{path + "/" + name} << name;
     }
     std::ofstream{path + "/twice.raw"} << "data";
@@ -52,11 +56,46 @@ TEST_CASE("a change that was begun is finished or taken back, as the store says;
         return names;
     };
     for (int round = 0; round < 2; ++round) {
-        folder.reconcile({"created", "kept", "whole", "twice"});
+        folder.reconcile({{"created", {0, true}},
+                          {"kept", {0, true}},
+                          {"whole", {0, true}},
+                          {"twice", {0, true}},
+                          {"taken", {2, true}},
+                          {"left", {1, false}},
+                          {"back", {4, true}},
+                          {"namesake", {0, false}}});
+        // What is elsewhere and was never taken over is somebody's data.
         CHECK(files() == std::set<std::string>{"created.raw", "kept.raw", "whole.raw",
-                                               "foreign.raw", "other", "twice.raw"});
+                                               "foreign.raw", "foreign@2.raw", "other", "twice.raw",
+                                               "taken@2.raw", "back@4.raw", "old@02.raw",
+                                               "namesake.raw", "@1.raw"});
         CHECK(fs::file_size(path + "/twice.raw") == 4);
     }
+}
+
+TEST_CASE("what others have taken over is deleted; what is taken over here now is not touched") {
+    const store::test::ScratchFolder scratch;
+    const std::string path = scratch.file("volumes");
+    const VolumeFolder folder{path};
+    const auto make = [&](std::uint64_t takeovers) {
+        std::ofstream{folder.copy_of({"a", takeovers})} << "data and a mark";
+        folder.install({"a", takeovers}, 4);
+        CHECK(fs::file_size(folder.path_of({"a", takeovers})) == 4);
+    };
+    for (const std::uint64_t takeovers : {0U, 1U, 2U, 3U}) {
+        make(takeovers);
+    }
+    std::ofstream{path + "/ab.raw"} << "another";
+    folder.delete_stale("a", {1, true});
+    CHECK_FALSE(folder.has({"a", 0}));
+    CHECK(folder.has({"a", 1}));
+    folder.delete_stale("a", {2, false});
+    CHECK_FALSE(folder.has({"a", 1}));
+    CHECK_FALSE(folder.has({"a", 2}));
+    CHECK(folder.has({"a", 3}));
+    make(3);
+    CHECK(folder.has({"ab", 0}));
+    CHECK_THROWS_AS(folder.install({"a", 5}, 4), std::system_error);
 }
 
 }  // namespace shoal::volumes

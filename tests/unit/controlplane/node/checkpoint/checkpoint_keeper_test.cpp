@@ -48,7 +48,7 @@ void save_in(const CheckpointFolder& folder) {
     write(CheckpointFolder::state_in(partial), "state");
     write(CheckpointFolder::memory_in(partial), "memory");
     static_cast<void>(CheckpointFolder::pack(partial, CheckpointFolder::pack_in(partial)));
-    folder.install(partial, saved, {});
+    folder.install(partial, saved, {}, 0);
 }
 
 // Host "here", which starts it, beside "h1" and "h2".

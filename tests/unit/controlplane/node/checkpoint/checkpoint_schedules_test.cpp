@@ -14,6 +14,7 @@
 #include "controlplane/node/checkpoint/checkpointer.h"
 #include "tests/unit/controlplane/node/manual_store.h"
 #include "tests/unit/controlplane/node/process/fake_runner.h"
+#include "tests/unit/controlplane/store/scratch_folder.h"
 
 namespace shoal::node::test {
 
@@ -53,6 +54,8 @@ private:
     Schedule& world_;
     std::string name_;
     Mirror mirror_;
+    store::test::ScratchFolder scratch_;
+    volumes::VolumeFolder volumes_{scratch_.file("volumes")};
     Checkpointer checkpointer_;
     std::map<std::string, std::uint64_t> saved_;  // by microVM: what its VMM's snapshot has
     std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
@@ -199,7 +202,7 @@ Shoald::Shoald(Schedule& world, std::string name)
     : world_{world},
       name_{std::move(name)},
       mirror_{world.loop, world.store},
-      checkpointer_{{world.loop, world.store, mirror_, runner, *this, *this}, name_} {
+      checkpointer_{{world.loop, world.store, mirror_, runner, *this, *this, volumes_}, name_} {
     mirror_.start([this](const store::Result<Revision>&) {
         mirror_.add_listener(*this);
         mirror_.add_listener(checkpointer_);

@@ -7,6 +7,7 @@
 #include "controlplane/model/keys.h"
 #include "tests/unit/controlplane/node/manual_store.h"
 #include "tests/unit/controlplane/node/process/fake_runner.h"
+#include "tests/unit/controlplane/store/scratch_folder.h"
 
 namespace shoal::node::test {
 
@@ -101,8 +102,9 @@ public:
     World(const World&) = delete;
     World& operator=(const World&) = delete;
 
-    void add(const std::string& name) {
+    void add(const std::string& name, std::vector<std::string> attached = {}) {
         model::MicroVmSpec spec;
+        spec.volumes = std::move(attached);
         spec.name = name;
         spec.program = "/bin/true";
         spec.on_host_failure = model::HostFailurePolicy::restore;
@@ -138,8 +140,10 @@ public:
     FakeRunner runner;
     FakeVmm vmm{loop};
     FakeOutlet outlet{loop};
+    store::test::ScratchFolder scratch;
+    volumes::VolumeFolder volumes{scratch.file("volumes")};
     Mirror mirror{loop, store};
-    Checkpointer checkpointer{{loop, store, mirror, runner, vmm, outlet}, "here"};
+    Checkpointer checkpointer{{loop, store, mirror, runner, vmm, outlet, volumes}, "here"};
     std::string silent;
 };
 
@@ -171,6 +175,31 @@ TEST_CASE("a checkpoint is whole first, then what has changed, and counts once i
     CHECK(world.outlet.shipments.at(1).base == world.outlet.shipments[0].id);
     CHECK(world.record()->generation == 2);
     CHECK(world.outlet.folders == 0);
+}
+
+TEST_CASE("volumes are saved with the memory, by the files that their drives get") {
+    World world;
+    world.volumes.prepare("v", 1 << 20);
+    world.volumes.keep("v");
+    world.put(keys::of(keys::volumes, "v"), model::to_json(model::Volume{"v", 1, "here"}));
+    world.add("b", {"v"});
+    world.pass(seconds{11});
+    REQUIRE(world.outlet.shipments.size() == 2);
+    CHECK(world.outlet.shipments[0].drives == 0);
+    CHECK(world.outlet.shipments[1].drives == 1);
+    CHECK(world.vmm.orders[0].find("drive_id") == std::string::npos);
+    CHECK(world.vmm.orders[1].find(R"("drives":[{"drive_id":"disk0","path":"/folder/drive-0"}])") !=
+          std::string::npos);
+    SUBCASE("one whose file is gone is not saved") {
+        world.outlet.failure = "no";  // the next one is whole
+        world.pass(seconds{11});
+        world.volumes.mark_deleted({"v"});
+        const std::size_t orders = world.vmm.orders.size();
+        world.outlet.failure = "";
+        world.pass(seconds{6});
+        CHECK(world.vmm.orders.size() == orders + 1);
+        CHECK(world.mirror.find("b")->checkpoint->failure.starts_with("cannot look at "));
+    }
 }
 
 TEST_CASE("a checkpoint that fails leaves the last one, says why once, and the next is whole") {
