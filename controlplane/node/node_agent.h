@@ -76,7 +76,7 @@ private:
     void start_attempt(const MicroVm& microvm, const Attempt& attempt);
     void begin_anew(const MicroVm& microvm, const std::string& reason);
     void give_back(const MicroVm& microvm, const std::string& reason);
-    [[nodiscard]] bool has_volumes(const MicroVm& microvm) const;
+    [[nodiscard]] bool has_volumes_elsewhere(const MicroVm& microvm) const;
     void postpone(const MicroVm& microvm, const std::string& reason);
     void record_end(const MicroVm& microvm, const Exit& exit, const Observation& seen);
     // `transaction`: what else is written with it.

@@ -104,23 +104,25 @@ void NodeAgent::on_ended(const MicroVm& microvm, const Attempt& attempt, const O
     record_end(microvm, *seen.exit, seen);
 }
 
-// Its volumes are still what they were when it was lost, on the host that they are on: it waits for
-// that one, and begins there.
+// It waits for the host that has its volumes, which are what they were when it was lost, and begins
+// there.
 void NodeAgent::give_back(const MicroVm& microvm, const std::string& reason) {
     model::MicroVmStatus status;
-    status.reason = "it begins anew where its volumes are, not from its checkpoint: " + reason;
+    status.reason = "it begins anew where its volumes are: " + reason;
     store::Transaction transaction;
     transaction.operations.emplace_back(store::Put{
         keys::of(keys::statuses, keys::no_host, microvm.spec.name), model::to_json(status)});
     release(microvm.spec.name, microvm, std::move(transaction));
 }
 
-bool NodeAgent::has_volumes(const MicroVm& microvm) const {
+// A host that is alone has its name from whoever starts it: nobody else is to be waited for.
+bool NodeAgent::has_volumes_elsewhere(const MicroVm& microvm) const {
     const auto& all = mirror_.objects().volumes;
-    return std::ranges::all_of(microvm.spec.volumes, [&](const std::string& name) {
-        const auto found = all.find(name);
-        return found != all.end() && found->second.body.host == settings_.host;
-    });
+    return !settings_.fence.empty() &&
+           std::ranges::any_of(microvm.spec.volumes, [&](const std::string& name) {
+               const auto found = all.find(name);
+               return found != all.end() && found->second.body.host != settings_.host;
+           });
 }
 
 // Another attempt, so that the folder of the one before is not taken for its own.
@@ -139,6 +141,10 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
     if (loop_.now() < back_off.until) {
         return look_later(attempt.name, back_off.until - loop_.now());
     }
+    if (!is_restorable(microvm) && has_volumes_elsewhere(microvm)) {
+        // Whoever has placed it took it for one with a checkpoint, or a volume was taken over.
+        return give_back(microvm, "host " + settings_.host + " does not have them");
+    }
     try {
         LaunchPaths paths{settings_.run_command, log_of(attempt.name), settings_.fence};
         if (!settings_.fence.empty()) {
@@ -155,8 +161,8 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
         }
         postpone(microvm, reason.what());
     } catch (const NoCheckpoint& reason) {
-        has_volumes(microvm) ? begin_anew(microvm, reason.what())
-                             : give_back(microvm, reason.what());
+        has_volumes_elsewhere(microvm) ? give_back(microvm, reason.what())
+                                       : begin_anew(microvm, reason.what());
     } catch (const std::system_error& error) {
         // The host's trouble, not the program's: tried again for as long as it is wanted.
         host::log(host::LogLevel::error, attempt.name + " cannot be started: " + error.what());

@@ -317,7 +317,24 @@ TEST_CASE("without its checkpoint a microVM begins anew, but nowhere without its
     CHECK_FALSE(host.has(keys::of(keys::placements, "a")));
     CHECK_FALSE(host.has(keys::of(keys::assignments, "here", "a")));
     CHECK(host.mirror.find("a")->status->reason ==
-          "it begins anew where its volumes are, not from its checkpoint: all are damaged");
+          "it begins anew where its volumes are: all are damaged");
+}
+
+TEST_CASE("what was placed without its volumes is given back") {
+    Member host;
+    host.put(keys::of(keys::volumes, "v"), model::to_json(model::Volume{"v", 1, "elsewhere"}));
+    model::MicroVmSpec spec;
+    spec.name = "a";
+    spec.program = "/bin/true";
+    spec.volumes = {"v"};
+    host.put(keys::of(keys::microvms, "a"), model::to_json(spec));
+    host.bind("a", "here", 1);
+    host.agent.take(1);
+    host.loop.settle();
+    CHECK(host.runner.launches.empty());
+    CHECK_FALSE(host.has(keys::of(keys::placements, "a")));
+    CHECK(host.mirror.find("a")->status->reason ==
+          "it begins anew where its volumes are: host here does not have them");
 }
 
 }  // namespace shoal::node::test
