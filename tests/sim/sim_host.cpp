@@ -6,6 +6,7 @@
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "controlplane/model/volume.h"
 
 namespace shoal::sim {
 
@@ -151,8 +152,52 @@ private:
         link_.get(
             keys::of(keys::checkpoints, name),
             [this, name, spec = model::from_json<model::MicroVmSpec>(value)](const auto& lookup) {
-                lookup ? start_soon(name, spec, *lookup) : later(name);
+                if (!lookup) {
+                    return later(name);
+                }
+                spec.volumes.empty() ? start_soon(name, spec, *lookup)
+                                     : find_volume(name, spec, *lookup);
             });
+    }
+    // It comes along with a checkpoint; without one, whoever does not have it gives the microVM
+    // back.
+    void find_volume(const std::string& name, const model::MicroVmSpec& spec,
+                     const store::Lookup& record) {
+        link_.get(keys::of(keys::volumes, spec.volumes[0]), [this, name, spec,
+                                                             record](const auto& lookup) {
+            if (!lookup || !lookup->entry || !work_.contains(name)) {
+                return later(name);
+            }
+            const auto volume = model::from_json<model::Volume>(lookup->entry->value);
+            if (record.entry) {
+                loop_.call_after(dice().between(5ms, 2s), [=, this, entry = *lookup->entry] {
+                    take_over(name, spec, record, entry);
+                });
+            } else if (volume.host == host_.name()) {
+                start_soon(name, spec, record);
+            } else {
+                stop(name);
+            }
+        });
+    }
+    // As node/checkpoint/volume_takeover.cpp does it.
+    void take_over(const std::string& name, const model::MicroVmSpec& spec,
+                   const store::Lookup& record, const store::Entry& entry) {
+        const auto found = work_.find(name);
+        if (found == work_.end()) {
+            return;
+        }
+        auto volume = model::from_json<model::Volume>(entry.value);
+        volume.host = host_.name();
+        ++volume.takeovers;
+        store::Transaction transaction;
+        transaction.conditions = {{keys::of(keys::placements, name), found->second.placement},
+                                  {keys::of(keys::checkpoints, name), record.entry->mod_revision},
+                                  {entry.key, entry.mod_revision}};
+        transaction.operations.emplace_back(store::Put{entry.key, model::to_json(volume)});
+        link_.commit(std::move(transaction), [this, name, spec, record](const auto& result) {
+            result ? start_soon(name, spec, record) : later(name);
+        });
     }
     void start_soon(const std::string& name, const model::MicroVmSpec& spec,
                     const store::Lookup& record) {

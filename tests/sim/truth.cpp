@@ -14,6 +14,11 @@ void Truth::loaded(const std::string& microvm, SimHost& host, std::uint64_t gene
         throw Violation{microvm + " goes on at " + host.name() + " from checkpoint " +
                         std::to_string(generation) + ", not from " + std::to_string(expected)};
     }
+    const auto volume = volume_hosts_.find(microvm);
+    if (volume != volume_hosts_.end() && volume->second != host.name()) {
+        throw Violation{microvm + " runs on " + host.name() + ", but its volume is on " +
+                        volume->second};
+    }
     auto& holders = holders_[microvm];
     holders.push_back(&host);
     if (holders.size() > 1) {

@@ -25,6 +25,10 @@ public:
     void loaded(const std::string& microvm, SimHost& host, std::uint64_t generation);
     // The store has this checkpoint of it, taken under the placement that is current; 0: none.
     void recorded(const std::string& microvm, std::uint64_t generation);
+    // The volume of this microVM is the host's of this name.
+    void has_volume(const std::string& microvm, const std::string& host) {
+        volume_hosts_[microvm] = host;
+    }
     void unloaded(const std::string& microvm, SimHost& host);
     // At most one of all copies of a microVM runs: after each step of the simulation.
     void check() const;
@@ -32,8 +36,9 @@ public:
 
 private:
     std::unordered_map<std::string, std::vector<SimHost*>> holders_;
-    std::unordered_map<std::string, std::uint64_t> recorded_;  // the newest checkpoints
-    std::set<std::string> doubled_;                            // with more than one holder
+    std::unordered_map<std::string, std::uint64_t> recorded_;    // the newest checkpoints
+    std::unordered_map<std::string, std::string> volume_hosts_;  // by microVM
+    std::set<std::string> doubled_;                              // with more than one holder
 };
 
 }  // namespace shoal::sim

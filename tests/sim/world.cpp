@@ -8,6 +8,7 @@
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "controlplane/model/volume.h"
 
 namespace shoal::sim {
 
@@ -122,6 +123,9 @@ std::string World::unfinished() const {
         }
         const auto placement = placements_.find(name);
         if (placement == placements_.end()) {
+            if (volumes_.contains(name) && !checkpoints_.contains(name)) {
+                continue;  // Its volume's host may be dead, or full.
+            }
             return name + " is not placed";
         }
         const auto& holders = truth_.holders(name);
@@ -220,6 +224,9 @@ void World::on_event(const store::Event& event) {
                : static_cast<void>(deletions_.erase(name));
     } else if (folder == keys::checkpoints) {
         on_checkpoint(name, event);
+    } else if (folder == keys::volumes && is_put) {
+        volumes_[name] = model::from_json<model::Volume>(event.entry.value).host;
+        truth_.has_volume(name, volumes_[name]);
     } else if (folder == keys::groups && is_put) {
         groups_[name] = model::from_json<model::Group>(event.entry.value);
     } else if (folder == keys::groups) {

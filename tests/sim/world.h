@@ -104,7 +104,8 @@ private:
     std::unordered_map<std::string, Spec> specs_;
     std::unordered_map<std::string, std::string> placements_;  // to hosts
     std::unordered_map<std::string, store::Revision> placed_at_;
-    std::set<std::string> checkpoints_;  // who has one
+    std::set<std::string> checkpoints_;                     // who has one
+    std::unordered_map<std::string, std::string> volumes_;  // hosts, by name, as microVMs' names
     std::set<std::string> deletions_;
     std::set<std::string> finished_;
     std::map<std::string, model::Group> groups_;

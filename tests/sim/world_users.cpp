@@ -3,6 +3,7 @@
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "controlplane/model/volume.h"
 #include "tests/sim/world.h"
 
 namespace shoal::sim {
@@ -34,6 +35,11 @@ void World::create_single() {
     }
     if (dice_.one_in(5)) {
         spec.on_host_failure = model::HostFailurePolicy::none;
+    }
+    if (dice_.one_in(4)) {
+        const std::string& host = hosts_[dice_.below(hosts_.size())]->name();
+        put(keys::of(keys::volumes, spec.name), model::to_json(model::Volume{spec.name, 1, host}));
+        spec.volumes = {spec.name};
     }
     singles_.push_back(spec.name);
     put(keys::of(keys::microvms, spec.name), model::to_json(spec));
