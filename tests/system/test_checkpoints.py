@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import re
+import shutil
 import time
 
 from cluster import PLAIN, Cluster, seeded, with_certificates
@@ -275,6 +276,37 @@ def _():
         taken_over = cluster.host(asked.microvm("a")["status"]["host"])
         wait_for_none(cluster)
         taken_over.done("DELETE", "/v1/volumes/a")
+
+
+@test("checkpoints: hosts die at any moment at which they take a volume over, and memory and volume go together")
+def _():
+    dice = seeded()
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        asked, first, second = cluster.hosts
+        start_ledger(first, "a")
+        set_scheduling(cluster, [asked.name], "cordoned")
+        for _ in range(2):
+            wait_for_generation(cluster, "a", (record_of(cluster, "a") or {"generation": 0})["generation"] + 2)
+            first.kill_host()
+            asked.wait(lambda: json.loads(cluster.etcd.list("/placements/").get("/placements/a", "{}")).get("host") == second.name,
+                       "it to be placed elsewhere")
+            time.sleep(dice.uniform(0, 0.3))
+            taken_over = asked.done("GET", "/v1/volumes/a")["spec"]["host"] == second.name
+            second.kill_host()
+            for host in (first, second):
+                shutil.rmtree(host.run_dir / "microvms")  # as /run is after a loss of power
+                host.start()
+            asked.wait(lambda: cluster.all_alive(3), "all hosts to be alive")
+            running = asked.wait_phase("a", "running")["status"]["host"]
+            now_ns = time.time_ns()
+            asked.wait(lambda: any(ns > now_ns for _, ns in said(cluster.host(running), "a")), "it to go on")
+            print(f"        killed when the volume was {'' if taken_over else 'not '}taken over; it runs on {running}")
+            if running != first.name:
+                first, second = second, first
+        said(first, "a")
+        wait_for_none(cluster)
+        first.done("DELETE", "/v1/volumes/a")
+        expect(not any(volume_files(each, "a") for each in cluster.hosts), "files are left")
 
 
 def expect_wait(cluster, name, host):
