@@ -1,5 +1,6 @@
 // A checkpoint: what hosts keep of a running microVM's memory and of its volumes, so that it can go
-// on elsewhere when its own host is lost. Its record is written once all copies are on their hosts' disks.
+// on elsewhere when its own host is lost. Its record is written once all copies are on their hosts'
+// disks.
 #pragma once
 
 #include <cstdint>
