@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "controlplane/api/idempotency.h"
+#include "controlplane/api/microvm_creation.h"
 #include "controlplane/api/microvm_ends.h"
 #include "controlplane/api/references.h"
 #include "controlplane/http/target.h"
@@ -19,61 +19,15 @@ namespace {
 
 namespace keys = model::keys;
 
-void check_new(const model::MicroVmSpec& spec) {
-    if (!spec.group.empty()) {
-        throw Problem{422, "microvm.group is set by groups alone"};
-    }
-    if (model::to_json(spec).size() > max_body_bytes) {
-        throw Problem{
-            413, "the microVM has more than " + std::to_string(max_body_bytes) + " bytes of JSON"};
-    }
-}
-
 void put(Service& service, const model::MicroVmSpec& spec, store::Revision expected,
-         unsigned status, Respond respond) {
-    store::Transaction transaction;
+         Respond respond) {
     const std::string key = keys::of(keys::microvms, spec.name);
+    store::Transaction transaction;
     transaction.conditions = {{key, expected}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(spec)});
-    Quotas::Charge charge;
-    if (expected == 0) {
-        charge = service.quotas.charge(service.mirror, spec);
-        add_conditions(service, spec, transaction);
-    }
-    const auto reservation =
-        service.placer != nullptr && expected == 0 ? service.placer->reserve(spec) : nullptr;
-    if (reservation) {
-        reservation->add_to(transaction);
-    }
-    commit(service, std::move(transaction), std::move(respond),
-           [&service, status, name = spec.name, reservation, charge](store::Revision) {
-               Response response = show_microvm(service, status, name);
-               if (status == 201) {
-                   response.headers["Location"] = "/v1/microvms/" + name;
-               }
-               return response;
-           });
-}
-
-void create(Service& service, const Request& request, Respond respond) {
-    expect_parameters(request, {"dry_run"});
-    auto spec = body_of<model::MicroVmSpec>(request);
-    resolve(service, spec);
-    check_new(spec);
-    const auto key = idempotency_key(request);
-    if (spec.name.empty()) {
-        spec.name = key ? name_of_key(*key) : make_name();
-    }
-    if (const auto* found = service.mirror.find(spec.name)) {
-        if (key && !found->deletion && model::to_json(found->spec) == model::to_json(spec)) {
-            return respond(show_microvm(service, 201, spec.name));
-        }
-        throw Problem{409, "there is a microVM " + spec.name + " already" +
-                               (found->deletion ? "; it is being deleted" : "")};
-    }
-    if (!answer_dry_run(service, request, spec, respond)) {
-        put(service, spec, 0, 201, std::move(respond));
-    }
+    commit(
+        service, std::move(transaction), std::move(respond),
+        [&service, name = spec.name](store::Revision) { return show_microvm(service, 200, name); });
 }
 
 // What may change while it runs.
@@ -104,11 +58,7 @@ void apply(Service& service, const Request& request, Respond respond) {
         if (if_match(request) != 0) {
             throw Problem{412, "there is no microVM " + name};
         }
-        check_new(spec);
-        if (!answer_dry_run(service, request, spec, respond)) {
-            put(service, spec, 0, 201, std::move(respond));
-        }
-        return;
+        return create_microvm(service, request, std::move(spec), std::move(respond));
     }
     expect_match(request, found->revision);
     if (found->deletion) {
@@ -123,12 +73,10 @@ void apply(Service& service, const Request& request, Respond respond) {
                                " only labels, metadata, priority, restart, on_host_failure and "
                                "checkpoint can be changed: delete it, and create another"};
     }
-    if (!is_dry_run(request)) {
-        return put(service, spec, found->revision, 200, std::move(respond));
+    if (is_dry_run(request)) {
+        return respond(show_dry_run(model::to_json(spec)));
     }
-    Response response;
-    response.body = R"({"dry_run":true,"spec":)" + model::to_json(spec) + "}";
-    respond(std::move(response));
+    put(service, spec, found->revision, std::move(respond));
 }
 
 void get(const Service& service, const Request& request, Respond respond) {
@@ -212,7 +160,7 @@ const node::MicroVm& find_microvm(const Service& service, const std::string& nam
 
 void add_microvms(Api& api, Service& service) {
     api.add("POST", "/v1/microvms", [&service](const Request& request, Respond respond) {
-        create(service, request, std::move(respond));
+        create_microvms(service, request, std::move(respond));
     });
     api.add("GET", "/v1/microvms", [&service](const Request& request, Respond respond) {
         list(service, request, std::move(respond));

@@ -63,8 +63,9 @@ Usage Quotas::used(const node::Mirror& mirror, const std::string& project) const
     return usage;
 }
 
-Quotas::Charge Quotas::charge(const node::Mirror& mirror, const model::MicroVmSpec& spec) {
-    return charge(mirror, spec.project, usage_of(spec));
+Quotas::Charge Quotas::charge(const node::Mirror& mirror, const model::MicroVmSpec& spec,
+                              std::uint64_t count) {
+    return charge(mirror, spec.project, usage_of(spec, count));
 }
 
 Quotas::Charge Quotas::charge(const node::Mirror& mirror, const model::Group& group) {

@@ -31,8 +31,9 @@ public:
     // that is wanted of them.
     [[nodiscard]] Usage used(const node::Mirror& mirror, const std::string& project) const;
 
-    // Throws Problem 403 when it is too much.
-    [[nodiscard]] Charge charge(const node::Mirror& mirror, const model::MicroVmSpec& spec);
+    // Throws Problem 403 when it is too much. `count`: of the same.
+    [[nodiscard]] Charge charge(const node::Mirror& mirror, const model::MicroVmSpec& spec,
+                                std::uint64_t count = 1);
     [[nodiscard]] Charge charge(const node::Mirror& mirror, const model::Group& group);
 
 private:

@@ -56,6 +56,12 @@ bool is_dry_run(const Request& request) {
     return found != request.query.end() && found->second == "true";
 }
 
+Response show_dry_run(const std::string& spec) {
+    Response response;
+    response.body = R"({"dry_run":true,"spec":)" + spec + "}";
+    return response;
+}
+
 void forget(Service& service, const Request& request, const std::string& key,
             store::Revision revision, Respond respond, std::function<void()> on_deleted) {
     expect_match(request, revision);

@@ -60,6 +60,9 @@ void expect_match(const Request& request, store::Revision revision);
 // Whether the request is only to be looked at (dry_run=true). Throws Problem.
 [[nodiscard]] bool is_dry_run(const Request& request);
 
+// The answer to a dry run of what is fine, with its spec as it would be stored.
+[[nodiscard]] Response show_dry_run(const std::string& spec);
+
 // Answers a dry run of what is fine so far, with the spec as it would be stored; throws Problem
 // when the quota has no room. False: it is none.
 template <typename Spec>
@@ -69,9 +72,7 @@ template <typename Spec>
         return false;
     }
     static_cast<void>(service.quotas.charge(service.mirror, spec));
-    Response response;
-    response.body = R"({"dry_run":true,"spec":)" + model::to_json(spec) + "}";
-    respond(std::move(response));
+    respond(show_dry_run(model::to_json(spec)));
     return true;
 }
 

@@ -90,6 +90,16 @@ std::optional<Kind> kind_of(const std::string& name) {
     return std::nullopt;
 }
 
+void print_created(const ApplyOptions& options, const std::string& list) {
+    if (options.output == Output::json) {
+        return print(list + "\n");
+    }
+    const json::value microvms = parse(list);
+    for (const json::value& microvm : microvms.at("items").as_array()) {
+        print("microvm " + text_of(find(microvm, "name")) + " created\n");
+    }
+}
+
 // {"kind": "microvm", "spec": {...}}
 // The name that it has.
 std::string apply_one(const Client& client, const ApplyOptions& options,
@@ -110,13 +120,23 @@ std::string apply_one(const Client& client, const ApplyOptions& options,
         call.method = "PUT";
         call.target = path_of(*kind, name);
     }
+    if (options.count) {
+        if (*kind != Kind::microvm || options.waits) {
+            throw CliError("--count is for microVMs, without --wait");
+        }
+        call.target += "?count=" + std::to_string(*options.count);
+    }
     if (options.is_dry_run) {
-        call.target += "?dry_run=true";
+        call.target += options.count ? "&dry_run=true" : "?dry_run=true";
     }
     const Reply reply = client.call(call);
     if (options.is_dry_run) {
         print(options.output == Output::json ? reply.body + "\n"
                                              : kind_name + " " + name + " is possible\n");
+        return name;
+    }
+    if (options.count) {
+        print_created(options, reply.body);
         return name;
     }
     std::string made = text_of(find(parse(reply.body), "name"));

@@ -74,6 +74,11 @@ void add_apply(CLI::App& app, RemoteOptions& options, bool& is_given, const char
             add_output(sub, verb.output);
             sub.add_flag("--dry-run", verb.is_dry_run, "Only say whether it is possible");
             if (mode == ApplyOptions::Mode::create) {
+                sub.add_option("--count", verb.count,
+                               "So many microVMs, NAME-0, NAME-1, ..., all or none;\n"
+                               "the file describes one")
+                    ->check(check_whole)
+                    ->type_name("N");
                 sub.add_flag("--wait", verb.waits,
                              "Of one microVM: print its output until it has\n"
                              "ended, and exit with its exit code");

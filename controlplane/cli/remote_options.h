@@ -34,7 +34,8 @@ struct ApplyOptions {
     std::string file;  // "-": standard input
     Output output = Output::table;
     bool is_dry_run = false;
-    bool waits = false;  // for the end of the one microVM that is created
+    bool waits = false;                  // for the end of the one microVM that is created
+    std::optional<std::uint64_t> count;  // of microVMs that are created; absent: one
 };
 struct WaitOptions {
     std::string name;

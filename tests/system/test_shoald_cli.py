@@ -79,6 +79,25 @@ def dry_run():
         expect_refused(apply("kind: [\n"), "neither JSON nor YAML: line 2", program="shoal")
 
 
+@test("shoald: several microVMs are created by one command, all or none, and run")
+def several():
+    with temporary_folder() as folder, Daemon(folder) as daemon:
+        path = os.path.join(folder, "file.yaml")
+        with open(path, "w") as file:
+            file.write(f"kind: microvm\nspec: {{name: job, program: {BUSYBOX}, arguments: ['true'], memory_mib: 32}}\n")
+        names = [f"job-{i}" for i in range(5)]
+        result = shoal(daemon, "create", "-f", path, "--count", "5", "--dry-run")
+        expect(result.code == 0 and not daemon.list(), f"{result}")
+        result = shoal(daemon, "create", "-f", path, "--count", "5")
+        expect(result.out.decode().splitlines() == [f"microvm {name} created" for name in names], f"{result}")
+        for name in names:
+            expect(daemon.wait_phase(name, "succeeded", "failed")["status"]["exit_code"] == 0, f"{daemon.microvm(name)}")
+        expect_refused(shoal(daemon, "create", "-f", path, "--count", "6"), "job-0 already", program="shoal")
+        expect_refused(shoal(daemon, "create", "-f", path, "--count", "101"), "100", program="shoal")
+        expect_refused(shoal(daemon, "create", "-f", path, "--count", "1", "--wait"), "--wait", program="shoal")
+        expect([item["name"] for item in daemon.list()] == names, f"{daemon.list()}")
+
+
 @test("shoald: bash completes verbs, options, kinds and names")
 def completes():
     with temporary_folder() as folder, Daemon(folder) as daemon:

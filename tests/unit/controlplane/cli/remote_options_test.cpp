@@ -46,6 +46,7 @@ TEST_CASE("verbs that ask shoald are told apart, with their words and defaults")
     CHECK(parse_verb<EventsOptions>({"events", "--since", "5"}).since == 5);
     CHECK(parse_verb<ApplyOptions>({"create", "-f", "x", "--wait"}).waits);
     CHECK(parse_verb<ApplyOptions>({"apply", "-f", "x", "--dry-run"}).is_dry_run);
+    CHECK(parse_verb<ApplyOptions>({"create", "-f", "x", "--count", "7"}).count == 7);
     CHECK(parse_verb<TopOptions>({"top", "-n", "3", "--interval", "5"}).count == 3);
     const std::string script = std::get<ShowText>(parse({"completion", "bash"})).text;
     CHECK(script.find("delete) words=\"--help -h --socket --grace") != std::string::npos);

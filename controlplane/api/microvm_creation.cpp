@@ -1,0 +1,171 @@
+// What is asked for is looked at as a whole, and committed in one transaction.
+#include "controlplane/api/microvm_creation.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controlplane/api/idempotency.h"
+#include "controlplane/api/microvms.h"
+#include "controlplane/api/references.h"
+#include "controlplane/http/target.h"
+#include "controlplane/model/keys.h"
+#include "controlplane/store/limits.h"
+
+namespace shoal::rest {
+namespace {
+
+namespace keys = model::keys;
+
+enum class Form { one, list };
+
+// What is created: the same but for their names.
+struct Creation {
+    std::vector<model::MicroVmSpec> specs;
+    Form form = Form::one;
+};
+
+void check_new(const model::MicroVmSpec& spec) {
+    if (!spec.group.empty()) {
+        throw Problem{422, "microvm.group is set by groups alone"};
+    }
+    if (model::to_json(spec).size() > max_body_bytes) {
+        throw Problem{
+            413, "the microVM has more than " + std::to_string(max_body_bytes) + " bytes of JSON"};
+    }
+}
+
+Response show(const Service& service, const Creation& creation) {
+    const std::string& first = creation.specs.front().name;
+    if (creation.form == Form::one) {
+        Response response = show_microvm(service, 201, first);
+        response.headers["Location"] = "/v1/microvms/" + first;
+        return response;
+    }
+    std::string items;
+    for (const model::MicroVmSpec& spec : creation.specs) {
+        if (const auto* found = service.mirror.find(spec.name)) {  // others may have deleted it
+            items += (items.empty() ? "" : ",") + to_json(*found);
+        }
+    }
+    Response response;
+    response.status = 201;
+    response.body = R"({"resource_version":)" + std::to_string(service.mirror.revision()) +
+                    R"(,"items":[)" + items + "]}";
+    return response;
+}
+
+using Reservations = std::vector<std::shared_ptr<node::Placer::Reservation>>;
+
+// Places as many as the transaction has room for; the others are placed once they are there.
+Reservations reserve(Service& service, const Creation& creation, store::Transaction& transaction) {
+    Reservations reservations;
+    for (const model::MicroVmSpec& spec : creation.specs) {
+        if (service.placer == nullptr || transaction.operations.size() == store::max_operations ||
+            transaction.conditions.size() == store::max_conditions) {
+            break;
+        }
+        auto reservation = service.placer->reserve(spec);
+        if (!reservation) {
+            break;
+        }
+        reservation->add_to(transaction);
+        reservations.push_back(std::move(reservation));
+    }
+    return reservations;
+}
+
+void put(Service& service, Creation creation, Quotas::Charge charge, Respond respond) {
+    store::Transaction transaction;
+    for (const model::MicroVmSpec& spec : creation.specs) {
+        const std::string key = keys::of(keys::microvms, spec.name);
+        transaction.conditions.push_back({key, 0});
+        transaction.operations.emplace_back(store::Put{key, model::to_json(spec)});
+    }
+    add_conditions(service, creation.specs.front(), transaction);
+    auto reservations = reserve(service, creation, transaction);
+    commit(service, std::move(transaction), std::move(respond),
+           [&service, creation = std::move(creation), charge = std::move(charge),
+            reservations = std::move(reservations)](store::Revision) {
+               return show(service, creation);
+           });
+}
+
+void create(Service& service, const Request& request, Creation creation, Respond respond) {
+    const model::MicroVmSpec& first = creation.specs.front();
+    auto charge = service.quotas.charge(service.mirror, first, creation.specs.size());
+    if (is_dry_run(request)) {
+        return respond(show_dry_run(model::to_json(first)));
+    }
+    put(service, std::move(creation), std::move(charge), std::move(respond));
+}
+
+// Named and resolved.
+Creation creation_in(const Service& service, const Request& request) {
+    auto spec = body_of<model::MicroVmSpec>(request);
+    if (spec.name.empty()) {
+        const auto key = idempotency_key(request);
+        spec.name = key ? name_of_key(*key) : make_name();
+    }
+    Creation creation;
+    if (!request.query.contains("count")) {
+        resolve(service, spec);
+        check_new(spec);
+        creation.specs.push_back(std::move(spec));
+        return creation;
+    }
+    creation.form = Form::list;
+    const std::uint64_t count = number_of(request, "count", 1, max_created_at_once);
+    if (count == 0) {
+        throw Problem{400,
+                      "the parameter count must be 1 to " + std::to_string(max_created_at_once)};
+    }
+    if (count > 1 && !spec.volumes.empty()) {
+        throw Problem{422, "several microVMs cannot have volumes: each has one microVM at a time"};
+    }
+    const std::string name = spec.name + "-";
+    spec.name = name + std::to_string(count - 1);  // the longest
+    if (!model::is_name(spec.name)) {
+        throw Problem{400, "microvm.name is too long for " + spec.name};
+    }
+    resolve(service, spec);
+    check_new(spec);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        spec.name = name + std::to_string(i);
+        creation.specs.push_back(spec);
+    }
+    return creation;
+}
+
+}  // namespace
+
+void create_microvms(Service& service, const Request& request, Respond respond) {
+    expect_parameters(request, {"dry_run", "count"});
+    Creation creation = creation_in(service, request);
+    const auto is_there = [&service](const model::MicroVmSpec& spec) {
+        const auto* found = service.mirror.find(spec.name);
+        return found != nullptr && !found->deletion &&
+               model::to_json(found->spec) == model::to_json(spec);
+    };
+    if (idempotency_key(request) && std::ranges::all_of(creation.specs, is_there)) {
+        return respond(show(service, creation));
+    }
+    for (const model::MicroVmSpec& spec : creation.specs) {
+        if (const auto* found = service.mirror.find(spec.name)) {
+            throw Problem{409, "there is a microVM " + spec.name + " already" +
+                                   (found->deletion ? "; it is being deleted" : "")};
+        }
+    }
+    create(service, request, std::move(creation), std::move(respond));
+}
+
+void create_microvm(Service& service, const Request& request, model::MicroVmSpec spec,
+                    Respond respond) {
+    check_new(spec);
+    Creation creation;
+    creation.specs.push_back(std::move(spec));
+    create(service, request, std::move(creation), std::move(respond));
+}
+
+}  // namespace shoal::rest
