@@ -188,6 +188,8 @@ void Contents::apply_microvm(const std::string& name, const Event& event) {
         microvm.placement_revision = microvm.placement ? event.entry.mod_revision : 0;
     } else if (key.starts_with(keys::deletions)) {
         microvm.deletion = decode<model::Deletion>(event);
+        microvm.deletion_revision =
+            event.kind == Event::Kind::deleted ? 0 : event.entry.mod_revision;
     } else if (key.starts_with(keys::moves)) {
         microvm.move = decode<model::Move>(event);
         microvm.move_revision = microvm.move ? event.entry.mod_revision : 0;
@@ -200,8 +202,8 @@ void Contents::apply_microvm(const std::string& name, const Event& event) {
         apply_at_host(microvm, event);
     }
     choose_status(microvm);
-    if (microvm.revision == 0 && !microvm.placement && !microvm.deletion && !microvm.move &&
-        microvm.checkpoint_revision == 0 && microvm.at_hosts.empty()) {
+    if (microvm.revision == 0 && !microvm.placement && microvm.deletion_revision == 0 &&
+        !microvm.move && microvm.checkpoint_revision == 0 && microvm.at_hosts.empty()) {
         microvms.erase(name);
     }
 }

@@ -43,6 +43,7 @@ struct MicroVm {
     std::optional<model::Placement> placement;
     Revision placement_revision = 0;
     std::optional<model::Deletion> deletion;
+    Revision deletion_revision = 0;
     std::optional<model::Move> move;
     Revision move_revision = 0;
     std::optional<model::Checkpoint> checkpoint;

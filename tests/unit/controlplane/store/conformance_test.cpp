@@ -149,6 +149,18 @@ TEST_CASE_TEMPLATE("a transaction happens as a whole or not at all", Kind, FANNE
         CHECK(client.value(test.at("a")) == "(absent)");
         CHECK(client.get(test.at("b"))->entry->mod_revision == *changed);
     }
+    SUBCASE("a mark is put once, beside what it is about") {
+        const auto mark = [&](Revision of, Revision before) {
+            return client.commit(
+                {{{test.at("a"), of}, {test.at("mark"), before}}, {Put{test.at("mark"), "gone"}}});
+        };
+        const auto marked = mark(*made, 0);
+        REQUIRE(marked);
+        CHECK(failure_of(mark(*made, 0)) == Failure::conflict);
+        CHECK(mark(*made, *marked));
+        REQUIRE(client.remove(test.at("a")));
+        CHECK(failure_of(mark(*made, 0)) == Failure::conflict);
+    }
     SUBCASE("only conditions") {
         CHECK(client.commit({{{test.at("a"), *made}}, {}}));
         CHECK(failure_of(client.commit({{{test.at("a"), 0}}, {}})) == Failure::conflict);

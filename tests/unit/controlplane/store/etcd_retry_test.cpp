@@ -89,6 +89,12 @@ TEST_CASE("a guarded write whose answer is lost is done once, and its revision i
         CHECK(bench.entry("/c").mod_revision == *made);
         CHECK(bench.other.value("/b") == "(absent)");
     }
+    SUBCASE("a mark, which is guarded beside what it is about") {
+        const auto made = bench.client.commit(
+            {{{"/b", *before}, {"/deletions/b", 0}}, {Put{"/deletions/b", "{}"}}});
+        REQUIRE(made);
+        CHECK(bench.entry("/deletions/b").mod_revision == *made);
+    }
     SUBCASE("a deletion, with nothing after it") {
         CHECK(bench.client.commit({{{"/b", *before}}, {Delete{"/b"}}}) == *before + 1);
     }
