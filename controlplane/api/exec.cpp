@@ -11,6 +11,7 @@
 #include "controlplane/api/guest_port.h"
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/pass_on.h"
+#include "controlplane/api/start_waits.h"
 #include "controlplane/exec/frame.h"
 #include "controlplane/http/stream.h"
 
@@ -22,8 +23,10 @@ using boost::system::error_code;
 // Until a guest takes a connection; one that offers exec may only be about to listen.
 constexpr std::chrono::seconds connect_timeout{5};
 constexpr std::chrono::milliseconds retry{20};
+// Until a microVM runs that was created just before.
+constexpr std::chrono::seconds start_timeout{30};
 // The microVM's host is to be the first who gives up.
-constexpr std::chrono::seconds passing_on{10};
+constexpr std::chrono::seconds passing_on = start_timeout + 2 * connect_timeout;
 
 // One of the commands of a microVM, for as long as it is held.
 std::shared_ptr<void> take_slot(const Service& service, const std::string& name) {
@@ -109,32 +112,55 @@ private:
     Clock::time_point give_up_at_ = Clock::now() + connect_timeout;
 };
 
-void run(Service& service, boost::asio::io_context& context, const Request& request,
-         Respond respond) {
+struct Commands {
+    Service& service;
+    boost::asio::io_context& context;
+    StartWaits starts;
+
+    void run(const Request& request, Respond respond);
+    void begin(const Request& request, std::shared_ptr<void> slot, Respond& respond) const;
+};
+
+void Commands::run(const Request& request, Respond respond) {
     expect_parameters(request, {});
     const node::MicroVm& microvm = find_microvm(service, request.path[2]);
-    const std::string& name = microvm.spec.name;
     const auto protocol = request.headers.find("upgrade");
     if (protocol == request.headers.end() || protocol->second != exec::protocol) {
         throw Problem{426, "exec needs the headers Connection: Upgrade and Upgrade: " +
                                std::string{exec::protocol}};
     }
+    if (!microvm.spec.vsock) {
+        return begin(request, nullptr, respond);
+    }
+    starts.when_settled(microvm.spec.name, start_timeout,
+                        [this, request, slot = take_slot(service, microvm.spec.name),
+                         respond = std::move(respond)]() mutable {
+                            try {
+                                begin(request, std::move(slot), respond);
+                            } catch (const Problem& problem) {
+                                respond(to_response(problem));
+                            }
+                        });
+}
+
+void Commands::begin(const Request& request, std::shared_ptr<void> slot, Respond& respond) const {
+    const node::MicroVm& microvm = find_microvm(service, request.path[2]);
     if (pass_on(service, microvm, request, passing_on, respond)) {
         return;
     }
     const std::string path = vsock_path_of(microvm);
-    std::make_shared<Connecting>(context, microvm.spec, path, take_slot(service, name),
-                                 std::move(respond))
+    std::make_shared<Connecting>(context, microvm.spec, path, std::move(slot), std::move(respond))
         ->start();
 }
 
 }  // namespace
 
 void add_exec(Api& api, Service& service, boost::asio::io_context& context) {
-    api.add("POST", "/v1/microvms/*/exec",
-            [&service, &context](const Request& request, Respond respond) {
-                run(service, context, request, std::move(respond));
-            });
+    const std::shared_ptr<Commands> commands{
+        new Commands{service, context, {service.loop, service.mirror, service.host}}};
+    api.add("POST", "/v1/microvms/*/exec", [commands](const Request& request, Respond respond) {
+        commands->run(request, std::move(respond));
+    });
 }
 
 }  // namespace shoal::rest

@@ -68,7 +68,9 @@ std::string vsock_path_of(const node::MicroVm& microvm) {
                       "microVM " + name + " has no vsock device: create it with vsock or exec"};
     }
     if (!microvm.status || microvm.status->phase != model::Phase::running) {
-        throw Problem{409, "microVM " + name + " does not run"};
+        const std::string reason = microvm.status ? microvm.status->reason : "";
+        throw Problem{409,
+                      "microVM " + name + " does not run" + (reason.empty() ? "" : ": " + reason)};
     }
     return microvm.status->vsock;
 }

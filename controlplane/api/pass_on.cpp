@@ -1,9 +1,25 @@
 // Once: who is asked by another host does not pass it on.
 #include "controlplane/api/pass_on.h"
 
+#include <charconv>
 #include <utility>
 
 namespace shoal::rest {
+
+void when_up_to_date(Service& service, Request request, Respond respond, Handle handle) {
+    store::Revision revision = 0;
+    if (const auto found = request.headers.find(revision_header); found != request.headers.end()) {
+        const std::string& text = found->second;
+        std::from_chars(text.data(), text.data() + text.size(), revision);
+    }
+    if (revision <= service.mirror.revision()) {
+        return handle(std::move(request), std::move(respond));
+    }
+    service.mirror.when(revision, [request = std::move(request), respond = std::move(respond),
+                                   handle = std::move(handle)]() mutable {
+        handle(std::move(request), std::move(respond));
+    });
+}
 
 bool pass_on(const Service& service, const node::MicroVm& microvm, const Request& request,
              std::chrono::seconds patience, Respond& respond) {
@@ -17,7 +33,9 @@ bool pass_on(const Service& service, const node::MicroVm& microvm, const Request
         found->second.host.peer_address.empty()) {
         throw Problem{421, "microVM " + name + " is on host " + host + ": ask the shoald there"};
     }
-    service.ask_host(found->second.host, request, patience,
+    Request passed = request;
+    passed.headers[revision_header] = std::to_string(service.mirror.revision());
+    service.ask_host(found->second.host, passed, patience,
                      [name, respond = std::move(respond)](Response response) mutable {
                          const bool has_left = response.status == 421;
                          respond(has_left ? to_response(Problem{

@@ -7,6 +7,14 @@
 
 namespace shoal::rest {
 
+// A number, in a request that is passed on: as far as its sender has seen the store. Who is asked
+// looks only once it has seen as much.
+inline constexpr const char* revision_header = "shoal-revision";
+
+// Calls `handle`, at once or when this host has seen as much of the store as whoever passed the
+// request on.
+void when_up_to_date(Service& service, Request request, Respond respond, Handle handle);
+
 // True: the microVM is on another host, which answers instead, within so long. False: it is here.
 // Throws Problem 421 where there is no way to that host.
 [[nodiscard]] bool pass_on(const Service& service, const node::MicroVm& microvm,

@@ -8,6 +8,7 @@
 #include <boost/beast/http/write.hpp>
 #include <utility>
 
+#include "controlplane/api/pass_on.h"
 #include "controlplane/http/problem.h"
 #include "controlplane/http/session.h"
 #include "controlplane/http/target.h"
@@ -68,6 +69,10 @@ void Outgoing::start(const rest::Request& request) {
     }
     if (const auto type = request.headers.find("content-type"); type != request.headers.end()) {
         head_.set(http::field::content_type, type->second);
+    }
+    if (const auto seen = request.headers.find(rest::revision_header);
+        seen != request.headers.end()) {
+        head_.set(rest::revision_header, seen->second);
     }
     source_ = request.source;
     if (source_) {

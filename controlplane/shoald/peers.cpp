@@ -5,6 +5,7 @@
 
 #include "controlplane/api/calls.h"
 #include "controlplane/api/exec.h"
+#include "controlplane/api/pass_on.h"
 
 namespace shoal::daemon {
 
@@ -15,8 +16,11 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
       service_{service},
       logs_{context, service_, options.state_dir + "/logs"},
       server_{context, options.address, options.peer_port, tls_,
-              [this](const rest::Request& request, rest::Respond respond) {
-                  api_.handle(request, std::move(respond));
+              [this](rest::Request request, rest::Respond respond) {
+                  rest::when_up_to_date(service_, std::move(request), std::move(respond),
+                                        [this](const rest::Request& ready, rest::Respond answer) {
+                                            api_.handle(ready, std::move(answer));
+                                        });
               }},
       client_{context, tls_},
       templates_{{context, workers, templates}, {context, workers, templates, client_}},

@@ -51,8 +51,7 @@ def words():
     with temporary_folder() as folder, Daemon(folder) as daemon:
         made = daemon.create(BUSYBOX, *SLEEP, name="e", exec=True, environment=["A=1", "B=2"])
         expect(made["spec"]["vsock"], f"{made}")
-        daemon.wait_phase("e", "running")
-        said = shell(daemon, "e", "echo out; echo err >&2; exit 7")  # at once: the agent may only be about to listen
+        said = shell(daemon, "e", "echo out; echo err >&2; exit 7")  # at once: it may only be about to run
         expect((said.code, said.out, said.err) == (7, b"out\n", b"err\n"), f"{said}")
         said = shell(daemon, "e", "pwd; echo $A$B$C", "--cwd", "/proc", "--env", "B=3", "--env", "C=4")
         expect((said.code, said.out) == (0, b"/proc\n134\n"), f"{said}")
@@ -240,6 +239,32 @@ def clones():
         expect("does not offer exec" in detail, detail)
 
 
+@test("exec: a microVM that is about to run is waited for, and one that will not run is not")
+def early():
+    with temporary_folder() as folder, Daemon(folder, "--max-microvms", "1") as daemon:
+        daemon.create(BUSYBOX, *SLEEP, name="first", exec=True)
+        daemon.create(BUSYBOX, *SLEEP, name="second", exec=True)
+        waits = start(daemon, "second", "echo here")
+        daemon.wait(lambda: daemon.microvm("second")["status"]["reason"], "it to say why it waits")
+        expect(shell(daemon, "first", "echo here").out == b"here\n" and waits.poll() is None, "one runs, one waits")
+        daemon.done("DELETE", "/v1/microvms/first?grace_s=0")
+        out, err = waits.communicate(timeout=60)
+        expect((waits.returncode, out) == (0, b"here\n"), f"{out} {err}")
+        daemon.create(BUSYBOX, *SLEEP, name="third", exec=True)
+        waits = start(daemon, "third", "echo here")
+        daemon.wait(lambda: daemon.microvm("third")["status"]["reason"], "it to say why it waits")
+        daemon.done("DELETE", "/v1/microvms/third")
+        out, err = waits.communicate(timeout=60)
+        expect(waits.returncode == 125 and b"microVM" in err, f"{out} {err}")
+        daemon.done("DELETE", "/v1/microvms/second?grace_s=0")
+        daemon.wait_gone("second")
+        daemon.create("/none", name="never", exec=True)
+        daemon.wait_phase("never", "failed")
+        said = shell(daemon, "never", "echo here")
+        expect(said.code == 125, f"{said}")
+        expect_refused(said, "microVM never does not run: ", program="shoal")
+
+
 @test("cluster: a command is run through any host, also after a move, and goes when who asked for it is killed")
 def passed_on():
     with temporary_folder() as folder, Cluster(folder, 2, options=with_certificates(folder)) as cluster:
@@ -249,6 +274,11 @@ def passed_on():
         asked.create(BUSYBOX, *SLEEP, name="plain", memory_mib=32)
         for name in ("e", "plain"):
             expect(asked.wait_phase(name, "running")["status"]["host"] == "h1", "its host")
+        for number in range(8):  # at once: the other host may not have seen it yet
+            asked.create(BUSYBOX, *SLEEP, name=f"new-{number}", exec=True, memory_mib=64)
+            said = shell(asked, f"new-{number}", "exit 9")
+            expect(said.code == 9 and asked.microvm(f"new-{number}")["status"]["host"] == "h1", f"{said}")
+            asked.done("DELETE", f"/v1/microvms/new-{number}?grace_s=0")
         data = os.urandom(1 << 20)
         for host in (other, asked):
             said = shell(host, "e", f"{BUSYBOX} cat; echo err >&2; exit 4", stdin=data)
