@@ -317,6 +317,10 @@ void run_verb(const Client& client, const ImportOptions& options) {
         parse(client.call({"POST", resource_of(Kind::image).path, json::serialize(body)}).body);
     print("image " + name + " imported, sha256:" + text_of(find(image, "spec.digest")) + ", " +
           text_of(find(image, "spec.size_bytes")) + " bytes\n");
+    if (const std::string user = text_of(find(image, "spec.user")); user != "-") {
+        std::cerr << "shoal: image " << name << " is made for user " << user
+                  << ", but its program is root: the unikernel has no other users\n";
+    }
 }
 
 void run_verb(const Client& client, const BackupOptions& options) {

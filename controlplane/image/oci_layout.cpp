@@ -33,6 +33,11 @@ std::string read_blob(const std::string& layout, const std::string& digest) {
     return read_text(layout + "/blobs/sha256/" + digest);
 }
 
+bool is_root(std::string_view user) {
+    const std::string_view name = user.substr(0, user.find(':'));
+    return name.empty() || name == "root" || name == "0";
+}
+
 }  // namespace
 
 std::string digest_at(std::string_view text, std::string_view pointer) {
@@ -65,6 +70,8 @@ model::Image defaults_in(std::string_view text) {
     image.arguments = defaults.arguments.value_or(image.arguments);
     image.environment = defaults.environment.value_or(image.environment);
     image.working_directory = defaults.working_directory.value_or("");
+    const std::string user = defaults.user.value_or("");
+    image.user = is_root(user) ? "" : user;
     if (!image.working_directory.empty() && !image.working_directory.starts_with('/')) {
         throw std::runtime_error{"the image's WorkingDir does not begin with /"};
     }

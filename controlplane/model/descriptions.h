@@ -35,6 +35,7 @@ inline constexpr Limits a_grace{0, 3600};
 inline constexpr Limits an_exit_code{0, 255};
 inline constexpr Limits a_time_to_get_ready{1, 3600};
 inline constexpr Limits a_digest{64, 64};
+inline constexpr Limits a_user{0, 255};
 inline constexpr Limits size_of_volume{1, 16 << 20};  // 16 TiB, ext4's largest file
 inline constexpr Limits some_volumes{0, 8};
 inline constexpr Limits an_interval{1, 24LL * 60 * 60};  // a day
@@ -424,6 +425,7 @@ struct Description<Image> {
         optional("arguments", &Image::arguments, some_words),
         optional("environment", &Image::environment, some_words, Form::assignment),
         optional("working_directory", &Image::working_directory, a_path),
+        optional("user", &Image::user, a_user),
         optional("size_bytes", &Image::size_bytes),
     };
 };
@@ -436,6 +438,7 @@ struct Description<OciDefaults> {
         optional("Cmd", &OciDefaults::arguments, some_words),
         optional("Env", &OciDefaults::environment, some_words, Form::assignment),
         optional("WorkingDir", &OciDefaults::working_directory, a_path),
+        optional("User", &OciDefaults::user, a_user),
     };
 };
 

@@ -23,7 +23,8 @@ struct Image {
     std::vector<std::string> arguments;    // where a microVM has none
     std::vector<std::string> environment;  // KEY=VALUE; a microVM's own replace these by key
     std::string working_directory;         // absolute; empty: /
-    std::uint64_t size_bytes = 0;          // on the disk
+    std::string user;              // for whom it is made, and who its program is not; empty: root
+    std::uint64_t size_bytes = 0;  // on the disk
 };
 
 // What a microVM of the image runs, the program first. Empty: nothing says.
@@ -47,6 +48,7 @@ struct OciDefaults {
     std::optional<std::vector<std::string>> arguments;
     std::optional<std::vector<std::string>> environment;
     std::optional<std::string> working_directory;
+    std::optional<std::string> user;  // USER[:GROUP], by names or numbers
 };
 struct OciConfig {
     std::string architecture;

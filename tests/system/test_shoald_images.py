@@ -250,6 +250,11 @@ def command_line():
         listed = shoal("get", "images").out.split()
         expect(listed[:5] == [b"NAME", b"BYTES", b"HOSTS", b"DIGEST", b"FROM"], f"{listed}")
         expect(listed[-1] == f"oci:{layout}:v2".encode(), f"{listed}")
+        expect(made.err == b"", f"{made}")
+        umoci("config", "--image", f"{layout}:v2", "--tag", "user", "--config.user", "1000:1000")
+        other = shoal("image", "import", "oci:Web_App:user", "--name", "other", cwd=folder)
+        sentence = b"shoal: image other is made for user 1000:1000, but its program is root: the unikernel has no other users\n"
+        expect((other.code, other.err) == (0, sentence), f"{other}")
         again = shoal("image", "import", "oci:Web_App:v2", cwd=folder)
         expect((again.code, again.err) == (1, b"shoal: there is already the image web-app\n"), f"{again}")
         missing = shoal("image", "import", "oci:none", "--name", "x", cwd=folder)

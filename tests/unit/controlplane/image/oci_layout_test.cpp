@@ -37,6 +37,11 @@ TEST_CASE("an image's configuration says what runs where, and the rest of it is 
     CHECK(image.arguments == Words{"b", "c"});
     CHECK(image.environment == Words{"K=v"});
     CHECK(image.working_directory == "/srv");
+    CHECK(image.user == "1000");
+    CHECK(defaults_in(with(R"({"User":"nginx:0"})")).user == "nginx:0");
+    for (const char* root : {"", "root", "0", "0:0", "root:staff", ":5"}) {
+        CHECK(defaults_in(with(R"({"User":")" + std::string{root} + R"("})")).user.empty());
+    }
     for (const char* config : {"null", "{}", R"({"Entrypoint":null,"Cmd":null,"Env":null})"}) {
         CHECK(defaults_in(with(config)).entrypoint.empty());
         CHECK(defaults_in(with(config)).environment.empty());
@@ -50,6 +55,8 @@ TEST_CASE("a configuration that does not fit is refused with what is wrong") {
     CHECK(refusal("{}") == "the image's configuration.architecture is missing");
     CHECK(refusal(with(R"({"WorkingDir":"srv"})")) ==
           "the image's WorkingDir does not begin with /");
+    CHECK(refusal(with(R"({"User":")" + std::string(256, 'a') + R"("})"))
+              .ends_with(".config.User has 256 bytes: 0 to 255 are allowed"));
     CHECK(refusal(with(R"({"Env":["none"]})")).ends_with(".config.Env[0] is not KEY=VALUE"));
     CHECK(refusal(with(R"({"Cmd":"sh"})")).ends_with(".config.Cmd must be an array"));
     CHECK(refusal(with("[]")).ends_with(".config must be an object"));

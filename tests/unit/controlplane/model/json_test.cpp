@@ -136,6 +136,7 @@ TEST_CASE("of an image's words a microVM's own arguments replace the arguments a
     image.entrypoint = {"/app", "-v"};
     image.environment = {"A=b"};
     image.working_directory = "/srv";
+    image.user = "nginx";
     image.size_bytes = 4096;
     CHECK(command_of(image, {}) == std::vector<std::string>{"/app", "-v", "serve"});
     CHECK(command_of(image, {"x", "y"}) == std::vector<std::string>{"/app", "-v", "x", "y"});
