@@ -55,10 +55,6 @@ void check_image(const Service& service, const model::MicroVmSpec& spec) {
         throw Problem{422,
                       "image " + spec.image + " does not say what to run: microvm.arguments must"};
     }
-    // Saved memory goes on with the same files, at the same paths.
-    if (spec.on_host_failure == model::HostFailurePolicy::restore) {
-        throw Problem{422, "a microVM of an image cannot have on_host_failure restore"};
-    }
 }
 
 void check_network(const Service& service, const model::MicroVmSpec& spec) {

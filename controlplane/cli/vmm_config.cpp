@@ -24,11 +24,12 @@ boost::json::array drives(const RunOptions& options, const PackedProgram& progra
                           {"path_on_host", absolute(program.root_image)}});
     }
     constexpr std::string_view read_only = ",ro";
+    std::size_t idx = 0;  // whether there is a root or not
     for (const std::string& disk : options.disks) {
         const bool is_read_only = disk.ends_with(read_only);
         const std::string path =
             disk.substr(0, disk.size() - (is_read_only ? read_only.size() : 0));
-        drives.push_back({{"drive_id", "disk" + std::to_string(drives.size())},
+        drives.push_back({{"drive_id", "disk" + std::to_string(idx++)},
                           {"is_root_device", false},
                           {"is_read_only", is_read_only},
                           {"cache_type", "Writeback"},

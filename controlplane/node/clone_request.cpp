@@ -46,12 +46,14 @@ std::string to_request(const RestoreOrder& order) {
         body["network_overrides"] = {
             {{"iface_id", microvm_interface}, {"host_dev_name", order.tap}}};
     }
-    if (!order.volumes.empty()) {
-        json::array drives;
-        for (const std::string& path : order.volumes) {
-            drives.push_back(
-                {{"drive_id", drive_of_volume(drives.size())}, {"path_on_host", path}});
-        }
+    json::array drives;
+    for (const std::string& path : order.volumes) {
+        drives.push_back({{"drive_id", drive_of_volume(drives.size())}, {"path_on_host", path}});
+    }
+    if (!order.root.empty()) {
+        drives.push_back({{"drive_id", drive_of_image}, {"path_on_host", order.root}});
+    }
+    if (!drives.empty()) {
         body["drive_overrides"] = std::move(drives);
     }
     body["track_dirty_pages"] = true;

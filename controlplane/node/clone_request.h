@@ -12,7 +12,10 @@ inline constexpr std::size_t max_clone_words_bytes = 32768;
 // As `shoal run` calls its network device.
 inline constexpr const char* microvm_interface = "eth0";
 
-// The same of its volumes, where there is no other disk.
+// The same of its image's file.
+inline constexpr const char* drive_of_image = "root";
+
+// The same of its volumes.
 [[nodiscard]] inline std::string drive_of_volume(std::size_t idx) {
     return "disk" + std::to_string(idx);
 }
@@ -33,6 +36,7 @@ struct RestoreOrder {
     std::string vsock;                   // the path of its vsock device here; empty: it has none
     std::string tap;                     // its network device's here; empty: it has none
     std::vector<std::string> volumes{};  // the paths of its volumes here, in their order
+    std::string root{};                  // the path of its image's file here; empty: it has none
 };
 
 // HTTP requests, whole.

@@ -222,8 +222,9 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
 }
 
 // Its memory file may be deleted once it is loaded: it is mapped.
-void HostProvisions::become_restored(const MicroVm& microvm, Launch& launch) const {
+void HostProvisions::become_restored(const MicroVm& microvm, Launch& launch) {
     const auto id = keeper_->expect(microvm.spec.name, microvm);
+    const std::string root = root_of(microvm);
     const auto network = attach_network(microvm);
     const std::string vsock = vsock_of(microvm, launch.attempt);
     // The last one: its answer is for one start.
@@ -231,7 +232,7 @@ void HostProvisions::become_restored(const MicroVm& microvm, Launch& launch) con
     become_vmm(launch);
     launch.request =
         to_request(RestoreOrder{checkpoint_folder_->state_of(id), checkpoint_folder_->memory_of(id),
-                                vsock, network ? network->tap : "", std::move(volumes)});
+                                vsock, network ? network->tap : "", std::move(volumes), root});
 }
 
 void HostProvisions::become_vmm(Launch& launch) const {

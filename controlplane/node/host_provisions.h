@@ -70,7 +70,7 @@ private:
     };
     // Nothing: it has no network.
     [[nodiscard]] std::optional<Attached> attach_network(const MicroVm& microvm) const;
-    void become_restored(const MicroVm& microvm, Launch& launch) const;
+    void become_restored(const MicroVm& microvm, Launch& launch);
     void become_vmm(Launch& launch) const;
     void attach_image(const MicroVm& microvm, Launch& launch);
     void attach_volumes(const MicroVm& microvm, Launch& launch) const;

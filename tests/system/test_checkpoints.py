@@ -11,6 +11,7 @@ from cluster import PLAIN, Cluster, seeded, with_certificates
 from harness import PROGRAMS, expect, temporary_folder, test
 from link import PULLED, UP
 from test_shoald_events import read_events
+from test_shoald_images import add, folders, make_layout
 from test_shoald_templates import make
 
 TALLY = str(PROGRAMS / "tally")
@@ -32,12 +33,13 @@ def set_scheduling(cluster, names, scheduling):
         cluster.hosts[0].done("PUT", f"/v1/hosts/{name}/scheduling", {"scheduling": scheduling})
 
 
-def start(cluster, name, interval_s=1, copies=1):
-    """A tally that does not run on the host that is asked. Its host."""
+def start(cluster, name, interval_s=1, copies=1, **what):
+    """A tally that does not run on the host that is asked. Its host. `what`: an image that has it as its program."""
     asked = cluster.hosts[0]
     set_scheduling(cluster, [asked.name], "cordoned")
-    asked.create(TALLY, name=name, memory_mib=64, on_host_failure="restore",
-                 checkpoint={"interval_s": interval_s, "copies": copies})
+    asked.done("POST", "/v1/microvms", {
+        **(what or {"program": TALLY}), "name": name, "memory_mib": 64, "on_host_failure": "restore",
+        "checkpoint": {"interval_s": interval_s, "copies": copies}})
     host = cluster.host(asked.wait_phase(name, "running")["status"]["host"])
     set_scheduling(cluster, [asked.name], "enabled")
     return host
@@ -129,6 +131,28 @@ def _():
         cluster.hosts[0].wait(lambda: sum(len(checkpoint_folders(each)) for each in cluster.hosts) <= 2,
                               "older checkpoints to go")
         wait_for_none(cluster)
+
+
+@test("checkpoints: a microVM of an image goes on from its last checkpoint where the image is not yet")
+def of_image():
+    def add_tally(root):
+        shutil.copy(TALLY, root / "bin/tally")
+
+    with temporary_folder() as folder, Cluster(folder, 3, options=PLAIN) as cluster:
+        asked = cluster.hosts[0]
+        layout = make_layout(folder, "--config.entrypoint", "/bin/tally", more=add_tally)
+        digest = add(asked, layout)["spec"]["digest"]
+        host = start(cluster, "a", image="i")
+        set_scheduling(cluster, [asked.name], "cordoned")  # the third host gets it
+        wait_for_generation(cluster, "a", 2)
+        host.kill_host()
+        other = expect_restored(cluster, "a", host)
+        expect(other is not asked and folders(other) == [digest], f"{other.name} has {folders(other)}")
+        set_scheduling(cluster, [asked.name], "enabled")
+        host.start()
+        cluster.wait_for_return(asked, host)
+        wait_for_none(cluster)
+        asked.done("DELETE", "/v1/images/i")
 
 
 @test("checkpoints: with two copies one of the hosts that keep them may die too")

@@ -43,6 +43,11 @@ TEST_CASE("one that goes on elsewhere keeps who it is, and gets its devices of t
         "network_overrides": [{"iface_id": "eth0", "host_dev_name": "shtap7"}],
         "drive_overrides": [{"drive_id": "disk0", "path_on_host": "/v/a"},
                             {"drive_id": "disk1", "path_on_host": "/v/b"}]})"));
+    const auto of_image = body_of(
+        to_request(RestoreOrder{"/c/state", "/c/memory", "", "", {"/v/a"}, "/i/root.erofs"}));
+    CHECK(of_image.at("drive_overrides") == boost::json::parse(R"([
+        {"drive_id": "disk0", "path_on_host": "/v/a"},
+        {"drive_id": "root", "path_on_host": "/i/root.erofs"}])"));
     const auto bare = body_of(to_request(RestoreOrder{"/c/state", "/c/memory", "", ""}));
     CHECK_FALSE(bare.as_object().contains("vsock_override"));
     CHECK_FALSE(bare.as_object().contains("network_overrides"));
