@@ -143,6 +143,7 @@ struct Description<Host> {
         required("allocatable", &Host::allocatable),
         optional("scheduling", &Host::scheduling),
         optional("certificate_expires", &Host::certificate_expires, a_sentence),
+        optional("authority_expires", &Host::authority_expires, a_sentence),
         optional("renews_certificates", &Host::renews_certificates),
     };
 };

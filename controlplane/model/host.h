@@ -26,7 +26,8 @@ struct Host {
     Resources allocatable;     // capacity times the overcommit ratio, less what is reserved
     Scheduling scheduling = Scheduling::enabled;
     std::string certificate_expires{};  // by which others know it, RFC 3339; empty: it has none
-    bool renews_certificates = false;   // it has the authority's key
+    std::string authority_expires{};  // the same of the authority's, which nobody renews by himself
+    bool renews_certificates = false;  // it has the authority's key
 };
 
 struct SchedulingChange {

@@ -17,8 +17,9 @@ constexpr std::chrono::milliseconds retry_delay{500};
 
 }  // namespace
 
-void HostFacts::set_certificate_expires(std::string time) {
-    host_.certificate_expires = std::move(time);
+void HostFacts::set_expiry(std::string certificate, std::string authority) {
+    host_.certificate_expires = std::move(certificate);
+    host_.authority_expires = std::move(authority);
     if (is_told_) {
         tell();
     }

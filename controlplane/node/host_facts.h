@@ -22,7 +22,7 @@ public:
     // Until it is told.
     void tell();
     // Told at once if it is told already.
-    void set_certificate_expires(std::string time);
+    void set_expiry(std::string certificate, std::string authority);
 
 private:
     void write(const store::Lookup& before);

@@ -346,12 +346,12 @@ void Daemon::keep_certificate() {
         joining_ ? respond(rest::renew_certificate(joining_->authority(), body))
                  : peers_->renew_certificate(body, std::move(respond));
     };
-    const auto use = [this](const std::string& expires) {
+    const auto use = [this](const std::string& expires, const std::string& authority_expires) {
         peers_->use(options_.peer_tls);
         if (joining_) {
             joining_->use(options_.peer_tls);
         }
-        facts_->set_certificate_expires(expires);
+        facts_->set_expiry(expires, authority_expires);
     };
     renewal_.emplace(loop_, options_.peer_tls, ask, use);
 }

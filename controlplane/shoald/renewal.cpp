@@ -26,6 +26,8 @@ using std::chrono::seconds;
 // at. So there are ten tries at least, and for a year's four months of them.
 constexpr std::int64_t renewed_at = 3;
 constexpr std::int64_t looks = 30;
+// The same of the authority's when it is warned of: a year, of ten.
+constexpr std::int64_t authority_warned_at = 10;
 constexpr seconds shortest_period{1};
 constexpr seconds longest_period{3600};
 
@@ -72,7 +74,7 @@ void Renewal::look_at_file() {
     const pki::Validity validity = pki::validity_of(certificate.get());
     const std::int64_t lifetime_s = validity.until_s - validity.from_s;
     period_ = std::clamp(seconds{lifetime_s / looks}, shortest_period, longest_period);
-    if (pem != used_) {
+    if (pem != used_ || pki::read_file(files_.authority) != used_authority_) {
         use(pem, validity);
     }
     if (validity.until_s - static_cast<std::int64_t>(host::realtime_s()) <
@@ -81,15 +83,21 @@ void Renewal::look_at_file() {
     }
 }
 
-// No longer than the authority's, which is not renewed.
+// No longer than the authority's, which whoever has its key makes anew (pki/README.md).
 void Renewal::use(const std::string& pem, const pki::Validity& validity) {
-    const pki::Certificate authority = pki::parse_certificate(pki::read_file(files_.authority));
-    const std::int64_t until_s =
-        std::min(validity.until_s, pki::validity_of(authority.get()).until_s);
-    expires_ = node::to_rfc3339(until_s * 1000);
-    use_(expires_);
+    used_authority_ = pki::read_file(files_.authority);
+    const pki::Validity authority = pki::validity_of(pki::parse_certificate(used_authority_).get());
+    expires_ = node::to_rfc3339(std::min(validity.until_s, authority.until_s) * 1000);
+    const std::string authority_expires = node::to_rfc3339(authority.until_s * 1000);
+    use_(expires_, authority_expires);
     used_ = pem;
     host::log(host::LogLevel::info, files_.certificate + " is good until " + expires_);
+    const std::int64_t now_s = static_cast<std::int64_t>(host::realtime_s());
+    if (authority.until_s - now_s < (authority.until_s - authority.from_s) / authority_warned_at) {
+        host::log(host::LogLevel::warn, files_.authority + " expires at " + authority_expires +
+                                            ": make it anew with the authority's key "
+                                            "(controlplane/pki/README.md)");
+    }
 }
 
 void Renewal::ask(const std::string& pem, const pki::Key& key) {

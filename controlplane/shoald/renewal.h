@@ -19,8 +19,9 @@ class Renewal {
 public:
     // Asks for a renewal with this body; the answer is POST /v1/certificate's (api/join.h).
     using Ask = std::function<void(const std::string& body, rest::Respond respond)>;
-    // The files are to be used from now on; they are good until `expires` (RFC 3339).
-    using Use = std::function<void(const std::string& expires)>;
+    // The files are to be used from now on; they are good until `expires` (RFC 3339), and the
+    // authority's, which is not renewed here, until its own time.
+    using Use = std::function<void(const std::string& expires, const std::string& authority)>;
 
     // Borrows the loop. The files are a host's certificate, its key and the authority's.
     Renewal(store::EventLoop& loop, store::TlsFiles files, Ask ask, Use use)
@@ -44,7 +45,8 @@ private:
     store::TlsFiles files_;
     Ask ask_;
     Use use_;
-    std::string used_{};  // what use_ was called with
+    std::string used_{};  // what was in the host's file when use_ was called
+    std::string used_authority_{};
     std::string expires_{};
     store::EventLoop::Duration period_{};
     std::shared_ptr<Renewal*> self_ = std::make_shared<Renewal*>(this);

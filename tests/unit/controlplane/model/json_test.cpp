@@ -95,6 +95,7 @@ TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they w
                     .allocatable = {1024, 4000, 100},
                     .scheduling = Scheduling::draining,
                     .certificate_expires = "2027-11-28T00:00:00.000Z",
+                    .authority_expires = "2036-11-28T00:00:00.000Z",
                     .renews_certificates = true};
     CHECK(to_json(from_json<Host>(to_json(host))) == to_json(host));
     CHECK(from_json<Host>(to_json(host)).allocatable == host.allocatable);

@@ -45,6 +45,7 @@ struct Rig {
     sim::Timeline timeline;
     sim::VirtualLoop loop{timeline};
     std::vector<std::string> used;  // until when
+    std::string authority_until;
     int asked = 0;
     std::function<rest::Response(const std::string&)> answer = [this](const std::string& body) {
         return rest::renew_certificate(authority, body);
@@ -54,7 +55,10 @@ struct Rig {
                         ++asked;
                         respond(answer(body));
                     },
-                    [this](const std::string& expires) { used.push_back(expires); }};
+                    [this](const std::string& expires, const std::string& authority_expires) {
+                        used.push_back(expires);
+                        authority_until = authority_expires;
+                    }};
 };
 
 }  // namespace
@@ -68,6 +72,20 @@ TEST_CASE("a certificate is used, and left as it is while two thirds of its time
     CHECK(rig.used.size() == 1);
     CHECK(rig.asked == 0);
     CHECK(rig.certificate() == pem);
+    CHECK(rig.authority_until > rig.used[0]);
+}
+
+TEST_CASE("an authority's certificate that was made anew is used without a restart") {
+    Rig rig;
+    rig.write("host.pem", rig.sign(pki::host_lifetime));
+    rig.renewal.look();
+    rig.run(10h);
+    CHECK(rig.used.size() == 1);
+    rig.write("ca.pem", pki::Authority{}.certificate());
+    rig.run(2h);
+    CHECK(rig.used.size() == 2);
+    rig.run(10h);
+    CHECK(rig.used.size() == 2);
 }
 
 TEST_CASE("a certificate that is due is replaced by a later one, which is used") {
