@@ -106,6 +106,10 @@ void BundleFolder::adopt(const std::string& partial, const std::string& digest) 
     host::flush_to_disk(path_);
 }
 
+void BundleFolder::remove(const std::string& digest) const {
+    host::delete_all(path_of(digest));
+}
+
 void BundleFolder::keep_only(const std::set<std::string>& digests) const {
     for (const auto& entry : fs::directory_iterator{path_}) {
         const std::string name = entry.path().filename().string();

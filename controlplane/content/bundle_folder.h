@@ -47,6 +47,7 @@ public:
     // The same, when the digest is known.
     void adopt(const std::string& partial, const std::string& digest) const;
     [[nodiscard]] bool has(const std::string& digest) const;
+    void remove(const std::string& digest) const;
     // Deletes all but these.
     void keep_only(const std::set<std::string>& digests) const;
 

@@ -1,7 +1,9 @@
 // BundleCopies: has the store know which bundles this host has the files of (templates, images),
-// and deletes files of bundles that are gone.
+// and deletes files of bundles that are gone, or that nothing here uses any more while two other
+// hosts have them.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +14,9 @@
 #include "controlplane/node/mirror/mirror.h"
 
 namespace shoal::node {
+
+// How long no microVM of this host may have used a bundle before its files go.
+inline constexpr std::chrono::hours longest_idle{1};
 
 class BundleCopies final : public MirrorListener {
 public:
@@ -37,13 +42,23 @@ public:
 
     // Compares the folders with the store, soon.
     void look_soon();
+    // Looks for what is idle, again and again.
+    void watch_idle();
 
 private:
-    void on_microvm_changed(const std::string&) override {}
+    using Names = std::vector<std::string>;
+
+    void on_microvm_changed(const std::string& name) override;
     void on_bundle_changed(const std::string&) override { look_soon(); }
     void look();
     void tell(const std::string& name, const std::string& digest, bool is_here);
     void commit(store::Transaction transaction);
+    void look_later();
+    void note_use(const MicroVm& microvm);
+    void look_for_idle();
+    [[nodiscard]] bool are_idle(const Names& names) const;
+    [[nodiscard]] bool is_alive(const std::string& host) const;
+    void drop(const Kind& kind, const std::string& digest, Names names);
 
     store::EventLoop& loop_;
     store::Store& store_;
@@ -51,6 +66,8 @@ private:
     std::string host_;
     std::vector<Kind> kinds_;
     bool is_looking_soon_ = false;
+    // By what copies are called: when a microVM here was seen with it, or it was first seen.
+    std::map<std::string, store::EventLoop::Duration> used_at_;
     std::shared_ptr<BundleCopies*> self_ = std::make_shared<BundleCopies*>(this);
 };
 

@@ -397,6 +397,7 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     mirror_.add_listener(sweeper_);
     mirror_.add_listener(copies_);
     copies_.look_soon();
+    copies_.watch_idle();
     rest::reconcile_volumes(volumes_);
     if (checkpointing_) {
         checkpointing_->start();

@@ -3,11 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
@@ -19,6 +21,7 @@ namespace shoal::node::test {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 namespace keys = model::keys;
 
 struct Rig : ManualStore {
@@ -101,6 +104,139 @@ TEST_CASE("of a template that is gone no copy is told, and its files are collect
     rig.commit({{}, {store::Delete{keys::of(keys::templates, "t")}}});
     CHECK(!rig.told());
     CHECK(rig.collected > before);
+}
+
+namespace {
+
+// Copies that other hosts have, too, and what microVMs use.
+struct IdleRig : Rig {
+    IdleRig() {
+        digest = make_files("state");
+        want(digest);
+        for (const char* host : {"h2", "h3"}) {
+            put(keys::of(keys::copies, host, "t"), model::to_json(model::BundleCopy{digest}));
+        }
+        copies.watch_idle();
+    }
+
+    void beat(const std::string& host) {
+        put(keys::of(keys::heartbeats, host), model::to_json(model::Heartbeat{1, ++beats}));
+    }
+    // Others live meanwhile.
+    void pass(std::chrono::minutes time, const std::vector<std::string>& alive = {"h2", "h3"}) {
+        for (; time > 0min; time -= 1min) {
+            loop.advance(30s);
+            for (const std::string& host : alive) {
+                beat(host);
+            }
+            loop.advance(30s);
+        }
+    }
+    void start(const std::string& name, const std::string& host, const std::string& of = "t") {
+        model::MicroVmSpec spec;
+        spec.name = name;
+        spec.from_template = of;
+        commit({{},
+                {store::Put{keys::of(keys::microvms, name), model::to_json(spec)},
+                 store::Put{keys::of(keys::placements, name),
+                            model::to_json(model::Placement{host, 0})}}});
+    }
+    void end(const std::string& name) {
+        model::MicroVmStatus status;
+        status.phase = model::Phase::succeeded;
+        put(keys::of(keys::statuses, "h1", name), model::to_json(status));
+    }
+    bool is_here() { return folder.has(digest); }
+
+    std::string digest;
+    std::uint64_t beats = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a copy that nothing here has used for an hour goes, where two others have it") {
+    IdleRig rig;
+    rig.pass(50min);
+    CHECK(rig.is_here());
+    rig.pass(20min);
+    CHECK(!rig.is_here());
+    CHECK(!rig.told());
+}
+
+TEST_CASE("a copy stays for an hour after it was used here, however shortly") {
+    IdleRig rig;
+    rig.pass(45min);
+    rig.start("a", "h1");
+    rig.end("a");
+    rig.pass(45min);
+    CHECK(rig.is_here());
+    rig.pass(35min);
+    CHECK(!rig.is_here());
+}
+
+TEST_CASE("a copy that a microVM here runs on stays; what runs elsewhere does not count") {
+    IdleRig rig;
+    SUBCASE("here") {
+        rig.start("a", "h1");
+        rig.pass(300min);
+        CHECK(rig.is_here());
+        CHECK(rig.told() == rig.digest);
+    }
+    SUBCASE("elsewhere") {
+        rig.start("a", "h2");
+        rig.pass(80min);
+        CHECK(!rig.is_here());
+    }
+}
+
+TEST_CASE("a copy stays where fewer than two others that live have it") {
+    IdleRig rig;
+    SUBCASE("one has gone") {
+        rig.commit({{}, {store::Delete{keys::of(keys::copies, "h3", "t")}}});
+        rig.pass(200min);
+    }
+    SUBCASE("one has other files") {
+        rig.put(keys::of(keys::copies, "h3", "t"),
+                model::to_json(model::BundleCopy{std::string(64, '0')}));
+        rig.pass(200min);
+    }
+    SUBCASE("one is silent") {
+        rig.pass(200min, {"h2"});
+    }
+    CHECK(rig.is_here());
+    CHECK(rig.told() == rig.digest);
+}
+
+TEST_CASE("of files that two names have both must be idle") {
+    IdleRig rig;
+    model::Template other;
+    other.name = "u";
+    other.digest = rig.digest;
+    other.program = "/bin/true";
+    other.memory_mib = 32;
+    rig.put(keys::of(keys::templates, "u"), model::to_json(other));
+    for (const char* host : {"h2", "h3"}) {
+        rig.put(keys::of(keys::copies, host, "u"), model::to_json(model::BundleCopy{rig.digest}));
+    }
+    rig.start("a", "h1", "u");
+    rig.pass(200min);
+    CHECK(rig.is_here());
+    rig.end("a");
+    rig.pass(80min);
+    CHECK(!rig.is_here());
+}
+
+TEST_CASE("of hosts that drop their copies at the same time two keep them") {
+    IdleRig rig;
+    rig.pass(65min, {"h2"});
+    rig.beat("h3");
+    // h2 has just dropped its own, and this host does not know yet.
+    rig.store.commit({{}, {store::Delete{keys::of(keys::copies, "h2", "t")}}},
+                     [](const store::Result<store::Revision>&) {});
+    rig.copies.watch_idle();
+    rig.pass(60min);
+    CHECK(rig.is_here());
+    CHECK(rig.told() == rig.digest);
 }
 
 }  // namespace shoal::node::test
