@@ -132,15 +132,16 @@ void Commands::run(const Request& request, Respond respond) {
     if (!microvm.spec.vsock) {
         return begin(request, nullptr, respond);
     }
-    starts.when_settled(microvm.spec.name, start_timeout,
-                        [this, request, slot = take_slot(service, microvm.spec.name),
-                         respond = std::move(respond)]() mutable {
-                            try {
-                                begin(request, std::move(slot), respond);
-                            } catch (const Problem& problem) {
-                                respond(to_response(problem));
-                            }
-                        });
+    auto slot = take_slot(service, microvm.spec.name);
+    starts.when_settled(
+        microvm.spec.name, start_timeout,
+        [this, request, slot = std::move(slot), respond = std::move(respond)]() mutable {
+            try {
+                begin(request, std::move(slot), respond);
+            } catch (const Problem& problem) {
+                respond(to_response(problem));
+            }
+        });
 }
 
 void Commands::begin(const Request& request, std::shared_ptr<void> slot, Respond& respond) const {
