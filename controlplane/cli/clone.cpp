@@ -1,20 +1,23 @@
 // Starting clones, and collecting what they print.
 #include "controlplane/cli/clone.h"
 
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
 #include <cstdio>
 #include <memory>
+#include <span>
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/installation.h"
 #include "controlplane/cli/snapshot.h"
 #include "controlplane/cli/vmm_process.h"
 #include "devices/host/os_error.h"
+#include "devices/host/unique_fd.h"
 
 namespace shoal::cli {
 namespace {
@@ -26,12 +29,51 @@ constexpr std::size_t loads_max = 32;
 // A line that is longer is printed in pieces.
 constexpr std::size_t line_max_bytes = 65536;
 
-// A clone's output on stdout in whole lines.
-class LineWriter {
+// On a terminal, how far many clones are: a line of stderr, which is gone while others are written.
+class Progress {
 public:
-    explicit LineWriter(std::string prefix) : prefix_{std::move(prefix)} {}
+    explicit Progress(std::uint64_t count)
+        : count_{count}, is_wanted_{count > loads_max && ::isatty(STDERR_FILENO) == 1} {}
+    ~Progress() { hide(); }
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+
+    void show(std::size_t started, std::size_t ended) {
+        if (!is_wanted_) {
+            return;
+        }
+        std::string line = std::to_string(started) + " of " + std::to_string(count_) +
+                           " clones started, " + std::to_string(ended) + " ended";
+        if (line != shown_) {
+            std::fprintf(stderr, "%s%s", clear_line, line.c_str());
+            shown_ = std::move(line);
+        }
+    }
+    void hide() {
+        if (!shown_.empty()) {
+            std::fputs(clear_line, stderr);
+            shown_.clear();
+        }
+    }
+
+private:
+    static constexpr const char* clear_line = "\r\x1b[K";
+
+    std::uint64_t count_;
+    bool is_wanted_;
+    std::string shown_;
+};
+
+// A clone's output on stdout: in whole lines behind the prefix, or without one as it is.
+class OutputWriter {
+public:
+    explicit OutputWriter(std::string prefix) : prefix_{std::move(prefix)} {}
 
     void write(std::string_view bytes) {
+        if (prefix_.empty()) {
+            std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+            return;
+        }
         for (const char byte : bytes) {
             line_ += byte;
             if (byte == '\n' || line_.size() == line_max_bytes) {
@@ -47,7 +89,7 @@ public:
 
 private:
     void put_line() {
-        if (!prefix_.empty() && !line_.ends_with('\n')) {
+        if (!line_.ends_with('\n')) {
             line_ += '\n';  // others' lines follow
         }
         std::fwrite(prefix_.data(), 1, prefix_.size(), stdout);
@@ -91,6 +133,8 @@ public:
         process_.send_put("/snapshot/load", body);
     }
 
+    // Readable once it is known whether it was loaded.
+    [[nodiscard]] int answer() noexcept { return process_.answer(); }
     void expect_loaded() {
         try {
             process_.expect_done();
@@ -99,50 +143,121 @@ public:
         }
     }
 
-    // -1 once there is no more.
-    [[nodiscard]] int output() const noexcept { return has_ended_ ? -1 : process_.output(); }
-    void copy_output() {
+    [[nodiscard]] int output() const noexcept { return process_.output(); }
+    // False once there is no more.
+    [[nodiscard]] bool copy_output() {
         std::array<char, 16384> buffer;
         const ssize_t size = ::read(process_.output(), buffer.data(), buffer.size());
         if (size < 0 && errno != EINTR) {
             host::throw_os_error("reading a clone's output");
         }
         if (size == 0) {
-            has_ended_ = true;
             writer_.finish();
         } else if (size > 0) {
             writer_.write({buffer.data(), static_cast<std::size_t>(size)});
         }
+        return size != 0;
     }
     [[nodiscard]] int wait() { return process_.wait(); }
 
 private:
     std::string id_;
-    LineWriter writer_;
+    OutputWriter writer_;
     VmmProcess process_;
-    bool has_ended_ = false;
 };
 
-using Clones = std::vector<std::unique_ptr<Clone>>;
+// All clones: starts one after another, and takes what comes from them meanwhile.
+class Clones {
+public:
+    explicit Clones(const CloneOptions& options)
+        : options_{options},
+          vmm_{find_vmm()},
+          epoll_{host::check_os(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")},
+          progress_{options.count} {}
 
-void copy_outputs(Clones& clones) {
-    std::vector<pollfd> watched(clones.size());
-    for (std::size_t left = clones.size(); left > 0;) {
-        for (std::size_t idx = 0; idx < clones.size(); ++idx) {
-            watched[idx] = {clones[idx]->output(), POLLIN, 0};
+    // The exit code.
+    [[nodiscard]] int run_to_ends() {
+        while (loaded_ < options_.count || ended_ < options_.count) {
+            const bool may_start =
+                clones_.size() < options_.count && clones_.size() - loaded_ < loads_max;
+            if (may_start) {
+                start_next();
+            }
+            take_events(may_start ? 0 : -1);
+            progress_.show(loaded_, ended_);
         }
-        if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) {
-            host::throw_os_error("poll");
+        int code = 0;
+        for (const auto& each : clones_) {
+            const int one = each->wait();
+            code = code == 0 ? one : code;
         }
-        for (std::size_t idx = 0; idx < clones.size(); ++idx) {
-            if (watched[idx].revents != 0) {
-                clones[idx]->copy_output();
-                left -= clones[idx]->output() < 0 ? 1U : 0U;
+        return code;
+    }
+
+private:
+    // Of epoll's data, which is an index for a clone's output.
+    static constexpr std::uint64_t is_answer = ~std::uint64_t{0};
+
+    void start_next() {
+        const std::size_t idx = clones_.size();
+        clones_.push_back(std::make_unique<Clone>(options_, idx, vmm_));
+        watch(clones_[idx]->output(), idx);
+        if (idx == loaded_) {
+            watch(clones_[idx]->answer(), is_answer);
+        }
+    }
+    void watch(int fd, std::uint64_t data) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = data;
+        host::check_os(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+    }
+    void forget(int fd) {
+        host::check_os(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr), "epoll_ctl");
+    }
+
+    void take_events(int timeout_ms) {
+        std::array<epoll_event, 64> events;
+        const int count =
+            ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+        if (count < 0 && errno != EINTR) {
+            host::throw_os_error("epoll_wait");
+        }
+        for (const epoll_event& event :
+             std::span{events}.first(static_cast<std::size_t>(std::max(count, 0)))) {
+            if (event.data.u64 == is_answer) {
+                take_answer();
+            } else {
+                take_output(*clones_[event.data.u64]);
             }
         }
         std::fflush(stdout);
     }
-}
+    // They are looked at in the clones' order, so that the first one that fails is named.
+    void take_answer() {
+        clones_[loaded_]->expect_loaded();
+        forget(clones_[loaded_]->answer());
+        ++loaded_;
+        if (loaded_ < clones_.size()) {
+            watch(clones_[loaded_]->answer(), is_answer);
+        }
+    }
+    void take_output(Clone& clone) {
+        progress_.hide();
+        if (!clone.copy_output()) {
+            forget(clone.output());
+            ++ended_;
+        }
+    }
+
+    const CloneOptions& options_;
+    std::string vmm_;
+    host::UniqueFd epoll_;
+    std::vector<std::unique_ptr<Clone>> clones_;
+    std::size_t loaded_ = 0;
+    std::size_t ended_ = 0;
+    Progress progress_;
+};
 
 void allow_descriptors() {
     rlimit limit{};
@@ -169,26 +284,7 @@ void check(const CloneOptions& options) {
 int clone(const CloneOptions& options) {
     check(options);
     allow_descriptors();
-    const std::string vmm = find_vmm();
-    Clones clones;
-    std::size_t loaded = 0;
-    const auto load_next = [&] { clones[loaded++]->expect_loaded(); };
-    for (std::uint64_t number = 0; number < options.count; ++number) {
-        clones.push_back(std::make_unique<Clone>(options, number, vmm));
-        if (clones.size() - loaded == loads_max) {
-            load_next();
-        }
-    }
-    while (loaded < clones.size()) {
-        load_next();
-    }
-    copy_outputs(clones);
-    int code = 0;
-    for (const auto& each : clones) {
-        const int one = each->wait();
-        code = code == 0 ? one : code;
-    }
-    return code;
+    return Clones{options}.run_to_ends();
 }
 
 }  // namespace shoal::cli

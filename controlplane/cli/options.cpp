@@ -155,10 +155,9 @@ void describe_clone(CLI::App& clone, CloneOptions& options) {
     clone.footer(
         "Runs N clones, whose ids are 0 to N - 1, until they have ended. They share all memory "
         "that\n"
-        "they do not write to. In ARGS, {} stands for the clone's id. Of several clones each line\n"
-        "of output has the id before it. The exit code is that of the first clone that did not "
-        "end\n"
-        "with 0; 125: shoal itself failed.");
+        "they do not write to. In ARGS, {} stands for the clone's id. Their output comes as they\n"
+        "write it, that of several in lines with the id before each. The exit code is that of the\n"
+        "first clone that did not end with 0; 125: shoal itself failed.");
 }
 
 void describe_run(CLI::App& run, RunOptions& options) {

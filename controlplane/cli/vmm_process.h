@@ -24,8 +24,10 @@ public:
     // A request and its answer; what is refused throws CliError with the API's sentence.
     void put(const std::string& path, const boost::json::object& body);
     void patch(const std::string& path, const boost::json::object& body);
-    // The two halves of a put(), so that others can be sent requests meanwhile.
+    // The two halves of a put(), so that others can be sent requests meanwhile; answer() is
+    // readable when the second one need not wait.
     void send_put(const std::string& path, const boost::json::object& body);
+    [[nodiscard]] int answer() noexcept { return connection_.native_handle(); }
     void expect_done();
 
     // The guest's output, to read; at its end the process is about to end.

@@ -5,14 +5,18 @@ import os
 import pathlib
 import re
 import socket
+import subprocess
 import sys
+import threading
 import time
 
 from api import ApiVmm
-from harness import PROGRAMS, SHOAL, TIME_SCALE, expect, expect_refused, run, temporary_folder, test
+from harness import (BUSYBOX, DEADLINE_S, ENVIRONMENT, PROGRAMS, SHOAL, TIME_SCALE, VMM, expect, expect_refused, reap, run,
+                     temporary_folder, test)
 from snapshot_calls import load, names
 
 CLONES = 20
+MANY = 40  # more than start at once
 PYTHON = ["--memory", "256", "--with", f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}"]
 NO_LOG = ("--log-path", "/dev/null")
 
@@ -62,6 +66,71 @@ random.seed()
 print(json.dumps([number, args, table[int(number)], os.urandom(8).hex(), random.random()]))
 sys.exit(int(number) == 3 and 9)
 """
+
+
+# Stands in for shoal-vmm (SHOAL_VMM): one begins at once, whoever comes later waits for a line in the FIFO.
+ONE_FIRST = """#!/bin/sh
+mkdir {folder}/first 2> /dev/null || read -r line < {folder}/gate
+exec {vmm} "$@"
+"""
+
+
+@test("clones: the output of one comes while others have not started, and a terminal shows how many have")
+def _():
+    with temporary_folder() as folder:
+        make_template(folder, PROGRAMS / "cloned")
+        gate = os.path.join(folder, "gate")
+        os.mkfifo(gate)
+        vmm = pathlib.Path(folder, "vmm")
+        vmm.write_text(ONE_FIRST.format(folder=folder, vmm=VMM), encoding="utf-8")
+        vmm.chmod(0o755)
+        ours, terminal = os.openpty()
+        with open(gate, "r+b", buffering=0) as lines, open(ours, "rb", buffering=0) as screen, \
+                subprocess.Popen([SHOAL, "clone", "--from", folder, str(MANY)], stdout=subprocess.PIPE, stderr=terminal,
+                                 env={**ENVIRONMENT, "SHOAL_VMM": str(vmm)}) as process:
+            os.close(terminal)
+            limit = threading.Timer(DEADLINE_S * TIME_SCALE, process.kill)
+            limit.start()
+            try:
+                said = [process.stdout.readline()]
+                lines.write(b"\n" * (MANY - 1))
+                said += process.stdout.readlines()
+                expect(process.wait() == 0, f"the exit code {process.returncode} after {said}")
+            finally:
+                limit.cancel()
+                process.kill()
+            shown = read_screen(screen)
+        ids = [int(line.split(b": ")[0]) for line in said]
+        expect(sorted(ids) == list(range(MANY)), f"the output: {said}")
+        for line in (f"\r\x1b[K0 of {MANY} clones started, 0 ended", f"\r\x1b[K{MANY} of {MANY} clones started, "):
+            expect(line in shown, f"{line!r} was not shown: {shown!r}")
+        expect(shown.endswith("\r\x1b[K"), f"the last line is left: {shown!r}")
+
+
+@test("clones: what one alone writes comes at once, also when its line goes on")
+def _():
+    with temporary_folder() as folder:
+        make_template(folder, BUSYBOX, "sh", "-c", "cat /dev/clone > /dev/null; printf prompt; sleep 1000")
+        with subprocess.Popen([SHOAL, "clone", "--from", folder, "1"], stdout=subprocess.PIPE) as process:
+            limit = threading.Timer(DEADLINE_S * TIME_SCALE, process.kill)
+            limit.start()
+            try:
+                expect(process.stdout.read(6) == b"prompt", "what came")
+            finally:
+                limit.cancel()
+                process.kill()
+        reap()  # its clone
+
+
+def read_screen(screen):
+    """What was written to a terminal whose other end is closed."""
+    shown = b""
+    try:
+        while data := screen.read(65536):
+            shown += data
+    except OSError:  # EIO: nobody has it any more
+        pass
+    return shown.decode()
 
 
 @test("clones: python that is started once answers twenty times")
