@@ -2,6 +2,8 @@
 import os
 import re
 import shutil
+import socket
+import struct
 import threading
 import time
 
@@ -15,6 +17,8 @@ from test_linux_devices import checked, make_image, new_guest
 VCPUS = 2
 TCP_PORT = 5002
 VSOCK_PORT = 2000
+ECHO_REQUEST = 8  # ICMP
+BALLOON_MIB = 16
 # The cloud kernel is built without VMGENID.
 GENERIC = KERNEL.parent / "generic/vmlinuz"
 RESEEDED = "crng reseeded due to virtual machine fork"
@@ -86,35 +90,60 @@ def read_to_end(guest):
     return guest.seen
 
 
+def balloon_mib(number):
+    """What the balloon is to have from the end of that cycle on."""
+    return BALLOON_MIB * (number % 2)
+
+
 def save_and_end(guest, folder, number):
     """The guest is paused whatever it does at that moment; every second snapshot is a Diff, over the one before."""
+    guest.api.patch("/balloon", amount_mib=balloon_mib(number))
     guest.api.patch("/vm", state="Paused")
     guest.api.put("/snapshot/create", snapshot_type="Diff" if number % 2 else "Full", **names(folder))
     guest.process.kill()
     return read_to_end(guest)
 
 
+def wait_for_balloon(guest, number):
+    deadline = time.monotonic() + 100
+    while (actual := guest.api.get("/balloon/statistics")["actual_mib"]) != balloon_mib(number):
+        expect(time.monotonic() < deadline, f"the balloon has {actual} MiB instead of {balloon_mib(number)}")
+        time.sleep(0.01)
+
+
 class Streams:
-    """What the guest sends over TCP, on one connection, and over vsock, on a new one for each number until its echo came."""
+    """What the guest sends: over TCP, on one connection; over vsock, on a new one for each number until its echo came; and
+    pings, each of which is seen here once."""
 
     def __init__(self, network):
         self.tcp = b""
         self.vsock = []
+        self.pings = []
         tap = network.taps[0]
         self.listener = network.socket()
         self.listener.bind((tap.host_address, TCP_PORT))
         self.listener.listen()
+        self.echo_requests = network.socket(kind=socket.SOCK_RAW, protocol=socket.IPPROTO_ICMP)
         threading.Thread(target=self._read_tcp, daemon=True).start()
+        threading.Thread(target=self._read_pings, daemon=True).start()
         self.work = f"""ip addr add {tap.guest_address}/24 dev eth0; ip link set eth0 up;
 (i=0; while :; do i=$((i+1)); echo $i; usleep 5000; done) | nc {tap.host_address} {TCP_PORT} &
 (i=1; while :; do [ "$(echo $i | vsock connect {VSOCK_PORT} 2> /dev/null)" = $i ] && i=$((i+1)) || usleep 10000;
-done) &""".replace("\n", " ")
+done) &
+ping -i 0.1 {tap.host_address} > /tmp/pings &
+(while :; do dd if=/dev/hwrng bs=64 count=1 2> /dev/null | sha256sum >> /tmp/random; usleep 50000; done) &""".replace("\n", " ")
 
     def _read_tcp(self):
         connection, _ = self.listener.accept()
         with connection:
             while data := connection.recv(65536):
                 self.tcp += data
+
+    def _read_pings(self):
+        while packet := self.echo_requests.recv(65536):
+            kind, number = struct.unpack_from("!B5xH", packet, 4 * (packet[0] & 15))
+            if kind == ECHO_REQUEST:
+                self.pings.append(number)
 
     def serve_vsock(self, connection):
         line = vsock.read_all(connection)
@@ -123,7 +152,7 @@ done) &""".replace("\n", " ")
             connection.sendall(line)
 
     def counts(self):
-        return self.tcp.count(b"\n"), len(self.vsock)
+        return self.tcp.count(b"\n"), len(self.vsock), len(self.pings)
 
     def wait_for_more(self, before):
         deadline = time.monotonic() + 100
@@ -138,10 +167,11 @@ done) &""".replace("\n", " ")
         steps = [later - earlier for earlier, later in zip(self.vsock, self.vsock[1:])]
         expect(self.vsock[0] == 1 and set(steps) <= {0, 1}, f"over vsock: {self.vsock}")
         expect(steps.count(0) <= most_repeated, f"{steps.count(0)} numbers came twice over vsock")
+        expect(self.pings == [number % 65536 for number in range(len(self.pings))], f"pings: {self.pings}")
 
 
 for count in (1, 2) if "SHOAL_CYCLES" in os.environ else (2,):
-    @test(f"Linux: saved and loaded {CYCLES} times in a row while it writes to its disk, to TCP and to vsock, none of its work is "
+    @test(f"Linux: saved and loaded {CYCLES} times in a row while all its devices work, none of that is "
           f"lost or doubled, {count} vCPUs")
     def _(count=count):
         with temporary_folder() as folder, Network() as network:
@@ -165,26 +195,42 @@ for count in (1, 2) if "SHOAL_CYCLES" in os.environ else (2,):
                 guest.api.put("/network-interfaces/n", iface_id="n", host_dev_name=network.taps[0].name,
                               guest_mac=network.taps[0].guest_mac)
                 guest.api.put("/vsock", guest_cid=52, uds_path=os.path.join(folder, "vsock0"))
+                guest.api.put("/entropy")
+                guest.api.put("/balloon", amount_mib=0, deflate_on_oom=True, stats_polling_interval_s=1)
                 guest.boot(KERNEL / "vmlinux", vcpus=count, memory_mib=128)
                 guest.wait_ready()
                 guest.run("mount -t ext4 /dev/vda /mnt")
                 guest.run(streams.work)
                 guest.send(WORK)
                 guest.wait_for(b"tick 1\n", 100)
-                streams.wait_for_more((0, 0))
+                streams.wait_for_more((0, 0, 0))
                 said += b"tick 1\n" + save_and_end(guest, folder, 0)
+            started = time.monotonic()
             for number in range(1, CYCLES + 1):
                 before = streams.counts()
                 with listen(number), loaded(number) as guest:
                     said += guest.wait_for(b"tick", 100) + b"tick"
                     streams.wait_for_more(before)
+                    wait_for_balloon(guest, number - 1)
                     said += save_and_end(guest, folder, number)
                 shutil.rmtree(os.path.join(folder, f"cycle{number}"))
+                if number % 10 == 0:
+                    print(f"        {number} cycles of {count} vCPUs, {time.monotonic() - started:.0f} s", flush=True)
             before = streams.counts()
             with listen(CYCLES + 1), loaded(CYCLES + 1) as guest:
                 said += guest.wait_for(b"tick", 100) + b"tick"
                 streams.wait_for_more(before)
+                wait_for_balloon(guest, CYCLES)
                 guest.run("kill $!; awk '$1 != NR { exit 1 }' /mnt/seq && for i in $(seq 100); do umount /mnt && break; usleep 100000; done")
+                guest.run("n=$(wc -l < /tmp/random); while [ $(wc -l < /tmp/random) = $n ]; do usleep 10000; done")
+                guest.run("killall -INT ping; while pidof ping; do usleep 10000; done")
+                repeated = guest.run("sort /tmp/random | uniq -d; grep DUP /tmp/pings", code=1)
+                expect(repeated == "", f"what came twice: {repeated}")
+                pings = guest.run("tail -n 2 /tmp/pings")
+                sent, answered = map(int, re.findall(r"(\d+) packets", pings))
+                # The TAP's queue is gone with its process.
+                expect(sent - (CYCLES + 2) <= answered <= sent, pings)
+                print(f"        {answered} of {sent} pings", flush=True)
                 checked(data)
             streams.expect_whole(CYCLES + 1)
             ticks = [int(tick) for tick in re.findall(rb"tick (\d+)\n", said)]
