@@ -54,12 +54,13 @@ sigset_t watched_signals() {
     ::_exit(1);
 }
 
-// With all children to come.
+// With all children to come; before there are threads, since `tasks` takes only the one that
+// writes.
 void enter_cgroups(std::string_view paths) {
     while (!paths.empty() && paths != "-") {
         const std::string path{paths.substr(0, paths.find(':'))};
         // A shoald of another version might mean something else by this word.
-        if (!path.ends_with("/cgroup.procs")) {
+        if (!path.ends_with("/cgroup.procs") && !path.ends_with("/tasks")) {
             host::throw_os_error("no control group: " + path, EINVAL);
         }
         const host::UniqueFd file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};

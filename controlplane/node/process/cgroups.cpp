@@ -24,6 +24,11 @@ namespace fs = std::filesystem;
 // The VMM, its supervisor, page tables and the log's page cache.
 constexpr std::uint64_t overhead_mib = 64;
 constexpr std::uint64_t max_tasks = 512;
+// A process that writes itself to cgroup.procs waits for all forks and ends of processes on the
+// host, by an RCU grace period: 10 ms, and all others wait meanwhile. One thread that writes itself
+// to `tasks` waits for nobody (0.1 ms); version 2 has nothing like it for a whole process.
+constexpr const char* entry_of_version_1 = "tasks";
+constexpr const char* entry_of_version_2 = "cgroup.procs";
 
 std::uint64_t memory_bytes(const CgroupLimits& limits) {
     return (limits.memory_mib + overhead_mib) << 20;
@@ -84,7 +89,7 @@ bool Cgroups::has_memory() const noexcept {
 
 void Cgroups::find_version_2(const std::string& mount, const std::string& parent) {
     std::ifstream file{mount + "/cgroup.controllers"};
-    Hierarchy hierarchy{mount + "/" + parent, {}};
+    Hierarchy hierarchy{mount + "/" + parent, {}, entry_of_version_2};
     make_folder(hierarchy.folder);
     for (std::string name; file >> name;) {
         if (name == "memory") {
@@ -115,7 +120,7 @@ void Cgroups::find_version_1(const std::string& mount, const std::string& parent
         }
         const std::string folder = mount + "/" + controller + "/" + parent;
         make_folder(folder);
-        hierarchies_.push_back({folder, {setting}});
+        hierarchies_.push_back({folder, {setting}, entry_of_version_1});
     }
 }
 
@@ -128,7 +133,7 @@ std::vector<std::string> Cgroups::make(const std::string& name, const CgroupLimi
             for (const Setting& setting : hierarchy.settings) {
                 write_text(folder + "/" + setting.file, std::to_string(setting.value(limits)));
             }
-            entries.push_back(folder + "/cgroup.procs");
+            entries.push_back(folder + "/" + hierarchy.entry);
         }
     } catch (const std::system_error&) {
         static_cast<void>(remove(name));  // Nobody has entered.

@@ -28,7 +28,8 @@ public:
 
     [[nodiscard]] bool has_memory() const noexcept;
 
-    // The files that a process writes "0" to in order to enter. Throws std::system_error.
+    // The files that a process of one thread writes "0" to in order to enter. Throws
+    // std::system_error.
     [[nodiscard]] std::vector<std::string> make(const std::string& name,
                                                 const CgroupLimits& limits) const;
     // False while processes are in it.
@@ -44,6 +45,7 @@ private:
     struct Hierarchy {
         std::string folder;
         std::vector<Setting> settings;
+        const char* entry;
     };
 
     void find_version_2(const std::string& mount, const std::string& parent);

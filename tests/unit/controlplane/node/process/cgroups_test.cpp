@@ -37,8 +37,7 @@ TEST_CASE("a cgroup of version 1 has its limits in each controller's hierarchy")
     touch(mount / "memory/shoal/a/memory.limit_in_bytes");
     touch(mount / "pids/shoal/a/pids.max");
     CHECK(cgroups.make("a", {128, 2}) ==
-          std::vector<std::string>{mount / "memory/shoal/a/cgroup.procs",
-                                   mount / "pids/shoal/a/cgroup.procs"});
+          std::vector<std::string>{mount / "memory/shoal/a/tasks", mount / "pids/shoal/a/tasks"});
     CHECK(text_of(mount / "memory/shoal/a/memory.limit_in_bytes") == "201326592");
     CHECK(text_of(mount / "pids/shoal/a/pids.max") == "512");
     CHECK(cgroups.names() == std::vector<std::string>{"a"});
