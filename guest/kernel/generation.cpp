@@ -20,6 +20,9 @@ static_assert(abi::generation_area == NUB_GENERATION_PAGE);
 
 using Id = std::array<std::uint64_t, 2>;
 
+// What processes that never rest have before they are copied all the same.
+constexpr std::uint64_t longest_unrest_ns = 100'000'000;
+
 constinit abi::GenerationHeader* area = nullptr;
 constinit Id known_id{};
 
@@ -52,7 +55,10 @@ public:
 
     WaitQueue& load_queue() noexcept override {
         expect();
-        *static_cast<volatile std::uint32_t*>(map_kernel_ram(abi::ready_start, page_size)) = 1;
+        if (tell_by_ns_ == no_deadline) {
+            tell_by_ns_ = monotonic_ns() + longest_unrest_ns;
+            request_look();
+        }
         return queue_;
     }
 
@@ -68,10 +74,18 @@ public:
         if (was_loaded()) {
             note_load();
         }
+        // What other threads have begun is done once, not by each copy.
+        if (tell_by_ns_ != no_deadline && (is_at_rest() || monotonic_ns() >= tell_by_ns_)) {
+            tell_by_ns_ = no_deadline;
+            *static_cast<volatile std::uint32_t*>(map_kernel_ram(abi::ready_start, page_size)) = 1;
+        }
     }
+
+    [[nodiscard]] std::uint64_t deadline_ns() const override { return tell_by_ns_; }
 
     void load() {
         ++count_;
+        tell_by_ns_ = no_deadline;
         const auto* text = reinterpret_cast<const char*>(area + 1);
         const std::uint32_t size =
             std::min<std::uint32_t>(area->words_bytes, abi::generation_words_max_bytes);
@@ -99,6 +113,7 @@ private:
 
     std::uint64_t count_ = 0;
     bool expects_load_ = false;
+    std::uint64_t tell_by_ns_ = no_deadline;  // that somebody waits for a load; or there is nobody
     std::vector<char> words_{};
     std::vector<char> boot_args_{};
     WaitQueue queue_{};

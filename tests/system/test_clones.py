@@ -196,6 +196,19 @@ def ask(path, request):
             return file.read()
 
 
+@test("clones: what other processes have begun is done before the copy, unless they never rest")
+def _():
+    script = "%s & child=$!; read words < /dev/clone; echo a copy; kill $child"
+    with temporary_folder() as folder:
+        begun = f"{BUSYBOX} sh -c 'echo begun; exec {BUSYBOX} sleep 1000'"
+        expect(make_template(folder, BUSYBOX, "sh", "-c", script % begun) == b"begun\n", "what the template says")
+        lines = clone(folder, 3)
+        expect(all(text == ["a copy"] for text in lines.values()), f"the clones say {lines}")
+    with temporary_folder() as folder:
+        expect(make_template(folder, BUSYBOX, "sh", "-c", script % "while :; do :; done") == b"", "what the busy one says")
+        expect(clone(folder, 1) == {0: ["a copy"]}, "the clone of the busy one")
+
+
 @test("clones: a clone may be a template again, and the id changes with every load")
 def _():
     with temporary_folder() as folder:

@@ -16,7 +16,8 @@ public:
     // Counts the loads; another number means that this is a copy of what had the one before.
     [[nodiscard]] virtual std::uint64_t generation() = 0;
     [[nodiscard]] virtual std::span<const char> words() const = 0;
-    // Woken after each load. Whoever asks for it waits for one: the host is told.
+    // Woken after each load. Whoever asks for it waits for one: the host is told, once all other
+    // threads wait too.
     [[nodiscard]] virtual WaitQueue& load_queue() noexcept = 0;
 
 protected:

@@ -128,6 +128,11 @@ bool call_idle_cpu() {
     return true;
 }
 
+bool others_are_idle() {
+    return std::ranges::all_of(
+        cpus, [](const Cpu& cpu) { return !cpu.runs || cpu.is_idle || &cpu == this_one; });
+}
+
 void call_busy_cpu() {
     const auto busy = std::ranges::find_if(
         cpus, [](const Cpu& cpu) { return cpu.runs && &cpu != this_one && cpu.timer_ns == 0; });

@@ -78,6 +78,8 @@ void halt_cpu();
 void call_cpu(Cpu& cpu);
 // Calls one that is idle. False: none is.
 bool call_idle_cpu();
+// Whether none but the calling one has a thread to run.
+[[nodiscard]] bool others_are_idle();
 // One that runs a program without a timer that would end its turn is to give others theirs.
 void call_busy_cpu();
 

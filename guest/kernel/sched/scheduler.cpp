@@ -176,6 +176,10 @@ bool has_runnable() {
     return !runnable.empty();
 }
 
+bool is_at_rest() {
+    return this_cpu().is_looking && runnable.empty() && others_are_idle();
+}
+
 void yield() {
     if (!runnable.empty()) {
         current_thread().state = Thread::State::runnable;

@@ -29,6 +29,9 @@ void block_uninterrupted(Waiter& waiter);
 // Whether others could run now.
 [[nodiscard]] bool has_runnable();
 
+// Of an event source within take_events(): whether all threads wait, and the CPUs are to halt.
+[[nodiscard]] bool is_at_rest();
+
 // The thread of a waiter that was woken, or a new one: it runs when its turn comes.
 void make_runnable(Thread& thread);
 // Ends what the thread blocks in, if anything, with Wake::interrupted.
