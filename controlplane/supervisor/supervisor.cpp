@@ -60,7 +60,7 @@ void enter_cgroups(std::string_view paths) {
     while (!paths.empty() && paths != "-") {
         const std::string path{paths.substr(0, paths.find(':'))};
         // A shoald of another version might mean something else by this word.
-        if (!path.ends_with("/cgroup.procs") && !path.ends_with("/tasks")) {
+        if (!path.ends_with("/tasks")) {
             host::throw_os_error("no control group: " + path, EINVAL);
         }
         const host::UniqueFd file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};

@@ -24,11 +24,6 @@ namespace fs = std::filesystem;
 // The VMM, its supervisor, page tables and the log's page cache.
 constexpr std::uint64_t overhead_mib = 64;
 constexpr std::uint64_t max_tasks = 512;
-// A process that writes itself to cgroup.procs waits for all forks and ends of processes on the
-// host, by an RCU grace period: 10 ms, and all others wait meanwhile. One thread that writes itself
-// to `tasks` waits for nobody (0.1 ms); version 2 has nothing like it for a whole process.
-constexpr const char* entry_of_version_1 = "tasks";
-constexpr const char* entry_of_version_2 = "cgroup.procs";
 
 std::uint64_t memory_bytes(const CgroupLimits& limits) {
     return (limits.memory_mib + overhead_mib) << 20;
@@ -55,6 +50,14 @@ void make_folder(const std::string& path) {
     if (::mkdir(path.c_str(), 0755) < 0 && errno != EEXIST) {
         host::throw_os_error("cannot create " + path);
     }
+}
+
+host::UniqueFd open_folder(const std::string& path) {
+    host::UniqueFd folder{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!folder) {
+        host::throw_os_error("cannot open " + path);
+    }
+    return folder;
 }
 
 }  // namespace
@@ -89,7 +92,8 @@ bool Cgroups::has_memory() const noexcept {
 
 void Cgroups::find_version_2(const std::string& mount, const std::string& parent) {
     std::ifstream file{mount + "/cgroup.controllers"};
-    Hierarchy hierarchy{mount + "/" + parent, {}, entry_of_version_2};
+    Hierarchy hierarchy{mount + "/" + parent, {}};
+    is_version_2_ = true;
     make_folder(hierarchy.folder);
     for (std::string name; file >> name;) {
         if (name == "memory") {
@@ -120,12 +124,12 @@ void Cgroups::find_version_1(const std::string& mount, const std::string& parent
         }
         const std::string folder = mount + "/" + controller + "/" + parent;
         make_folder(folder);
-        hierarchies_.push_back({folder, {setting}, entry_of_version_1});
+        hierarchies_.push_back({folder, {setting}});
     }
 }
 
-std::vector<std::string> Cgroups::make(const std::string& name, const CgroupLimits& limits) const {
-    std::vector<std::string> entries;
+CgroupEntry Cgroups::make(const std::string& name, const CgroupLimits& limits) const {
+    CgroupEntry entry;
     try {
         for (const Hierarchy& hierarchy : hierarchies_) {
             const std::string folder = hierarchy.folder + "/" + name;
@@ -133,13 +137,17 @@ std::vector<std::string> Cgroups::make(const std::string& name, const CgroupLimi
             for (const Setting& setting : hierarchy.settings) {
                 write_text(folder + "/" + setting.file, std::to_string(setting.value(limits)));
             }
-            entries.push_back(folder + "/" + hierarchy.entry);
+            if (is_version_2_) {
+                entry.folder = open_folder(folder);
+            } else {
+                entry.files.push_back(folder + "/tasks");
+            }
         }
     } catch (const std::system_error&) {
         static_cast<void>(remove(name));  // Nobody has entered.
         throw;
     }
-    return entries;
+    return entry;
 }
 
 bool Cgroups::remove(const std::string& name) const {

@@ -9,11 +9,20 @@
 #include <string>
 #include <vector>
 
+#include "devices/host/unique_fd.h"
+
 namespace shoal::node {
 
 struct CgroupLimits {
     std::uint64_t memory_mib = 0;  // the guest's; the VMM's own comes on top
     std::uint64_t vcpus = 1;
+};
+
+// The ways into a cgroup that do not wait for all forks and ends of processes on the host, as a
+// write to cgroup.procs does: by an RCU grace period, 10 ms, for which all others wait then.
+struct CgroupEntry {
+    host::UniqueFd folder{};           // version 2: for the clone3(2) that makes the process
+    std::vector<std::string> files{};  // version 1: a process of one thread writes "0" to each
 };
 
 class Cgroups {
@@ -28,10 +37,8 @@ public:
 
     [[nodiscard]] bool has_memory() const noexcept;
 
-    // The files that a process of one thread writes "0" to in order to enter. Throws
-    // std::system_error.
-    [[nodiscard]] std::vector<std::string> make(const std::string& name,
-                                                const CgroupLimits& limits) const;
+    // Throws std::system_error.
+    [[nodiscard]] CgroupEntry make(const std::string& name, const CgroupLimits& limits) const;
     // False while processes are in it.
     [[nodiscard]] bool remove(const std::string& name) const;
     // Of all that are there, whoever made them.
@@ -45,13 +52,13 @@ private:
     struct Hierarchy {
         std::string folder;
         std::vector<Setting> settings;
-        const char* entry;
     };
 
     void find_version_2(const std::string& mount, const std::string& parent);
     void find_version_1(const std::string& mount, const std::string& parent);
 
     std::vector<Hierarchy> hierarchies_;
+    bool is_version_2_ = false;
 };
 
 }  // namespace shoal::node

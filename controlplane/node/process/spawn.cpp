@@ -1,14 +1,20 @@
-// posix_spawn(3), which shares memory until exec instead of copying page tables.
+// clone(2) with the caller's memory until exec, as posix_spawn(3) does it, which cannot make a
+// process in a cgroup.
 #include "controlplane/node/process/spawn.h"
 
 #include <fcntl.h>
-#include <spawn.h>
+#include <linux/sched.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
 
 #include "controlplane/node/process/run_folder.h"
 #include "devices/host/os_error.h"
@@ -17,59 +23,104 @@
 namespace shoal::node {
 namespace {
 
-void check_spawn(int error, const char* what) {
-    if (error != 0) {
-        host::throw_os_error(what, error);
+constexpr std::uint64_t flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+
+struct Command {
+    std::vector<char*> words;
+    int folder;
+    int lock;
+    int ready;
+    int error = 0;  // why it could not be executed
+};
+
+// By its number: what the libraries know of the caller's handlers stays right.
+void reset_signals() {
+    constexpr std::array<std::uint64_t, 4> by_default{};  // the kernel's struct sigaction
+    constexpr std::size_t set_bytes = 8;
+    for (int number = 1; number < NSIG; ++number) {
+        ::syscall(SYS_rt_sigaction, number, by_default.data(), nullptr, set_bytes);
     }
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-class Actions {
-public:
-    Actions() { check_spawn(::posix_spawn_file_actions_init(&actions_), "posix_spawn"); }
-    Actions(const Actions&) = delete;
-    Actions& operator=(const Actions&) = delete;
-    ~Actions() { ::posix_spawn_file_actions_destroy(&actions_); }
+// In the child, on a stack of its own; the caller waits. All descriptors of the command are above
+// those that it shall have.
+int execute(void* argument) {
+    Command& command = *static_cast<Command*>(argument);
+    reset_signals();
+    const bool is_ready = ::setsid() > 0 && ::fchdir(command.folder) == 0;
+    const int null = ::open("/dev/null", O_RDWR);
+    if (is_ready && ::dup2(null, STDIN_FILENO) >= 0 && ::dup2(null, STDOUT_FILENO) >= 0 &&
+        ::dup2(null, STDERR_FILENO) >= 0 && ::dup2(command.lock, lock_fd) >= 0 &&
+        ::dup2(command.ready, ready_fd) >= 0 &&
+        // Asio's sockets are not closed by exec: a client would wait for a shoald that is dead.
+        ::close_range(ready_fd + 1, ~0U, 0) == 0) {
+        ::execv(command.words.front(), command.words.data());
+    }
+    command.error = errno;
+    ::_exit(127);
+}
 
-    void duplicate(int fd, int to) {
-        check_spawn(::posix_spawn_file_actions_adddup2(&actions_, fd, to), "posix_spawn");
+class BlockedSignals {
+public:
+    BlockedSignals() {
+        sigset_t all;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_BLOCK, &all, &before_);
     }
-    void change_folder(int fd) {
-        check_spawn(::posix_spawn_file_actions_addfchdir_np(&actions_, fd), "posix_spawn");
-    }
-    void open_null(int to) {
-        check_spawn(::posix_spawn_file_actions_addopen(&actions_, to, "/dev/null", O_RDWR, 0),
-                    "posix_spawn");
-    }
-    void close_from(int fd) {
-        check_spawn(::posix_spawn_file_actions_addclosefrom_np(&actions_, fd), "posix_spawn");
-    }
-    [[nodiscard]] const posix_spawn_file_actions_t* get() const noexcept { return &actions_; }
+    BlockedSignals(const BlockedSignals&) = delete;
+    BlockedSignals& operator=(const BlockedSignals&) = delete;
+    ~BlockedSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 private:
-    posix_spawn_file_actions_t actions_{};
+    sigset_t before_{};
 };
 
-class Attributes {
-public:
-    Attributes() {
-        check_spawn(::posix_spawnattr_init(&attributes_), "posix_spawn");
-        sigset_t set;
-        sigemptyset(&set);
-        ::posix_spawnattr_setsigmask(&attributes_, &set);
-        sigfillset(&set);
-        ::posix_spawnattr_setsigdefault(&attributes_, &set);
-        constexpr int flags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-        ::posix_spawnattr_setflags(&attributes_, flags);
+// clone(2) for a cgroup of version 2, for which glibc has no function: it cannot return on the
+// stack of a caller that goes on.
+long clone_into(clone_args& args, int (*run)(void*), void* argument) {
+    long result = SYS_clone3;
+    asm volatile(
+        "syscall\n\t"
+        "testq %%rax, %%rax\n\t"
+        "jnz 1f\n\t"
+        "movq %[argument], %%rdi\n\t"
+        "callq *%[run]\n\t"
+        "ud2\n"
+        "1:"
+        : "+a"(result)
+        : "D"(&args), "S"(sizeof args), [run] "r"(run), [argument] "r"(argument)
+        : "rcx", "r11", "memory", "cc");
+    return result;
+}
+
+// A pidfd.
+host::UniqueFd start(Command& command, int cgroup) {
+    alignas(16) std::array<std::byte, std::size_t{64} << 10> stack;
+    const BlockedSignals blocked;
+    int process = -1;
+    long child = -1;
+    if (cgroup < 0) {
+        child = ::clone(execute, stack.data() + stack.size(), static_cast<int>(flags | SIGCHLD),
+                        &command, &process);
+    } else {
+        clone_args args{};
+        args.flags = flags | CLONE_INTO_CGROUP;
+        args.pidfd = reinterpret_cast<std::uint64_t>(&process);
+        args.exit_signal = SIGCHLD;
+        args.stack = reinterpret_cast<std::uint64_t>(stack.data());
+        args.stack_size = stack.size();
+        args.cgroup = static_cast<unsigned>(cgroup);
+        child = clone_into(args, execute, &command);
+        errno = child < 0 ? static_cast<int>(-child) : errno;
     }
-    Attributes(const Attributes&) = delete;
-    Attributes& operator=(const Attributes&) = delete;
-    ~Attributes() { ::posix_spawnattr_destroy(&attributes_); }
-
-    [[nodiscard]] const posix_spawnattr_t* get() const noexcept { return &attributes_; }
-
-private:
-    posix_spawnattr_t attributes_{};
-};
+    if (child < 0) {
+        host::throw_os_error("clone");
+    }
+    return host::UniqueFd{process};
+}
 
 // Its number is none of those that the child shall have.
 host::UniqueFd out_of_the_way(int fd) {
@@ -79,39 +130,23 @@ host::UniqueFd out_of_the_way(int fd) {
 
 }  // namespace
 
-Spawned spawn_supervisor(const std::vector<std::string>& words, int folder, host::UniqueFd lock) {
+Spawned spawn_supervisor(const std::vector<std::string>& words, int folder, host::UniqueFd lock,
+                         int cgroup) {
     host::Pipe ready = host::make_pipe();
     const host::UniqueFd lock_copy = out_of_the_way(lock.get());
     const host::UniqueFd ready_copy = out_of_the_way(ready.write.get());
     const host::UniqueFd folder_copy = out_of_the_way(folder);
-    Actions actions;
-    actions.change_folder(folder_copy.get());
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-        actions.open_null(fd);
-    }
-    actions.duplicate(lock_copy.get(), lock_fd);
-    actions.duplicate(ready_copy.get(), ready_fd);
-    // Asio's sockets are not closed by exec: a client would wait for a shoald that is dead.
-    actions.close_from(ready_fd + 1);
-
-    std::vector<char*> argv;
-    argv.reserve(words.size() + 1);
+    Command command{{}, folder_copy.get(), lock_copy.get(), ready_copy.get()};
+    command.words.reserve(words.size() + 1);
     for (const std::string& word : words) {
-        argv.push_back(const_cast<char*>(word.c_str()));  // posix_spawn does not write there
+        command.words.push_back(const_cast<char*>(word.c_str()));  // execv does not write there
     }
-    argv.push_back(nullptr);
-    const Attributes attributes;
-    pid_t pid = 0;
-    check_spawn(
-        ::posix_spawn(&pid, argv.front(), actions.get(), attributes.get(), argv.data(), environ),
-        ("cannot run " + words.front()).c_str());
-    // Our child until it is waited for: the pid is nobody else's.
-    host::UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
-    if (!process) {
-        const int error = errno;
-        ::kill(pid, SIGKILL);
-        ::waitpid(pid, nullptr, 0);
-        host::throw_os_error("pidfd_open", error);
+    command.words.push_back(nullptr);
+    host::UniqueFd process = start(command, cgroup);
+    if (command.error != 0) {
+        siginfo_t info{};
+        ::waitid(P_PIDFD, static_cast<id_t>(process.get()), &info, WEXITED);
+        host::throw_os_error("cannot run " + words.front(), command.error);
     }
     return {std::move(process), std::move(ready.read)};
 }

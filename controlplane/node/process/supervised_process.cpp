@@ -50,7 +50,8 @@ SupervisedProcess::SupervisedProcess(boost::asio::io_context& context, const std
     }
 }
 
-void SupervisedProcess::start(const std::vector<std::string>& words, const std::string& request) {
+void SupervisedProcess::start(const std::vector<std::string>& words, const std::string& request,
+                              int cgroup) {
     host::UniqueFd lock = try_lock(folder_.get());
     if (!lock) {
         host::throw_os_error("the run folder is in use", EBUSY);
@@ -58,7 +59,7 @@ void SupervisedProcess::start(const std::vector<std::string>& words, const std::
     if (!request.empty()) {
         write_whole(folder_.get(), request_file, request);
     }
-    Spawned spawned = spawn_supervisor(words, folder_.get(), std::move(lock));
+    Spawned spawned = spawn_supervisor(words, folder_.get(), std::move(lock), cgroup);
     observation_.state = AttemptState::starting;
     ready_.assign(::fcntl(spawned.ready.get(), F_DUPFD_CLOEXEC, 0));
     ready_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const error_code& error) {

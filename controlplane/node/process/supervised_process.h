@@ -24,8 +24,8 @@ public:
     // Opens the run folder at `path`. Throws std::system_error.
     SupervisedProcess(boost::asio::io_context& context, const std::string& path, Changed changed);
 
-    // Either one of these comes first.
-    void start(const std::vector<std::string>& words, const std::string& request);
+    // Either one of these comes first. `cgroup` as spawn_supervisor() has it.
+    void start(const std::vector<std::string>& words, const std::string& request, int cgroup);
     void adopt();
 
     void stop(std::chrono::milliseconds grace);

@@ -107,13 +107,13 @@ void SupervisedRunner::start(const Launch& launch) {
                                        std::to_string(settings_.log_limit_bytes),
                                        std::to_string(launch.time_limit_s), "-"};
         // After the run folder, which says that there may be a cgroup.
-        for (const std::string& entry :
-             cgroups_.make(to_folder_name(launch.attempt), launch.limits)) {
-            words.back() = words.back() == "-" ? entry : words.back() + ":" + entry;
+        const CgroupEntry cgroup = cgroups_.make(to_folder_name(launch.attempt), launch.limits);
+        for (const std::string& file : cgroup.files) {
+            words.back() = words.back() == "-" ? file : words.back() + ":" + file;
         }
         words.insert(words.end(), launch.words.begin(), launch.words.end());
         const auto process = open(launch.attempt);
-        process->start(words, launch.request);
+        process->start(words, launch.request, cgroup.folder.get());
         processes_.emplace(launch.attempt, process);
     } catch (...) {
         remove_cgroup(to_folder_name(launch.attempt));

@@ -36,7 +36,7 @@ TEST_CASE("a cgroup of version 1 has its limits in each controller's hierarchy")
     // In a real one the kernel makes the files with the folder.
     touch(mount / "memory/shoal/a/memory.limit_in_bytes");
     touch(mount / "pids/shoal/a/pids.max");
-    CHECK(cgroups.make("a", {128, 2}) ==
+    CHECK(cgroups.make("a", {128, 2}).files ==
           std::vector<std::string>{mount / "memory/shoal/a/tasks", mount / "pids/shoal/a/tasks"});
     CHECK(text_of(mount / "memory/shoal/a/memory.limit_in_bytes") == "201326592");
     CHECK(text_of(mount / "pids/shoal/a/pids.max") == "512");
@@ -58,7 +58,10 @@ TEST_CASE("a cgroup of version 2 has all limits in one folder") {
     const Cgroups cgroups{mount, "shoal"};
     touch(mount / "shoal/a/memory.max");
     touch(mount / "shoal/a/cpu.weight");
-    CHECK(cgroups.make("a", {1, 2}) == std::vector<std::string>{mount / "shoal/a/cgroup.procs"});
+    const CgroupEntry entry = cgroups.make("a", {1, 2});
+    CHECK(entry.files.empty());
+    CHECK(fs::read_symlink("/proc/self/fd/" + std::to_string(entry.folder.get())) ==
+          fs::canonical(mount / "shoal/a"));
     CHECK(text_of(mount / "shoal/a/memory.max") == "68157440");
     CHECK(text_of(mount / "shoal/a/cpu.weight") == "200");
 }
@@ -67,7 +70,9 @@ TEST_CASE("a host without control groups has none") {
     const store::test::ScratchFolder scratch;
     const Cgroups cgroups{scratch.file("none"), "shoal"};
     CHECK_FALSE(cgroups.has_memory());
-    CHECK(cgroups.make("a", {128, 1}).empty());
+    const CgroupEntry entry = cgroups.make("a", {128, 1});
+    CHECK(entry.files.empty());
+    CHECK_FALSE(entry.folder);
     CHECK(cgroups.remove("a"));
 }
 
