@@ -1,8 +1,6 @@
 // Writes what is wanted into the store; the node agent does the rest.
 #include "controlplane/api/microvms.h"
 
-#include <sys/random.h>
-
 #include <array>
 #include <optional>
 #include <utility>
@@ -12,7 +10,7 @@
 #include "controlplane/api/references.h"
 #include "controlplane/http/target.h"
 #include "controlplane/model/keys.h"
-#include "devices/host/os_error.h"
+#include "devices/host/random.h"
 
 namespace shoal::rest {
 namespace {
@@ -140,12 +138,8 @@ Response show_microvm(const Service& service, unsigned status, const std::string
 
 std::string make_name() {
     constexpr std::string_view letters = "abcdefghijkmnpqrstuvwxyz23456789";
-    std::array<unsigned char, 10> bytes{};
-    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-        host::throw_os_error("getrandom");
-    }
     std::string name = "vm-";
-    for (const unsigned char byte : bytes) {
+    for (const unsigned char byte : host::random_value<std::array<unsigned char, 10>>()) {
         name += letters[byte % letters.size()];
     }
     return name;

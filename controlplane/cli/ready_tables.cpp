@@ -1,14 +1,13 @@
 // Which pages of a library its loader will map where, and with which rights.
 #include "controlplane/cli/ready_tables.h"
 
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "controlplane/cli/elf_file.h"
-#include "devices/host/os_error.h"
+#include "devices/host/random.h"
 
 namespace shoal::cli {
 namespace {
@@ -77,9 +76,7 @@ std::vector<Segment> segments_of(int fd, std::uint64_t size_bytes) {
 }
 
 std::uint64_t random_entry() {
-    std::uint16_t number = 0;
-    host::check_os(::getrandom(&number, sizeof number, 0), "getrandom");
-    return number % entries_per_table;
+    return host::random_value<std::uint16_t>() % entries_per_table;
 }
 
 }  // namespace

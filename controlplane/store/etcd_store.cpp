@@ -1,12 +1,14 @@
 // Each request: checked at the door, encoded, sent, decoded.
 #include "controlplane/store/etcd_store.h"
 
-#include <random>
+#include <array>
+#include <cstdint>
 #include <utility>
 
 #include "controlplane/store/etcd_answer.h"
 #include "controlplane/store/etcd_request.h"
 #include "controlplane/store/limits.h"
+#include "devices/host/random.h"
 
 namespace shoal::store {
 
@@ -26,10 +28,9 @@ Handler<EtcdAnswer> decoding(Handler<T> handler, Decode decode) {
 
 // 128 random bits: no two stores have the same.
 std::string random_name() {
-    std::random_device source;
     std::string name;
-    for (int i = 0; i < 4; ++i) {
-        name += std::to_string(source()) + "-";
+    for (const std::uint32_t number : host::random_value<std::array<std::uint32_t, 4>>()) {
+        name += std::to_string(number) + "-";
     }
     return name;
 }

@@ -1,26 +1,18 @@
 // The generation area's content.
 #include "vmm/machine/generation.h"
 
-#include <sys/random.h>
-
 #include <span>
 #include <stdexcept>
 
 #include "devices/abi/generation.h"
 #include "devices/host/check.h"
-#include "devices/host/os_error.h"
+#include "devices/host/random.h"
 
 namespace shoal::vmm {
 namespace {
 
 constexpr machine::Gpa header_at{abi::generation_area};
 constexpr machine::Gpa words_at{abi::generation_words};
-
-template <std::size_t Size>
-void fill_random(std::array<std::uint8_t, Size>& bytes) {
-    static_assert(Size <= 256);  // getrandom(2) gives as many whole
-    host::check_os(::getrandom(bytes.data(), bytes.size(), 0), "getrandom");
-}
 
 std::string to_area(const CloneWords& clone) {
     std::string bytes;
@@ -54,13 +46,10 @@ std::string boot_args_of(const CloneWords& clone) {
 // RAM is there: 1 MiB is the least that a guest has.
 void write(const machine::GuestMemory& memory, const std::string& words,
            const std::string& boot_args) {
-    abi::GenerationHeader header{abi::generation_magic,
-                                 abi::generation_version,
-                                 static_cast<std::uint32_t>(words.size()),
-                                 {},
-                                 {}};
-    fill_random(header.id);
-    fill_random(header.seed);
+    using Header = abi::GenerationHeader;
+    const Header header{
+        abi::generation_magic, abi::generation_version, static_cast<std::uint32_t>(words.size()),
+        host::random_value<decltype(Header::id)>(), host::random_value<decltype(Header::seed)>()};
     SHOAL_CHECK(memory.write_bytes(words_at, std::as_bytes(std::span{words})));
     SHOAL_CHECK(
         memory.write(machine::Gpa{abi::generation_boot_args},

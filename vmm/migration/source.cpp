@@ -1,8 +1,6 @@
 // The source's way through the hand-over.
 #include "vmm/migration/source.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -10,7 +8,7 @@
 #include "devices/host/check.h"
 #include "devices/host/clock.h"
 #include "devices/host/log.h"
-#include "devices/host/os_error.h"
+#include "devices/host/random.h"
 #include "vmm/migration/hello.h"
 #include "vmm/state/microvm_file.h"
 
@@ -22,14 +20,6 @@ constexpr std::size_t stack_bytes = 512 << 10;
 bool may_be_cancelled(SourcePhase phase) {
     return phase == SourcePhase::greeting || phase == SourcePhase::copying ||
            phase == SourcePhase::stopped;
-}
-
-JoinToken make_token() {
-    JoinToken token{};
-    if (::getrandom(token.data(), token.size(), 0) != static_cast<ssize_t>(token.size())) {
-        host::throw_os_error("getrandom");
-    }
-    return token;
 }
 
 // Whether the thread has nothing left to do.
@@ -121,7 +111,7 @@ Source::Failure Source::greet() {
         return connected;
     }
     if (order_.connections > 1 || order_.is_post_copy) {
-        further_ = {std::max(order_.connections - 1, 1U), make_token()};
+        further_ = {std::max(order_.connections - 1, 1U), host::random_value<JoinToken>()};
     }
     if (Failure sent = send(
             {FrameKind::hello, encode_hello({config_, drives_, further_, order_.is_post_copy})})) {

@@ -2,7 +2,6 @@
 #include "vmm/state/snapshot_files.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/host/os_error.h"
+#include "devices/host/random.h"
 #include "vmm/machine/page_set.h"
 #include "vmm/state/memory_image.h"
 #include "vmm/state/new_file.h"
@@ -21,12 +21,6 @@
 
 namespace shoal::state {
 namespace {
-
-SnapshotId make_id() {
-    SnapshotId id;
-    host::check_os(::getrandom(id.data(), id.size(), 0), "getrandom");
-    return id;
-}
 
 std::string old_name(const std::string& path) {
     return path + ".old";
@@ -119,7 +113,7 @@ std::optional<vmm::MemorySource> open_plain(const std::string& path, host::Uniqu
 SnapshotFiles::SnapshotFiles(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
                              std::optional<Difference> difference, DriveCopies drives)
     : paths_{paths},
-      snapshot_{make_id(), saved},
+      snapshot_{host::random_value<SnapshotId>(), saved},
       difference_{std::move(difference)},
       drives_{std::move(drives)},
       memory_file_{paths.memory},
