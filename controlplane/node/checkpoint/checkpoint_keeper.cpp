@@ -154,21 +154,21 @@ void CheckpointKeeper::go_on(const Id& id, const std::vector<std::string>& hosts
     if (here_.contains(id)) {
         return check(id);
     }
-    Fetch& fetch = fetches_.at(id);
+    Fetch& state = fetches_.at(id);
     std::vector<std::string> others;
     std::ranges::copy_if(hosts, std::back_inserter(others), [&](const std::string& host) {
-        return host != host_ && !fetch.damaged.contains(host);
+        return host != host_ && !state.damaged.contains(host);
     });
     const auto now = parts_.loop.now();
-    const bool is_late = !fetch.is_patient && fetch.tries >= hosts.size() &&
-                         now - fetch.since > longest_fetch_trouble;
+    const bool is_late = !state.is_patient && state.tries >= hosts.size() &&
+                         now - state.since > longest_fetch_trouble;
     if (others.empty() || is_late) {
-        throw NoCheckpoint{fetch.failure.empty()
+        throw NoCheckpoint{state.failure.empty()
                                ? "the only host that had its checkpoint has it no more"
-                               : "no host has given its checkpoint: " + fetch.failure};
+                               : "no host has given its checkpoint: " + state.failure};
     }
-    fetch.since = fetch.tries == 0 ? now : fetch.since;
-    this->fetch(id, others[fetch.tries++ % others.size()]);
+    state.since = state.tries == 0 ? now : state.since;
+    fetch(id, others[state.tries++ % others.size()]);
 }
 
 void CheckpointKeeper::check(const Id& id) {
