@@ -63,6 +63,16 @@ bool read_page(const Area& area, std::uint64_t page, std::byte* to) {
     return area.file->inode().read_at(offset, {to, wanted}) == wanted;
 }
 
+// Whether all that the rights change of these pages is that none can be written.
+bool is_loss_of_write(const std::uint64_t* entries, std::size_t count, std::uint64_t flags) {
+    return (flags & NUB_PTE_WRITE) == 0 &&
+           std::all_of(entries, entries + count, [flags](std::uint64_t entry) {
+               const PageEntry page{PageKind::small, entry & ~std::uint64_t{NUB_PTE_WRITE},
+                                    nullptr};
+               return entry == 0 || page.has_rights(flags);
+           });
+}
+
 void release_run(std::byte* pages, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
         physical_memory.free_page(pages + i * page_size);
@@ -433,6 +443,12 @@ bool protect_pages(const Area& area) {
             }
         } else if (entry.at != nullptr) {
             const std::size_t count = (stop - at) / page_size;
+            // As loaders do with what they have relocated.
+            if (is_loss_of_write(entry.at, count, flags)) {
+                make_read_only(entry.at, count);
+                at = stop;
+                continue;
+            }
             for (std::size_t i = 0; i < count; ++i) {
                 const PageEntry page{PageKind::small, entry.at[i], nullptr};
                 if (page.value == 0) {

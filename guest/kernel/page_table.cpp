@@ -34,7 +34,7 @@ void set_leaves(const std::uint64_t* at, std::uint64_t entry, std::size_t count)
     this_cpu().has_stale_pages |= is_change && !is_flushed;
     const std::uint64_t call = is_flushed ? NUB_CHANGE_LEAVES : NUB_SET_LEAVES;
     const auto address = reinterpret_cast<std::uint64_t>(at);
-    if (shoal_nub_call(call, address, entry, count) != NUB_OK) {
+    if (shoal_nub_call(call, address, entry, count - 1) != NUB_OK) {
         panic("the nub refuses a page-table entry", entry);
     }
 }
@@ -134,6 +134,14 @@ bool split_large_page(std::uint64_t address) {
     const bool done = map_pages(address, entry, large_page_size / page_size);
     flush_pages();
     return done;
+}
+
+void make_read_only(const std::uint64_t* at, std::size_t count) {
+    stop_others();
+    const auto address = reinterpret_cast<std::uint64_t>(at);
+    if (shoal_nub_call(NUB_CLEAR_WRITE, address, 0, count - 1) != NUB_OK) {
+        panic("the nub refuses a page-table entry", address);
+    }
 }
 
 void unmap_pages(std::uint64_t address, std::size_t count) {

@@ -79,6 +79,9 @@ struct PageEntry {
 // Lets a ready table (ready_tables.h) be that of the 2 MiB at `address`. False when there is one or
 // there are no more page tables.
 [[nodiscard]] bool link_ready_table(std::uint64_t address, std::uint64_t table);
+// Nobody can write the pages of these entries of one leaf table any more, and no CPU knows anything
+// else; the caller lets the others go (flush_pages).
+void make_read_only(const std::uint64_t* at, std::size_t count);
 void unmap_pages(std::uint64_t address, std::size_t count);
 void unmap_large_page(std::uint64_t address);
 

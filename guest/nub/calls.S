@@ -36,28 +36,24 @@ nub_breakpoint:
     cmp dword ptr [rsp + 4], NUB_BASE >> 32
     jne nub_trap_stubs + 16 * 3
 nub_serve:
-    // Those first that there are most of.
-    test eax, eax  // NUB_SET_LEAVES
-    jz nub_set_leaves
+    // Those first that there are most of. One comparison tells three numbers apart.
     cmp eax, NUB_LINK
+    jb nub_set_leaves
     je nub_link
     cmp eax, NUB_WRITE_MSR
+    jb nub_clear_write
     je nub_write_msr
-    cmp eax, NUB_WAIT
-    je nub_wait
-    cmp eax, NUB_CHANGE_LEAVES
-    je nub_change_leaves
     cmp eax, NUB_WRITE_DEVICES
+    jb nub_wait
     je nub_write_devices
-    cmp eax, NUB_FLUSH
-    je nub_flush
-    cmp eax, NUB_SELECT_SPACE
-    je nub_select_space
+    cmp eax, NUB_CHANGE_LEAVES
+    jb nub_flush
+    je nub_change_leaves
     cmp eax, NUB_RELEASE_TABLES
+    jb nub_select_space
     je nub_release_tables
-    cmp eax, NUB_ENABLE_INTERRUPTS
-    je nub_enable_interrupts
     cmp eax, NUB_START_CPU
+    jb nub_enable_interrupts
     je nub_start_cpu
     jmp nub_refuse
 nub_flush:
@@ -90,8 +86,8 @@ nub_breakpoint_of_cpus:
     jmp 1b
 
 // Jumps to `refused` when the pages of entry rsi may not be mapped: the nub's own, writable and
-// executable, or so far up that the addresses behind would wrap. Without `bytes` they are as many
-// as edx says. Uses rax and r9.
+// executable, or so far up that the addresses behind would wrap. Without `bytes` it is one page and
+// as many more as edx says. Uses rax and r9.
 .macro CHECK_PAGES refused, bytes
     bt rsi, 63
     jc 1f
@@ -107,7 +103,7 @@ nub_breakpoint_of_cpus:
     cmp rax, NUB_RESERVED_END
     jb \refused
     .ifb \bytes
-    mov r9d, edx
+    lea r9d, [rdx + 1]
     shl r9, 12
     .else
     mov r9d, \bytes
@@ -118,22 +114,14 @@ nub_breakpoint_of_cpus:
 2:
 .endm
 
-// rdi address of the first entry (as the kernel sees it), rsi its value, rdx count. r8: what follows.
-nub_change_leaves:
-    lea r8, nub_flush[rip]
-    jmp 1f
-nub_set_leaves:
-    lea r8, nub_ok[rip]
-1:
-    // The entries: at least one, whole ones, within one page of leaf tables.
-    lea eax, [rdx - 1]
-    cmp eax, 511
-    ja nub_refuse
-    lea rax, [rdi + rdx * 8 - 1]
+// rdi: the address of the first entry (as the kernel sees it), edx: how many follow it. Jumps to
+// nub_refuse when they are not all in one page of leaf tables. Uses rax.
+.macro CHECK_ENTRIES
+    and rdi, -8
+    and edx, 511
+    lea rax, [rdi + rdx * 8]
     xor rax, rdi
     shr rax, 12
-    jnz nub_refuse
-    test dil, 7
     jnz nub_refuse
     mov rax, rdi
     shr rax, NUB_GRANULE_SHIFT
@@ -142,32 +130,65 @@ nub_set_leaves:
     jae nub_refuse
     bt nub_leaf_granules[rip], eax
     jnc nub_refuse
+.endm
+
+// What `each` does to entries 0 to 7 from rdi on, and then to the next ones, while more than edx
+// follow: eight at a time.
+.macro FOR_ENTRIES each
+    cmp edx, 7
+    jb 6f
+5:  .set entry, 0
+    .rept 8
+    \each
+    .set entry, entry + 1
+    .endr
+    add rdi, 64
+    sub edx, 8
+    js 7f
+    cmp edx, 7
+    jae 5b
+6:  .set entry, 0
+    \each
+    dec edx
+    js 7f
+    add rdi, 8
+    jmp 6b
+7:
+.endm
+
+.macro SET_ENTRY
+    mov [rdi + entry * 8], rsi
+    add rsi, r10
+.endm
+
+.macro CLEAR_WRITE
+    and qword ptr [rdi + entry * 8], ~NUB_PTE_WRITE
+.endm
+
+// rdi: the first entry, rsi: its value, edx: how many follow.
+.macro SET_LEAVES
+    CHECK_ENTRIES
     xor r10d, r10d
     test sil, NUB_PTE_PRESENT
     jz 4f  // unmapping: every entry is the same
     mov r10d, 4096
     CHECK_PAGES nub_refuse
-4:  cmp edx, 8
-    jb 6f
-5:  // Eight at a time: two instructions an entry instead of five.
-    .set entry, 0
-    .rept 8
-    mov [rdi + entry * 8], rsi
-    add rsi, r10
-    .set entry, entry + 1
-    .endr
-    add rdi, 64
-    sub edx, 8
-    jz 7f
-    cmp edx, 8
-    jae 5b
-6:  mov [rdi], rsi
-    dec edx
-    jz 7f
-    add rsi, r10
-    add rdi, 8
-    jmp 6b
-7:  jmp r8
+4:  FOR_ENTRIES SET_ENTRY
+.endm
+
+nub_set_leaves:
+    SET_LEAVES
+    jmp nub_ok
+
+nub_change_leaves:
+    SET_LEAVES
+    jmp nub_flush
+
+// Fewer rights are always allowed.
+nub_clear_write:
+    CHECK_ENTRIES
+    FOR_ENTRIES CLEAR_WRITE
+    jmp nub_flush
 
 // r9: the physical address of a free table of the kind, `upper` or `leaf`. Uses rcx.
 .macro TAKE_TABLE kind
@@ -243,15 +264,55 @@ nub_take_upper_granule:
 // rdi address, rsi entry of a 2 MiB page, or 0 for a leaf table, or 1 to clear a 2 MiB page, or the
 // address of a ready table.
 nub_link:
-    movabs r11, offset NUB_BASE
-    test edi, 0x1FFFFF
-    jnz nub_refuse
     // As a rule it is the GiB of the last call.
     mov r8, rdi
     shr r8, 30
     mov rax, nub_linked[rip]
     cmp r8, nub_linked_gib[rip]
-    je 7f
+    jne nub_link_gib
+nub_link_in_gib:
+    test rsi, rsi
+    jz 5f
+    mov ecx, edi
+    shr ecx, 21
+    and ecx, 511
+    lea rdx, [rax + rcx * 8]
+    test sil, NUB_PTE_LARGE
+    jz 3f
+    CHECK_PAGES nub_refuse, 0x200000
+    mov rax, [rdx]
+    test al, al  // a large page may follow a large page or nothing
+    jz 6f
+    test al, NUB_PTE_LARGE
+    jz nub_refuse
+6:  mov [rdx], rsi
+    jmp nub_ok
+3:  cmp rsi, NUB_TABLES_START
+    jb 4f
+    cmp rsi, shoal_ready_end[rip]
+    jae nub_refuse
+    cmp qword ptr [rdx], 0
+    jne nub_refuse
+    mov eax, esi
+    shr eax, NUB_GRANULE_SHIFT
+    bts nub_leaf_granules[rip], eax
+    and esi, -4096
+    or esi, TABLE_ENTRY
+    mov [rdx], rsi
+    jmp nub_ok
+4:  cmp esi, 1
+    jne nub_refuse
+    test byte ptr [rdx], NUB_PTE_LARGE
+    jz nub_refuse
+    mov qword ptr [rdx], 0
+    jmp nub_ok
+5:  movabs r11, offset NUB_BASE
+    NEXT_TABLE 21, leaf
+    jmp nub_ok
+
+// rax: the page directory for the address rdi, made if there is none.
+nub_link_gib:
+    movabs r11, offset NUB_BASE
     mov rax, rdi
     shr rax, 47
     jnz nub_refuse
@@ -268,48 +329,10 @@ nub_link:
     mov rcx, rdi
     shr rcx, 30
     cmp rcx, NUB_USER_END >> 30
-    jae 7f
+    jae nub_link_in_gib
     mov nub_linked_gib[rip], rcx
     mov nub_linked[rip], rax
-7:  test rsi, rsi
-    jz 5f
-    mov rcx, rdi
-    shr rcx, 21
-    and ecx, 511
-    lea rdx, [rax + rcx * 8]
-    cmp rsi, 1
-    je 4f
-    test sil, NUB_PTE_LARGE
-    jz nub_link_ready
-    CHECK_PAGES nub_refuse, 0x200000
-    mov rax, [rdx]
-    test al, al  // a large page may follow a large page or nothing
-    jz 6f
-    test al, NUB_PTE_LARGE
-    jz nub_refuse
-6:  mov [rdx], rsi
-    jmp nub_ok
-4:  test byte ptr [rdx], NUB_PTE_LARGE
-    jz nub_refuse
-    mov qword ptr [rdx], 0
-    jmp nub_ok
-5:  NEXT_TABLE 21, leaf
-    jmp nub_ok
-nub_link_ready:
-    cmp rsi, NUB_TABLES_START
-    jb nub_refuse
-    cmp rsi, shoal_ready_end[rip]
-    jae nub_refuse
-    test esi, 4095
-    jnz nub_refuse
-    cmp qword ptr [rdx], 0
-    jne nub_refuse
-    mov eax, esi
-    shr eax, NUB_GRANULE_SHIFT
-    bts nub_leaf_granules[rip], eax
-    or rsi, TABLE_ENTRY
-    mov [rdx], rsi
-    jmp nub_ok
+    jmp nub_link_in_gib
 
 // rdi index, rsi value.
 nub_write_msr:

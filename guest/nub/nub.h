@@ -76,45 +76,50 @@
 #define NUB_PTE_LARGE 0x80
 #define NUB_PTE_NO_EXECUTE 0x8000000000000000
 
-// set_leaves(entry_address, first_entry, count): writes `count` entries of one leaf table, each a
-// page further than the one before; or all the same if the first is not present (to unmap). The
-// kernel finds entry_address by reading the tables. The caller flushes.
-// Refused: entries outside leaf tables, pages writable and executable, the nub's own pages.
+// The numbers are in the order in which the nub looks for them: the most frequent first.
+
+// set_leaves(entry_address, first_entry, more): writes an entry of a leaf table and `more` behind it,
+// each a page further than the one before; or all the same if the first is not present (to unmap).
+// The kernel finds entry_address by reading the tables. The caller flushes.
+// Refused: entries outside one leaf table, pages writable and executable, the nub's own pages.
 #define NUB_SET_LEAVES 0
-// flush(): forgets cached translations. Needed after an entry that was present changed.
-#define NUB_FLUSH 1
+// link(address, entry): the 2 MiB of `address` get a leaf table (entry 0), become one page (an
+// entry with NUB_PTE_LARGE), cease to be one (entry 1), or get the ready leaf table whose physical
+// address the entry is. Refused besides as for set_leaves; a ready table also if one is there.
+#define NUB_LINK 1
+// clear_write(entry_address, 0, more): nobody can write these pages any more, and flush. Their
+// entries are found and refused as by set_leaves.
+#define NUB_CLEAR_WRITE 2
 // write_msr(index, value): FS base, KVM clock, TSC deadline, the x2APIC, and LSTAR to
 // shoal_syscall_entry.
-#define NUB_WRITE_MSR 2
+#define NUB_WRITE_MSR 3
 // wait(): halts until shoal_interrupt_pending is set. The kernel clears it.
-#define NUB_WAIT 3
+#define NUB_WAIT 4
+// write_devices(writes, count): stores 32-bit values in device registers, in this order. Where ring
+// 0 is emulated, many accesses cost less from here than from ring 3, which works all the same.
+// Refused: what is not aligned or beyond NUB_DEVICES and its GiB.
+#define NUB_WRITE_DEVICES 5
+// flush(): forgets cached translations. Needed after an entry that was present changed.
+#define NUB_FLUSH 6
+// change_leaves(entry_address, first_entry, more): set_leaves, and then flush.
+#define NUB_CHANGE_LEAVES 7
+// select_space(number): the program's half of the address space is that of `number`, below
+// NUB_SPACES; set_leaves and link change its tables. One that was never selected is empty. Tables
+// stay in their space for ever.
+#define NUB_SELECT_SPACE 8
+#define NUB_SPACES 64
 // release_tables(end): RAM from `end` on, a multiple of 2 MiB, is not for page tables any more, and
 // the kernel can write it: shoal_tables_end is `end` from now on. Refused: what is in use as a
 // table, or was released. Nothing ever becomes table memory again, since ring 3 could have kept a
 // way to write it.
-#define NUB_RELEASE_TABLES 4
-// link(address, entry): the 2 MiB at `address` get a leaf table (entry 0), become one page (an
-// entry with NUB_PTE_LARGE), cease to be one (entry 1), or get the ready leaf table whose physical
-// address the entry is. Refused besides as for set_leaves; a ready table also if one is there.
-#define NUB_LINK 5
-// write_devices(writes, count): stores 32-bit values in device registers, in this order. Where ring
-// 0 is emulated, many accesses cost less from here than from ring 3, which works all the same.
-// Refused: what is not aligned or beyond NUB_DEVICES and its GiB.
-#define NUB_WRITE_DEVICES 6
-// select_space(number): the program's half of the address space is that of `number`, below
-// NUB_SPACES; set_leaves and link change its tables. One that was never selected is empty. Tables
-// stay in their space for ever.
-#define NUB_SELECT_SPACE 7
-#define NUB_SPACES 64
+#define NUB_RELEASE_TABLES 9
 // enable_interrupts(): from now on interrupts are on at ring 3. They cannot be turned off again.
-#define NUB_ENABLE_INTERRUPTS 8
+#define NUB_ENABLE_INTERRUPTS 10
 // start_cpu(index, page): CPU `index` leaves its parking place, if it is there or when it comes,
 // for shoal_cpu_entry at ring 3, where this physical page is its NUB_CPU_KERNEL_PAGE; send it an
 // interrupt. From now on nub calls of several CPUs wait for one another. Refused besides: a second
 // time.
-#define NUB_START_CPU 9
-// change_leaves(entry_address, first_entry, count): set_leaves, and then flush.
-#define NUB_CHANGE_LEAVES 10
+#define NUB_START_CPU 11
 
 #define NUB_OK 0
 #define NUB_ENOMEM 1    // no more RAM for page tables
