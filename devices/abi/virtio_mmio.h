@@ -1,6 +1,7 @@
 // virtio-mmio version 2: registers, status bits, device ids (virtio 1.2, 4.2.2, 2.1 and 5).
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace shoal::abi::virtio {
@@ -29,6 +30,7 @@ enum class MmioRegister : std::uint64_t {
     queue_driver_high = 0x094,       // w
     queue_device_low = 0x0A0,        // w, the used ring
     queue_device_high = 0x0A4,       // w
+    shoal_writes = 0x0E0,            // w, of devices of mmio_vendor_shoal: see MmioWrites
     config_generation = 0x0FC,       // r
     config = 0x100,                  // the device's own, any width
 };
@@ -38,6 +40,20 @@ inline constexpr std::uint32_t mmio_version = 2;
 // Shoal's devices. Their interrupts are edges: each comes whether or not the one before was
 // acknowledged.
 inline constexpr std::uint32_t mmio_vendor_shoal = 0x4C4F'4853;  // "SHOL"
+
+// Many register writes by one exit: the device does them in this order when the address of these,
+// divided by mmio_writes_alignment, is written to shoal_writes. Nothing happens when they are not
+// in memory or are more than there is room for; shoal_writes itself is none of them.
+inline constexpr std::uint64_t mmio_writes_alignment = 64;
+struct MmioWrite {
+    std::uint32_t offset;
+    std::uint32_t value;
+};
+struct MmioWrites {
+    std::uint32_t count;
+    std::uint32_t reserved;
+    std::array<MmioWrite, 48> writes;
+};
 
 namespace status {
 inline constexpr std::uint32_t acknowledge = 1;

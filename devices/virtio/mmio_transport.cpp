@@ -13,6 +13,7 @@ using abi::virtio::MmioRegister;
 namespace {
 
 constexpr auto config_offset = static_cast<std::uint64_t>(MmioRegister::config);
+constexpr auto shoal_writes_offset = static_cast<std::uint64_t>(MmioRegister::shoal_writes);
 
 constexpr std::uint64_t transport_features = abi::virtio::feature::version_1 |
                                              abi::virtio::feature::event_idx |
@@ -28,6 +29,7 @@ constexpr std::uint32_t window(std::uint64_t features, std::uint32_t select) noe
 MmioTransport::MmioTransport(Device& device, const machine::GuestMemory& memory,
                              machine::IrqLine& irq)
     : device_{device},
+      memory_{memory},
       irq_{irq},
       queues_(device.queue_count(), Queue{memory}),
       layouts_(device.queue_count()) {}
@@ -47,6 +49,11 @@ void MmioTransport::read(std::uint64_t offset, std::span<std::byte> data) noexce
 
 // The driver waits for what is in flight when it resets the device; the event loop does not.
 void MmioTransport::write(std::uint64_t offset, std::span<const std::byte> data) noexcept {
+    if (offset == shoal_writes_offset && data.size() == sizeof(std::uint32_t)) {
+        std::uint32_t value = 0;
+        std::memcpy(&value, data.data(), sizeof value);
+        return write_all(machine::Gpa{value * abi::virtio::mmio_writes_alignment});
+    }
     switch (write_locked(offset, data)) {
         case Remainder::nothing:
             return;
@@ -54,6 +61,19 @@ void MmioTransport::write(std::uint64_t offset, std::span<const std::byte> data)
             return device_.drain();
         case Remainder::complete_activation:
             return device_.complete_activation();
+    }
+}
+
+// What the driver changes of them meanwhile is not seen.
+void MmioTransport::write_all(machine::Gpa at) noexcept {
+    const auto all = memory_.read<abi::virtio::MmioWrites>(at);
+    if (!all || all->count > all->writes.size()) {
+        return;
+    }
+    for (const abi::virtio::MmioWrite& each : std::span{all->writes}.first(all->count)) {
+        if (each.offset != shoal_writes_offset && each.offset <= size_bytes - sizeof each.value) {
+            write(each.offset, std::as_bytes(std::span{&each.value, 1}));
+        }
     }
 }
 
@@ -108,6 +128,7 @@ std::uint32_t MmioTransport::read_register(MmioRegister which) const noexcept {
         case MmioRegister::queue_driver_high:
         case MmioRegister::queue_device_low:
         case MmioRegister::queue_device_high:
+        case MmioRegister::shoal_writes:
         case MmioRegister::config:
             return 0;  // write-only, and the configuration, which is not read here
     }
@@ -165,8 +186,9 @@ void MmioTransport::write_register(MmioRegister which, std::uint32_t value) noex
         case MmioRegister::queue_size_max:
         case MmioRegister::interrupt_status:
         case MmioRegister::config_generation:
+        case MmioRegister::shoal_writes:
         case MmioRegister::config:
-            return;  // read-only, and the configuration, which is not written here
+            return;  // read-only, and what is not written here
     }
 }
 

@@ -103,6 +103,7 @@ private:
     void fail(QueueError error) noexcept override;
 
     [[nodiscard]] std::uint32_t read_register(abi::virtio::MmioRegister which) const noexcept;
+    void write_all(machine::Gpa at) noexcept;
     [[nodiscard]] Remainder write_locked(std::uint64_t offset,
                                          std::span<const std::byte> data) noexcept;
     void write_register(abi::virtio::MmioRegister which, std::uint32_t value) noexcept;
@@ -121,6 +122,7 @@ private:
     [[nodiscard]] QueueLayout* open_layout() noexcept;
 
     Device& device_;
+    const machine::GuestMemory& memory_;
     machine::IrqLine& irq_;
     host::EventFd notify_;
     std::vector<Queue> queues_;

@@ -24,7 +24,7 @@ std::size_t read_entropy(const VirtioMmioPlace& place, std::span<std::byte> byte
     if (memory == nullptr) {
         return 0;
     }
-    const VirtioMmio device{place};
+    VirtioMmio device{place};
     Virtqueue queue{memory, physical_address(memory)};
     static_cast<void>(device.reset());
     device.accept(0);

@@ -62,7 +62,8 @@ volatile std::uint32_t& VirtioMmio::reg(MmioRegister which) const {
 }
 
 // Registers are 0 after a reset, so selectors need no write at first.
-std::uint32_t VirtioMmio::reset() const {
+std::uint32_t VirtioMmio::reset() {
+    is_shoal_ = reg(MmioRegister::vendor_id) == mmio_vendor_shoal;
     {
         RegisterBatch writes = batch();
         writes.write(MmioRegister::status, 0);
@@ -132,13 +133,12 @@ void VirtioMmio::ring(std::uint32_t idx) const {
 void VirtioMmio::allow_interrupts() {
     if (!interrupts_allowed_) {
         interrupts_allowed_ = true;
-        needs_acknowledgement_ = reg(MmioRegister::vendor_id) != mmio_vendor_shoal;
         enable_interrupt(irq_);
     }
 }
 
 void VirtioMmio::acknowledge_interrupt() const {
-    if (needs_acknowledgement_) {
+    if (!is_shoal_) {
         reg(MmioRegister::interrupt_acknowledge) = all_interrupts;
     }
 }

@@ -41,9 +41,12 @@ public:
     // Touches no register.
     explicit VirtioMmio(const VirtioMmioPlace& place);
 
-    [[nodiscard]] RegisterBatch batch() const { return RegisterBatch{registers_}; }
+    // After reset(), as all below.
+    [[nodiscard]] RegisterBatch batch() const { return {registers_, is_shoal_}; }
     // Resets the device, and returns the lower 32 features that it offers.
-    [[nodiscard]] std::uint32_t reset() const;
+    [[nodiscard]] std::uint32_t reset();
+    // One of Shoal's: what only those do may be used.
+    [[nodiscard]] bool is_shoal() const { return is_shoal_; }
     // Takes these features and VERSION_1. False: the device refuses them.
     [[nodiscard]] bool try_accept(std::uint32_t features) const;
     // Ends the microVM instead.
@@ -81,7 +84,7 @@ private:
     std::uint64_t registers_;
     std::uint32_t irq_;
     bool interrupts_allowed_ = false;
-    bool needs_acknowledgement_ = true;
+    bool is_shoal_ = false;
 };
 
 // Zeroed, physically contiguous memory for rings and buffers, on a page boundary and never given

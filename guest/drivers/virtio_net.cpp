@@ -103,6 +103,13 @@ void VirtioNet::read_mac() {
     if ((features_ & net::feature::mac) == 0) {
         return;
     }
+    if (device_.is_shoal()) {  // takes wide reads, of which each is an exit
+        const auto first = device_.config<std::uint32_t>(offsetof(net::Config, mac));
+        const auto last = device_.config<std::uint16_t>(offsetof(net::Config, mac) + sizeof first);
+        std::memcpy(mac_.data(), &first, sizeof first);
+        std::memcpy(mac_.data() + sizeof first, &last, sizeof last);
+        return;
+    }
     for (std::size_t i = 0; i < mac_.size(); ++i) {
         mac_[i] = device_.config<std::uint8_t>(offsetof(net::Config, mac) + i);
     }

@@ -238,6 +238,86 @@ TEST_CASE("a queue can be set up between features and driver_ok") {
     }
 }
 
+TEST_CASE("many registers are written by one access") {
+    Fixture f;
+    constexpr machine::Gpa at{0x2000};
+    abi::virtio::MmioWrites writes{};
+    const auto add = [&](Register which, std::uint32_t value) {
+        writes.writes.at(writes.count++) = {static_cast<std::uint32_t>(which), value};
+    };
+    const auto send = [&](machine::Gpa where) {
+        f.driver.write(
+            Register::shoal_writes,
+            static_cast<std::uint32_t>(where.value() / abi::virtio::mmio_writes_alignment));
+    };
+    SUBCASE("from the reset to driver_ok, in order") {
+        f.driver.set_status(Status::acknowledge);
+        for (const std::uint32_t status :
+             {0U, bits::acknowledge, bits::acknowledge | bits::driver}) {
+            add(Register::status, status);
+        }
+        add(Register::driver_features_select, 1);
+        add(Register::driver_features, static_cast<std::uint32_t>(feature::version_1 >> 32));
+        add(Register::status, bits::acknowledge | bits::driver | bits::features_ok);
+        add(Register::queue_size, size);
+        add(Register::queue_descriptors_low,
+            static_cast<std::uint32_t>(f.ring.layout().descriptors.value()));
+        add(Register::queue_driver_low, static_cast<std::uint32_t>(f.ring.layout().avail.value()));
+        add(Register::queue_device_low, static_cast<std::uint32_t>(f.ring.layout().used.value()));
+        add(Register::queue_ready, 1);
+        add(Register::status,
+            bits::acknowledge | bits::driver | bits::features_ok | bits::driver_ok);
+        CHECK(f.memory.write(at, writes));
+        send(at);
+        CHECK(f.device.is_active());
+        CHECK(f.device.negotiated == feature::version_1);
+        CHECK(f.driver.read(Register::queue_ready) == 1);
+    }
+    SUBCASE("the configuration, but nothing behind it, and none by none") {
+        writes.writes.at(0) = {static_cast<std::uint32_t>(Register::config) + 8, 1};
+        writes.writes.at(1) = {MmioTransport::size_bytes - 3, 1};
+        writes.writes.at(2) = {0xFFFF'FFFF, 1};
+        writes.count = 3;
+        CHECK(f.memory.write(at, writes));
+        send(at);
+        CHECK(f.device.config_written == 8);
+        f.device.config_written = 0;
+        writes.count = 0;
+        CHECK(f.memory.write(at, writes));
+        send(at);
+        CHECK(f.device.config_written == 0);
+    }
+    SUBCASE("as many as there is room for, and not one more") {
+        writes.writes.fill({static_cast<std::uint32_t>(Register::config), 1});
+        writes.writes.back().offset += 4;
+        writes.count = writes.writes.size();
+        CHECK(f.memory.write(at, writes));
+        send(at);
+        CHECK(f.device.config_written == 4);
+        f.device.config_written = 0;
+        for (const std::uint32_t count : {writes.count + 1, 0xFFFF'FFFFU}) {
+            writes.count = count;
+            CHECK(f.memory.write(at, writes));
+            send(at);
+        }
+        CHECK(f.device.config_written == 0);
+    }
+    SUBCASE("not themselves") {
+        add(Register::shoal_writes, static_cast<std::uint32_t>(at.value() / 64));
+        add(Register::config, 1);
+        CHECK(f.memory.write(at, writes));
+        send(at);
+        CHECK(f.driver.read(Register::shoal_writes) == 0);
+    }
+    SUBCASE("not from outside memory") {
+        for (const std::uint64_t where : {(1ULL << 20) - 64, 1ULL << 20, 0xFFFF'FFFFULL * 64}) {
+            send(machine::Gpa{where});
+        }
+        CHECK(f.device.config_written == 0);
+        CHECK(f.driver.status() == 0);
+    }
+}
+
 TEST_CASE("buffers that were there before driver_ok need no notification") {
     Fixture f;
     f.ring.offer_buffer(0, 0x40000, 1, 0);
