@@ -97,14 +97,15 @@ std::optional<std::uint64_t> CpioWriter::add_file_with_hole(std::string_view pat
     return has_hole ? std::optional{start} : std::nullopt;
 }
 
-std::uint64_t CpioWriter::add_part(std::string_view path, const CpioMetadata& metadata, int source,
-                                   std::uint64_t from, std::uint64_t size_bytes) {
-    const std::uint64_t padded_bytes = round_up(size_bytes, page_size);
-    put_header(path, metadata, padded_bytes);
+std::uint64_t CpioWriter::add_hole(std::string_view path, const CpioMetadata& metadata,
+                                   std::uint64_t size_bytes) {
+    check_size(path, size_bytes);
+    put_header(path, metadata, size_bytes);
     flush();
     const std::uint64_t start = written_;
-    copy_from(path, source, static_cast<off_t>(from), size_bytes);
-    buffer_.append(padded_bytes - size_bytes, '\0');
+    host::check_os(::lseek(fd_, static_cast<off_t>(size_bytes), SEEK_CUR), "writing the initramfs");
+    written_ += size_bytes;
+    pad_to(field_alignment);
     return start;
 }
 

@@ -50,11 +50,10 @@ public:
                                                     const CpioMetadata& metadata, int source,
                                                     std::uint64_t size_bytes);
 
-    // Some from the middle of `source`, copied inside the host kernel, and zeros up to a whole
-    // page. Returns where they start in the archive, a multiple of the page size if the path is
-    // short.
-    std::uint64_t add_part(std::string_view path, const CpioMetadata& metadata, int source,
-                           std::uint64_t from, std::uint64_t size_bytes);
+    // A file of so many zeros, which somebody else replaces. Returns where they start in the
+    // archive, a multiple of the page size if the path is short.
+    std::uint64_t add_hole(std::string_view path, const CpioMetadata& metadata,
+                           std::uint64_t size_bytes);
 
     // Ends the archive and gives its size. Call it once, last.
     std::uint64_t finish();

@@ -149,7 +149,7 @@ void Packer::add_file(const std::string& path, const RootTree::Item& item) {
         map_ += std::to_string(*at) + " " + std::to_string(size / page_size * page_size) + " " +
                 path + std::string{'\0'};
         if (plan_.limit_bytes >= ready_tables_from) {
-            ready_tables_.add(file.get(), *at, size);
+            ready_tables_.add(file.get(), path, *at, size);
         }
     }
 }

@@ -81,7 +81,8 @@ std::uint64_t random_entry() {
 
 }  // namespace
 
-void ReadyTables::add(int fd, std::uint64_t offset, std::uint64_t size_bytes) {
+void ReadyTables::add(int fd, const std::string& path, std::uint64_t offset,
+                      std::uint64_t size_bytes) {
     const auto segments = segments_of(fd, size_bytes);
     if (segments.empty()) {
         return;
@@ -104,8 +105,10 @@ void ReadyTables::add(int fd, std::uint64_t offset, std::uint64_t size_bytes) {
                 continue;
             }
             const std::uint64_t from = segment.file_page * page_size;
-            at = archive_.add_part(".shoal/copy" + std::to_string(tables_), copy_metadata, fd, from,
-                                   std::min(copied, size_bytes - from));
+            at = archive_.add_hole(".shoal/copy" + std::to_string(tables_), copy_metadata, copied);
+            lines_ += "copy " + std::to_string(at) + " " +
+                      std::to_string(std::min(copied, size_bytes - from)) + " " +
+                      std::to_string(from) + " " + path + std::string{'\0'};
             copied_bytes_ += copied;
             rights = "w" + std::to_string(shift);
         }

@@ -3,7 +3,7 @@
 // that is most of a large program's start.
 //
 // A file starts at a random page of a table of its own, which is the lower part of its random
-// address. Pages that its program will write are in the archive a second time. Not thread-safe.
+// address. Pages that its program will write have a second place in the archive. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,11 @@ public:
     // Borrows the archive.
     explicit ReadyTables(CpioWriter& archive) noexcept : archive_{archive} {}
 
-    // The file at `fd`, whose whole pages lie at this offset of the archive: its pages that are to
-    // be written follow there, with zeros behind the file's end. Nothing happens if it is no
-    // position-independent ELF file of usual layout, or there is no more room (the unikernel takes
-    // 256 tables).
-    void add(int fd, std::uint64_t offset, std::uint64_t size_bytes);
+    // The file at `fd` and, on the host, at `path`, whose whole pages lie at this offset of the
+    // archive: there is a place there for its pages that are to be written. Nothing happens if it
+    // is no position-independent ELF file of usual layout, or there is no more room (the unikernel
+    // takes 256 tables).
+    void add(int fd, const std::string& path, std::uint64_t offset, std::uint64_t size_bytes);
 
     // Lines for shoal-vmm's --initrd-map.
     [[nodiscard]] const std::string& lines() const noexcept { return lines_; }

@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static const host::UniqueFd nowhere{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
     cli::CpioWriter archive{nowhere.get(), 1ULL << 30};
     try {
-        cli::ReadyTables{archive}.add(file.get(), 0, size);
+        cli::ReadyTables{archive}.add(file.get(), "file", 0, size);
     } catch (const cli::CliError&) {  // shorter than it says
     }
     return 0;

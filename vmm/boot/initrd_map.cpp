@@ -21,6 +21,7 @@ namespace ready = abi::ready_tables;
 
 constexpr std::uint64_t list_bytes_max = 64ULL << 20;
 constexpr std::string_view rights_word = "rights ";
+constexpr std::string_view copy_word = "copy ";
 constexpr std::uint64_t large_page_bytes = 2ULL << 20;
 constexpr std::uint64_t pages_max = 1ULL << 20;  // in all tables: 4 GiB, more than an initrd has
 
@@ -49,6 +50,8 @@ InitrdMap::InitrdMap(const std::string& path) {
         const std::string line = text.substr(start, end - start);
         if (line.starts_with(rights_word)) {
             runs_.push_back(parse_run(line));
+        } else if (line.starts_with(copy_word)) {
+            copies_.push_back(parse_copy(line));
         } else {
             pieces_.push_back(parse(line));
         }
@@ -66,6 +69,17 @@ InitrdMap::Piece InitrdMap::parse(const std::string& line) {
     }
     piece.path = rest;
     return piece;
+}
+
+InitrdMap::Copy InitrdMap::parse_copy(const std::string& line) {
+    Copy copy;
+    std::string_view rest = std::string_view{line}.substr(copy_word.size());
+    if (!take_number(rest, copy.offset) || !take_number(rest, copy.size_bytes) ||
+        !take_number(rest, copy.from)) {
+        throw BootError("initrd map: \"" + line + "\" is not copy OFFSET SIZE FROM PATH");
+    }
+    copy.path = rest;
+    return copy;
 }
 
 InitrdMap::Run InitrdMap::parse_run(const std::string& line) {
@@ -110,12 +124,21 @@ host::UniqueFd InitrdMap::open(const Piece& piece) {
 
 void InitrdMap::apply(const machine::GuestMemory& memory, machine::Gpa start,
                       std::uint64_t initrd_bytes) const {
-    for (const Piece& piece : pieces_) {
-        if (piece.offset > initrd_bytes || piece.size_bytes > initrd_bytes - piece.offset) {
-            throw BootError("initrd map: " + std::to_string(piece.size_bytes) + " bytes at " +
-                            std::to_string(piece.offset) + " reach beyond the initrd's " +
+    const auto check_place = [initrd_bytes](const auto& what) {
+        if (what.offset > initrd_bytes || what.size_bytes > initrd_bytes - what.offset) {
+            throw BootError("initrd map: " + std::to_string(what.size_bytes) + " bytes at " +
+                            std::to_string(what.offset) + " reach beyond the initrd's " +
                             std::to_string(initrd_bytes));
         }
+    };
+    for (const Copy& copy : copies_) {
+        check_place(copy);
+        const auto into = memory.slice(machine::Gpa{start.value() + copy.offset}, copy.size_bytes);
+        SHOAL_CHECK(into);
+        ImageFile{"initrd map", copy.path}.read(copy.from, *into);
+    }
+    for (const Piece& piece : pieces_) {
+        check_place(piece);
         // One after the other: there may be more files than descriptors.
         const host::UniqueFd file = open(piece);
         memory.map_file(machine::Gpa{start.value() + piece.offset}, file.get(), piece.size_bytes);

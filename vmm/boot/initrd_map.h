@@ -24,15 +24,17 @@ class ImageFile;
 class InitrdMap {
 public:
     // Reads the list, whose numbers are decimal and whose entries end with a NUL each: "OFFSET SIZE
-    // PATH" for a file, in whole pages; "rights PAGE OFFSET PAGES RIGHTS" for pages of it in the
+    // PATH" for a file, in whole pages; "copy OFFSET SIZE FROM PATH" for bytes from FROM on of a
+    // file that are read there; "rights PAGE OFFSET PAGES RIGHTS" for pages of it in the
     // ready tables (devices/abi/ready_tables.h): from this page number on, what lies at this
     // offset, which a program may "r" or "x", or "f" or "fx" for the first pages of a file. "w" and
     // a number for what the program may write: copies of pages of the file that are by so many
     // nearer to its start. Throws BootError.
     explicit InitrdMap(const std::string& path);
 
-    // Maps the files over the initrd that was loaded at `start`. Throws BootError when a file would
-    // reach beyond it, cannot be opened or is too short, std::system_error when the host refuses.
+    // Maps the files over the initrd that was loaded at `start`, and reads the copies. Throws
+    // BootError when a file would reach beyond it, cannot be opened or is too short,
+    // std::system_error when the host refuses.
     void apply(const machine::GuestMemory& memory, machine::Gpa start,
                std::uint64_t initrd_bytes) const;
 
@@ -56,12 +58,20 @@ private:
         std::uint64_t size_bytes = 0;
         std::string path;
     };
+    struct Copy {
+        std::uint64_t offset = 0;
+        std::uint64_t size_bytes = 0;
+        std::uint64_t from = 0;
+        std::string path;
+    };
     [[nodiscard]] static Piece parse(const std::string& line);
+    [[nodiscard]] static Copy parse_copy(const std::string& line);
     [[nodiscard]] static host::UniqueFd open(const Piece& piece);
 
     [[nodiscard]] static Run parse_run(const std::string& line);
 
     std::vector<Piece> pieces_;
+    std::vector<Copy> copies_;
     std::vector<Run> runs_;
 };
 

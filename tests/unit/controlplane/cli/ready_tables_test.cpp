@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "devices/host/unique_fd.h"
@@ -45,6 +46,7 @@ struct Library {
 struct Line {
     std::uint64_t first, offset, count;
     std::string rights;
+    std::string copy;  // the line before it: what is copied to the offset
 };
 
 // An archive, and what was said of its tables.
@@ -59,17 +61,22 @@ std::vector<Line> lines_of(Archive& archive, const Library& library, std::uint64
     const host::UniqueFd fd{::memfd_create("test", MFD_CLOEXEC)};
     REQUIRE(::write(fd.get(), &library, sizeof library) == sizeof library);
     REQUIRE(::ftruncate(fd.get(), static_cast<off_t>(size_bytes)) == 0);
-    REQUIRE(::pwrite(fd.get(), "data", 4, 6 * page) == 4);
     const std::size_t before = archive.tables.lines().size();
-    archive.tables.add(fd.get(), offset, size_bytes);
+    archive.tables.add(fd.get(), "/the file", offset, size_bytes);
     std::istringstream text{archive.tables.lines().substr(before)};
     std::vector<Line> lines;
+    std::string copy;
     for (std::string one; std::getline(text, one, '\0');) {
+        if (one.starts_with("copy ")) {
+            copy = one;
+            continue;
+        }
         std::istringstream words{one};
         std::string word;
         Line line{};
         words >> word >> line.first >> line.offset >> line.count >> line.rights;
         CHECK(word == "rights");
+        line.copy = std::exchange(copy, {});
         lines.push_back(line);
     }
     return lines;
@@ -104,10 +111,17 @@ TEST_CASE("pages that programs write come along") {
     Library library;
     const auto lines = lines_of(archive, library);
     REQUIRE(lines.size() == 4);
-    char bytes[4];
-    REQUIRE(::pread(archive.fd.get(), bytes, 4, static_cast<off_t>(lines[3].offset)) == 4);
-    CHECK(std::memcmp(bytes, "data", 4) == 0);
+    CHECK(lines[2].copy.empty());
+    const auto copy_of = [](const Line& line, std::uint64_t size) {
+        return "copy " + std::to_string(line.offset) + " " + std::to_string(size) + " " +
+               std::to_string(6 * page) + " /the file";
+    };
+    CHECK(lines[3].copy == copy_of(lines[3], 2 * page));
     CHECK(archive.writer.size_bytes() == lines[3].offset + 2 * page);
+    SUBCASE("up to the file's end") {
+        const auto shorter = lines_of(archive, library, 0, 8 * page - 100);
+        CHECK(shorter[3].copy == copy_of(shorter[3], 2 * page - 100));
+    }
     SUBCASE("but not those that are code, too") {
         library.segments[3].p_flags |= PF_X;
         CHECK(lines_of(archive, library).size() == 3);

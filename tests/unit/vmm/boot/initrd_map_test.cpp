@@ -48,6 +48,30 @@ TEST_CASE("a list that cannot be followed is refused") {
     }
 }
 
+TEST_CASE("parts of files are copied to their places") {
+    const MemoryFile file{std::string(page, 'a') + "bcd"};
+    const MemoryFile list{"copy 100 4 4095 " + file.path()};
+    const machine::GuestMemory memory{1 << 20};
+    InitrdMap{list.path()}.apply(memory, start, page);
+    const auto bytes = *memory.slice(machine::Gpa{start.value() + 99}, 6);
+    const std::string_view wanted{"\0abcd\0", 6};
+    CHECK(std::ranges::equal(bytes, std::as_bytes(std::span{wanted})));
+    for (const char* numbers : {"", "0", "0 1", "x 1 0", "0 1 x", "-1 1 0"}) {
+        const MemoryFile bad{"copy " + line(numbers, file)};
+        CHECK_THROWS_AS(InitrdMap{bad.path()}, BootError);
+    }
+    // Behind the file's end, beyond the initrd, and of no file.
+    for (const std::string& text :
+         {"copy 0 5 4095 " + file.path(), "copy 4093 4 0 " + file.path(),
+          "copy 18446744073709551615 2 0 " + file.path(),
+          "copy 0 1 18446744073709551615 " + file.path(), std::string{"copy 0 1 0 /no/such/file"},
+          std::string{"copy 0 1 0 /usr"}}) {
+        const MemoryFile bad{text};
+        const InitrdMap map{bad.path()};
+        CHECK_THROWS_AS(map.apply(memory, start, page), BootError);
+    }
+}
+
 TEST_CASE("files that are missing, too short or no files are refused") {
     const MemoryFile file{std::string(2 * page, 'a')};
     const machine::GuestMemory memory{1 << 20};
