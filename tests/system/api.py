@@ -129,7 +129,7 @@ class ApiVmm:
             except (FileNotFoundError, ConnectionRefusedError):
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise Failure(f"no API: {self.process.stderr.read()!r}") from None
-                select.select([], [], [], 0.001)
+                select.select([], [], [], 0.001 * TIME_SCALE)
 
     def start(self):
         self.api.put("/actions", action_type="InstanceStart")

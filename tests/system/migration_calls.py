@@ -77,7 +77,7 @@ def wait_for_phase(vmm, *phases):
     deadline = time.monotonic() + 30 * TIME_SCALE
     while (status := vmm.api.get("/migration"))["phase"] not in phases:
         expect(time.monotonic() < deadline, f"{phases} is never reached: {status}")
-        time.sleep(0.001)
+        time.sleep(0.001 * TIME_SCALE)
     return status
 
 

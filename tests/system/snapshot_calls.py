@@ -20,6 +20,6 @@ def finish_live_snapshot(vmm):
     deadline = time.monotonic() + 30 * TIME_SCALE
     while (progress := vmm.api.get("/snapshot/create"))["state"] == "Writing":
         expect(time.monotonic() < deadline, "it never gets ready")
-        time.sleep(0.001)
+        time.sleep(0.001 * TIME_SCALE)
     expect(progress["state"] == "Done", f"{progress}")
     return progress["pause_us"]

@@ -8,6 +8,7 @@ import sys
 
 from api import ApiVmm
 from harness import BUSYBOX, PROGRAMS, ROOT, UNIKERNEL, VMM, expect, run, temporary_folder, test
+from test_disks import READS
 from tiny_kernel import IDLE, write_kernel
 from vhost_user import serve_disk
 
@@ -92,7 +93,7 @@ def _():
         for vcpus in (1, 2):
             with open(config, "w", encoding="utf-8") as file:
                 json.dump({"boot-source": {"kernel_image_path": UNIKERNEL, "initrd_path": initramfs,
-                                           "boot_args": "console=ttyS0 rdinit=/bin/disk_threads -- /dev/vda"},
+                                           "boot_args": f"console=ttyS0 rdinit=/bin/disk_threads -- /dev/vda {READS}"},
                            "drives": [{"drive_id": "served", "is_root_device": False, "socket": socket_path}],
                            "machine-config": {"vcpu_count": vcpus, "mem_size_mib": 128}}, file)
             with serve_disk(disk, socket_path) as server:
@@ -101,7 +102,7 @@ def _():
                 finally:
                     server.kill()
             os.unlink(socket_path)
-            expect((result.code, result.out) == (0, b"1800 of 1800 reads are right\n"), f"{vcpus} vCPUs: {result}")
+            expect((result.code, result.out) == (0, b"%d of %d reads are right\n" % (6 * READS, 6 * READS)), f"{vcpus} vCPUs: {result}")
 
 
 @test("API: a disk that another process serves: its configuration is read again, and the server may die")

@@ -4,12 +4,13 @@ import shutil
 import subprocess
 
 from api import ApiVmm
-from harness import VMM, expect, expect_refused, run, temporary_folder, test
+from harness import TIME_SCALE, VMM, expect, expect_refused, run, temporary_folder, test
 from migration_calls import NO_LOG, listen, send, start_generations, wait_for_phase, wait_for_ticks
 from snapshot_calls import finish_live_snapshot, load, names
 
 ROUNDS = 4
 FILLED_MIB = 16
+TICKS = 300 if TIME_SCALE == 1 else 100
 
 
 def blocks(path):
@@ -24,7 +25,7 @@ def expect_goes_on(folder, name):
     """The program finds its memory, and its disk, as it left them."""
     with ApiVmm(folder, *NO_LOG, socket_name=f"{name}restored") as vmm:
         load(vmm, folder, name, resume_vm=True)
-        wait_for_ticks(vmm, 300)  # what it reads is checked 64 ticks later
+        wait_for_ticks(vmm, TICKS)  # what it reads is checked 64 ticks later
         expect(b"broken" not in vmm.seen, f"the memory: {vmm.seen[-200:]!r}")
 
 

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #define THREADS 6
-#define READS 300
 #define BYTES 4096
 
 static const char* path;
+static int reads;
 static off_t blocks;
 static atomic_int good;
 
@@ -20,7 +20,7 @@ static void* read_blocks(void* seed) {
     const int fd = open(path, O_RDONLY);
     unsigned state = (unsigned)(uintptr_t)seed;
     static _Thread_local uint64_t words[BYTES / 8];
-    for (int i = 0; i < READS; ++i) {
+    for (int i = 0; i < reads; ++i) {
         const off_t at = rand_r(&state) % blocks * BYTES;
         if (pread(fd, words, BYTES, at) != BYTES) {
             continue;
@@ -37,6 +37,7 @@ static void* read_blocks(void* seed) {
 
 int main(int argc, char** argv) {
     path = argc > 1 ? argv[1] : "";
+    reads = argc > 2 ? atoi(argv[2]) : 300;
     const int fd = open(path, O_RDONLY);
     blocks = lseek(fd, 0, SEEK_END) / BYTES;
     if (fd < 0 || blocks <= 0) {
@@ -50,6 +51,6 @@ int main(int argc, char** argv) {
     for (int i = 0; i < THREADS; ++i) {
         pthread_join(threads[i], NULL);
     }
-    printf("%d of %d reads are right\n", good, THREADS * READS);
+    printf("%d of %d reads are right\n", good, THREADS * reads);
     return 0;
 }

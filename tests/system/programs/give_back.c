@@ -1,13 +1,14 @@
 // Takes memory, says so, frees it when a line comes, says so, and takes it again after the next line.
-// The argument is "large" (one mapping) or "small" (files of a memory file system, small pages).
+// The arguments are "large" (one mapping) or "small" (files of a memory file system, small pages), and how many MiB.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SIZE (200UL << 20)
 #define FILES 50
+
+static size_t taken;
 
 static void wait_for_line(const char* what) {
     puts(what);
@@ -29,7 +30,7 @@ static void take_files(char value) {
     memset(block, value, sizeof block);
     for (int i = 0; i < FILES; ++i) {
         FILE* file = fopen(file_name(i), "w");
-        for (size_t size = 0; file != NULL && size < SIZE / FILES; size += sizeof block) {
+        for (size_t size = 0; file != NULL && size < taken / FILES; size += sizeof block) {
             if (fwrite(block, 1, sizeof block, file) != sizeof block) {
                 exit(3);
             }
@@ -53,22 +54,23 @@ static int files_hold(char value) {
 }
 
 static void* take_mapping(char value) {
-    void* at = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* at = mmap(NULL, taken, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) {
         exit(3);
     }
     const char* bytes = at;
-    for (size_t i = 0; i < SIZE; i += 512) {
+    for (size_t i = 0; i < taken; i += 512) {
         if (bytes[i] != 0) {
             puts("not zero");
             exit(4);
         }
     }
-    return memset(at, value, SIZE);
+    return memset(at, value, taken);
 }
 
 int main(int argc, char** argv) {
     const int large = argc > 1 && strcmp(argv[1], "large") == 0;
+    taken = (argc > 2 ? strtoul(argv[2], NULL, 10) : 200) << 20;
     for (char value = 1; value <= 2; ++value) {
         void* mapping = NULL;
         if (large) {
@@ -78,7 +80,7 @@ int main(int argc, char** argv) {
         }
         wait_for_line("taken");
         if (large) {
-            munmap(mapping, SIZE);
+            munmap(mapping, taken);
         } else {
             if (!files_hold(value)) {
                 return 5;
