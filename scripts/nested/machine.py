@@ -22,6 +22,7 @@ import subprocess
 import tempfile
 
 from cpio import Archive, in_memory
+from tsc import tsc_khz
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KERNEL = ROOT / "build/nested/kernel"
@@ -89,11 +90,12 @@ class Machine:
         files = self._serve_files()
         initramfs = make_initramfs(command, config)
         words = ["qemu-system-x86_64", "-M", "q35,memory-backend=memory", "-accel", "tcg,thread=multi",
-                 "-cpu", "max", "-smp", str(cpus), "-m", f"{memory_mib}M",
+                 "-cpu", "max,-erms,-la57", "-smp", str(cpus), "-m", f"{memory_mib}M",
                  "-object", f"memory-backend-memfd,id=memory,size={memory_mib}M,share=on",
                  "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
                  "-kernel", str(KERNEL / "vmlinuz"), "-initrd", f"/proc/self/fd/{initramfs}",
-                 "-append", "console=ttyS0 tsc=reliable mitigations=off quiet panic=-1 random.trust_cpu=on",
+                 "-append", "console=ttyS0 tsc=reliable mitigations=off quiet panic=-1 random.trust_cpu=on "
+                            f"tsc_early_khz={tsc_khz()}",
                  "-chardev", f"socket,id=log,fd={theirs_log.fileno()}", "-serial", "chardev:log",
                  "-chardev", f"socket,id=files,fd={files.fileno()}",
                  "-device", "vhost-user-fs-pci,chardev=files,tag=host", "-device", "virtio-serial-pci"]
