@@ -1,6 +1,7 @@
 """An unmodified Linux drives every device, and both sides see the same."""
 import hashlib
 import os
+import shutil
 import subprocess
 import time
 
@@ -11,6 +12,13 @@ from api_guest import BOOT_S, COMMAND_S, Guest, KERNEL, ROOT, initramfs
 from netns import Network
 
 MIB = 1 << 20
+# The emulated CPU takes long for each.
+CONTENT_MIB = 1  # of a disk that is read only
+FILE_MIB = 8
+TCP_MIB = 32
+VSOCK_MIB = 2
+TOUCHED_MIB = 100  # by a guest that gives them back
+BALLOON_MIB = 150
 
 
 def new_guest(folder, network=None, programs=()):
@@ -19,12 +27,12 @@ def new_guest(folder, network=None, programs=()):
     return Guest(folder, network.command if network else lambda words: words)
 
 
-def make_image(folder, name, size_mib):
+def make_image(folder, name, size_mib, *options):
     """A sparse ext4 image."""
     path = os.path.join(folder, name)
     with open(path, "wb") as file:
         file.truncate(size_mib * MIB)
-    result = run(["mkfs.ext4", "-q", "-F", path])
+    result = run(["mkfs.ext4", "-q", "-F", *options, path])
     expect(result.code == 0, str(result))
     return path
 
@@ -38,75 +46,69 @@ def used_bytes(path):
     return os.stat(path).st_blocks * 512
 
 
-@test("Linux: disks: checksums, fsync, discard, read-only, another image at run time")
+def make_root(folder):
+    """A root file system whose init writes a note and switches the machine off."""
+    tree = os.path.join(folder, "tree")
+    for name in ("bin", "dev", "proc", "sys"):
+        os.makedirs(os.path.join(tree, name))
+    shutil.copy("/bin/busybox", os.path.join(tree, "bin/busybox"))
+    init = "#!/bin/busybox sh\n/bin/busybox mount -t proc proc /proc\n/bin/busybox grep ' / ' /proc/mounts\n" \
+           "echo written > /note\n/bin/busybox sync\n/bin/busybox poweroff -f\n"
+    with open(os.path.join(tree, "init"), "w", encoding="utf-8") as file:
+        file.write(init)
+    os.chmod(os.path.join(tree, "init"), 0o755)
+    return make_image(folder, "root.ext4", 32, "-d", tree)
+
+
+@test("Linux: disks: checksums, fsync, discard, read-only, another image at run time; one as root, and power-off")
 def _():
     with temporary_folder() as folder, new_guest(folder) as guest:
         data = make_image(folder, "data.ext4", 64)
         other = make_image(folder, "other.ext4", 32)
+        root = make_root(folder)
         readonly = os.path.join(folder, "readonly")
-        content = os.urandom(3 * MIB)
+        content = os.urandom(CONTENT_MIB * MIB)
         with open(readonly, "wb") as file:
             file.write(content)
         guest.api.put("/drives/data", drive_id="data", is_root_device=False, path_on_host=data, cache_type="Writeback")
         guest.api.put("/drives/ro", drive_id="ro", is_root_device=False, path_on_host=readonly, is_read_only=True,
                       io_engine="Sync")
+        guest.api.put("/drives/root", drive_id="root", is_root_device=True, path_on_host=root, cache_type="Writeback")
         guest.boot(KERNEL / "vmlinux")
         guest.wait_ready()
-        expect(guest.run("cat /sys/block/vda/size /sys/block/vdb/size /sys/block/vdb/ro").split()
-               == [str(64 * 2048), str(3 * 2048), "1"], "sizes")
-        expect(hashlib.sha256(content).hexdigest() in guest.run("sha256sum < /dev/vdb"), "what was read")
-        guest.run("dd if=/dev/zero of=/dev/vdb bs=512 count=1 2> /dev/null", code=1)
+        # The root device comes first.
+        expect("root=/dev/vda rw" in guest.run("cat /proc/cmdline"), "the command line")
+        expect(guest.run("cat /sys/block/vdb/size /sys/block/vdc/size /sys/block/vdc/ro").split()
+               == [str(64 * 2048), str(CONTENT_MIB * 2048), "1"], "sizes")
+        expect(hashlib.sha256(content).hexdigest() in guest.run("sha256sum < /dev/vdc"), "what was read")
+        guest.run("dd if=/dev/zero of=/dev/vdc bs=512 count=1 2> /dev/null", code=1)
 
-        guest.run("mount -t ext4 -o discard /dev/vda /mnt")
-        guest.run("dd if=/dev/urandom of=/mnt/file bs=64k count=320 conv=fsync 2> /dev/null")
+        guest.run("mount -t ext4 -o discard /dev/vdb /mnt")
+        guest.run(f"dd if=/dev/urandom of=/mnt/file bs=64k count={FILE_MIB * 16} conv=fsync 2> /dev/null")
         written = guest.run("sha256sum < /mnt/file").split()[0]
         guest.run("umount /mnt")
         full = used_bytes(data)
-        expect(full > 20 * MIB, f"{full} bytes are used")
+        expect(full > FILE_MIB * MIB, f"{full} bytes are used")
         checked(data)
         inside = run(["debugfs", "-R", "cat /file", data])
         expect(hashlib.sha256(inside.out).hexdigest() == written, "what was written")
 
-        guest.run("mount -t ext4 -o discard /dev/vda /mnt; rm /mnt/file; sync; fstrim /mnt; umount /mnt")
-        expect(used_bytes(data) < full - 15 * MIB, f"{used_bytes(data)} of {full} bytes are still used")
+        guest.run("mount -t ext4 -o discard /dev/vdb /mnt; rm /mnt/file; sync; fstrim /mnt; umount /mnt")
+        expect(used_bytes(data) < full - FILE_MIB * MIB * 3 // 4, f"{used_bytes(data)} of {full} bytes are still used")
         checked(data)
 
         guest.api.patch("/drives/data", drive_id="data", path_on_host=other)
-        guest.run("for i in $(seq 100); do [ $(cat /sys/block/vda/size) = 65536 ] && break; usleep 20000; done; "
-                  "[ $(cat /sys/block/vda/size) = 65536 ]")
-        guest.run("mount -t ext4 /dev/vda /mnt && umount /mnt")
+        guest.run("for i in $(seq 100); do [ $(cat /sys/block/vdb/size) = 65536 ] && break; usleep 20000; done; "
+                  "[ $(cat /sys/block/vdb/size) = 65536 ]")
+        guest.run("mount -t ext4 /dev/vdb /mnt && umount /mnt")
         checked(other)
 
-
-@test("Linux: a root file system on a disk, and power-off")
-def _():
-    with temporary_folder() as folder, new_guest(folder) as guest:
-        tree = os.path.join(folder, "tree")
-        for name in ("bin", "dev", "proc", "sys"):
-            os.makedirs(os.path.join(tree, name))
-        with open("/bin/busybox", "rb") as source, open(os.path.join(tree, "bin/busybox"), "wb") as file:
-            file.write(source.read())
-        init = "#!/bin/busybox sh\n/bin/busybox mount -t proc proc /proc\n/bin/busybox grep ' / ' /proc/mounts\n" \
-               "echo written > /note\n/bin/busybox sync\n/bin/busybox poweroff -f\n"
-        with open(os.path.join(tree, "init"), "w", encoding="utf-8") as file:
-            file.write(init)
-        for name in ("init", "bin/busybox"):
-            os.chmod(os.path.join(tree, name), 0o755)
-        image = os.path.join(folder, "root.ext4")
-        with open(image, "wb") as file:
-            file.truncate(32 * MIB)
-        result = run(["mkfs.ext4", "-q", "-F", "-d", tree, image])
-        expect(result.code == 0, str(result))
-        guest.api.put("/drives/root", drive_id="root", is_root_device=True, path_on_host=image, cache_type="Writeback")
-        guest.boot(KERNEL / "vmlinux")
-        guest.wait_ready()
-        expect("root=/dev/vda rw" in guest.run("cat /proc/cmdline"), "the command line")
-        # The kernel's virtio drivers are modules, so init in memory loads them first.
+        # The kernel's virtio drivers are modules, so init in memory has loaded them.
         guest.send("mount -t ext4 /dev/vda /mnt && exec switch_root /mnt /init")
         guest.wait_for(b"/dev/vda / ext4 rw", BOOT_S)
         expect(guest.wait_end(BOOT_S) == 0, "exit code after power-off")
-        checked(image)
-        expect(run(["debugfs", "-R", "cat /note", image]).out == b"written\n", "the note")
+        checked(root)
+        expect(run(["debugfs", "-R", "cat /note", root]).out == b"written\n", "the note")
 
 
 @test("Linux: network: ping, TCP both ways with checksums and TSO, two interfaces, pause and resume; free pages are reported")
@@ -125,16 +127,16 @@ def _():
             result = network.run(["busybox", "ping", "-c", "3", "-W", "20", tap.guest_address])
             expect(result.code == 0, str(result))
         tap = network.taps[0]
-        data = os.urandom(64 * MIB)
+        data = os.urandom(TCP_MIB * MIB)
         tcp_to_guest(guest, network, tap, data)
         expect(tcp_from_guest(guest, network, tap) == data, "what arrived on the host")
         rss = guest_rss(guest)
         guest.run("rm /tmp/data")
-        wait_for_rss(guest, rss - 32 * MIB)  # Linux reports what is free, in pieces of 2 MiB
+        wait_for_rss(guest, rss - TCP_MIB * MIB // 4)  # Linux reports what is free, in pieces of 2 MiB
         packets = int(guest.run("cat /sys/class/net/eth0/statistics/tx_packets"))
         expect(packets * 1400 < 3 * len(data), f"{packets} packets: segmentation was not offloaded")
 
-        pinger = network.popen(["busybox", "ping", "-c", "40", "-i", "0.2", "-W", "20", tap.guest_address],
+        pinger = network.popen(["busybox", "ping", "-c", "20", "-i", "0.2", "-W", "20", tap.guest_address],
                                stdout=subprocess.PIPE)
         time.sleep(1)  # some pings before the pause; how many does not matter
         guest.api.patch("/vm", state="Paused")
@@ -184,48 +186,44 @@ def connect_until(network, address):
                 raise Failure(f"nobody listens at {address}") from None
 
 
-@test("Linux: the agent of exec runs commands for the host, and ends as its program does")
-def _():
-    with temporary_folder() as folder, new_guest(folder, programs=[ROOT / "build/shoal-exec-agent"]) as guest:
-        path = os.path.join(folder, "vsock.socket")
-        guest.api.put("/vsock", guest_cid=52, uds_path=path)
-        guest.boot(KERNEL / "vmlinux", memory_mib=256)
-        guest.wait_ready()
-        for script, code in {"exit 7": 7, "kill -15 $$": 143}.items():
-            guest.run(f"shoal-exec-agent sh sh -c '{script}'", code=code)
-        guest.run("shoal-exec-agent sleep sleep 1000 & sleep 1")
-        expect(exec_calls.execute(path, "sh", "-c", "echo out; echo err >&2; exit 3") == (3, b"out\n", b"err\n"), "apart")
-        expect(exec_calls.execute(path, "sh", "-c", "kill -9 $$")[0] == 137, "a signal")
-        expect(exec_calls.execute(path, "nothing")[0] == 127, "no such program")
-        data = os.urandom(MIB)
-        expect(exec_calls.execute(path, "cat", stdin=data) == (0, data, b""), "what went in")
-        with exec_calls.start(path, "sh", "-c", "sleep 2000 & echo started; wait") as connection:
-            while exec_calls.read_frame(connection) != (exec_calls.OUTPUT, b"started\n"):
-                pass
-            expect("sleep 2000" in guest.run("ps"), "it runs")
-        guest.run("while pgrep -f 'sleep 2000'; do usleep 10000; done")
+def expect_agent(guest, path):
+    """The agent of exec runs commands for the host, and ends as its program does."""
+    for script, code in {"exit 7": 7, "kill -15 $$": 143}.items():
+        guest.run(f"shoal-exec-agent sh sh -c '{script}'", code=code)
+    guest.run("shoal-exec-agent sleep sleep 1000 & sleep 1")
+    expect(exec_calls.execute(path, "sh", "-c", "echo out; echo err >&2; exit 3") == (3, b"out\n", b"err\n"), "apart")
+    expect(exec_calls.execute(path, "sh", "-c", "kill -9 $$")[0] == 137, "a signal")
+    expect(exec_calls.execute(path, "nothing")[0] == 127, "no such program")
+    data = os.urandom(MIB)
+    expect(exec_calls.execute(path, "cat", stdin=data) == (0, data, b""), "what went in")
+    with exec_calls.start(path, "sh", "-c", "sleep 2000 & echo started; wait") as connection:
+        while exec_calls.read_frame(connection) != (exec_calls.OUTPUT, b"started\n"):
+            pass
+        expect("sleep 2000" in guest.run("ps"), "it runs")
+    guest.run("while pgrep -f 'sleep 2000'; do usleep 10000; done")
 
 
-@test("Linux: vsock both ways, many connections, entropy, balloon with statistics, free page hinting")
+@test("Linux: vsock both ways, many connections, the agent of exec, entropy, balloon with statistics, free page hinting")
 def _():
-    with temporary_folder() as folder, new_guest(folder, programs=["vsock"]) as guest:
+    with temporary_folder() as folder, new_guest(folder, programs=["vsock", ROOT / "build/shoal-exec-agent"]) as guest:
         path = os.path.join(folder, "vsock.socket")
         guest.api.put("/vsock", guest_cid=52, uds_path=path)
         guest.api.put("/entropy")
         guest.api.put("/balloon", amount_mib=0, deflate_on_oom=True, stats_polling_interval_s=1, free_page_hinting=True)
-        guest.boot(KERNEL / "vmlinux", memory_mib=512)
+        guest.boot(KERNEL / "vmlinux", memory_mib=320)
         guest.wait_ready()
 
         guest.run("vsock listen 1000 & sleep 1")
-        data = os.urandom(8 * MIB)
-        expect(vsock.exchange(vsock.connect(path, 1000), data) == data, "the echo of 8 MiB")
+        data = os.urandom(VSOCK_MIB * MIB)
+        expect(vsock.exchange(vsock.connect(path, 1000), data) == data, "the echo")
         connections = [vsock.connect(path, 1000) for _ in range(50)]
         for number, connection in enumerate(connections):
             expect(vsock.exchange(connection, b"%d" % number) == b"%d" % number, f"echo {number}")
         with vsock.Listener(path, 2000, lambda connection: connection.sendall(vsock.read_all(connection))):
-            echo = guest.run("dd if=/dev/zero bs=1M count=8 2> /dev/null | vsock connect 2000 | sha256sum")
-            expect(hashlib.sha256(bytes(8 * MIB)).hexdigest() in echo, "what the guest sent, and got back")
+            echo = guest.run(f"dd if=/dev/zero bs=1M count={VSOCK_MIB} 2> /dev/null | vsock connect 2000 | sha256sum")
+            expect(hashlib.sha256(bytes(VSOCK_MIB * MIB)).hexdigest() in echo, "what the guest sent, and got back")
         guest.run("vsock connect 2001 < /dev/null", code=1)  # nobody listens
+        expect_agent(guest, path)
 
         expect("virtio" in guest.run("cat /sys/class/misc/hw_random/rng_current"), "the generator")
         first = guest.run("dd if=/dev/hwrng bs=64 count=4 2> /dev/null | sha256sum")
@@ -269,27 +267,27 @@ def wait_for_rss(guest, most_bytes):
 
 
 def touch(guest):
-    """200 MiB that are free again."""
-    guest.run("dd if=/dev/zero of=/tmp/touched bs=1M count=200 2> /dev/null; rm /tmp/touched")
+    """Memory that is free again."""
+    guest.run(f"dd if=/dev/zero of=/tmp/touched bs=1M count={TOUCHED_MIB} 2> /dev/null; rm /tmp/touched")
 
 
 def hinting(guest):
     touch(guest)
     rss = guest_rss(guest)
     guest.api.patch("/balloon/hinting/start", acknowledge_on_stop=True)
-    wait_for_rss(guest, rss - 100 * MIB)
+    wait_for_rss(guest, rss - TOUCHED_MIB * MIB // 2)
     expect(guest.api.get("/balloon/hinting/status")["guest_cmd"] is not None, "the guest's word")
 
 
 def balloon(guest):
     touch(guest)
     before, rss = guest_free_mib(guest), guest_rss(guest)
-    guest.api.patch("/balloon", amount_mib=250)
-    wait_for_balloon(guest, 250)
-    expect(guest_free_mib(guest) < before - 200, "the guest's free memory")
-    expect(guest_rss(guest) < rss - 100 * MIB, f"{guest_rss(guest)} of {rss} bytes are still resident")
+    guest.api.patch("/balloon", amount_mib=BALLOON_MIB)
+    wait_for_balloon(guest, BALLOON_MIB)
+    expect(guest_free_mib(guest) < before - BALLOON_MIB * 4 // 5, "the guest's free memory")
+    expect(guest_rss(guest) < rss - TOUCHED_MIB * MIB // 2, f"{guest_rss(guest)} of {rss} bytes are still resident")
     statistics = guest.api.get("/balloon/statistics")
-    expect(statistics["target_mib"] == 250 and statistics["total_memory"] > 400 * MIB, str(statistics))
+    expect(statistics["target_mib"] == BALLOON_MIB and statistics["total_memory"] > 200 * MIB, str(statistics))
     guest.api.patch("/balloon", amount_mib=0)
     wait_for_balloon(guest, 0)
     expect(guest_free_mib(guest) > before - 20, "the guest's free memory, after")
