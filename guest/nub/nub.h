@@ -78,10 +78,10 @@
 
 // The numbers are in the order in which the nub looks for them: the most frequent first.
 
-// set_leaves(entry_address, first_entry, more): writes an entry of a leaf table and `more` behind it,
-// each a page further than the one before; or all the same if the first is not present (to unmap).
-// The kernel finds entry_address by reading the tables. The caller flushes.
-// Refused: entries outside one leaf table, pages writable and executable, the nub's own pages.
+// set_leaves(entry_address, first_entry, more): writes an entry of a leaf table and `more` behind
+// it, each a page further than the one before; or all the same if the first is not present (to
+// unmap). The kernel finds entry_address by reading the tables. The caller flushes. Refused:
+// entries outside one leaf table, pages writable and executable, the nub's own pages.
 #define NUB_SET_LEAVES 0
 // link(address, entry): the 2 MiB of `address` get a leaf table (entry 0), become one page (an
 // entry with NUB_PTE_LARGE), cease to be one (entry 1), or get the ready leaf table whose physical
