@@ -15,7 +15,18 @@
 #define NO_EXECUTE (1UL << 63)
 #define LARGE 0x80UL
 
-enum { set_leaves, flush, write_msr, wait, release_tables, link, write_devices, change_leaves = 10 };
+enum {
+    set_leaves,
+    link,
+    clear_write,
+    write_msr,
+    wait,
+    write_devices,
+    flush,
+    change_leaves,
+    select_space,
+    release_tables
+};
 
 typedef uint64_t (*Gate)(uint64_t number, uint64_t a, uint64_t b, uint64_t c);
 
@@ -93,20 +104,22 @@ int main(void) {
     const uint64_t ram = PRESENT_WRITE_USER | NO_EXECUTE;
 
     // What is refused below is so for its arguments, not for the call.
-    expect("the entry as it is", nub(set_leaves, at, *entry, 1), ok);
+    const uint64_t value = *entry;
+    expect("the entry as it is", nub(set_leaves, at, *entry, 0), ok);
 
-    expect("half entries", nub(set_leaves, at + 4, *entry, 1), refused);
-    expect("no entries", nub(set_leaves, at, *entry, 0), refused);
-    expect("more than a table has", nub(set_leaves, at & ~0xFFFUL, *entry, 513), refused);
-    expect("an entry too many", nub(set_leaves, at | 0xFF8, *entry, 2), refused);
-    expect("an upper table", nub(set_leaves, IMAGE + 0x4000, *entry, 1), refused);
-    expect("a table that nobody took", nub(set_leaves, TABLES, *entry, 1), refused);
-    expect("writable and executable", nub(set_leaves, at, *entry | 2, 1), refused);
-    expect("the nub's page", nub(set_leaves, at, 0x100000 | ram, 1), refused);
-    expect("a table's page", nub(set_leaves, at, ((at - BASE) & ~0xFFFUL) | ram, 1), refused);
-    expect("a page for tables", nub(set_leaves, at, 0x600000 | ram, 1), refused);
-    expect("pages up to one for tables", nub(set_leaves, at & ~0xFFFUL, 0x5FF000 | ram, 2), refused);
-    expect("addresses that wrap", nub(set_leaves, at & ~0xFFFUL, 0xFFFFFFFFFF000 | ram, 512), refused);
+    // A half entry is the whole one, and of a number behind it the lower nine bits count.
+    expect("half entries", nub(set_leaves, at + 4, *entry, 0), ok);
+    expect("more than a table has", nub(set_leaves, at, *entry, 512), ok);
+    expect("that entry", *entry, value);
+    expect("an entry too many", nub(set_leaves, at | 0xFF8, *entry, 1), refused);
+    expect("an upper table", nub(set_leaves, IMAGE + 0x4000, *entry, 0), refused);
+    expect("a table that nobody took", nub(set_leaves, TABLES, *entry, 0), refused);
+    expect("writable and executable", nub(set_leaves, at, *entry | 2, 0), refused);
+    expect("the nub's page", nub(set_leaves, at, 0x100000 | ram, 0), refused);
+    expect("a table's page", nub(set_leaves, at, ((at - BASE) & ~0xFFFUL) | ram, 0), refused);
+    expect("a page for tables", nub(set_leaves, at, 0x600000 | ram, 0), refused);
+    expect("pages up to one for tables", nub(set_leaves, at & ~0xFFFUL, 0x5FF000 | ram, 1), refused);
+    expect("addresses that wrap", nub(set_leaves, at & ~0xFFFUL, 0xFFFFFFFFFF000 | ram, 511), refused);
     expect("2 MiB for tables", nub(link, 0x7000000000, 0x600000 | ram | LARGE, 0), refused);
     expect("2 MiB with the nub", nub(link, 0x7000000000, ram | LARGE, 0), refused);
     expect("a ready table that is none", nub(link, 0x7000000000, TABLES - BASE, 0), refused);
@@ -121,10 +134,14 @@ int main(void) {
     expect("the CPUs' own pages", nub(link, 0x7F7FFFE00000, 0x4000000 | ram | LARGE, 0), refused);
     expect("addresses beyond all", nub(link, 1UL << 47 | 0x7000200000, 0x4000000 | ram | LARGE, 0), refused);
     // The same rules where translations are forgotten besides.
-    expect("the entry as it is, forgotten", nub(change_leaves, at, *entry, 1), ok);
-    expect("half entries, forgotten", nub(change_leaves, at + 4, *entry, 1), refused);
-    expect("writable and executable, forgotten", nub(change_leaves, at, *entry | 2, 1), refused);
-    expect("the nub's page, forgotten", nub(change_leaves, at, 0x100000 | ram, 1), refused);
+    expect("the entry as it is, forgotten", nub(change_leaves, at, *entry, 0), ok);
+    expect("writable and executable, forgotten", nub(change_leaves, at, *entry | 2, 0), refused);
+    expect("the nub's page, forgotten", nub(change_leaves, at, 0x100000 | ram, 0), refused);
+    expect("the right to write that it has not", nub(clear_write, at, 0, 0), ok);
+    expect("that entry again", *entry, value);
+    expect("writing an upper table", nub(clear_write, IMAGE + 0x4000, 0, 0), refused);
+    expect("writing a table that nobody took", nub(clear_write, TABLES, 0, 0), refused);
+    expect("writing an entry too many", nub(clear_write, at | 0xFF8, 0, 1), refused);
     // Offsets from where devices begin: RAM below, memory behind, half a register.
     static const struct {
         uint32_t offset;
