@@ -1,4 +1,4 @@
-// clone(2) with the caller's memory until exec, as posix_spawn(3) does it, which cannot make a
+// clone3(2) with the caller's memory until exec, as posix_spawn(3) does it, which cannot make a
 // process in a cgroup.
 #include "controlplane/node/process/spawn.h"
 
@@ -23,8 +23,6 @@
 namespace shoal::node {
 namespace {
 
-constexpr std::uint64_t flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
-
 struct Command {
     std::vector<char*> words;
     int folder;
@@ -33,34 +31,36 @@ struct Command {
     int error = 0;  // why it could not be executed
 };
 
-// By its number: what the libraries know of the caller's handlers stays right.
-void reset_signals() {
-    constexpr std::array<std::uint64_t, 4> by_default{};  // the kernel's struct sigaction
-    constexpr std::size_t set_bytes = 8;
+// The child's system calls go by their numbers, and it is not instrumented: what the C library and
+// sanitizers have written down of the caller (handlers, descriptors, its stack) stays right.
+[[gnu::no_sanitize("thread")]] void reset_signals() {
+    const std::uint64_t by_default[4] = {};  // the kernel's struct sigaction
+    const std::uint64_t no_signal = 0;       // its sigset_t
     for (int number = 1; number < NSIG; ++number) {
-        ::syscall(SYS_rt_sigaction, number, by_default.data(), nullptr, set_bytes);
+        ::syscall(SYS_rt_sigaction, number, by_default, nullptr, sizeof no_signal);
     }
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signal, nullptr, sizeof no_signal);
 }
 
 // In the child, on a stack of its own; the caller waits. All descriptors of the command are above
-// those that it shall have.
-int execute(void* argument) {
+// those that it shall have. Never returns.
+[[gnu::no_sanitize("thread")]] int execute(void* argument) {
     Command& command = *static_cast<Command*>(argument);
     reset_signals();
-    const bool is_ready = ::setsid() > 0 && ::fchdir(command.folder) == 0;
-    const int null = ::open("/dev/null", O_RDWR);
-    if (is_ready && ::dup2(null, STDIN_FILENO) >= 0 && ::dup2(null, STDOUT_FILENO) >= 0 &&
-        ::dup2(null, STDERR_FILENO) >= 0 && ::dup2(command.lock, lock_fd) >= 0 &&
-        ::dup2(command.ready, ready_fd) >= 0 &&
+    const bool is_ready = ::syscall(SYS_setsid) > 0 && ::syscall(SYS_fchdir, command.folder) == 0;
+    const long null = ::syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
+    if (is_ready && ::syscall(SYS_dup2, null, STDIN_FILENO) >= 0 &&
+        ::syscall(SYS_dup2, null, STDOUT_FILENO) >= 0 &&
+        ::syscall(SYS_dup2, null, STDERR_FILENO) >= 0 &&
+        ::syscall(SYS_dup2, command.lock, lock_fd) >= 0 &&
+        ::syscall(SYS_dup2, command.ready, ready_fd) >= 0 &&
         // Asio's sockets are not closed by exec: a client would wait for a shoald that is dead.
-        ::close_range(ready_fd + 1, ~0U, 0) == 0) {
-        ::execv(command.words.front(), command.words.data());
+        ::syscall(SYS_close_range, ready_fd + 1, ~0U, 0) == 0) {
+        ::syscall(SYS_execve, command.words.front(), command.words.data(), ::environ);
     }
     command.error = errno;
-    ::_exit(127);
+    ::syscall(SYS_exit_group, 127);
+    __builtin_unreachable();
 }
 
 class BlockedSignals {
@@ -78,9 +78,9 @@ private:
     sigset_t before_{};
 };
 
-// clone(2) for a cgroup of version 2, for which glibc has no function: it cannot return on the
-// stack of a caller that goes on.
-long clone_into(clone_args& args, int (*run)(void*), void* argument) {
+// clone3(2), for which glibc has no function: it cannot return on the stack of a caller that goes
+// on.
+long clone3(clone_args& args, int (*run)(void*), void* argument) {
     long result = SYS_clone3;
     asm volatile(
         "syscall\n\t"
@@ -101,23 +101,19 @@ host::UniqueFd start(Command& command, int cgroup) {
     alignas(16) std::array<std::byte, std::size_t{64} << 10> stack;
     const BlockedSignals blocked;
     int process = -1;
-    long child = -1;
-    if (cgroup < 0) {
-        child = ::clone(execute, stack.data() + stack.size(), static_cast<int>(flags | SIGCHLD),
-                        &command, &process);
-    } else {
-        clone_args args{};
-        args.flags = flags | CLONE_INTO_CGROUP;
-        args.pidfd = reinterpret_cast<std::uint64_t>(&process);
-        args.exit_signal = SIGCHLD;
-        args.stack = reinterpret_cast<std::uint64_t>(stack.data());
-        args.stack_size = stack.size();
+    clone_args args{};
+    args.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+    args.pidfd = reinterpret_cast<std::uint64_t>(&process);
+    args.exit_signal = SIGCHLD;
+    args.stack = reinterpret_cast<std::uint64_t>(stack.data());
+    args.stack_size = stack.size();
+    if (cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = static_cast<unsigned>(cgroup);
-        child = clone_into(args, execute, &command);
-        errno = child < 0 ? static_cast<int>(-child) : errno;
     }
+    const long child = clone3(args, execute, &command);
     if (child < 0) {
-        host::throw_os_error("clone");
+        host::throw_os_error("clone3", static_cast<int>(-child));
     }
     return host::UniqueFd{process};
 }
