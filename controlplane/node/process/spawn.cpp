@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,7 +32,7 @@ struct Command {
 
 // The child's system calls go by their numbers, and it is not instrumented: what the C library and
 // sanitizers have written down of the caller (handlers, descriptors, its stack) stays right.
-[[gnu::no_sanitize("thread")]] void reset_signals() {
+[[gnu::no_sanitize("address", "thread")]] void reset_signals() {
     const std::uint64_t by_default[4] = {};  // the kernel's struct sigaction
     const std::uint64_t no_signal = 0;       // its sigset_t
     for (int number = 1; number < NSIG; ++number) {
@@ -44,7 +43,7 @@ struct Command {
 
 // In the child, on a stack of its own; the caller waits. All descriptors of the command are above
 // those that it shall have. Never returns.
-[[gnu::no_sanitize("thread")]] int execute(void* argument) {
+[[gnu::no_sanitize("address", "thread")]] int execute(void* argument) {
     Command& command = *static_cast<Command*>(argument);
     reset_signals();
     const bool is_ready = ::syscall(SYS_setsid) > 0 && ::syscall(SYS_fchdir, command.folder) == 0;
@@ -135,7 +134,7 @@ Spawned spawn_supervisor(const std::vector<std::string>& words, int folder, host
     Command command{{}, folder_copy.get(), lock_copy.get(), ready_copy.get()};
     command.words.reserve(words.size() + 1);
     for (const std::string& word : words) {
-        command.words.push_back(const_cast<char*>(word.c_str()));  // execv does not write there
+        command.words.push_back(const_cast<char*>(word.c_str()));  // execve does not write there
     }
     command.words.push_back(nullptr);
     host::UniqueFd process = start(command, cgroup);
