@@ -2,7 +2,6 @@
 #include "controlplane/peer/checkpoints.h"
 
 #include <boost/asio/post.hpp>
-#include <charconv>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -42,22 +41,6 @@ CheckpointId id_of(const std::string& text) {
     return *std::move(id);
 }
 
-std::size_t drives_of(const rest::Request& request) {
-    const auto found = request.query.find("drives");
-    if (found == request.query.end()) {
-        return 0;
-    }
-    const std::string& text = found->second;
-    std::size_t drives = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), drives);
-    if (error != std::errc{} || end != text.data() + text.size() ||
-        drives > CheckpointFolder::max_drives) {
-        throw rest::Problem{
-            400, "drives is a number of at most " + std::to_string(CheckpointFolder::max_drives)};
-    }
-    return drives;
-}
-
 // Keeps the folder alive until what was received is installed.
 void receive(const CheckpointRoutes& routes, const rest::Request& request, rest::Respond respond) {
     rest::expect_parameters(request, {"base", "drives"});
@@ -66,7 +49,7 @@ void receive(const CheckpointRoutes& routes, const rest::Request& request, rest:
     if (const auto found = request.query.find("base"); found != request.query.end()) {
         base = id_of(found->second);
     }
-    const std::size_t drives = drives_of(request);
+    const std::size_t drives = rest::number_of(request, "drives", 0, CheckpointFolder::max_drives);
     std::string partial;
     try {
         routes.folder.expect_room(0);
