@@ -2,7 +2,6 @@
 #include "controlplane/checkpoint/checkpoint_folder.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -14,6 +13,7 @@
 #include "controlplane/content/partial_folder.h"
 #include "controlplane/node/process/child_process.h"
 #include "devices/host/durable.h"
+#include "devices/host/file_size.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::checkpoints {
@@ -193,9 +193,7 @@ void CheckpointFolder::unpack(const std::string& partial, const std::vector<std:
 // them now.
 PageSums CheckpointFolder::merge(const std::string& base, const std::string& difference) const {
     const std::string whole = difference + ".whole";
-    struct stat status {};
-    host::check_os(::stat(base.c_str(), &status), "stat of a checkpoint");
-    expect_room(static_cast<std::uint64_t>(status.st_blocks) * 512);  // Merging copies it.
+    expect_room(host::allocated_bytes(base));  // Merging copies it.
     PageSums sums = sums_of_difference(read_sums(base), difference);
     fs::create_hard_link(base, whole);
     node::run_child({vmm_, "--rebase", whole, "--diff", difference});

@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "controlplane/node/process/child_process.h"
+#include "devices/host/file_size.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
 
@@ -97,7 +98,7 @@ void expect_small(const Guard& guard) {
     for (; !error && at != fs::recursive_directory_iterator{}; at.increment(error)) {
         struct stat status {};
         if (::lstat(at->path().c_str(), &status) == 0) {
-            bytes += static_cast<std::uint64_t>(status.st_blocks) * 512 / status.st_nlink;
+            bytes += host::allocated_bytes(status) / status.st_nlink;
             ++files;
         }
         if (bytes > guard.limits.bytes) {

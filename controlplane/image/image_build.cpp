@@ -13,6 +13,7 @@
 #include "controlplane/image/image_source.h"
 #include "controlplane/image/oci_layout.h"
 #include "devices/host/durable.h"
+#include "devices/host/file_size.h"
 
 namespace shoal::images {
 namespace {
@@ -88,7 +89,7 @@ model::Image build_image(const std::string& from, const Guard& guard) {
     const std::string root = root_in(guard.folder);
     expect_erofs(root);
     image.from = from;
-    image.size_bytes = static_cast<std::uint64_t>(status_of(root).st_blocks) * 512;
+    image.size_bytes = host::allocated_bytes(root);
     return image;
 }
 

@@ -2,7 +2,6 @@
 #include "controlplane/volume/volume_folder.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -56,14 +55,6 @@ std::vector<fs::path> files_in(const std::string& path) {
 }
 
 }  // namespace
-
-std::uint64_t allocated_bytes(const std::string& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) < 0) {
-        host::throw_os_error("cannot look at " + path);
-    }
-    return static_cast<std::uint64_t>(status.st_blocks) * 512;
-}
 
 VolumeFolder::VolumeFolder(std::string path) : path_{std::move(path)} {
     fs::create_directories(path_);

@@ -30,9 +30,6 @@ struct KnownVolume {
     bool is_here = false;
 };
 
-// What a file takes of its disk. Throws std::system_error.
-[[nodiscard]] std::uint64_t allocated_bytes(const std::string& path);
-
 class VolumeFolder {
 public:
     // Created if it is missing. Throws std::system_error.

@@ -11,6 +11,7 @@
 #include "controlplane/model/keys.h"
 #include "controlplane/node/checkpoint/checkpoint_hosts.h"
 #include "controlplane/node/rfc3339.h"
+#include "devices/host/file_size.h"
 #include "devices/host/log.h"
 
 namespace shoal::node {
@@ -137,8 +138,8 @@ std::uint64_t Checkpointer::size_of(const MicroVm& microvm, bool is_difference) 
     const auto& all = parts_.mirror.objects().volumes;
     for (const std::string& name : microvm.spec.volumes) {
         if (const auto found = all.find(name); found != all.end() && !is_difference) {
-            bytes += volumes::allocated_bytes(
-                parts_.volumes.path_of({name, found->second.body.takeovers}));
+            bytes +=
+                host::allocated_bytes(parts_.volumes.path_of({name, found->second.body.takeovers}));
         }
     }
     return bytes;

@@ -11,6 +11,7 @@
 #include "controlplane/model/keys.h"
 #include "controlplane/node/process/child_process.h"
 #include "controlplane/node/provisions.h"
+#include "devices/host/file_size.h"
 #include "devices/host/log.h"
 
 namespace shoal::node {
@@ -36,7 +37,7 @@ void copy(const Step& step, const checkpoints::CheckpointFolder& checkpoints,
     if (std::filesystem::file_size(step.drive) < step.size_bytes) {
         throw std::runtime_error{step.drive + " has less than volume " + step.volume.name};
     }
-    checkpoints.expect_room(volumes::allocated_bytes(step.drive));
+    checkpoints.expect_room(host::allocated_bytes(step.drive));
     run_child({cp, "--reflink=auto", step.drive, volumes.copy_of(step.volume)});
     volumes.install(step.volume, step.size_bytes);
 }
