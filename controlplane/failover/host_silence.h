@@ -18,6 +18,9 @@ struct SilenceLimits {
     Time margin = std::chrono::milliseconds{250};  // scheduling delays and clocks' rates
     // Looks further apart than this are a gap: the store or the leader itself was away.
     Time longest_gap = std::chrono::seconds{1};
+    // What the living have after a gap to be heard again: an attempt at a member of the store that
+    // hangs, and the pause after it.
+    Time settling = std::chrono::seconds{2};
 };
 
 class HostSilence {
@@ -25,25 +28,30 @@ public:
     explicit HostSilence(SilenceLimits limits = {}) noexcept : limits_{limits} {}
 
     // The store answered, at `now`, that the heartbeat was last changed at `revision`. True: the
-    // host has fallen silent for longer than its deadline, while the store worked throughout.
+    // host has fallen silent for longer than its deadline. A gap counts, for nobody extends his
+    // deadline without the store, but it decides nothing until the living had time to be heard.
     [[nodiscard]] bool look(std::int64_t revision, Time now) noexcept {
-        const bool after_gap = !last_look_ || now - *last_look_ > limits_.longest_gap;
-        last_look_ = now;
-        if (after_gap || revision != revision_) {
+        if (!last_look_ || now - *last_look_ > limits_.longest_gap) {
+            looked_since_ = now;
+        }
+        if (!last_look_ || revision != revision_) {
             revision_ = revision;
             silent_since_ = now;
         }
-        return now - silent_since_ > limits_.deadline + limits_.margin;
+        last_look_ = now;
+        return silent_for() > limits_.deadline + limits_.margin;
     }
 
-    // At the last look.
+    // At the last look; nothing while that is too soon after a gap to tell.
     [[nodiscard]] Time silent_for() const noexcept {
-        return last_look_ ? *last_look_ - silent_since_ : Time{};
+        const bool is_settled = last_look_ && *last_look_ - looked_since_ >= limits_.settling;
+        return is_settled ? *last_look_ - silent_since_ : Time{};
     }
 
 private:
     SilenceLimits limits_;
     std::optional<Time> last_look_;
+    Time looked_since_{};  // without a gap
     std::int64_t revision_ = 0;
     Time silent_since_{};
 };

@@ -1,6 +1,8 @@
-// Follower: is there a leader? No: a lease, then the key, if it is still absent. Leader: renewals.
+// Follower: is there a leader that is heard? No: a lease, then the key, if it is still as it was
+// seen. Leader: renewals.
 #include "controlplane/failover/leadership.h"
 
+#include <string_view>
 #include <utility>
 
 #include "controlplane/model/keys.h"
@@ -10,15 +12,33 @@ namespace shoal::failover {
 namespace {
 
 // One object, as everywhere in the store. The name needs no escapes (model/microvm.h).
+constexpr std::string_view before_name = R"({"host":")";
+constexpr std::string_view after_name = R"("})";
+
 std::string value_of(const std::string& name) {
-    return R"({"host":")" + name + R"("})";
+    return std::string{before_name} + name + std::string{after_name};
+}
+
+// Of anything else: no host's name.
+std::string host_of(std::string_view value) {
+    const bool is_one = value.size() > before_name.size() + after_name.size() &&
+                        value.starts_with(before_name) && value.ends_with(after_name);
+    return is_one ? std::string{value.substr(before_name.size(),
+                                             value.size() - before_name.size() - after_name.size())}
+                  : "";
 }
 
 }  // namespace
 
 Leadership::Leadership(store::EventLoop& loop, store::Store& store, const std::string& name,
-                       LeadershipListener& listener, LeadershipTimes times)
-    : loop_{loop}, store_{store}, value_{value_of(name)}, listener_{listener}, times_{times} {}
+                       LeadershipListener& listener, LeadershipTimes times,
+                       const SilenceRecord* record)
+    : loop_{loop},
+      store_{store},
+      value_{value_of(name)},
+      listener_{listener},
+      times_{times},
+      record_{record} {}
 
 std::optional<store::Condition> Leadership::guard() const {
     return revision_ == 0
@@ -35,7 +55,7 @@ void Leadership::tick() {
     } else if (!is_waiting_) {
         renew();
     }
-    loop_.call_after(times_.renewal, [weak = std::weak_ptr{self_}] {
+    loop_.call_after(revision_ != 0 ? times_.renewal : times_.look, [weak = std::weak_ptr{self_}] {
         if (const auto self = weak.lock()) {
             (*self)->tick();
         }
@@ -66,30 +86,35 @@ void Leadership::look(store::Result<store::Lookup> lookup) {
         step_down();
     } else if (revision_ == 0 && is_ours) {
         lead(entry->mod_revision);
-    } else if (revision_ == 0 && !entry) {
-        campaign();
+    } else if (revision_ == 0 && (!entry || is_silent(*entry))) {
+        campaign(entry ? entry->mod_revision : 0);
     }
 }
 
-void Leadership::campaign() {
+bool Leadership::is_silent(const store::Entry& leader) const {
+    return record_ != nullptr && record_->silent_for(host_of(leader.value)) > times_.silence;
+}
+
+// `over`: the revision of the leader's key, 0 where there is none.
+void Leadership::campaign(store::Revision over) {
     is_waiting_ = true;
-    store_.grant(times_.lease, [weak = std::weak_ptr{self_},
+    store_.grant(times_.lease, [weak = std::weak_ptr{self_}, over,
                                 sent = loop_.now()](store::Result<store::LeaseId> lease) {
         if (const auto self = weak.lock()) {
             (*self)->is_waiting_ = false;
             if (lease) {
                 (*self)->renewed_ = sent;
-                (*self)->stand(*lease);
+                (*self)->stand(*lease, over);
             }
         }
     });
 }
 
-void Leadership::stand(store::LeaseId lease) {
+void Leadership::stand(store::LeaseId lease, store::Revision over) {
     lease_ = lease;
     is_waiting_ = true;
     store::Transaction transaction;
-    transaction.conditions.push_back({std::string{model::keys::leader}, 0});
+    transaction.conditions.push_back({std::string{model::keys::leader}, over});
     transaction.operations.emplace_back(
         store::Put{std::string{model::keys::leader}, value_, lease});
     store_.commit(std::move(transaction),

@@ -1,5 +1,6 @@
 // Leadership: which shoald leads, by a lease in the store. A lease is not a clock: who leads writes
-// nothing without guard(), which fails once somebody else has led.
+// nothing without guard(), which fails once somebody else has led. So a leader whose host is silent
+// need not be waited for: etcd begins its leases anew when its own leader dies.
 #pragma once
 
 #include <memory>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "controlplane/failover/host_fence.h"
+#include "controlplane/failover/silence_record.h"
 #include "controlplane/store/event_loop.h"
 #include "controlplane/store/store.h"
 
@@ -21,14 +23,18 @@ public:
 
 struct LeadershipTimes {
     std::chrono::seconds lease{3};
-    Time renewal = std::chrono::seconds{1};  // and how often others look whether there is a leader
+    Time renewal = std::chrono::seconds{1};
+    Time look = std::chrono::milliseconds{500};      // of others, whether there is a leader
+    Time silence = std::chrono::milliseconds{2500};  // of the leader's host: another one stands
 };
 
 class Leadership {
 public:
-    // Borrows the first two and the listener. `name` is the host's.
+    // Borrows the first two, the listener and the record (null: only leases count). `name` is the
+    // host's.
     Leadership(store::EventLoop& loop, store::Store& store, const std::string& name,
-               LeadershipListener& listener, LeadershipTimes times = {});
+               LeadershipListener& listener, LeadershipTimes times = {},
+               const SilenceRecord* record = nullptr);
     Leadership(const Leadership&) = delete;
     Leadership& operator=(const Leadership&) = delete;
     ~Leadership() = default;
@@ -42,8 +48,9 @@ public:
 private:
     void tick();
     void look(store::Result<store::Lookup> lookup);
-    void campaign();
-    void stand(store::LeaseId lease);
+    [[nodiscard]] bool is_silent(const store::Entry& leader) const;
+    void campaign(store::Revision over);
+    void stand(store::LeaseId lease, store::Revision over);
     void renew();
     void lead(store::Revision revision);
     void step_down();
@@ -53,6 +60,7 @@ private:
     std::string value_;
     LeadershipListener& listener_;
     LeadershipTimes times_;
+    const SilenceRecord* record_;
     store::LeaseId lease_ = 0;
     store::Revision revision_ = 0;  // of the leader's key, while leading
     bool is_waiting_ = false;

@@ -29,6 +29,11 @@ std::optional<HostSilence> SilenceRecord::find(const std::string& host,
                : std::nullopt;
 }
 
+Time SilenceRecord::silent_for(const std::string& host) const {
+    const auto found = hosts_.find(host);
+    return found != hosts_.end() ? found->second.silence.silent_for() : Time{};
+}
+
 void SilenceRecord::look() {
     for (auto& [host, seen] : hosts_) {
         // Whether it is long enough is asked by who leads.

@@ -1,7 +1,7 @@
 // SilenceRecord: what a host that does not lead sees of the others' silence. When it comes to lead,
 // because the leader's host has died with others perhaps, it need not begin to count only then.
 //
-// Its looks are as good as a leader's: by its own clock, and only while the store answers.
+// Its looks are as good as a leader's: by its own clock, and only when the store has answered.
 #pragma once
 
 #include <optional>
@@ -24,6 +24,8 @@ public:
     // As it was seen last, if the heartbeat was then at this revision.
     [[nodiscard]] std::optional<HostSilence> find(const std::string& host,
                                                   store::Revision revision) const;
+    // As it was seen last; nothing of a host that is not known.
+    [[nodiscard]] Time silent_for(const std::string& host) const;
 
 private:
     struct Seen {

@@ -18,7 +18,7 @@ public:
           store_{store},
           settings_{settings},
           record_{loop, store, settings.watch.silence},
-          leadership_{loop, store, name, *this, times} {}
+          leadership_{loop, store, name, *this, times, &record_} {}
 
     void start() {
         record_.start();

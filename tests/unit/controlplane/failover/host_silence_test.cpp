@@ -34,9 +34,24 @@ TEST_CASE("a heartbeat starts a host's silence anew") {
     CHECK(silence.look(8, 9s));
 }
 
-TEST_CASE("the first look after a gap decides nothing and starts the silence anew") {
+TEST_CASE("after a gap nothing is decided until the living had time to be heard") {
     HostSilence silence;
     CHECK_FALSE(any_silent(silence, 7, 0s, 1s));
-    CHECK_FALSE(any_silent(silence, 7, 60s, 64s));
-    CHECK(silence.look(7, 64500ms));
+    CHECK_FALSE(any_silent(silence, 7, 60s, 61500ms));
+    CHECK(silence.silent_for() == 0s);
+    SUBCASE("then the gap counts") {
+        CHECK(silence.look(7, 62s));
+    }
+    SUBCASE("and who is heard begins anew") {
+        CHECK_FALSE(any_silent(silence, 8, 62s, 66s));
+        CHECK(silence.look(8, 66500ms));
+    }
+}
+
+TEST_CASE("a gap delays no decision that is due after it has settled") {
+    HostSilence silence;
+    CHECK_FALSE(any_silent(silence, 7, 0s, 500ms));
+    CHECK_FALSE(any_silent(silence, 7, 2s, 4s));
+    CHECK(silence.silent_for() == 4s);
+    CHECK(silence.look(7, 4300ms));
 }

@@ -129,6 +129,37 @@ TEST_CASE("nobody is taken over after the store or the leader was away") {
     CHECK(leader.taken_at.empty());
 }
 
+TEST_CASE("a host that dies as the store goes away is taken over in time all the same") {
+    Fixture fixture{3};
+    Leader leader{fixture};
+    fixture.run(5s);
+    const auto lose = [&](LossyStore::Loss loss) {
+        leader.lossy.loss = loss;
+        for (auto& [name, host] : fixture.hosts) {
+            host->lossy.loss = loss;
+        }
+    };
+    fixture.hosts.erase("h1");
+    const Time death = fixture.timeline.now();
+    lose(LossyStore::Loss::requests);
+    SUBCASE("for an election") {
+        fixture.run(2s);
+        lose(LossyStore::Loss::nothing);
+        fixture.run(10s);
+        CHECK(leader.taken_at.at("h1") <= death + 4500ms);
+    }
+    SUBCASE("for longer than a deadline: as soon as the others had time to be heard") {
+        fixture.run(10s);
+        lose(LossyStore::Loss::nothing);
+        fixture.run(10s);
+        CHECK(leader.taken_at.at("h1") <= death + 12500ms);
+    }
+    CHECK(leader.taken_at.size() == 1);
+    CHECK(leader.hosts.at("h0") == Presence::alive);
+    CHECK(leader.hosts.at("h2") == Presence::alive);
+    CHECK(fixture.hosts.at("h0")->lost + fixture.hosts.at("h2")->lost == 0);
+}
+
 TEST_CASE("when many fall silent at once nobody is taken over, and it is said") {
     Fixture fixture{10};
     Leader leader{fixture};

@@ -12,14 +12,26 @@ namespace {
 
 struct Candidate final : LeadershipListener {
     explicit Candidate(Bench& bench, const std::string& name)
-        : lossy{bench}, leadership{bench.loop, lossy, name, *this} {}
+        : lossy{bench}, record{bench.loop, lossy}, leadership{bench.loop, lossy, name,
+                                                              *this,      {},    &record} {
+        record.start();
+    }
     void on_leading() override { leads = true; }
     void on_following() override { leads = false; }
 
     LossyStore lossy;
     bool leads = false;
+    SilenceRecord record;
     Leadership leadership;
 };
+
+// A lease that its holder's death does not end soon, as when etcd's own leader dies with him.
+void lead_by_a_long_lease(Bench& bench, const std::string& host) {
+    std::optional<store::LeaseId> lease;
+    bench.store.grant(60s, [&lease](store::Result<store::LeaseId> granted) { lease = *granted; });
+    bench.run(0s);
+    REQUIRE(bench.commit({{}, {store::Put{"/leader", R"({"host":")" + host + R"("})", *lease}}}));
+}
 
 }  // namespace
 
@@ -83,4 +95,35 @@ TEST_CASE("a leader whose key somebody took notices when its guard is refused") 
     first.leadership.check();
     bench.run(0s);
     CHECK_FALSE(first.leads);
+}
+
+TEST_CASE("a leader whose host is silent is not waited for until its lease ends") {
+    Bench bench;
+    Candidate other{bench, "b"};
+    lead_by_a_long_lease(bench, "a");
+    bench.put("/heartbeats/a", R"({"epoch":1,"sequence":1})");
+    other.leadership.start();
+    bench.run(2400ms);
+    CHECK_FALSE(other.leads);
+    SUBCASE("it is silent") {
+        bench.run(1200ms);
+        CHECK(other.leads);
+        CHECK(bench.get("/leader")->value == R"({"host":"b"})");
+    }
+    SUBCASE("it is heard") {
+        for (int beat = 2; beat < 60; ++beat) {
+            bench.put("/heartbeats/a", R"({"epoch":1,"sequence":)" + std::to_string(beat) + "}");
+            bench.run(500ms);
+        }
+        CHECK_FALSE(other.leads);
+    }
+}
+
+TEST_CASE("a leader whose value names nobody is left alone for as long as its lease lives") {
+    Bench bench;
+    Candidate other{bench, "b"};
+    bench.put("/leader", R"({"host":")");
+    other.leadership.start();
+    bench.run(20s);
+    CHECK_FALSE(other.leads);
 }
