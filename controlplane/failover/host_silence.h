@@ -43,8 +43,10 @@ public:
     }
 
     // At the last look; nothing while that is too soon after a gap to tell.
-    [[nodiscard]] Time silent_for() const noexcept {
-        const bool is_settled = last_look_ && *last_look_ - looked_since_ >= limits_.settling;
+    [[nodiscard]] Time silent_for() const noexcept { return silent_for(limits_.settling); }
+    // For what a mistake does less harm to.
+    [[nodiscard]] Time silent_for(Time settling) const noexcept {
+        const bool is_settled = last_look_ && *last_look_ - looked_since_ >= settling;
         return is_settled ? *last_look_ - silent_since_ : Time{};
     }
 

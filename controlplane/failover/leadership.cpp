@@ -92,7 +92,8 @@ void Leadership::look(store::Result<store::Lookup> lookup) {
 }
 
 bool Leadership::is_silent(const store::Entry& leader) const {
-    return record_ != nullptr && record_->silent_for(host_of(leader.value)) > times_.silence;
+    return record_ != nullptr &&
+           record_->silent_for(host_of(leader.value), times_.settling) > times_.silence;
 }
 
 // `over`: the revision of the leader's key, 0 where there is none.

@@ -29,9 +29,9 @@ std::optional<HostSilence> SilenceRecord::find(const std::string& host,
                : std::nullopt;
 }
 
-Time SilenceRecord::silent_for(const std::string& host) const {
+Time SilenceRecord::silent_for(const std::string& host, Time settling) const {
     const auto found = hosts_.find(host);
-    return found != hosts_.end() ? found->second.silence.silent_for() : Time{};
+    return found != hosts_.end() ? found->second.silence.silent_for(settling) : Time{};
 }
 
 void SilenceRecord::look() {

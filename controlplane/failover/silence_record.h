@@ -24,8 +24,8 @@ public:
     // As it was seen last, if the heartbeat was then at this revision.
     [[nodiscard]] std::optional<HostSilence> find(const std::string& host,
                                                   store::Revision revision) const;
-    // As it was seen last; nothing of a host that is not known.
-    [[nodiscard]] Time silent_for(const std::string& host) const;
+    // As it was seen last (HostSilence); nothing of a host that is not known.
+    [[nodiscard]] Time silent_for(const std::string& host, Time settling) const;
 
 private:
     struct Seen {

@@ -1,5 +1,6 @@
 """Several shoalds on one etcd, each with folders and, if asked for, a network namespace of its own."""
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -107,6 +108,19 @@ class Cluster:
     def etcd_leader(self):
         """Which member of etcd leads, once one does."""
         return self.hosts[0].wait(lambda: (found := self.etcd.leader()) is not None and [found], "a leader of etcd")[0]
+
+    def wait_until_taken(self, host):
+        """Until the leader has taken a silent host's epoch: seconds from now."""
+        begun = time.monotonic()
+        key = f"/heartbeats/{host.name}"
+        while json.loads(self.etcd.list(key)[key])["sequence"] != 0:
+            expect(time.monotonic() - begun < 60, f"the epoch of {host.name} is never taken")
+            time.sleep(0.01)
+        return time.monotonic() - begun
+
+    def scheduler(self):
+        """The host that leads."""
+        return self.host(json.loads(self.etcd.list("/leader")["/leader"])["host"])
 
     def epochs(self):
         return {item["name"]: item["epoch"] for item in self.hosts[0].done("GET", "/v1/hosts")["items"]}

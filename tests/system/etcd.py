@@ -35,6 +35,7 @@ class Etcd:
         self.ports = ports[:members]
         self.peers = ports[members:]
         self.processes = [None] * members
+        self.stopped = set()
         for member in range(members):
             self.start(member)
         self.wait()
@@ -86,12 +87,15 @@ class Etcd:
                 expect(time.monotonic() < deadline, f"member {member} of etcd never answers")
                 time.sleep(0.05)
 
+    def runs(self, member):
+        return self.processes[member] is not None and member not in self.stopped
+
     def list(self, prefix):
         """{key: value}, of whichever member answers."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         words = {name: base64.b64encode(word.encode()).decode() for name, word in (("key", prefix), ("range_end", end))}
         for member in range(len(self.processes)):
-            if self.processes[member] is not None and (answer := self.call(member, "/v3/kv/range", **words)):
+            if self.runs(member) and (answer := self.call(member, "/v3/kv/range", **words)):
                 return {base64.b64decode(entry["key"]).decode(): base64.b64decode(entry.get("value", "")).decode()
                         for entry in answer.get("kvs", [])}
         raise Failure("no member of etcd answers")
@@ -99,7 +103,7 @@ class Etcd:
     def leader(self):
         """The member that leads; None: nobody does."""
         for member in range(len(self.processes)):
-            status = self.call(member, "/v3/maintenance/status") if self.processes[member] else None
+            status = self.call(member, "/v3/maintenance/status") if self.runs(member) else None
             if status and status.get("leader", "0") == status["header"]["member_id"]:
                 return member
         return None
@@ -110,9 +114,12 @@ class Etcd:
             process.kill()
             process.wait()
             self.processes[member] = None
+            self.stopped.discard(member)
 
     def stop(self, member):
         self.processes[member].send_signal(signal.SIGSTOP)
+        self.stopped.add(member)
 
     def go_on(self, member):
         self.processes[member].send_signal(signal.SIGCONT)
+        self.stopped.discard(member)

@@ -78,7 +78,7 @@ def _():
     with temporary_folder() as folder, Cluster(folder, 3) as cluster:
         cluster.group("web", 6)
         before = cluster.wait_for_members(cluster.hosts[0], "web", 6)
-        leader = cluster.host(json.loads(cluster.etcd.list("/leader")["/leader"])["host"])
+        leader = cluster.scheduler()
         other = next(host for host in cluster.hosts if host is not leader)
         expect(leader.name in before.values(), f"{before}")
         leader.kill_host()
@@ -171,6 +171,47 @@ def _():
         longest = max(b - a for moments in ran.values() for a, b in zip(moments, moments[1:]))
         print(f"        {rounds} times; the longest silence of a microVM: {longest / 1e6:.0f} ms")
         expect(longest < 2_000_000_000, "a microVM stood still, as if its host were fenced")
+
+
+def kill_member(cluster, member):
+    cluster.etcd.kill(member)
+    return lambda: cluster.etcd.start(member)
+
+
+def stop_member(cluster, member):
+    cluster.etcd.stop(member)
+    return lambda: cluster.etcd.go_on(member)
+
+
+@test("cluster: a host that dies with etcd's leader, or while that hangs for 10 s, is taken over, and no other")
+def _():
+    rounds = int(os.environ.get("SHOAL_DEATHS") or 2)
+    dice = seeded()
+    with temporary_folder() as folder, Cluster(folder, 3, etcd_members=3) as cluster:
+        cluster.group("web", 6)
+        names = cluster.wait_for_members(cluster.hosts[0], "web", 6)
+        took = []
+        for number in range(rounds):
+            before, epochs = cluster.wait_for_members(cluster.hosts[0], "web", 6), cluster.epochs()
+            dead = dice.choice([cluster.busiest_but_first(before), cluster.scheduler()])
+            other = next(host for host in cluster.hosts if host is not dead)
+            begun = time.monotonic()
+            mend = (kill_member, stop_member)[number % 2](cluster, cluster.etcd_leader())
+            dead.kill_host()
+            took.append(cluster.wait_until_taken(dead))
+            cluster.wait_for_members(other, "web", 6, but=[dead.name], timeout_s=30)
+            time.sleep(max(0, begun + 10 - time.monotonic()))  # for so long it hangs
+            mend()
+            cluster.etcd.wait()
+            dead.start()
+            cluster.wait_for_return(other, dead)
+            now = cluster.epochs()
+            expect(all(now[name] == epochs[name] for name in now if name != dead.name), f"{epochs} became {now}")
+            members = cluster.wait_for_members(other, "web", 6)
+            expect(all(members[name] == where for name, where in before.items() if where != dead.name),
+                   f"{before} became {members}")
+        print(f"        {rounds} times; from death to decision: {', '.join(f'{seconds:.2f}' for seconds in took)} s")
+        cluster.expect_one_at_a_time(names)
 
 
 @test("cluster: a host that is a stranger to the others takes no microVM, which says so and goes on")
