@@ -196,7 +196,7 @@ void Checkpoints::fetch(const std::string& host, const CheckpointId& id, const s
     const auto peer = find(host);
     if (!peer) {
         return boost::asio::post(parts_.context, [host, fetched = std::move(fetched)]() mutable {
-            fetched("there is no host " + host);
+            fetched({"there is no host " + host});
         });
     }
     parts_.client.send(
@@ -207,14 +207,16 @@ void Checkpoints::fetch(const std::string& host, const CheckpointId& id, const s
                 return;
             }
             if (response.status >= 300 || !response.source) {
-                return fetched(why(host, response));
+                return fetched({why(host, response)});
             }
             content::save(
                 parts_.context, parts_.workers, response.source, path,
                 [host, fetched = std::move(fetched)](const content::Saved& saved) mutable {
-                    fetched(saved.problem
-                                ? "host " + host + ": " + std::string{saved.problem->what()}
-                                : "");
+                    if (!saved.problem) {
+                        return fetched({});
+                    }
+                    fetched({"host " + host + ": " + std::string{saved.problem->what()},
+                             saved.problem->status() >= 500});
                 },
                 content::Keeping::passing);
         });

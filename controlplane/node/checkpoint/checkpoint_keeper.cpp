@@ -94,7 +94,7 @@ void CheckpointKeeper::work(std::move_only_function<void()> what, OnOutcome done
         } catch (const checkpoints::Damage& damage) {
             outcome = {damage.what(), true};
         } catch (const std::exception& error) {
-            outcome = {error.what(), false};
+            outcome = {.failure = error.what(), .is_local = true};
         }
         boost::asio::post(context,
                           [weak, outcome = std::move(outcome), done = std::move(done)]() mutable {
@@ -160,15 +160,15 @@ void CheckpointKeeper::go_on(const Id& id, const std::vector<std::string>& hosts
         return host != host_ && !state.damaged.contains(host);
     });
     const auto now = parts_.loop.now();
-    const bool is_late = !state.is_patient && state.tries >= hosts.size() &&
+    const bool is_late = !state.is_patient && state.refusals >= hosts.size() &&
                          now - state.since > longest_fetch_trouble;
     if (others.empty() || is_late) {
         throw NoCheckpoint{state.failure.empty()
                                ? "the only host that had its checkpoint has it no more"
                                : "no host has given its checkpoint: " + state.failure};
     }
-    state.since = state.tries == 0 ? now : state.since;
-    fetch(id, others[state.tries++ % others.size()]);
+    state.since = state.refusals == 0 ? now : state.since;
+    fetch(id, others[state.refusals % others.size()]);
 }
 
 void CheckpointKeeper::check(const Id& id) {
@@ -194,13 +194,14 @@ void CheckpointKeeper::fetch(const Id& id, const std::string& host) {
     fetch.is_under_way = true;
     parts_.source.fetch(
         host, id, CheckpointFolder::pack_in(partial),
-        [this, weak = std::weak_ptr{self_}, partial, id, host](const std::string& failure) {
+        [this, weak = std::weak_ptr{self_}, partial, id,
+         host](const CheckpointSource::Answer& answer) {
             if (weak.expired()) {
                 return;
             }
-            if (!failure.empty()) {
+            if (!answer.failure.empty()) {
                 host::delete_all(partial);
-                return on_fetched(id, host, {failure, false});
+                return on_fetched(id, host, {answer.failure, false, answer.is_local});
             }
             work([&folder = parts_.folder, partial, id,
                   drives = fetches_.at(id).drives] { folder.adopt(partial, id, drives); },
@@ -217,6 +218,7 @@ void CheckpointKeeper::on_fetched(const Id& id, const std::string& host, const O
         sound_.insert(id);
         return sweep(id.microvm);
     }
+    fetch.refusals += outcome.is_local ? 0 : 1;
     if (outcome.is_damage) {
         fetch.damaged.insert(host);
         fetch.failure = "the copy of host " + host + " is damaged: " + outcome.failure;

@@ -20,8 +20,11 @@ namespace shoal::node {
 // How a checkpoint comes from another host. On the loop's thread.
 class CheckpointSource {
 public:
-    // Why it did not come, in a sentence; empty: it did.
-    using Fetched = std::move_only_function<void(std::string failure)>;
+    struct Answer {
+        std::string failure{};  // why it did not come, in a sentence; empty: it did
+        bool is_local = false;  // it could not be written here: the other host may be well
+    };
+    using Fetched = std::move_only_function<void(Answer answer)>;
 
     virtual ~CheckpointSource() = default;
     // Its pack becomes the file `path`. Calls `fetched` later, once.
@@ -64,7 +67,8 @@ public:
     // Of a restorable microVM that is to be started here: its checkpoint, which is here and as it
     // was received. Throws NotYet while it is being checked or fetched, and NoCheckpoint when all
     // copies are damaged or no host has given it for long (provisions.h). One with volumes waits
-    // longer, while the host that has them is away, too.
+    // longer, while the host that has them is away, too; and all for as long as it is this host's
+    // own disk that fails.
     [[nodiscard]] Id expect(const std::string& name, const MicroVm& microvm);
 
 private:
@@ -72,7 +76,7 @@ private:
     struct Fetch {
         std::size_t drives = 0;
         bool is_patient = false;
-        std::size_t tries = 0;
+        std::size_t refusals = 0;  // by other hosts
         bool is_under_way = false;
         std::string failure;
         std::set<std::string> damaged;  // hosts whose copy is
@@ -82,6 +86,7 @@ private:
     struct Outcome {
         std::string failure;  // one sentence; empty: well
         bool is_damage = false;
+        bool is_local = false;  // of neither the other host nor its copy
     };
     using OnOutcome = std::move_only_function<void(const Outcome&)>;
 

@@ -70,7 +70,9 @@ struct Pair {
     }
     std::string fetch(const CheckpointId& id, const std::string& path) {
         std::optional<std::string> result;
-        others.fetch("keeps", id, path, [&](std::string failure) { result = std::move(failure); });
+        others.fetch("keeps", id, path, [&](const node::CheckpointSource::Answer& answer) {
+            result = answer.failure;
+        });
         runner.run_until([&] { return result.has_value(); });
         return *result;
     }

@@ -62,8 +62,11 @@ struct Hosts final : CheckpointSource {
         } catch (const std::runtime_error& error) {
             failure = error.what();
         }
+        const bool is_local = std::exchange(full_disk, false);
+        failure = is_local ? "No space left on device" : failure;
         boost::asio::post(runner.context(),
-                          [failure, fetched = std::move(fetched)]() mutable { fetched(failure); });
+                          [answer = Answer{failure, is_local},
+                           fetched = std::move(fetched)]() mutable { fetched(answer); });
     }
     // Until it can be started, or cannot: why.
     std::string start(CheckpointKeeper& keeper, const std::vector<std::string>& holders) {
@@ -98,6 +101,7 @@ struct Hosts final : CheckpointSource {
         {"h2", CheckpointFolder{scratch.file("h2"), ""}}};
     boost::asio::thread_pool workers{1};
     std::vector<std::string> asked;
+    bool full_disk = false;  // at the next fetch
     std::string waited_for;
 };
 
@@ -179,6 +183,11 @@ TEST_CASE("a microVM starts from a copy that is as it was received, and from no 
         save_in(second);
         write(first.state_of(saved), "State");
         asked = {"h1", "h2"};
+    }
+    SUBCASE("there was no room for it here: that is not the first one's fault") {
+        save_in(first);
+        hosts.full_disk = true;
+        asked = {"h1", "h1"};
     }
     SUBCASE("the first one has lost it") {
         save_in(second);
