@@ -106,6 +106,30 @@ def _():
         cluster.expect_one_at_a_time(before)
 
 
+@test("cluster: a group without state is whole again on suspicion, before the silent host is taken for lost")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 3) as cluster:
+        cluster.group("web", 6, on_suspicion="replace")
+        before = cluster.wait_for_members(cluster.hosts[0], "web", 6)
+        hung, other = cluster.busiest_but_first(before), cluster.hosts[0]
+        lost = list(before.values()).count(hung.name)
+        expect(lost > 0, f"{before}")
+        epoch = cluster.epochs()[hung.name]
+        os.kill(hung.process.pid, signal.SIGSTOP)
+
+        def replaced():
+            members = cluster.members(other, "web")
+            return sum(where != hung.name for where in members.values()) == 6 and members
+
+        members = other.wait(replaced, "members in place of the silent host's")
+        told = {item["name"]: item for item in other.done("GET", "/v1/hosts")["items"]}[hung.name]
+        expect(told["epoch"] == epoch and told["health"] == "silent", f"{members}, {told}")
+        os.kill(hung.process.pid, signal.SIGCONT)
+        other.wait(lambda: cluster.all_alive(3), "it to be heard again")
+        other.wait(lambda: len(other.list()) == 6 and len(cluster.members(other, "web")) == 6, "no more than asked for")
+        expect(cluster.epochs()[hung.name] == epoch, "it was taken for lost")
+
+
 @test("cluster: a shoald that is killed and started again keeps its microVMs")
 def _():
     with temporary_folder() as folder, Cluster(folder, 2) as cluster:
