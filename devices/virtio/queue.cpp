@@ -223,6 +223,9 @@ void Queue::push_used(std::span<const abi::virtio::UsedElement> elements) noexce
     if (!is_ready()) {
         return;
     }
+    if (memory_->write_log().is_on()) {
+        log_buffers(elements);
+    }
     for (const abi::virtio::UsedElement& element : elements) {
         const std::size_t at =
             abi::virtio::used_ring_offset + sizeof element * (next_used_ % size_);
@@ -232,15 +235,13 @@ void Queue::push_used(std::span<const abi::virtio::UsedElement> elements) noexce
     // Pairs with the driver's barrier between reading the index and the element (2.7.14): the
     // elements and the chains' bytes are written before the index.
     word(used_, abi::virtio::used_idx_offset).store(next_used_, std::memory_order_release);
-    if (memory_->write_log().is_on()) {
-        log_used(elements);
-    }
+    memory_->log_write(used_);
 }
 
-// All writable buffers, since a device may write anywhere in them. A driver that has changed its
-// descriptors meanwhile harms only itself.
-void Queue::log_used(std::span<const abi::virtio::UsedElement> elements) const noexcept {
-    memory_->log_write(used_);
+// All writable buffers, since a device may write anywhere in them. Before the driver sees the used
+// index: from then on the descriptors are its own again. One that changes them earlier harms only
+// itself.
+void Queue::log_buffers(std::span<const abi::virtio::UsedElement> elements) const noexcept {
     Segments segments;
     for (const abi::virtio::UsedElement& element : elements) {
         Collected found{segments};

@@ -5,8 +5,8 @@
 // "Nothing there" and "malformed" are told apart; after an error the queue is of no more use until
 // reset(). No thread of its own: the caller locks (see virtio::Device).
 //
-// What the device wrote is told to the memory's write log when a chain is given back: until then
-// the driver does not look at it.
+// What the device wrote is told to the memory's write log just before a chain is given back: until
+// then the driver does not look at it, and afterwards the chain's descriptors may be another's.
 #pragma once
 
 #include <array>
@@ -139,7 +139,7 @@ private:
         const abi::virtio::Descriptor& table, Collected& so_far) const noexcept;
     [[nodiscard]] std::expected<void, QueueError> add_segment(
         const abi::virtio::Descriptor& descriptor, Collected& so_far) const noexcept;
-    void log_used(std::span<const abi::virtio::UsedElement> elements) const noexcept;
+    void log_buffers(std::span<const abi::virtio::UsedElement> elements) const noexcept;
     [[nodiscard]] bool has_feature(std::uint64_t feature) const noexcept {
         return (features_ & feature) != 0;
     }

@@ -544,6 +544,29 @@ TEST_CASE("the write log has a chain's writable buffers and the used ring once i
     CHECK_FALSE(is_logged(bitmap, far + 2 * abi::page_size));
 }
 
+// The used index lies where descriptor 0 names its next one: the store of the index is at once what
+// a driver on another CPU does that sees it and uses the descriptors again.
+TEST_CASE(
+    "the write log has a chain whose descriptors are used again as soon as it is given back") {
+    Fixture f;
+    constexpr std::uint64_t far = 0x60000;
+    QueueLayout layout = f.ring.layout();
+    layout.used = Gpa{layout.descriptors.value() + 12};
+    REQUIRE(f.queue.configure(layout, size));
+    f.memory.write_log().start();
+    f.ring.describe(0, {data_at, 8, flag::next | flag::write, 5});
+    f.ring.describe(5, {far, 8, flag::write, 0});
+    f.ring.offer(0);
+    REQUIRE(f.popped().writable.size() == 2);
+    f.queue.push_used(0, 16);
+    REQUIRE(f.ring.get<std::uint16_t>(layout.descriptors.value() + 14) == 1);
+    std::array<std::uint64_t, 4> bitmap{};
+    f.memory.write_log().take(bitmap);
+    CHECK(is_logged(bitmap, data_at));
+    CHECK(is_logged(bitmap, far));
+    CHECK(is_logged(bitmap, layout.used.value()));
+}
+
 TEST_CASE("the write log has the used ring when the device changes what it wants to be told") {
     Fixture f;
     std::array<std::uint64_t, 4> bitmap{};
