@@ -95,13 +95,20 @@ void Userfaultfd::put(Pages pages) const {
     }
 }
 
-// EEXIST: the page is there. ENOENT: the balloon has put new pages in its place, which do not
-// belong here, but who waited for the old one still does. EAGAIN: the process changes its mappings.
+// EEXIST: the page is there. ENOENT: the balloon has put new pages in the place of one of them,
+// which do not belong here, but who waited for the old one still does. The kernel then puts none of
+// the run's, so that each page is tried by itself. EAGAIN: the process changes its mappings.
 void Userfaultfd::put_run(Pages run, bool is_zeros) const {
+    std::size_t step = run.bytes.size();
     while (!run.bytes.empty()) {
         const std::uint64_t to = address_of(memory_.bytes().data()) + run.offset;
+        const auto bytes = run.bytes.first(std::min(step, run.bytes.size()));
         std::int64_t done =
-            is_zeros ? put_zeros(fd_.get(), to, run.bytes.size()) : copy(fd_.get(), to, run.bytes);
+            is_zeros ? put_zeros(fd_.get(), to, bytes.size()) : copy(fd_.get(), to, bytes);
+        if (done == -ENOENT && bytes.size() > abi::page_size) {
+            step = abi::page_size;
+            continue;
+        }
         if (done == -EEXIST || done == -ENOENT) {
             wake(fd_.get(), to);
             done = abi::page_size;

@@ -76,6 +76,21 @@ TEST_CASE("what was written and what was discarded is not filled again") {
     CHECK(*filled.memory.read<std::uint64_t>(machine::Gpa{4 * abi::page_size}) == written);
 }
 
+TEST_CASE("a frame with a discarded page in its midst is filled around it") {
+    Filled filled;
+    REQUIRE(filled.memory.discard(machine::Gpa{10 * abi::page_size}, abi::page_size));
+    CHECK(filled.is_right(9));
+    CHECK(filled.is_right(8));
+    CHECK(filled.is_right(11));
+    CHECK(filled.memory.bytes()[10 * abi::page_size] == std::byte{});
+    CHECK(filled.reads == 1);
+    SUBCASE("and one of zeros") {
+        REQUIRE(filled.memory.discard(machine::Gpa{13 * abi::page_size}, 2 * abi::page_size));
+        CHECK(filled.is_right(12));
+        CHECK(filled.is_right(15));
+    }
+}
+
 TEST_CASE("threads that want the same pages at the same time all get them") {
     Filled filled;
     std::atomic<unsigned> wrong = 0;
