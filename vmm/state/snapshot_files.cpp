@@ -26,14 +26,6 @@ std::string old_name(const std::string& path) {
     return path + ".old";
 }
 
-void keep_old(const std::string& path) {
-    ::unlink(old_name(path).c_str());
-    if (::link(path.c_str(), old_name(path).c_str()) < 0 && errno != ENOENT) {
-        host::throw_os_error("cannot link " + old_name(path));
-    }
-    sync_folder_of(path);
-}
-
 host::UniqueFd open_file(const std::string& path) {
     host::UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
     struct stat status {};
@@ -62,7 +54,7 @@ std::vector<std::byte> read_all(const std::string& path) {
 }
 
 // The memory file that a difference is to be merged into, if it is the base's: all of its memory,
-// or itself a difference.
+// or itself a difference. After a crash it may have its second name only.
 struct Base {
     host::UniqueFd fd;
     MemoryMark mark;
@@ -70,15 +62,48 @@ struct Base {
 
 std::optional<Base> open_base(const std::string& path, std::uint64_t memory_bytes,
                               const SnapshotId& id) {
-    host::UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (fd && is_packed(fd.get())) {
-        refuse_packed(path);
+    for (const std::string& name : {path, old_name(path)}) {
+        host::UniqueFd fd{::open(name.c_str(), O_RDONLY | O_CLOEXEC)};
+        if (fd && is_packed(fd.get())) {
+            refuse_packed(name);
+        }
+        auto mark = fd ? read_mark(fd.get(), memory_bytes) : std::nullopt;
+        if (mark && mark->id == id) {
+            return Base{std::move(fd), std::move(*mark)};
+        }
     }
-    auto mark = fd ? read_mark(fd.get(), memory_bytes) : std::nullopt;
-    if (!mark || mark->id != id) {
-        return std::nullopt;
+    return std::nullopt;
+}
+
+// Whether the memory file at `path` is that of the state file.
+bool is_of(const std::string& path, const std::string& state_path) {
+    const host::UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!fd || ::access(state_path.c_str(), F_OK) < 0) {
+        return false;
     }
-    return Base{std::move(fd), std::move(*mark)};
+    try {
+        const Snapshot snapshot = read_state(state_path);
+        const std::uint64_t size_bytes = snapshot.microvm.config.machine.mem_size_mib << 20;
+        const auto mark = is_packed(fd.get())
+                              ? PackedMemory{path, open_file(path), size_bytes}.mark()
+                              : read_mark(fd.get(), size_bytes);
+        return mark && mark->id == snapshot.id;
+    } catch (const StateError&) {
+        return false;  // damaged: nothing is lost with it
+    }
+}
+
+// Where a crash came between the two renames, the state's memory has the second name already, and
+// the first one is nobody's.
+void keep_old(const SnapshotPaths& paths) {
+    const std::string old = old_name(paths.memory);
+    if (!is_of(old, paths.state)) {
+        ::unlink(old.c_str());
+        if (::link(paths.memory.c_str(), old.c_str()) < 0 && errno != ENOENT) {
+            host::throw_os_error("cannot link " + old);
+        }
+    }
+    sync_folder_of(paths.memory);
 }
 
 // Nothing: it is another snapshot's.
@@ -136,7 +161,7 @@ void SnapshotFiles::write(const machine::GuestMemory& memory) {
     drives_.publish();
     memory_file_.sync();
     state_file_.sync();
-    keep_old(paths_.memory);
+    keep_old(paths_);
     memory_file_.publish();
     state_file_.publish();
     ::unlink(old_name(paths_.memory).c_str());

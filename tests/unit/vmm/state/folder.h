@@ -12,8 +12,9 @@
 namespace shoal::state::testing {
 
 struct Folder {
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "shoal-state-XXXXXX").string();
+    Folder() : Folder{std::filesystem::temp_directory_path()} {}
+    explicit Folder(const std::filesystem::path& in) {
+        std::string name = (in / "shoal-state-XXXXXX").string();
         REQUIRE(::mkdtemp(name.data()) != nullptr);
         path = name;
     }
