@@ -68,14 +68,22 @@ void finish_writer(Context& context) {
     context.snapshot_writer.reset();
 }
 
+enum class Afterwards { resume, as_before };
+
 // Goes on, whether or not a snapshot could be made.
 class Pause {
 public:
-    explicit Pause(Context& context) : context_{context}, started_us_{host::monotonic_us()} {
+    Pause(Context& context, Afterwards afterwards)
+        : context_{context},
+          resumes_{afterwards == Afterwards::resume ||
+                   context.microvm.state() == vmm::MicrovmState::running},
+          started_us_{host::monotonic_us()} {
         context_.microvm.pause();
     }
     ~Pause() {
-        context_.microvm.resume();
+        if (resumes_) {
+            context_.microvm.resume();
+        }
         context_.snapshot_pause_us = host::monotonic_us() - started_us_;
     }
     Pause(const Pause&) = delete;
@@ -83,6 +91,7 @@ public:
 
 private:
     Context& context_;
+    const bool resumes_;
     std::uint64_t started_us_;
 };
 
@@ -100,11 +109,11 @@ state::SnapshotPaths paths_of(const SnapshotCreateParams& params) {
     return {params.snapshot_path, params.mem_file_path, params.compression};
 }
 
-void create_behind(Context& context, const SnapshotCreateParams& params,
+void create_behind(Context& context, const SnapshotCreateParams& params, Afterwards afterwards,
                    state::DriveCopies drives = {}) {
     state::unmap_shared(context.microvm.memory());
     vmm::free_replaced(context.microvm.memory());
-    const Pause pause{context};
+    const Pause pause{context, afterwards};
     vmm::SavedMicrovm saved = context.microvm.save(context.config);
     auto difference = begin(context, params.snapshot_type);
     try {
@@ -145,15 +154,20 @@ state::DriveCopies open_drives(Context& context, const SnapshotCreateParams& par
     return copies;
 }
 
-// The drives first; the rest once little is left of them.
+// The drives first, behind the guest; the rest once little is left of them. Who pauses the guest
+// meanwhile finds it so afterwards.
 void create_with_drives(Context& context, const SnapshotCreateParams& params) {
     context.drive_saving.emplace(context.migration.calls(), open_drives(context, params),
                                  [&context, params](state::DriveCopies drives) {
                                      if (context.migration.is_busy()) {
                                          throw Fault{"The microVM is on its way elsewhere."};
                                      }
-                                     create_behind(context, params, std::move(drives));
+                                     create_behind(context, params, Afterwards::as_before,
+                                                   std::move(drives));
                                  });
+    if (context.microvm.state() == vmm::MicrovmState::paused) {
+        context.microvm.resume();
+    }
 }
 
 void create_paused(Context& context, const SnapshotCreateParams& params) {
@@ -194,7 +208,7 @@ void create(Context& context, const SnapshotCreateParams& params) {
     if (!params.drives.empty()) {
         create_with_drives(context, params);
     } else if (params.resume_vm) {
-        create_behind(context, params);
+        create_behind(context, params, Afterwards::resume);
     } else {
         create_paused(context, params);
     }

@@ -42,7 +42,8 @@ struct FakeMicrovm final : vmm::Microvm {
     std::vector<unsigned> throttled;
     std::function<void()> on_save;  // within save()
     std::function<void()> on_load, on_arrive;
-    std::function<void()> on_take;  // before a page log tells, on the thread that asks
+    std::function<void()> on_resume;  // within resume() and throttle()
+    std::function<void()> on_take;    // before a page log tells, on the thread that asks
     vmm::DriveUpdate drive_update;
     vmm::NetworkInterfaceUpdate network_update;
     vmm::HintingStart hinting;
@@ -53,6 +54,7 @@ struct FakeMicrovm final : vmm::Microvm {
     machine::GuestMemory ram{1 << 20};
     // What every drive holds, and what is written there.
     static constexpr std::uint64_t drive_bytes = (1 << 20) + 512;
+    std::uint64_t drive_size_bytes = drive_bytes;
     host::UniqueFd drive{::memfd_create("drive", MFD_CLOEXEC)};
     std::shared_ptr<machine::WriteLog> drive_writes =
         std::make_shared<machine::WriteLog>(drive_bytes);
@@ -120,11 +122,17 @@ struct FakeMicrovm final : vmm::Microvm {
     }
     [[nodiscard]] virtio::BlockContent drive_content(const std::string&) override {
         called("drive_content");
-        virtio::BlockContent content{host::UniqueFd{::dup(drive.get())}, drive_bytes, drive_writes};
+        virtio::BlockContent content{host::UniqueFd{::dup(drive.get())}, drive_size_bytes,
+                                     drive_writes};
         drive_writes->start();
         return content;
     }
-    void throttle(unsigned percent) override { throttled.push_back(percent); }
+    void throttle(unsigned percent) override {
+        throttled.push_back(percent);
+        if (on_resume) {
+            on_resume();
+        }
+    }
     void forget_guest() noexcept override { calls.emplace_back("forget_guest"); }
     void end(vmm::Ending ending) noexcept override { ended = std::move(ending); }
     void renew_generation(const std::optional<vmm::CloneWords>& words) override {
@@ -139,6 +147,9 @@ struct FakeMicrovm final : vmm::Microvm {
     void resume() override {
         called("resume");
         now = vmm::MicrovmState::running;
+        if (on_resume) {
+            on_resume();
+        }
     }
     void update_drive(const vmm::DriveUpdate& update) override {
         called("update_drive");

@@ -96,6 +96,46 @@ TEST_CASE("drives are saved behind the guest, each once, and none that is not th
     CHECK(std::filesystem::is_empty(folder.path));
 }
 
+TEST_CASE("a guest that is paused while its drives are copied is paused afterwards, too") {
+    const testing::TemporaryFolder folder;
+    ApiRig api;
+    api.microvm.drive_size_bytes = 1 << 20;
+    api.microvm.drive_writes = std::make_shared<machine::WriteLog>(1 << 20);
+    REQUIRE(::ftruncate(api.microvm.drive.get(), 1 << 20) == 0);
+    REQUIRE(api.put("/drives/d", R"({"drive_id":"d","is_root_device":true,"path_on_host":"p"})")
+                .status == Status::no_content);
+    api.start();
+    vmm::MicrovmState after = vmm::MicrovmState::running;
+    const std::string path = folder.path / "file";
+    const auto create = [&] {
+        REQUIRE(api.put("/snapshot/create", R"({"snapshot_path":")" + path +
+                                                R"(","mem_file_path":")" + path +
+                                                R"(-m","resume_vm":true,"drives":[{"drive_id":)"
+                                                R"("d","path":")" +
+                                                path + R"(-d"}]})")
+                    .status == Status::no_content);
+    };
+    SUBCASE("not paused") {
+        create();
+    }
+    SUBCASE("paused meanwhile") {
+        create();
+        REQUIRE(api.patch("/vm", R"({"state":"Paused"})").status == Status::no_content);
+        after = vmm::MicrovmState::paused;
+    }
+    SUBCASE("paused before, which the order undoes") {
+        api.microvm.pause();
+        create();
+    }
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    while (api.get("/snapshot/create").body.find("Done") == std::string::npos) {
+        REQUIRE(std::chrono::steady_clock::now() < deadline);
+        api.migration_loop.restart();
+        api.migration_loop.run_for(std::chrono::milliseconds{1});
+    }
+    CHECK(api.microvm.now == after);
+}
+
 TEST_CASE("a load that is refused for its body or its time leaves the process alone") {
     ApiRig api;
     CHECK(fault_of(api.put("/snapshot/load", R"({"snapshot_path":"s"})")) ==
