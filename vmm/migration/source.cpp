@@ -226,17 +226,20 @@ Source::Failure Source::enter(SourceEvent event) {
 // are a lost wire to the hand-over.
 void Source::fail(const Trouble& trouble) noexcept {
     std::optional<Step<SourcePhase>> step;
+    std::string sentence = trouble.sentence;
     {
         const std::scoped_lock lock{mutex_};
         step = next(phase_, is_cancelled_ ? SourceEvent::cancelled : trouble.event);
         if (!step) {
             return;  // it was handed over, and the process ends
         }
-        phase_ = step->phase;
-        progress_.failure = is_cancelled_ ? "it was cancelled" : trouble.sentence;
-        progress_.total_us = us_since(started_);
+        if (is_cancelled_) {
+            sentence = "it was cancelled";
+        }
     }
     host::log(host::LogLevel::error, "migration: " + trouble.sentence);
+    // Before anybody can see that it is over: who then sends the guest again waits, on the loop,
+    // for this thread.
     if (step->action == GuestAction::resume) {
         static_cast<void>(calls_.run([this] { microvm_.resume(); }));
     } else if (step->action == GuestAction::end) {
@@ -244,6 +247,10 @@ void Source::fail(const Trouble& trouble) noexcept {
     } else if (progress().throttle_percent > 0) {
         static_cast<void>(calls_.run([this] { microvm_.throttle(0); }));
     }
+    const std::scoped_lock lock{mutex_};
+    phase_ = step->phase;
+    progress_.failure = sentence;
+    progress_.total_us = us_since(started_);
 }
 
 void Source::end_guest() {

@@ -405,6 +405,39 @@ TEST_CASE("a guest that was throttled runs as before when its migration fails") 
     CHECK(pair.source.now == vmm::MicrovmState::running);
 }
 
+// Who sends the guest again joins the thread of the last time, which then must want nothing more of
+// the loop.
+TEST_CASE("a migration that fails is over once its guest is as it was, not before") {
+    Pair pair;
+    bool was_busy = true;
+    unsigned calls = 0;
+    pair.source.on_resume = [&] {
+        ++calls;
+        was_busy = was_busy && pair.giver.is_busy();
+    };
+    SendOrder order;
+    SUBCASE("stopped") {
+        pair.source.on_save = [&] { pair.giver.cancel(); };
+    }
+    SUBCASE("throttled") {
+        const auto bytes = pair.source.ram.slice(machine::Gpa{0}, 1 << 20).value();
+        std::ranges::fill(bytes, std::byte{1});
+        pair.source.on_take = [&pair, bytes] {
+            pair.source.ram.log_write(bytes);
+            if (!pair.source.throttled.empty()) {
+                pair.giver.cancel();
+            }
+        };
+        order.max_rounds = 7;
+        order.max_throttle_percent = 20;
+    }
+    pair.receive();
+    pair.send(order);
+    pair.run_until(SourcePhase::resumed);
+    CHECK(calls >= 1);
+    CHECK(was_busy);
+}
+
 TEST_CASE("nothing is sent to nobody, nor a guest that does not run") {
     Pair pair;
     CHECK_THROWS_WITH_AS(pair.send(), doctest::Contains("cannot connect to unix:"),
