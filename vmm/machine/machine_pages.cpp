@@ -75,20 +75,30 @@ private:
 
 }  // namespace
 
-// For a moment nothing writes: the write log cannot start while devices run.
+// For a moment nothing writes: the write log cannot start while devices run. The guest goes on,
+// whether or not the log can be had.
 std::unique_ptr<PageLog> Machine::log_pages() {
-    const bool was_running = is_running_;
-    pause();
+    struct Pause {
+        explicit Pause(Machine& its) : machine{its}, was_running{its.is_running_} {
+            machine.pause();
+        }
+        Pause(const Pause&) = delete;
+        Pause& operator=(const Pause&) = delete;
+        ~Pause() {
+            if (was_running) {
+                machine.resume();
+            }
+        }
+        Machine& machine;
+        const bool was_running;
+    };
+    const Pause pause{*this};
     auto written = written_pages_.lock();
     if (!written) {
         written = std::make_shared<WrittenPages>(vm_, memory_);
         written_pages_ = written;
     }
-    auto log = std::make_unique<Reader>(std::move(written));
-    if (was_running) {
-        resume();
-    }
-    return log;
+    return std::make_unique<Reader>(std::move(written));
 }
 
 }  // namespace shoal::vmm
