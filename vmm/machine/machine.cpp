@@ -110,17 +110,18 @@ void Machine::add_vcpu(std::uint32_t idx, kvm::Vcpu vcpu) {
         idx, std::move(vcpu), VcpuSurroundings{ports_, mmio_, ending_, fence_}));
 }
 
-// Only here does the loop learn of the machine, which from now on lives as long as the loop runs.
+// Only here does the loop learn of the machine, which from now on lives as long as the loop runs:
+// first what may fail, since nobody takes the rest back.
 void Machine::start_paused() {
     loop_.pause_devices();
+    if (fence_ != nullptr) {
+        is_held_ = fence_->has_passed();
+        fence_timer_.emplace(loop_.context(), *fence_, [this] { look_at_fence(); });
+    }
     loop_.on_event(ending_.event(), [this] { loop_.stop(); });
     loop_.add_stream(serial_);
     for (std::size_t port = 0; console_ != nullptr && port < console_->port_count(); ++port) {
         loop_.add_stream(console_->client(port));
-    }
-    if (fence_ != nullptr) {
-        is_held_ = fence_->has_passed();
-        fence_timer_.emplace(loop_.context(), *fence_, [this] { look_at_fence(); });
     }
 }
 
