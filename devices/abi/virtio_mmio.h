@@ -30,6 +30,7 @@ enum class MmioRegister : std::uint64_t {
     queue_driver_high = 0x094,       // w
     queue_device_low = 0x0A0,        // w, the used ring
     queue_device_high = 0x0A4,       // w
+    queue_reset = 0x0C0,             // rw, with feature::ring_reset
     shoal_writes = 0x0E0,            // w, of devices of mmio_vendor_shoal: see MmioWrites
     config_generation = 0x0FC,       // r
     config = 0x100,                  // the device's own, any width
@@ -73,6 +74,7 @@ namespace feature {
 inline constexpr std::uint64_t indirect_desc = 1ULL << 28;
 inline constexpr std::uint64_t event_idx = 1ULL << 29;
 inline constexpr std::uint64_t version_1 = 1ULL << 32;
+inline constexpr std::uint64_t ring_reset = 1ULL << 40;
 }  // namespace feature
 
 namespace device_id {

@@ -105,6 +105,17 @@ void Balloon::activate(std::uint64_t features, std::span<Queue> queues,
     set_timer(statistics_queue_ != nullptr ? polling_interval_s_ : 0);
 }
 
+void Balloon::stop_queue(std::uint32_t idx) noexcept {
+    const Queue* const queue = &queues_[idx];
+    if (queue == statistics_queue_) {
+        statistics_.reset();
+    } else if (queue == hinting_queue_) {
+        hint_progress_ = {};
+    } else if (queue == reporting_queue_) {
+        report_progress_ = {};
+    }
+}
+
 void Balloon::reset() noexcept {
     transport_ = nullptr;
     queues_ = {};

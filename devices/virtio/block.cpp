@@ -175,11 +175,16 @@ void Block::activate(std::uint64_t features, std::span<Queue> queues,
     is_durable_ = cache_ == CacheType::writeback && (features & block::feature_flush) == 0;
 }
 
-void Block::reset() noexcept {
-    transport_ = nullptr;
-    queue_ = nullptr;
+// Nobody hears of what is in flight.
+void Block::stop_queue(std::uint32_t) noexcept {
     ++activation_;
     stale_count_ = pool_.in_flight();
+}
+
+void Block::reset() noexcept {
+    stop_queue(0);
+    transport_ = nullptr;
+    queue_ = nullptr;
 }
 
 // The loop takes requests back as they finish and tells. It may not be running (the machine is
@@ -189,7 +194,7 @@ void Block::drain() noexcept {
     std::unique_lock lock{mutex()};
     const std::uint32_t drained = activation_;
     take_back_finished();
-    while (stale_count_ > 0 && activation_ == drained) {  // else the next reset's turn
+    while (stale_count_ > 0 && activation_ == drained) {  // else the next one's turn
         taken_back_.wait_for(lock, look_again);
         take_back_finished();
     }

@@ -110,6 +110,7 @@ public:
     void write_config(std::uint64_t, std::span<const std::byte>) noexcept override {}
     void activate(std::uint64_t features, std::span<Queue> queues,
                   Transport& transport) noexcept override;
+    void stop_queue(std::uint32_t idx) noexcept override;
     void reset() noexcept override;
     void drain() noexcept override;
     void process() noexcept override;
@@ -168,8 +169,8 @@ private:
     Transport* transport_ = nullptr;           // while the device is active
     Queue* queue_ = nullptr;                   // likewise
     bool is_durable_ = false;                  // what is answered is on the medium
-    std::uint32_t activation_ = 0;             // counts resets
-    std::uint32_t stale_count_ = 0;            // requests in flight from before the last reset
+    std::uint32_t activation_ = 0;             // counts resets and stops
+    std::uint32_t stale_count_ = 0;            // requests in flight from before the last of them
     std::weak_ptr<machine::WriteLog> writes_;  // while somebody copies the image
     std::condition_variable taken_back_;
 };

@@ -207,7 +207,7 @@ void Block::take_back_finished() noexcept {
         if (request.activation == activation_) {
             answer(request, finished->error == 0 ? RequestStatus::ok : RequestStatus::io_error);
         } else {
-            pool_.give_back(request);  // its driver is gone
+            pool_.give_back(request);  // its driver or its queue is gone
             --stale_count_;
         }
     }

@@ -134,6 +134,16 @@ void Console::activate(std::uint64_t features, std::span<Queue> queues,
     }
 }
 
+void Console::stop_queue(std::uint32_t idx) noexcept {
+    for (std::uint32_t port = 0; port < ports_.size(); ++port) {
+        if (idx == console::transmit_queue(port)) {
+            ports_[port]->bytes.stop_sending();
+        } else if (idx == console::receive_queue(port)) {
+            ports_[port]->bytes.stop_receiving();
+        }
+    }
+}
+
 void Console::reset() noexcept {
     transport_ = nullptr;
     queues_ = {};

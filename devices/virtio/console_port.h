@@ -83,7 +83,10 @@ public:
     // True once for each opening: the input is at its end and all of it delivered.
     [[nodiscard]] bool take_input_end() noexcept;
 
-    // Forgets the driver; what was read or written stays so.
+    // Forgets the chain at hand; what was read or written stays so.
+    void stop_sending() noexcept { sending_.reset(); }
+    void stop_receiving() noexcept { receiving_.reset(); }
+    // Forgets the driver, and both.
     void reset() noexcept;
 
     // Whether the input has ended is the stream's, and not part of the state.

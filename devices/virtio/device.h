@@ -50,18 +50,23 @@ public:
     virtual void write_config(std::uint64_t offset, std::span<const std::byte> data) noexcept = 0;
 
     // DRIVER_OK: `features` are negotiated; queues that the driver did not set up are not ready.
-    // Queues and transport stay valid until reset().
+    // Queues and transport stay valid until reset(), but each queue may be stopped before.
     virtual void activate(std::uint64_t features, std::span<Queue> queues,
                           Transport& transport) noexcept = 0;
-    // After activate() by a driver (not when a saved state is restored), without the mutex: what
-    // may take its time. The driver does not go on before that; others may, and may reset the
-    // device meanwhile.
+    // Of an active device, the driver stops queue `idx` alone (virtio 1.2, 2.6.1): chains that were
+    // popped from it are gone. From then on the queue is not ready.
+    virtual void stop_queue(std::uint32_t idx) noexcept = 0;
+    // The driver set it up anew, and it is ready again, from its beginning.
+    virtual void start_queue(std::uint32_t) noexcept {}
+    // After activate() or start_queue() by a driver (not when a saved state is restored), without
+    // the mutex: what may take its time. The driver does not go on before that; others may, and may
+    // reset the device meanwhile.
     virtual void complete_activation() noexcept {}
     // Back to before activate(), at any moment; chains that were popped are gone. Does not wait for
     // what the host still does for the old driver.
     virtual void reset() noexcept = 0;
-    // After reset(), without the mutex: waits until nothing of the old driver's reaches guest
-    // memory any more. The driver must not go on before that; everybody else may.
+    // After reset() or stop_queue(), without the mutex: waits until nothing from before reaches
+    // guest memory any more. The driver must not go on before that; everybody else may.
     virtual void drain() noexcept {}
     // Looks at every queue. On the event loop, after a notification; a bounded amount of work.
     virtual void process() noexcept = 0;

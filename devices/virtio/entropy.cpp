@@ -90,10 +90,14 @@ void Entropy::activate(std::uint64_t, std::span<Queue> queues, Transport& transp
     transport_ = &transport;
 }
 
+void Entropy::stop_queue(std::uint32_t) noexcept {
+    request_.reset();
+}
+
 void Entropy::reset() noexcept {
+    stop_queue(0);
     queue_ = nullptr;
     transport_ = nullptr;
-    request_.reset();
 }
 
 void Entropy::process() noexcept {

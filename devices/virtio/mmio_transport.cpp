@@ -15,9 +15,9 @@ namespace {
 constexpr auto config_offset = static_cast<std::uint64_t>(MmioRegister::config);
 constexpr auto shoal_writes_offset = static_cast<std::uint64_t>(MmioRegister::shoal_writes);
 
-constexpr std::uint64_t transport_features = abi::virtio::feature::version_1 |
-                                             abi::virtio::feature::event_idx |
-                                             abi::virtio::feature::indirect_desc;
+constexpr std::uint64_t transport_features =
+    abi::virtio::feature::version_1 | abi::virtio::feature::event_idx |
+    abi::virtio::feature::indirect_desc | abi::virtio::feature::ring_reset;
 
 // Features are shown 32 at a time; there are none beyond bit 63.
 constexpr std::uint32_t window(std::uint64_t features, std::uint32_t select) noexcept {
@@ -131,6 +131,8 @@ std::uint32_t MmioTransport::read_register(MmioRegister which) const noexcept {
         case MmioRegister::shoal_writes:
         case MmioRegister::config:
             return 0;  // write-only, and the configuration, which is not read here
+        case MmioRegister::queue_reset:
+            return 0;  // done before the driver goes on
     }
     return 0;
 }
@@ -156,6 +158,9 @@ void MmioTransport::write_register(MmioRegister which, std::uint32_t value) noex
             return;
         case MmioRegister::queue_ready:
             write_queue_ready(value);
+            return;
+        case MmioRegister::queue_reset:
+            write_queue_reset(value);
             return;
         case MmioRegister::queue_notify:
             notify_.signal();

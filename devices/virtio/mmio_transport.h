@@ -110,6 +110,9 @@ private:
     void write_status(std::uint32_t value) noexcept;
     void write_driver_features(std::uint32_t value) noexcept;
     void write_queue_ready(std::uint32_t value) noexcept;
+    void write_queue_reset(std::uint32_t value) noexcept;
+    void start_queue(const QueueLayout& layout) noexcept;
+    void stop_queue() noexcept;
     void write_address(machine::Gpa QueueLayout::*address, Half half, std::uint32_t value) noexcept;
     void reset() noexcept;
     void activate() noexcept;

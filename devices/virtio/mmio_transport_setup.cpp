@@ -55,10 +55,14 @@ void MmioTransport::write_driver_features(std::uint32_t value) noexcept {
     }
 }
 
+// At work, of queues that were set up before: those of a size (see activate()).
 QueueLayout* MmioTransport::open_layout() noexcept {
-    const bool open = status_ == Status::features_ok && queue_select_ < queues_.size() &&
-                      !queues_[queue_select_].is_ready();
-    return open ? &layouts_[queue_select_] : nullptr;
+    if (queue_select_ >= queues_.size() || queues_[queue_select_].is_ready()) {
+        return nullptr;
+    }
+    QueueLayout& layout = layouts_[queue_select_];
+    const bool open = status_ == Status::features_ok || (is_active() && layout.size != 0);
+    return open ? &layout : nullptr;
 }
 
 void MmioTransport::write_address(Gpa QueueLayout::*address, Half half,
@@ -70,16 +74,40 @@ void MmioTransport::write_address(Gpa QueueLayout::*address, Half half,
 }
 
 void MmioTransport::write_queue_ready(std::uint32_t value) noexcept {
-    if (const QueueLayout* const layout = open_layout(); layout != nullptr && value == 1) {
-        const auto configured = queues_[queue_select_].configure(*layout, device_.queue_size_max());
-        if (!configured) {
-            last_error_ = configured.error();  // and queue_ready still reads 0
-        }
+    if (value == 0) {
+        stop_queue();
+    } else if (const QueueLayout* const layout = open_layout(); layout != nullptr && value == 1) {
+        start_queue(*layout);
+    }
+}
+
+void MmioTransport::write_queue_reset(std::uint32_t value) noexcept {
+    if (value == 1 && (driver_features_ & abi::virtio::feature::ring_reset) != 0) {
+        stop_queue();
+    }
+}
+
+void MmioTransport::start_queue(const QueueLayout& layout) noexcept {
+    const auto configured = queues_[queue_select_].configure(layout, device_.queue_size_max());
+    if (!configured) {
+        last_error_ = configured.error();  // and queue_ready still reads 0
+    } else if (is_active()) {
+        device_.start_queue(queue_select_);
+        remainder_ = Remainder::complete_activation;
+        notify_.signal();
+    }
+}
+
+// By queue_ready or by queue_reset, with the same end: 4.2.2.1 of both.
+void MmioTransport::stop_queue() noexcept {
+    if (queue_select_ >= queues_.size() || !queues_[queue_select_].is_ready()) {
         return;
     }
-    if (value == 0 && status_ == Status::features_ok && queue_select_ < queues_.size()) {
-        queues_[queue_select_].reset();
+    if (is_active()) {
+        device_.stop_queue(queue_select_);
+        remainder_ = Remainder::drain;
     }
+    queues_[queue_select_].reset();
 }
 
 void MmioTransport::reset() noexcept {
@@ -101,8 +129,11 @@ void MmioTransport::reset() noexcept {
 
 void MmioTransport::activate() noexcept {
     ++metrics_.activate_count;
-    for (Queue& queue : queues_) {
-        queue.set_features(driver_features_);
+    for (std::size_t idx = 0; idx < queues_.size(); ++idx) {
+        queues_[idx].set_features(driver_features_);
+        if (!queues_[idx].is_ready()) {
+            layouts_[idx] = {};  // what was not set up by now never is
+        }
     }
     device_.activate(driver_features_, queues_, *this);
     remainder_ = Remainder::complete_activation;

@@ -139,12 +139,20 @@ void Net::activate(std::uint64_t features, std::span<Queue> queues, Transport& t
                                                               : NetReceiver::Mergeable::no);
 }
 
+void Net::stop_queue(std::uint32_t idx) noexcept {
+    if (idx == net::receive_queue) {
+        receiver_.reset();
+    } else {
+        transmitter_.reset();
+        wait_for_writable_tap();
+    }
+}
+
 void Net::reset() noexcept {
     transport_ = nullptr;
     queues_ = {};
-    receiver_.reset();
-    transmitter_.reset();
-    wait_for_writable_tap();
+    stop_queue(net::receive_queue);
+    stop_queue(net::transmit_queue);
 }
 
 void Net::process() noexcept {

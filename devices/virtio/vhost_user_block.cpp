@@ -113,10 +113,15 @@ void VhostUserBlock::read_config(std::uint64_t offset, std::span<std::byte> data
 void VhostUserBlock::activate(std::uint64_t features, std::span<Queue> queues,
                               Transport& transport) noexcept {
     transport_ = &transport;
+    queues_ = queues;
     driver_features_ = features;
     if (queues.front().is_ready()) {
-        starting_ = queues.front();
+        start_queue(0);
     }
+}
+
+void VhostUserBlock::start_queue(std::uint32_t idx) noexcept {
+    starting_ = queues_[idx];
 }
 
 void VhostUserBlock::complete_activation() noexcept {
@@ -128,7 +133,8 @@ void VhostUserBlock::complete_activation() noexcept {
     }
     const Queue queue = *std::exchange(starting_, std::nullopt);
     const std::uint32_t activation = activation_;
-    const std::uint64_t features = driver_features_;
+    // The backend's queue is stopped and started as at any reset.
+    const std::uint64_t features = driver_features_ & ~feature::ring_reset;
     const std::uint64_t begun_ns = host::monotonic_ns();
     lock.unlock();
     const auto started = start(features, queue.rings());
@@ -159,13 +165,18 @@ backend::VhostUserResult<void> VhostUserBlock::start(std::uint64_t features,
     return connection_.start(features, std::span{regions}.first(count), ring);
 }
 
-void VhostUserBlock::reset() noexcept {
+void VhostUserBlock::stop_queue(std::uint32_t) noexcept {
     ++activation_;
-    transport_ = nullptr;
     starting_.reset();
     if (serving_) {
         stopping_ = std::exchange(serving_, std::nullopt);
     }
+}
+
+void VhostUserBlock::reset() noexcept {
+    stop_queue(0);
+    transport_ = nullptr;
+    queues_ = {};
 }
 
 // QEMU's backends neither finish what they took before they answer, nor survive that it finishes

@@ -73,6 +73,8 @@ public:
     void activate(std::uint64_t features, std::span<Queue> queues,
                   Transport& transport) noexcept override;
     void complete_activation() noexcept override;
+    void stop_queue(std::uint32_t idx) noexcept override;
+    void start_queue(std::uint32_t idx) noexcept override;
     void reset() noexcept override;
     void drain() noexcept override;
     void process() noexcept override { kick_.signal(); }
@@ -109,7 +111,8 @@ private:
     VhostUserBlockMetrics metrics_;
     Transport* transport_ = nullptr;  // while the device is active
     std::uint64_t driver_features_ = 0;
-    std::uint32_t activation_ = 0;  // counts resets
+    std::span<Queue> queues_;       // empty while it is not
+    std::uint32_t activation_ = 0;  // counts resets and stops
     // One queue on its way: the backend is to be told of it, serves it, still serves it although
     // the driver is gone.
     std::optional<Queue> starting_;

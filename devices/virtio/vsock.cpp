@@ -65,6 +65,13 @@ void Vsock::activate(std::uint64_t, std::span<Queue> queues, Transport& transpor
     transport_ = &transport;
 }
 
+// Connections stay: packets wait for the queue.
+void Vsock::stop_queue(std::uint32_t idx) noexcept {
+    if (idx == vsock::receive_queue) {
+        giving_.reset();
+    }
+}
+
 void Vsock::reset() noexcept {
     transport_ = nullptr;
     queues_ = {};

@@ -88,6 +88,7 @@ public:
     void write_config(std::uint64_t, std::span<const std::byte>) noexcept override {}
     void activate(std::uint64_t features, std::span<Queue> queues,
                   Transport& transport) noexcept override;
+    void stop_queue(std::uint32_t idx) noexcept override;
     void reset() noexcept override;
     void process() noexcept override;
 

@@ -98,14 +98,30 @@ struct Machine {
         write(MmioRegister::driver_features_select, 0);
         write(MmioRegister::driver_features, static_cast<std::uint32_t>(features));
         write(MmioRegister::driver_features_select, 1);
-        write(MmioRegister::driver_features, 1);
+        write(MmioRegister::driver_features, 1 | abi::virtio::feature::ring_reset >> 32);
         write(MmioRegister::status, 11);
+        set_up_queue(base);
+        write(MmioRegister::status, 15);
+    }
+    void set_up_queue(std::uint64_t base) {
+        write(MmioRegister::queue_select, 0);
         write(MmioRegister::queue_size, size);
         write(MmioRegister::queue_descriptors_low, static_cast<std::uint32_t>(base));
         write(MmioRegister::queue_driver_low, static_cast<std::uint32_t>(base + avail_at));
         write(MmioRegister::queue_device_low, static_cast<std::uint32_t>(base + used_at));
         write(MmioRegister::queue_ready, 1);
-        write(MmioRegister::status, 15);
+    }
+    // In mid-flight, and perhaps from its beginning again.
+    void stop_queue(std::uint8_t choice) {
+        write(MmioRegister::queue_select, 0);
+        if ((choice & 1) != 0) {
+            write(MmioRegister::queue_ready, 0);
+        } else {
+            write(MmioRegister::queue_reset, 1);
+        }
+        if ((choice & 2) != 0) {
+            set_up_queue(0);
+        }
     }
     void check_that_it_works();
 
@@ -143,7 +159,12 @@ void Machine::check_that_it_works() {
 
 void misbehave(Machine& machine, Input& input) {
     while (!input.is_empty()) {
-        switch (input.byte() % 4) {
+        const std::uint8_t op = input.byte();
+        if (op >= 0xFC) {
+            machine.stop_queue(op);
+            continue;
+        }
+        switch (op % 4) {
             case 0:
                 machine.write(MmioRegister::queue_notify, 0);
                 machine.serve();

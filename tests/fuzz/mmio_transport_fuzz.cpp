@@ -33,6 +33,12 @@ public:
         queues_ = queues;
         transport_ = &transport;
     }
+    void stop_queue(std::uint32_t idx) noexcept override {
+        SHOAL_CHECK(transport_ != nullptr && queues_[idx].is_ready());
+    }
+    void start_queue(std::uint32_t idx) noexcept override {
+        SHOAL_CHECK(transport_ != nullptr && queues_[idx].is_ready());
+    }
     void reset() noexcept override {
         transport_ = nullptr;
         queues_ = {};

@@ -88,7 +88,11 @@ public:
         : memory_{memory}, device_{make_config(config), std::move(tap_), reactor_} {}
 
     void step(Input& input) {
-        switch (input.take<std::uint8_t>() % 8) {
+        const auto op = input.take<std::uint8_t>();
+        if (op >= 0xF8) {
+            return stop_queue(op);
+        }
+        switch (op % 8) {
             case 0: {
                 const std::uint64_t offset = input.take<std::uint16_t>() % 0x200;
                 driver_.write_at(offset, input.take<std::uint32_t>());
@@ -136,10 +140,26 @@ private:
     void set_up(std::uint64_t features) {
         driver_.reset_to_driver();
         driver_.choose_features((features & device_.features()) | (features & 3ULL << 28) |
-                                abi::virtio::feature::version_1);
-        driver_.set_up_queue(0, {size, Gpa{0}, Gpa{0x400}, Gpa{0x800}});
-        driver_.set_up_queue(1, {size, Gpa{0x1000}, Gpa{0x1400}, Gpa{0x1800}});
+                                abi::virtio::feature::ring_reset | abi::virtio::feature::version_1);
+        driver_.set_up_queue(0, layout(0));
+        driver_.set_up_queue(1, layout(1));
         driver_.set_status(virtio::Status::driver_ok);
+    }
+    static virtio::QueueLayout layout(std::uint32_t queue) {
+        const std::uint64_t at = 0x1000 * queue;
+        return {size, Gpa{at}, Gpa{at + 0x400}, Gpa{at + 0x800}};
+    }
+    // One of them, by this register or that one; and perhaps from its beginning again.
+    void stop_queue(std::uint8_t choice) {
+        driver_.write(TestDriver::Register::queue_select, choice & 1);
+        if ((choice & 2) != 0) {
+            driver_.write(TestDriver::Register::queue_ready, 0);
+        } else {
+            driver_.write(TestDriver::Register::queue_reset, 1);
+        }
+        if ((choice & 4) != 0) {
+            driver_.set_up_queue(choice & 1, layout(choice & 1));
+        }
     }
     void reset() {
         driver_.set_status(virtio::Status::reset);

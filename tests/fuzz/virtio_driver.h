@@ -47,7 +47,7 @@ public:
             case 3:
                 return offer(input);
             case 4:
-                return serve();
+                return (op & 8) != 0 ? stop_queue(input, op) : serve();
             case 5:
                 return set_up(input);
             case 6:
@@ -109,6 +109,29 @@ private:
     void put(std::uint64_t at, const T& value) {
         static_cast<void>(memory_.write(machine::Gpa{at}, value));
     }
+    // One queue, by this register or that one; and perhaps from its beginning again.
+    void stop_queue(Input& input, std::uint8_t op) {
+        const std::uint32_t queue = input.take<std::uint8_t>() % device_.queue_count();
+        write(Register::queue_select, queue);
+        if ((op & 16) != 0) {
+            write(Register::queue_ready, 0);
+        } else {
+            write(Register::queue_reset, 1);
+        }
+        if ((op & 32) != 0) {
+            set_up_queue(queue);
+        }
+    }
+    void set_up_queue(std::uint32_t queue) {
+        const auto ring = static_cast<std::uint32_t>(ring_bytes * queue);
+        write(Register::queue_select, queue);
+        write(Register::queue_size, ring_size);
+        write(Register::queue_descriptors_low, ring);
+        write(Register::queue_driver_low, ring + avail_offset);
+        write(Register::queue_device_low, ring + used_offset);
+        write(Register::queue_ready, 1);
+        put(ring + avail_offset + abi::virtio::avail_idx_offset, std::uint16_t{0});
+    }
     void set_up(Input& input) {
         using virtio::Status;
         for (const Status status : {Status::reset, Status::acknowledge, Status::driver}) {
@@ -116,7 +139,8 @@ private:
         }
         const auto choice = input.take<std::uint8_t>();
         const std::uint64_t optional = device_.features() | abi::virtio::feature::event_idx |
-                                       abi::virtio::feature::indirect_desc;
+                                       abi::virtio::feature::indirect_desc |
+                                       abi::virtio::feature::ring_reset;
         const std::uint64_t declined = (choice & 1) != 0 ? input.take<std::uint64_t>() : 0;
         const std::uint64_t features = abi::virtio::feature::version_1 | (optional & ~declined);
         for (std::uint32_t half = 0; half < 2; ++half) {
@@ -125,14 +149,7 @@ private:
         }
         write(Register::status, static_cast<std::uint32_t>(Status::features_ok));
         for (std::uint32_t queue = 0; queue < device_.queue_count(); ++queue) {
-            const auto ring = static_cast<std::uint32_t>(ring_bytes * queue);
-            write(Register::queue_select, queue);
-            write(Register::queue_size, ring_size);
-            write(Register::queue_descriptors_low, ring);
-            write(Register::queue_driver_low, ring + avail_offset);
-            write(Register::queue_device_low, ring + used_offset);
-            write(Register::queue_ready, 1);
-            put(ring + avail_offset + abi::virtio::avail_idx_offset, std::uint16_t{0});
+            set_up_queue(queue);
         }
         write(Register::status, static_cast<std::uint32_t>(Status::driver_ok));
     }

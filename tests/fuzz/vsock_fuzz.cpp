@@ -103,19 +103,36 @@ private:
         set(MmioRegister::driver_features_select, 0);
         set(MmioRegister::driver_features, (features & 3U) << 28);
         set(MmioRegister::driver_features_select, 1);
-        set(MmioRegister::driver_features, 1);
+        set(MmioRegister::driver_features, 1 | shoal::abi::virtio::feature::ring_reset >> 32);
         set(MmioRegister::status, 11);
         for (unsigned queue = 0; queue < vsock::queue_count; ++queue) {
-            const auto at = static_cast<std::uint32_t>(ring_at(queue));
-            std::ranges::fill(memory_.slice(Gpa{at}, 0x1000).value(), std::byte{0});
-            set(MmioRegister::queue_select, queue);
-            set(MmioRegister::queue_size, ring_size);
-            set(MmioRegister::queue_descriptors_low, at);
-            set(MmioRegister::queue_driver_low, at + 0x400);
-            set(MmioRegister::queue_device_low, at + 0x800);
-            set(MmioRegister::queue_ready, 1);
+            set_up_queue(queue);
         }
         set(MmioRegister::status, 15);
+    }
+    void set_up_queue(unsigned queue) {
+        const auto at = static_cast<std::uint32_t>(ring_at(queue));
+        std::ranges::fill(memory_.slice(Gpa{at}, 0x1000).value(), std::byte{0});
+        set(MmioRegister::queue_select, queue);
+        set(MmioRegister::queue_size, ring_size);
+        set(MmioRegister::queue_descriptors_low, at);
+        set(MmioRegister::queue_driver_low, at + 0x400);
+        set(MmioRegister::queue_device_low, at + 0x800);
+        set(MmioRegister::queue_ready, 1);
+    }
+    // One of them, by this register or that one; and perhaps from its beginning again.
+    void stop_queue(std::uint8_t choice) {
+        const unsigned queue = choice % vsock::queue_count;
+        set(MmioRegister::queue_select, queue);
+        if ((choice & 64) != 0) {
+            set(MmioRegister::queue_ready, 0);
+        } else {
+            set(MmioRegister::queue_reset, 1);
+        }
+        if ((choice & 128) != 0) {
+            avail_[queue] = 0;
+            set_up_queue(queue);
+        }
     }
     void serve() {
         for (unsigned turn = 0; turn < 4; ++turn) {
@@ -130,7 +147,11 @@ private:
     }
 
     void step(Input& input) {
-        switch (input.byte() % 12) {
+        const std::uint8_t op = input.byte();
+        if (op >= 0xFC) {
+            return stop_queue(input.byte());
+        }
+        switch (op % 12) {
             case 0:
             case 1:
             case 2:

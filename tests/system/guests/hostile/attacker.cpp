@@ -40,7 +40,7 @@ void Attacker::round() {
         fill(device, ring(device, queue));
     }
     notify_all(device);
-    switch (random_.below(9)) {
+    switch (random_.below(10)) {
         case 0:
         case 1:
         case 2:
@@ -60,6 +60,9 @@ void Attacker::round() {
             break;
         case 7:
             attack_platform(random_);
+            break;
+        case 8:
+            stop_a_queue(device);
             break;
         default:  // in mid-flight
             registers.write(Register::status, 0);
@@ -114,6 +117,23 @@ void Attacker::set_up_queue(const Device& device, const Ring& ring) {
     registers.write_address(Register::queue_driver_low, address(ring.arena.avail()));
     registers.write_address(Register::queue_device_low, address(ring.arena.used()));
     registers.write(Register::queue_ready, wild && random_.one_in(4) ? random_.next32() : 1);
+}
+
+// In mid-flight, by this register or that one; and perhaps it begins again, filled.
+void Attacker::stop_a_queue(const Device& device) {
+    const Ring chosen = ring(device, random_.below(queues_max));
+    device.registers.write(Register::queue_select, chosen.queue);
+    if (random_.one_in(2)) {
+        device.registers.write(Register::queue_ready, 0);
+    } else {
+        device.registers.write(Register::queue_reset, 1);
+    }
+    (void)device.registers.read(Register::queue_ready);
+    if (random_.one_in(2)) {
+        set_up_queue(device, chosen);
+        fill(device, chosen);
+    }
+    notify_all(device);
 }
 
 void Attacker::fill(const Device& device, const Ring& ring) {

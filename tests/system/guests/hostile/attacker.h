@@ -41,6 +41,7 @@ private:
 
     void set_up(const Device& device);
     void set_up_queue(const Device& device, const Ring& ring);
+    void stop_a_queue(const Device& device);
     void fill(const Device& device, const Ring& ring);
     std::uint32_t write_chain(const Ring& ring, std::uint32_t next_free, const Request& request);
     std::uint16_t flood(const Ring& ring);

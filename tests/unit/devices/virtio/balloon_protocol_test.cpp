@@ -241,6 +241,58 @@ TEST_CASE("the number of a hinting run is never a command") {
     CHECK(hinting.status().host_cmd == balloon::hint_first_run);
 }
 
+TEST_CASE("a stopped queue of a balloon is left alone, and its buffers are forgotten") {
+    BalloonConfig config = with_statistics();
+    config.free_page_reporting = true;
+    Fixture f{config};
+    const auto restart = [&f](std::uint32_t idx) {
+        f.rings[idx] = TestRing{f.memory, 0x4'0000, BalloonFixture::ring_size};
+        std::ranges::fill(f.memory.slice(machine::Gpa{0x4'0000}, 0x2000).value(), std::byte{0});
+        f.driver.set_up_queue(idx, f.rings[idx].layout());
+        f.driver.serve_notification();
+    };
+    SUBCASE("inflate") {
+        CHECK(f.driver.stop_queue(0));
+        f.send_pfns(0, {0x300});
+        CHECK(f.first_byte_of(0x300) == 0x5A);
+        restart(0);
+        f.send_pfns(0, {0x300});
+        CHECK(f.first_byte_of(0x300) == 0);
+    }
+    SUBCASE("statistics, whose buffer the device holds") {
+        f.tell(3, {{4, 1}});
+        CHECK(f.device.save().statistics_buffer == 3);
+        CHECK(f.driver.stop_queue(optional_queue));
+        CHECK_FALSE(f.device.save().statistics_buffer);
+        REQUIRE(f.reactor.dispatch(deadline_ms));  // the timer, in vain
+        CHECK(f.rings[optional_queue].used_idx() == 0);
+        restart(optional_queue);
+        f.tell(5, {{4, 2}});
+        REQUIRE(f.reactor.dispatch(deadline_ms));
+        CHECK(f.rings[optional_queue].used(0).id == 5);
+        CHECK(f.device.statistics()->guest[4] == 2);
+    }
+    SUBCASE("reporting, half-way through a chain") {
+        constexpr std::uint32_t reporting_queue = optional_queue + 1;
+        for (std::uint16_t idx = 0; idx < 2; ++idx) {
+            f.rings[reporting_queue].describe(
+                idx, {0x80'0000 + 0x40'0000ULL * idx, 0x40'0000,
+                      static_cast<std::uint16_t>(flag::write | (idx == 0 ? flag::next : 0)), 1});
+        }
+        f.rings[reporting_queue].offer(0);
+        f.transport.process_queues();
+        CHECK(f.rings[reporting_queue].used_idx() == 0);
+        CHECK(f.driver.stop_queue(reporting_queue));
+        restart(reporting_queue);
+        f.rings[reporting_queue].offer_buffer(0, 0x60'0000, page, flag::write);
+        f.driver.notify(reporting_queue);
+        CHECK(f.rings[reporting_queue].used_idx() == 1);
+        CHECK(f.first_byte_of(0x600) == 0);
+        CHECK(f.device.metrics().free_page_report_freed == page);
+    }
+    CHECK_FALSE(f.is_broken());
+}
+
 TEST_CASE("a balloon survives a saved state") {
     BalloonConfig config = with_statistics();
     config.free_page_hinting = true;

@@ -105,6 +105,40 @@ TEST_CASE("a reset waits for what is in flight, and only the driver waits") {
     CHECK(f.status(0) == Answer{0xEE});
 }
 
+TEST_CASE("a queue that is stopped waits for what is in flight, and only the driver waits") {
+    SlowDiskFixture f;
+    auto stop = std::async(std::launch::async, [&] { return f.driver->stop_queue(0); });
+    while (f.driver->read(TestDriver::Register::queue_ready) != 0) {
+    }
+    f.transport->process_queues();
+    static_cast<void>(f.device->metrics());
+    CHECK(stop.wait_for(20ms) == std::future_status::timeout);
+    f.disk->finish_all();
+    REQUIRE(stop.wait_for(10s) == std::future_status::ready);
+    CHECK(stop.get());
+    CHECK(f.ring.used_idx() == 0);
+    CHECK(f.status(0) == Answer{0xEE});
+    SUBCASE("and it may begin again") {
+        std::ranges::fill(f.memory.slice(machine::Gpa{f.ring_at}, 0x2000).value(), std::byte{0});
+        f.ring = TestRing{f.memory, f.ring_at, f.queue_size};
+        f.driver->set_up_queue(0, f.ring.layout());
+        f.offer(Type::in, 0, 512);
+        f.driver->write(TestDriver::Register::queue_notify, 0);
+        f.serve();
+        f.disk->finish_all();
+        f.await(1);
+        CHECK(f.status(1) == Answer::ok);
+    }
+    SUBCASE("and nothing is served before") {
+        f.offer(Type::in, 0, 512);
+        f.driver->write(TestDriver::Register::queue_notify, 0);
+        f.serve();
+        CHECK(f.disk->started().empty());
+        CHECK(f.device->save().capacity_sectors == f.image_bytes / 512);
+        f.driver->set_status(Status::reset);
+    }
+}
+
 TEST_CASE("what was in flight at a reset is not the next driver's answer") {
     SlowDiskFixture f;
     {

@@ -510,6 +510,55 @@ TEST_CASE("a reset forgets what was half done") {
     CHECK(f.output.read() == "found");
 }
 
+TEST_CASE("a stopped queue of a port takes what was half done with it, and no more") {
+    Fixture f;
+    f.start();
+    f.open_ports();
+    const auto restart = [&f](std::uint32_t idx) {
+        f.rings[idx] = TestRing{f.memory, 0x5'0000, size};
+        f.driver.set_up_queue(idx, f.rings[idx].layout());
+    };
+    SUBCASE("output") {
+        f.output.fill();
+        f.send(0, 0, "lost");
+        REQUIRE(f.device.client(0).wants_output());
+        CHECK(f.driver.stop_queue(1));
+        CHECK_FALSE(f.device.client(0).wants_output());
+        static_cast<void>(f.output.read());
+        f.send(0, 1, "lost as well");
+        f.send(1, 0, "err");
+        CHECK(f.errors.read() == "err");
+        restart(1);
+        f.send(0, 2, "found");
+        CHECK(f.output.read() == "found");
+    }
+    SUBCASE("input") {
+        f.give_receive_buffer(0, 100);
+        REQUIRE(f.device.client(0).wants_input());
+        CHECK(f.driver.stop_queue(0));
+        CHECK_FALSE(f.device.client(0).wants_input());
+        f.input.write("text");
+        f.give_receive_buffer(1, 100);
+        CHECK(f.rings[0].used_idx() == 0);
+        restart(0);
+        f.wake.drain();
+        f.give_receive_buffer(2, 100);
+        CHECK(f.wake.drain());
+        CHECK(f.received(0) == "text");
+    }
+    SUBCASE("control") {
+        CHECK(f.driver.stop_queue(console::control_transmit_queue));
+        f.say({{0, Event::port_open, 0}});
+        restart(console::control_transmit_queue);
+        f.say({{1, Event::port_open, 0}});
+        f.give_receive_buffer(0, 100);
+        CHECK(f.device.client(0).wants_input());  // it never heard of the closing
+    }
+    const ConsoleState state = f.device.save();
+    CHECK_FALSE(state.ports[0].sending);
+    CHECK(f.driver.status() == static_cast<std::uint32_t>(Status::driver_ok));
+}
+
 TEST_CASE("more output than one call takes is written in several") {
     Fixture f;
     f.start();

@@ -247,5 +247,26 @@ TEST_CASE("the entropy device reports each counter once") {
     CHECK(sink.values["entropy_event_fails"] == 0);
 }
 
+TEST_CASE("a stopped queue takes the request that waited for the rate limiter with it") {
+    Fixture f{bandwidth_limit({.size = 64, .one_time_burst = 0, .refill_time_ms = 20})};
+    f.ask(0, 64);
+    f.ask(1, 64);
+    CHECK(f.ring.used_idx() == 1);
+    CHECK(f.device.save().waiting == 1);
+    CHECK(f.driver.stop_queue(0));
+    CHECK_FALSE(f.device.save().waiting);
+    REQUIRE(f.reactor.dispatch(deadline_ms));
+    f.ask(2, 64);
+    CHECK(f.ring.used_idx() == 1);
+    CHECK(is_all_zero(f.buffer(1, 64)));
+    CHECK(is_all_zero(f.buffer(2, 64)));
+    f.ring = TestRing{f.memory, 0x8'0000, size};
+    f.driver.set_up_queue(0, f.ring.layout());
+    f.ask(3, 64);
+    CHECK(f.ring.used_idx() == 1);
+    CHECK(f.ring.used(0).id == 3);
+    CHECK_FALSE(f.is_broken());
+}
+
 }  // namespace
 }  // namespace shoal::virtio

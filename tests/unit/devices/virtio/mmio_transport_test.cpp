@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <vector>
 
 #include "tests/unit/devices/host/recording_sink.h"
 #include "tests/unit/devices/virtio/counting_irq.h"
@@ -40,6 +41,10 @@ public:
         queues_ = queues;
         transport_ = &transport;
     }
+    void stop_queue(std::uint32_t idx) noexcept override { stopped.push_back(idx); }
+    void start_queue(std::uint32_t idx) noexcept override { started.push_back(idx); }
+    void complete_activation() noexcept override { ++completions; }
+    void drain() noexcept override { ++drains; }
     void reset() noexcept override {
         queues_ = {};
         transport_ = nullptr;
@@ -69,6 +74,10 @@ public:
     std::uint64_t config_written = 0;
     int resets = 0;
     int turns = 0;
+    int completions = 0;
+    int drains = 0;
+    std::vector<std::uint32_t> stopped;
+    std::vector<std::uint32_t> started;
 
 private:
     std::span<Queue> queues_;
@@ -108,7 +117,8 @@ TEST_CASE("features are offered in windows of 32 bits") {
     CHECK(f.driver.read(Register::device_features) ==
           (own_feature | feature::event_idx | feature::indirect_desc));
     f.driver.write(Register::device_features_select, 1);
-    CHECK(f.driver.read(Register::device_features) == feature::version_1 >> 32);
+    CHECK(f.driver.read(Register::device_features) ==
+          (feature::version_1 | feature::ring_reset) >> 32);
     SUBCASE("and there is nothing further up") {
         f.driver.write(Register::device_features_select, 2);
         CHECK(f.driver.read(Register::device_features) == 0);
@@ -482,6 +492,96 @@ TEST_CASE("a transport that is resumed looks at its queues") {
     }
 }
 
+TEST_CASE("a live queue can be stopped and set up anew, by either register") {
+    Fixture f;
+    f.start(feature::version_1 | feature::ring_reset);
+    f.ring.offer_buffer(0, 0x40000, 1, 0);
+    f.driver.notify(0);
+    CHECK(f.ring.used_idx() == 1);
+    CHECK(f.device.completions == 1);
+    const int drains = f.device.drains;
+    f.driver.write(Register::queue_select, 0);
+    SUBCASE("queue_ready") {
+        f.driver.write(Register::queue_ready, 0);
+    }
+    SUBCASE("queue_reset") {
+        f.driver.write(Register::queue_reset, 1);
+    }
+    CHECK(f.driver.read(Register::queue_ready) == 0);
+    CHECK(f.driver.read(Register::queue_reset) == 0);
+    CHECK(f.driver.status() == static_cast<std::uint32_t>(Status::driver_ok));
+    CHECK(f.device.stopped == std::vector<std::uint32_t>{0});
+    CHECK(f.device.drains == drains + 1);
+    CHECK(f.device.is_active());
+
+    f.ring.offer_buffer(1, 0x40000, 1, 0);
+    f.driver.notify(0);
+    CHECK(f.ring.used_idx() == 1);
+
+    TestRing next{f.memory, 0x30000, 4};
+    next.offer_buffer(0, 0x40000, 1, 0);
+    f.driver.set_up_queue(0, next.layout());
+    CHECK(f.driver.read(Register::queue_ready) == 1);
+    CHECK(f.device.started == std::vector<std::uint32_t>{0});
+    CHECK(f.device.completions == 2);
+    CHECK(f.driver.serve_notification());  // for what was there before
+    CHECK(next.used_idx() == 1);
+    CHECK(f.ring.used_idx() == 1);
+}
+
+TEST_CASE("what stops no queue") {
+    Fixture f;
+    SUBCASE("queue_reset without its feature") {
+        f.start();
+        f.driver.write(Register::queue_reset, 1);
+        CHECK(f.driver.read(Register::queue_ready) == 1);
+    }
+    SUBCASE("queue_reset with another value than 1") {
+        f.start(feature::version_1 | feature::ring_reset);
+        f.driver.write(Register::queue_reset, 0);
+        f.driver.write(Register::queue_reset, 2);
+        CHECK(f.driver.read(Register::queue_ready) == 1);
+    }
+    SUBCASE("a queue that is stopped already, or was never set up, or does not exist") {
+        f.start(feature::version_1 | feature::ring_reset);
+        CHECK(f.driver.stop_queue(0));
+        f.device.stopped.clear();
+        for (const std::uint32_t idx : {0U, 1U, 2U, 0xFFFF'FFFFU}) {
+            CHECK(f.driver.stop_queue(idx));
+            f.driver.write(Register::queue_reset, 1);
+        }
+    }
+    CHECK(f.device.stopped.empty());
+}
+
+TEST_CASE("a stopped queue is set up as carefully as any") {
+    Fixture f;
+    f.start();
+    CHECK(f.driver.stop_queue(0));
+    QueueLayout layout = f.ring.layout();
+    SUBCASE("a bad size") {
+        layout.size = 3;
+    }
+    SUBCASE("no size, and no second chance") {
+        layout.size = 0;
+        f.driver.set_up_queue(0, layout);
+        layout.size = size;
+    }
+    SUBCASE("outside memory") {
+        layout.avail = machine::Gpa{1ULL << 40};
+    }
+    SUBCASE("by a device in trouble") {
+        f.driver.set_up_queue(0, layout);
+        f.ring.set_avail_idx(0x1000);
+        f.driver.notify(0);
+        f.device.started.clear();
+        CHECK(f.driver.stop_queue(0));
+    }
+    f.driver.set_up_queue(0, layout);
+    CHECK(f.driver.read(Register::queue_ready) == 0);
+    CHECK(f.device.started.empty());
+}
+
 struct Copy {
     explicit Copy(const Fixture& f) : transport{device, f.memory, irq} {}
 
@@ -538,6 +638,30 @@ TEST_CASE("a restored transport goes on after it is resumed") {
     CHECK(copy.irq.take() == 2);  // the old one, which was not acknowledged, and the new one
     copy.driver.set_status(Status::reset);
     CHECK_FALSE(copy.device.is_active());
+}
+
+TEST_CASE("a stopped queue is restored as one, and can be set up anew") {
+    Fixture f;
+    f.start();
+    CHECK(f.driver.stop_queue(0));
+    Copy copy{f};
+    copy.transport.restore(f.transport.save());
+    CHECK(copy.transport.save() == f.transport.save());
+    copy.transport.resume();
+    copy.driver.write(Register::queue_select, 0);
+    CHECK(copy.driver.read(Register::queue_ready) == 0);
+    f.ring.offer_buffer(0, 0x40000, 1, 0);
+    copy.driver.notify(0);
+    CHECK(f.ring.used_idx() == 0);
+    SUBCASE("that one") {
+        copy.driver.set_up_queue(0, f.ring.layout());
+        copy.driver.notify(0);
+        CHECK(f.ring.used_idx() == 1);
+    }
+    SUBCASE("not one that never was") {
+        copy.driver.set_up_queue(1, f.ring.layout());
+        CHECK(copy.driver.read(Register::queue_ready) == 0);
+    }
 }
 
 TEST_CASE("a saved state that this device cannot have is refused") {

@@ -55,6 +55,13 @@ struct NetFixture {
         driver.set_up_queue(0, rx.layout());
         driver.set_up_queue(1, tx.layout());
     }
+    // That one alone, once it is stopped.
+    void restart_receive_queue() {
+        rx = TestRing{memory, next_ring_, size};
+        next_ring_ += 0x4000;
+        seen_ = 0;
+        driver.set_up_queue(0, rx.layout());
+    }
     void begin() {
         driver.set_status(Status::driver_ok);
         REQUIRE(driver.status() == static_cast<std::uint32_t>(Status::driver_ok));

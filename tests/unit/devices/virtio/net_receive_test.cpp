@@ -279,5 +279,45 @@ TEST_CASE("large packets are received in several passes, so that nobody else wai
     }
 }
 
+TEST_CASE("a stopped receive queue gets nothing, and the other queue goes on") {
+    NetFixture f;
+    f.start();
+    f.give_buffers(2, 1024);
+    f.host_sends(make_frame(60, 1));
+    f.serve();
+    CHECK(f.guest_receives().frame == make_frame(60, 1));
+    f.host_sends(make_frame(3000, 2));  // has begun, and waits for a third buffer
+    f.serve();
+    CHECK(f.driver.stop_queue(0));
+    f.host_sends(make_frame(60, 3));
+    f.notify(0);
+    CHECK_FALSE(f.guest_has_packets());
+    CHECK(f.rx.used_idx() == 1);
+    static_cast<void>(f.device.save());
+    f.guest_sends(0, make_frame(100));
+    CHECK(f.host_receives().size() == NetFixture::header + 100);
+
+    f.restart_receive_queue();
+    f.give_buffers(2, 1024);
+    CHECK(f.guest_receives().frame == make_frame(60, 3));
+    CHECK_FALSE(f.guest_has_packets());
+}
+
+TEST_CASE("a stopped transmit queue sends nothing, and the other queue goes on") {
+    NetFixture f;
+    f.start();
+    f.give_buffers(2, 2048);
+    CHECK(f.driver.stop_queue(1));
+    f.guest_sends(0, make_frame(100));
+    CHECK(f.host_receives().empty());
+    f.host_sends(make_frame(60, 1));
+    f.serve();
+    CHECK(f.guest_receives().frame == make_frame(60, 1));
+    f.tx = TestRing{f.memory, 0x18000, NetFixture::size};
+    f.driver.set_up_queue(1, f.tx.layout());
+    f.guest_sends(0, make_frame(200));
+    CHECK(f.host_receives().size() == NetFixture::header + 200);
+}
+
 }  // namespace
 }  // namespace shoal::virtio

@@ -61,6 +61,12 @@ public:
         write_address(Register::queue_device_low, Register::queue_device_high, layout.used);
         write(Register::queue_ready, 1);
     }
+    // True when it then is not ready.
+    bool stop_queue(std::uint32_t idx) const {
+        write(Register::queue_select, idx);
+        write(Register::queue_ready, 0);
+        return read(Register::queue_ready) == 0;
+    }
     // What the event loop does when the notification arrives. False when there was none.
     bool serve_notification() const {
         const bool notified = transport_.notify_event().drain();

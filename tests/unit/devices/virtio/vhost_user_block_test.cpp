@@ -247,6 +247,30 @@ TEST_CASE("after a reset the other process leaves guest memory alone, and serves
     CHECK(f.device->metrics().activate_fails == 0);
 }
 
+TEST_CASE("a stopped queue is none of the other process\' any more, until it is set up anew") {
+    VhostFixture f;
+    if (f.is_skipped()) {
+        return;
+    }
+    f.start();
+    for (std::uint64_t count = 0; count < 50; ++count) {
+        f.offer(Type::in, 8 * count, 32768);
+    }
+    f.driver->write(TestDriver::Register::queue_notify, 0);
+    CHECK(f.driver->stop_queue(0));
+    const auto memory = f.memory.slice(machine::Gpa{0}, BlockDriver::memory_bytes).value();
+    std::ranges::fill(memory, std::byte{0});
+    f.driver->write(TestDriver::Register::queue_notify, 0);
+    f.serve();
+    CHECK(std::ranges::all_of(memory, [](std::byte b) { return b == std::byte{0}; }));
+    CHECK_FALSE(f.needs_reset());
+
+    f.ring = TestRing{f.memory, BlockDriver::ring_at, BlockDriver::queue_size};
+    f.driver->set_up_queue(0, f.ring.layout());
+    CHECK(f.run(Type::in, 8, 4096) == Answer::ok);
+    CHECK(f.device->metrics().activate_fails == 0);
+}
+
 TEST_CASE("when the other process is gone the device fails, and so does the next start") {
     VhostFixture f;
     if (f.is_skipped()) {

@@ -90,6 +90,25 @@ TEST_CASE("a reset by another vCPU meanwhile waits for the backend, and stops it
     CHECK_FALSE(f.needs_reset());
 }
 
+TEST_CASE("a queue that another vCPU stops while a slow backend is told of it is stopped") {
+    SlowFixture f{SlowBackend::set_mem_table};
+    f.set_up();
+    std::jthread vcpu{[&f] { f.driver->set_status(Status::driver_ok); }};
+    f.backend.wait_until_asked();
+    std::jthread other{[&f] { static_cast<void>(f.driver->stop_queue(0)); }};
+    while (f.driver->read(TestDriver::Register::queue_ready) != 0) {
+        std::this_thread::yield();
+    }
+    f.look();
+    f.backend.answer_now();
+    vcpu.join();
+    other.join();
+    f.driver->set_up_queue(0, f.ring.layout());
+    CHECK(f.driver->read(TestDriver::Register::queue_ready) == 1);
+    CHECK_FALSE(f.needs_reset());
+    CHECK(f.device.metrics().activate_fails == 0);
+}
+
 TEST_CASE("a backend that does not answer in time is given up, and the device fails") {
     SlowFixture f{SlowBackend::set_mem_table};
     f.set_up();

@@ -64,6 +64,12 @@ public:
         give_buffers(ring_size);
         returns_buffers = true;
     }
+    // Its rings are new, and empty.
+    void forget_queues() {
+        rx_seen_ = rings[0].used_idx();
+        tx_sent_ = rings[1].avail_idx();
+        notified_ = {rings[0].avail_idx(), tx_sent_, rings[2].avail_idx()};
+    }
     void give_buffers(std::uint16_t count) {
         for (std::uint16_t i = 0; i < count; ++i) {
             rings[0].offer_buffer(i, rx_at(i), rx_buffer_bytes,

@@ -127,4 +127,49 @@ TEST_CASE("a bad configuration is refused in one sentence") {
 }
 
 }  // namespace
+TEST_CASE("connections outlive a queue that is stopped and set up anew") {
+    VsockGuest guest;
+    guest.start_and_listen();
+    VsockPorts ports{};
+    VsockPeer peer = guest.accept_from_host(80, ports);
+    const auto restart = [&guest](std::uint32_t idx) {
+        guest.rings[idx] = TestRing{guest.memory, 0x18000 + 0x2000 * idx, VsockGuest::ring_size};
+        guest.driver.set_up_queue(idx, guest.rings[idx].layout());
+        guest.forget_queues();
+    };
+    SUBCASE("the receive queue") {
+        CHECK(guest.driver.stop_queue(0));
+        peer.write("late");
+        guest.settle();
+        CHECK(guest.heard.empty());
+        restart(0);
+        guest.give_buffers(8);
+        CHECK(guest.expect(VsockGuest::Operation::rw).payload == "late");
+    }
+    SUBCASE("the transmit queue") {
+        CHECK(guest.driver.stop_queue(1));
+        guest.post(guest.make_header(VsockGuest::Operation::shutdown, ports));
+        guest.settle();
+        CHECK(guest.rings[1].used_idx() == 1);
+        restart(1);
+        guest.send_bytes(ports, "early");
+        std::string text;
+        guest.until([&] { return !(text = peer.read(64)).empty(); });
+        CHECK(text == "early");
+    }
+    SUBCASE("the event queue") {
+        CHECK(guest.driver.stop_queue(2));
+        guest.rings[2].offer_buffer(0, 0x30000, 8, abi::virtio::descriptor_flag::write);
+        guest.device.reset_connections();
+        guest.settle();
+        CHECK(guest.rings[2].used_idx() == 0);
+        restart(2);
+        guest.rings[2].offer_buffer(0, 0x30000, 8, abi::virtio::descriptor_flag::write);
+        guest.driver.write(TestDriver::Register::queue_notify, 2);
+        guest.settle();
+        CHECK(guest.rings[2].used_idx() == 1);
+    }
+    CHECK(guest.is_alive());
+}
+
 }  // namespace shoal::virtio
