@@ -2,7 +2,6 @@
 #include "vmm/api_mode.h"
 
 #include <boost/asio/steady_timer.hpp>
-#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -10,6 +9,7 @@
 #include "devices/host/deadline_file.h"
 #include "devices/host/log.h"
 #include "devices/host/scheduling.h"
+#include "devices/host/write_signals.h"
 #include "vmm/api/actions.h"
 #include "vmm/api/api.h"
 #include "vmm/api/instance_info.h"
@@ -166,7 +166,7 @@ int run_with_api(const ApiOptions& options, std::uint64_t now_us) {
     }
     host::log(host::LogLevel::info,
               std::string{"Running Firecracker v"} + api::firecracker_version);
-    ::signal(SIGPIPE, SIG_IGN);
+    host::ignore_write_signals();
     install_kick_signal();
     host::prefer_short_slices();
     ApiProcess process{options, now_us};

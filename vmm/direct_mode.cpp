@@ -15,6 +15,7 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/backend/tap.h"
+#include "devices/host/write_signals.h"
 #include "devices/virtio/balloon.h"
 #include "devices/virtio/block.h"
 #include "devices/virtio/net.h"
@@ -153,7 +154,7 @@ void print_timing(const Timing& timing, std::uint64_t start_us) {
 int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     const std::uint64_t start_us = options.start_time_us != 0 ? options.start_time_us : now_us;
     check(options);
-    ::signal(SIGPIPE, SIG_IGN);
+    host::ignore_write_signals();
     install_kick_signal();
     const kvm::Kvm kvm;
     const boot::ImageFile kernel{"kernel", options.kernel};

@@ -9,6 +9,7 @@
 #include "devices/host/os_error.h"
 #include "vmm/api_mode.h"
 #include "vmm/direct_mode.h"
+#include "vmm/fatal_signals.h"
 #include "vmm/options.h"
 #include "vmm/state/snapshot_files.h"
 
@@ -53,6 +54,7 @@ int main(int argc, char** argv) {
     const std::uint64_t now_us = host::monotonic_us();
     try {
         fill_standard_streams();
+        vmm::handle_fatal_signals();
         return run(vmm::parse_options({argv, static_cast<std::size_t>(argc)}), now_us);
     } catch (const vmm::OptionsError& error) {
         return fail(error, error.code);

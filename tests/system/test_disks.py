@@ -168,6 +168,22 @@ def _():
         expect(disk.read_bytes() == bytes(expected), "a read-only disk was written")
 
 
+@test("a write beyond the file size limit of the host is an I/O error in the guest, and the monitor lives")
+def _():
+    with temporary_folder() as folder:
+        disk = pathlib.Path(folder) / "disk"
+        disk.touch()
+        os.truncate(disk, 96 * MIB)
+        # The guest's memory is a file as well, and smaller than the limit.
+        script = """write() { busybox dd if=/dev/zero of=/dev/vda bs=4096 seek=$1 count=1 conv=fsync,notrunc 2>&1; }
+            write 20000; write 10; echo lives"""
+        words = ["prlimit", f"--fsize={64 * MIB}", SHOAL, "run", "--memory", "64", "--disk", disk, "--with", BUSYBOX,
+                 "--", BUSYBOX, "sh", "-c", script]
+        result = run(words, env=ENVIRONMENT)
+        expect(result.code == 0 and result.out.count(b"Input/output error") == 1 and result.out.endswith(b"lives\n"), str(result))
+        expect(disk.stat().st_blocks == 8, f"{disk.stat().st_blocks} blocks of the disk are written")
+
+
 @test("a disk or image that is not there is one sentence", needs_kvm=False)
 def _():
     hello = PROGRAMS / "hello"

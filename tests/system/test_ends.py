@@ -37,6 +37,15 @@ def _():
         expect(result.code == 128 + number, str(result))
 
 
+@test("signals that are the end of the monitor have a sentence and an exit code each")
+def _():
+    for number, code in ((signal.SIGSYS, 148), (signal.SIGBUS, 149), (signal.SIGSEGV, 150), (signal.SIGXCPU, 154),
+                         (signal.SIGILL, 157)):
+        result = end_by(number)
+        expect(result.code == code, str(result))
+        expect(result.err == f"shoal-vmm: ended by {number.name} from process {os.getpid()}\n".encode(), str(result))
+
+
 def end_by(number):
     with subprocess.Popen([SHOAL, "run", "--", SPIN], env=ENVIRONMENT, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

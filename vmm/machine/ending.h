@@ -13,12 +13,19 @@ namespace shoal::vmm {
 
 // Exit codes of shoal-vmm that are not the guest's. 0 to 255 also come from the exit device.
 enum class ExitCode : int {
-    failure = 1,              // the host or the operator: one sentence says what
-    timeout = 124,            // as timeout(1)
-    interrupted = 130,        // SIGINT
-    terminated = 143,         // SIGTERM
-    bad_configuration = 152,  // as Firecracker
-    bad_arguments = 153,      // as Firecracker
+    failure = 1,        // the host or the operator: one sentence says what
+    timeout = 124,      // as timeout(1)
+    interrupted = 130,  // SIGINT
+    terminated = 143,   // SIGTERM
+    // From here on as Firecracker; the first three and the last two by signals.
+    bad_system_call = 148,
+    bus_error = 149,
+    segmentation_fault = 150,
+    bad_configuration = 152,
+    bad_arguments = 153,
+    cpu_time_limit = 154,
+    illegal_instruction = 157,
+    // And ours.
     reset = 160,
     triple_fault = 161,
     kvm_internal_error = 162,

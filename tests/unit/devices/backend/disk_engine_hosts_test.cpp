@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "devices/host/os_error.h"
+#include "devices/host/write_signals.h"
 #include "tests/unit/devices/backend/disk_engine_fixture.h"
 #include "tests/unit/devices/backend/temporary_image.h"
 
@@ -150,14 +151,15 @@ TEST_CASE_TEMPLATE("a host's error is the request's, and the next request is ser
         Fixture f{image.path(), io};
         rlimit before{};
         REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
-        const auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
+        shoal::host::ignore_write_signals();  // as the monitor does
         const rlimit limit{mib / 2, before.rlim_max};
         REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
         const int far = f.run(DiskOperation::write, mib / 2, bytes);
         const int across = f.run(DiskOperation::write, mib / 2 - 512, bytes);
         const int near = f.run(DiskOperation::write, 0, bytes);
         REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
-        ::signal(SIGXFSZ, old_handler);
+        ::signal(SIGPIPE, SIG_DFL);
+        ::signal(SIGXFSZ, SIG_DFL);
         CHECK(far == EFBIG);
         CHECK(across == EFBIG);
         CHECK(near == 0);
