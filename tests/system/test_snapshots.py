@@ -14,6 +14,7 @@ from api import ApiVmm
 from harness import BUSYBOX, PROGRAMS, ROOT, TIME_SCALE, UNIKERNEL, Failure, expect, temporary_folder, test
 from netns import Network, why_no_network
 from snapshot_calls import finish_live_snapshot, load, names
+from state_file import put_together, take_apart, with_cpuid_bit
 from tiny_kernel import IDLE, write_kernel
 
 sys.path.append(str(ROOT / "scripts/nested"))
@@ -290,7 +291,7 @@ def expect_load_refused(folder, pieces, name="", state=None, **more):
     os.unlink(os.path.join(folder, "refused.socket"))
 
 
-@test("snapshot: damaged, truncated and foreign files are refused, and the process ends")
+@test("snapshot: damaged, truncated and foreign files and a lesser CPU are refused, and the process ends")
 def _():
     with temporary_folder() as folder:
         make_snapshot(folder)
@@ -302,6 +303,9 @@ def _():
                                (good[:3000] + bytes([good[3000] ^ 4]) + good[3001:], "damaged")):
             pathlib.Path(bad).write_bytes(content)
             expect_load_refused(folder, [bad, piece], state=bad)
+        expect(put_together(take_apart(good)) == good, "a state that is put together again")
+        pathlib.Path(bad).write_bytes(with_cpuid_bit(good, 0x40000001, 0, 2))
+        expect_load_refused(folder, ["this host's CPU lacks what the guest may use: kvm_mmu"], state=bad)
         expect_load_refused(folder, ["nowhere"], state=os.path.join(folder, "nowhere"))
         expect_load_refused(folder, ["Unknown Network Device: n"],
                             network_overrides=[{"iface_id": "n", "host_dev_name": "t"}])

@@ -142,13 +142,14 @@ VcpuState Vcpu::save() const {
 }
 
 void Vcpu::restore(const VcpuState& saved) {
-    if (saved.xsave.size() != xsave_bytes_) {
+    adopt_cpuid(fd_.get(), saved.cpuid);  // the names of what is missing say more than a size
+    if (saved.xsave.size() > xsave_bytes_) {
         throw std::runtime_error("the saved extended registers have " +
                                  std::to_string(saved.xsave.size()) + " bytes, here they have " +
                                  std::to_string(xsave_bytes_));
     }
-    adopt_cpuid(fd_.get(), saved.cpuid);
-    VcpuState state = saved;  // the requests take pointers to what they only read
+    VcpuState state = saved;           // the requests take pointers to what they only read
+    state.xsave.resize(xsave_bytes_);  // a greater CPU's: what is more is in its initial state
     const int fd = fd_.get();
     if (SHOAL_KVM_CALL(fd, KVM_GET_TSC_KHZ) != static_cast<int>(state.tsc_khz)) {
         SHOAL_KVM_CALL(fd, KVM_SET_TSC_KHZ, state.tsc_khz);
