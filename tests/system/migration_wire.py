@@ -5,6 +5,7 @@ import struct
 import threading
 
 from api import connect, receive
+from state_file import crc32c
 
 KINDS = ("hello", "pages", "zero_pages", "state", "commit", "accept", "ready", "taken", "refused", "drive_pages",
          "drive_zero_pages", "sync", "synced", "packed", "join", "missing_pages", "want")
@@ -85,6 +86,21 @@ class Wire:
     def _cut(self):
         self._is_cut = True
         hang_up(self._listener, *self._ends)
+
+
+class OtherHello(Wire):
+    """A wire that is never cut, and over which the hello's payload comes as `change` makes it."""
+
+    def __init__(self, folder, change):
+        super().__init__(folder, "hello", -1, crosses=True)
+        self._change = change
+
+    def _pass_on(self, one, other, kind, message):
+        if kind == "hello":
+            payload = self._change(message[HEAD_BYTES:])
+            head = message[:4] + struct.pack("<I", len(payload))
+            message = head + struct.pack("<I", crc32c(head + payload)) + payload
+        super()._pass_on(one, other, kind, message)
 
 
 def hang_up(*ends):

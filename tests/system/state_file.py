@@ -46,10 +46,10 @@ def put_together(sections):
 
 
 def with_cpuid_bit(file, function, word, bit):
-    """The state of a guest whose CPU has one feature more. `word`: 0 is EAX, 3 is EDX."""
+    """The state, or the hello of a migration, of a guest whose CPU has one feature more. `word`: 0 is EAX, 3 is EDX."""
     sections = take_apart(file)
     for idx, (name, *head, payload) in enumerate(sections):
-        if name != "vcpu":
+        if name not in ("vcpu", "cpu"):
             continue
         changed = bytearray(payload)
         for entry in range(struct.unpack_from("<I", changed)[0]):

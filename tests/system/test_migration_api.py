@@ -6,6 +6,8 @@ from certificates import make_authority, make_certificate
 from harness import expect, temporary_folder, test
 from migration_calls import (NO_LOG, expect_one_sequence, kill, listen, read_all, send, start_generations, wait_for_phase,
                              wait_for_ticks)
+from migration_wire import OtherHello
+from state_file import put_together, take_apart, with_cpuid_bit
 
 
 @test("migration: while one goes on, nobody else changes the guest, and a cancel leaves it where it was")
@@ -74,6 +76,36 @@ def _():
             expect("the destination refused: " in wait_for_phase(one, "Resumed")["failure"], "why")
             expect(two.wait_end() == 165, "the exit code")
             wait_for_ticks(one, one.seen.count(b"tick") + 3)
+
+
+@test("migration: a lesser CPU is refused with the feature's name before a page crosses; a source that tells none is taken")
+def _():
+    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG, socket_name="a") as one:
+        start_generations(one, folder)
+        with OtherHello(folder, lambda hello: with_cpuid_bit(hello, 0x40000001, 0, 2)) as wire, \
+                ApiVmm(folder, *NO_LOG, socket_name="b") as two:
+            listen(two, wire.back)
+            send(one, wire.front)
+            status = wait_for_phase(one, "Resumed")
+            expect("the destination refused: this host's CPU lacks what the guest may use: kvm_mmu" in status["failure"]
+                   and status["pages"] == status["rounds"] == 0, f"the status: {status}")
+            expect(two.wait_end() == 165, "the exit code")
+        wait_for_ticks(one, one.seen.count(b"tick") + 3)
+        os.unlink(wire.front)
+
+        def without_cpu(hello):
+            sections = take_apart(hello)
+            expect("cpu" in [section[0] for section in sections], "the source tells its guest's CPU")
+            return put_together([section for section in sections if section[0] != "cpu"])
+
+        with OtherHello(folder, without_cpu) as wire, ApiVmm(folder, *NO_LOG, socket_name="c") as two:
+            listen(two, wire.back)
+            send(one, wire.front)
+            expect(one.wait_end() == 164, "the exit code of a source whose guest runs elsewhere")
+            wait_for_phase(two, "Running")
+            wait_for_ticks(two, 3)
+            kill([two])
+            expect_one_sequence(read_all(one) + read_all(two))
 
 
 @test("migration: over TLS with certificates on both sides, and a peer without a proper one is refused")

@@ -38,6 +38,11 @@ public:
     // Lets a vCPU that is not the first run without INIT and SIPI from another.
     void make_runnable();
 
+    // While the vCPU stands still, on any thread. The latter throws with one sentence when a guest
+    // with that CPU cannot run here.
+    [[nodiscard]] CpuModel cpu_model() const;
+    void expect_model(const CpuModel& model) const;
+
     // While the vCPU stands still and its last access is complete. Any thread.
     [[nodiscard]] VcpuState save() const;
     // Before the first run(). Throws with one sentence when this KVM cannot go on from there.

@@ -21,7 +21,6 @@
 namespace shoal::kvm {
 namespace {
 
-constexpr std::uint32_t max_cpuid_entries = 256;
 constexpr std::uint32_t msr_tsc = 0x10;
 constexpr std::uint32_t msr_tsc_deadline = 0x6E0;
 // KVM_GET_XSAVE's structure ends in a flexible array, which has a size in C++: this is the C size.
@@ -31,26 +30,34 @@ struct LegacyXsave {
 constexpr unsigned long get_xsave2 = _IOR(KVMIO, 0xCF, LegacyXsave);
 constexpr unsigned long set_xsave = _IOW(KVMIO, 0xA5, LegacyXsave);
 
-std::vector<kvm_cpuid_entry2> read_cpuid(int fd) {
+CpuModel read_cpuid(int fd) {
     constexpr unsigned long get_cpuid2 = _IOWR(KVMIO, 0x91, CpuidHead);
-    CpuidTable table{max_cpuid_entries};
+    CpuidTable table{std::uint32_t{max_cpuid_entries}};
     call<get_cpuid2>(fd, "KVM_GET_CPUID2", table.head());
     const auto entries = table.entries();
     return {entries.begin(), entries.end()};
 }
 
-// What a vCPU has here is what KVM made of the CPUID it was given: a backend that lets the guest's
-// instruction run on the CPU shows more than KVM_GET_SUPPORTED_CPUID says.
-void adopt_cpuid(int fd, const std::vector<kvm_cpuid_entry2>& saved) {
-    const std::vector<kvm_cpuid_entry2> here = read_cpuid(fd);
+// Whether the vCPU has it already. Throws when it cannot have it. What a vCPU has here is what KVM
+// made of the CPUID it was given: a backend that lets the guest's instruction run on the CPU shows
+// more than KVM_GET_SUPPORTED_CPUID says.
+bool has_cpuid(int fd, const CpuModel& saved) {
+    const CpuModel here = read_cpuid(fd);
     const auto same = [](const kvm_cpuid_entry2& one, const kvm_cpuid_entry2& other) {
         return std::memcmp(&one, &other, sizeof one) == 0;
     };
     if (std::ranges::equal(saved, here, same)) {
-        return;
+        return true;
     }
     if (const std::string refusal = cpu_refusal(saved, here); !refusal.empty()) {
         throw std::runtime_error(refusal);
+    }
+    return false;
+}
+
+void adopt_cpuid(int fd, const CpuModel& saved) {
+    if (has_cpuid(fd, saved)) {
+        return;
     }
     CpuidTable table{static_cast<std::uint32_t>(saved.size())};
     std::ranges::copy(saved, table.entries().begin());
@@ -119,6 +126,14 @@ void write_all(int fd, std::span<const kvm_msr_entry> msrs) {
 }
 
 }  // namespace
+
+CpuModel Vcpu::cpu_model() const {
+    return read_cpuid(fd_.get());
+}
+
+void Vcpu::expect_model(const CpuModel& model) const {
+    static_cast<void>(has_cpuid(fd_.get(), model));
+}
 
 VcpuState Vcpu::save() const {
     VcpuState state;

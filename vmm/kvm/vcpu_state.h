@@ -14,8 +14,12 @@ namespace shoal::kvm {
 // Firmware and KVM give guests about a hundred; the list of all is no longer than this.
 inline constexpr std::size_t max_msrs = 1024;
 
+// What a guest believes its CPU to be, as CPUID tells it.
+using CpuModel = std::vector<kvm_cpuid_entry2>;
+inline constexpr std::size_t max_cpuid_entries = 256;
+
 struct VcpuState {
-    std::vector<kvm_cpuid_entry2> cpuid;  // what the guest believes its CPU to be
+    CpuModel cpuid;
     kvm_mp_state mp_state{};
     kvm_regs registers{};
     kvm_sregs special_registers{};

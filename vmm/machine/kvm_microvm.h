@@ -45,9 +45,10 @@ public:
     [[nodiscard]] SavedMicrovm save(const MicrovmConfig& config) override;
     [[nodiscard]] machine::GuestMemory& memory() override { return *memory_; }
     void restore(const SavedMicrovm& saved, MemorySource memory) override;
-    void build(const MicrovmConfig& config) override;
+    void build(const MicrovmConfig& config, const kvm::CpuModel& cpu) override;
     void load(const SavedMicrovm& saved) override;
     void arrive() override;
+    [[nodiscard]] kvm::CpuModel cpu_model() override { return machine_->cpu_model(); }
     [[nodiscard]] std::unique_ptr<PageLog> log_pages() override { return machine_->log_pages(); }
     [[nodiscard]] virtio::BlockContent drive_content(const std::string& drive_id) override {
         return drives_.at(drive_id)->content();

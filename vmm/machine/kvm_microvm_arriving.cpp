@@ -3,7 +3,7 @@
 
 namespace shoal::vmm {
 
-void KvmMicrovm::build(const MicrovmConfig& config) {
+void KvmMicrovm::build(const MicrovmConfig& config, const kvm::CpuModel& cpu) {
     for (const DriveConfig& drive : config.drives) {
         set_drive(drive);
     }
@@ -17,6 +17,9 @@ void KvmMicrovm::build(const MicrovmConfig& config) {
     const std::vector<DeviceToAttach> devices = devices_of(config);
     machine_ = std::make_unique<Machine>(take_shell(config.machine), loop_, *memory_,
                                          machine_config(config), devices, Machine::Blank{});
+    if (!cpu.empty()) {
+        machine_->expect_model(cpu);
+    }
     machine_->start_paused();
     state_ = MicrovmState::paused;
 }

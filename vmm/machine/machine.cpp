@@ -149,6 +149,26 @@ void Machine::resume() {
     }
 }
 
+// The guest goes on also when the work throws.
+void Machine::while_paused(const std::function<void()>& work) {
+    struct Pause {
+        explicit Pause(Machine& its) : machine{its}, was_running{its.is_running_} {
+            machine.pause();
+        }
+        Pause(const Pause&) = delete;
+        Pause& operator=(const Pause&) = delete;
+        ~Pause() {
+            if (was_running) {
+                machine.resume();
+            }
+        }
+        Machine& machine;
+        const bool was_running;
+    };
+    const Pause pause{*this};
+    work();
+}
+
 void Machine::stand() {
     throttle_.set(0);
     for (const auto& vcpu : vcpus_) {

@@ -101,6 +101,10 @@ public:
     void pause();
     void resume();
 
+    // What the guest believes its CPU to be. The guest may run; it stands still for a moment.
+    [[nodiscard]] kvm::CpuModel cpu_model();
+    // While paused. Throws with one sentence when a guest with that CPU cannot run here.
+    void expect_model(const kvm::CpuModel& model) const { vcpus_.front()->expect_model(model); }
     // While paused, and after the devices that were attached have saved theirs.
     [[nodiscard]] MachineState save() const;
     // As the constructor with a state does it. Throws with one sentence; a machine that did is not
@@ -146,6 +150,8 @@ private:
     void finish_output() noexcept;
     void run();
     void stand();
+    // A machine that runs stands still meanwhile.
+    void while_paused(const std::function<void()>& work);
     void look_at_fence();
 
     Timing timing_;

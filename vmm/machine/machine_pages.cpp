@@ -75,30 +75,18 @@ private:
 
 }  // namespace
 
-// For a moment nothing writes: the write log cannot start while devices run. The guest goes on,
-// whether or not the log can be had.
+// For a moment nothing writes: the write log cannot start while devices run.
 std::unique_ptr<PageLog> Machine::log_pages() {
-    struct Pause {
-        explicit Pause(Machine& its) : machine{its}, was_running{its.is_running_} {
-            machine.pause();
+    std::unique_ptr<PageLog> log;
+    while_paused([&] {
+        auto written = written_pages_.lock();
+        if (!written) {
+            written = std::make_shared<WrittenPages>(vm_, memory_);
+            written_pages_ = written;
         }
-        Pause(const Pause&) = delete;
-        Pause& operator=(const Pause&) = delete;
-        ~Pause() {
-            if (was_running) {
-                machine.resume();
-            }
-        }
-        Machine& machine;
-        const bool was_running;
-    };
-    const Pause pause{*this};
-    auto written = written_pages_.lock();
-    if (!written) {
-        written = std::make_shared<WrittenPages>(vm_, memory_);
-        written_pages_ = written;
-    }
-    return std::make_unique<Reader>(std::move(written));
+        log = std::make_unique<Reader>(std::move(written));
+    });
+    return log;
 }
 
 }  // namespace shoal::vmm

@@ -43,6 +43,13 @@ void Machine::restore(const MachineState& state) {
     virtio_.restore(state.transports);
 }
 
+// KVM does not answer for a vCPU that runs.
+kvm::CpuModel Machine::cpu_model() {
+    kvm::CpuModel model;
+    while_paused([&] { model = vcpus_.front()->cpu_model(); });
+    return model;
+}
+
 MachineState Machine::save() const {
     MachineState state;
     state.clock = vm_.clock();

@@ -87,10 +87,15 @@ public:
     // restore() in two steps, for a guest that comes over a wire: build() opens what `config` names
     // and builds the machine, with memory of zeros, paused; load() makes it the saved one, once its
     // memory has come. Before load() it must not be resumed. What threw is of no use any more.
-    virtual void build(const MicrovmConfig& config) = 0;
+    // Both refuse a guest whose CPU has what this host lacks; build() knows none when `cpu` is
+    // empty.
+    virtual void build(const MicrovmConfig& config, const kvm::CpuModel& cpu) = 0;
     virtual void load(const SavedMicrovm& saved) = 0;
     // The first resume() after load(), which also tells the networks where the guest is now.
     virtual void arrive() = 0;
+    // After start(): what the guest believes its CPU to be. A guest that runs stands still for a
+    // moment.
+    [[nodiscard]] virtual kvm::CpuModel cpu_model() = 0;
     // After start(): see PageLog.
     [[nodiscard]] virtual std::unique_ptr<PageLog> log_pages() = 0;
     // After start(): what is on a drive that is a file, for who copies it. The drive exists.

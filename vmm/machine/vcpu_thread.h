@@ -34,6 +34,9 @@ public:
     // Returns too when another thread calls resume() meanwhile. Not to be called on the thread
     // itself. Idempotent; a stopped vCPU counts as paused.
     void pause() noexcept;
+    // While paused: see Vcpu.
+    [[nodiscard]] kvm::CpuModel cpu_model() const { return vcpu_.cpu_model(); }
+    void expect_model(const kvm::CpuModel& model) const { vcpu_.expect_model(model); }
     // While paused. Throws std::system_error for a broken KVM.
     [[nodiscard]] kvm::VcpuState save() const { return vcpu_.save(); }
     // Before the first resume(). Throws with one sentence.

@@ -31,7 +31,7 @@ Destination::Failure Destination::build(const Frame& hello) {
     if (Failure built = on_loop([this] {
             order_.adapt(hello_.config);
             drives_ = ReceivedDrives{hello_};
-            microvm_.build(hello_.config);
+            microvm_.build(hello_.config, hello_.cpu);
         })) {
         return built;
     }
@@ -117,8 +117,9 @@ Destination::Failure Destination::load(const Frame& frame) {
         return waited;
     }
     vmm::SavedMicrovm saved = state::decode(frame.payload).microvm;
-    if (encode_hello({saved.config, hello_.drives, hello_.further, hello_.is_post_copy}) !=
-        hello_bytes_) {
+    Hello said = hello_;
+    said.config = saved.config;  // the one here was adapted
+    if (encode_hello(said) != hello_bytes_) {
         return Failure(Trouble{DestinationEvent::cannot,
                                "the state is not that of the configuration before it"});
     }

@@ -9,6 +9,7 @@
 #include "vmm/state/config_fields.h"
 #include "vmm/state/microvm_file.h"
 #include "vmm/state/section.h"
+#include "vmm/state/vcpu_fields.h"
 
 namespace shoal::state {
 
@@ -33,6 +34,7 @@ constexpr state::SectionId config_section{"config"};
 constexpr state::SectionId drives_section{"copied_drives"};
 constexpr state::SectionId connections_section{"connections"};
 constexpr state::SectionId post_copy_section{"post_copy"};
+constexpr state::SectionId cpu_section{"cpu"};
 
 void require(bool is_right, const std::string& what) {
     if (!is_right) {
@@ -42,6 +44,7 @@ void require(bool is_right, const std::string& what) {
 
 void check(const Hello& hello) {
     require(hello.further.count < max_connections, "more than 8 connections");
+    require(hello.cpu.size() <= kvm::max_cpuid_entries, "a CPU of more than 256 CPUID entries");
     require(!hello.is_post_copy || hello.further.count == 1,
             "a post-copy without a connection for what the guest waits for");
     for (const CopiedDrive& drive : hello.drives) {
@@ -70,6 +73,9 @@ std::vector<std::byte> encode_hello(const Hello& hello) {
     if (hello.is_post_copy) {
         writer.add(post_copy_section, hello.is_post_copy);
     }
+    if (!hello.cpu.empty()) {
+        writer.add(cpu_section, hello.cpu, state::Requirement::optional);
+    }
     std::vector<std::byte> payload = writer.finish();
     if (payload.size() > max_hello_bytes) {
         throw std::runtime_error("the configuration has " + std::to_string(payload.size()) +
@@ -89,6 +95,9 @@ Hello decode_hello(std::span<const std::byte> payload) {
         hello.further = reader.take<FurtherConnections>(connections_section);
     }
     hello.is_post_copy = reader.has(post_copy_section) && reader.take<bool>(post_copy_section);
+    if (reader.has(cpu_section)) {
+        hello.cpu = reader.take<kvm::CpuModel>(cpu_section);
+    }
     reader.refuse_the_rest();
     state::check(hello.config);
     check(hello);

@@ -1,6 +1,6 @@
 // Hello: what a destination has to know to build the machine before the source stops, as a state
-// file (vmm/state/section.h): the microVM's configuration, which drives are copied, and over how
-// many connections.
+// file (vmm/state/section.h): the microVM's configuration, which drives are copied, over how many
+// connections, and what the guest believes its CPU to be.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "vmm/kvm/vcpu_state.h"
 #include "vmm/machine/config.h"
 
 namespace shoal::migration {
@@ -42,6 +43,7 @@ struct Hello {
     // The guest runs at the destination before all of its memory is there; the one further
     // connection is for the pages that it waits for.
     bool is_post_copy = false;
+    kvm::CpuModel cpu = {};  // empty: the source is of before hellos had it
 };
 
 // Throws std::runtime_error for one that is larger, which no API can have made.

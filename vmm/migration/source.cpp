@@ -113,8 +113,11 @@ Source::Failure Source::greet() {
     if (order_.connections > 1 || order_.is_post_copy) {
         further_ = {std::max(order_.connections - 1, 1U), host::random_value<JoinToken>()};
     }
-    if (Failure sent = send(
-            {FrameKind::hello, encode_hello({config_, drives_, further_, order_.is_post_copy})})) {
+    Hello hello{config_, drives_, further_, order_.is_post_copy};
+    if (Failure asked = on_loop([&] { hello.cpu = microvm_.cpu_model(); })) {
+        return asked;
+    }
+    if (Failure sent = send({FrameKind::hello, encode_hello(hello)})) {
         return sent;
     }
     if (Failure accepted = expect(FrameKind::accept)) {

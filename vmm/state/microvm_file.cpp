@@ -83,7 +83,7 @@ void check_all(const vmm::SavedMicrovm& state) {
     require(config.entropy.has_value() == state.entropy.has_value(), "the entropy device");
     require(config.balloon.has_value() == state.balloon.has_value(), "the balloon");
     for (const kvm::VcpuState& vcpu : state.machine.vcpus) {
-        require(vcpu.cpuid.size() <= 256 && vcpu.msrs.size() <= kvm::max_msrs,
+        require(vcpu.cpuid.size() <= kvm::max_cpuid_entries && vcpu.msrs.size() <= kvm::max_msrs,
                 "a vCPU with too many registers");
     }
 }

@@ -36,6 +36,8 @@ struct FakeMicrovm final : vmm::Microvm {
     vmm::MicrovmState now = vmm::MicrovmState::not_started;
     std::string refusal;             // what the next call throws; then empty again
     std::vector<std::string> calls;  // names of functions
+    kvm::CpuModel model = {};
+    kvm::CpuModel built_for = {};
     vmm::MicrovmConfig started_with;
     std::optional<vmm::SavedMicrovm> loaded;
     std::optional<vmm::Ending> ended;
@@ -97,8 +99,9 @@ struct FakeMicrovm final : vmm::Microvm {
         started_with = saved.config;
         now = vmm::MicrovmState::paused;
     }
-    void build(const vmm::MicrovmConfig& config) override {
+    void build(const vmm::MicrovmConfig& config, const kvm::CpuModel& cpu) override {
         called("build");
+        built_for = cpu;
         started_with = config;
         now = vmm::MicrovmState::paused;
     }
@@ -116,6 +119,7 @@ struct FakeMicrovm final : vmm::Microvm {
             on_arrive();
         }
     }
+    [[nodiscard]] kvm::CpuModel cpu_model() override { return model; }
     [[nodiscard]] std::unique_ptr<vmm::PageLog> log_pages() override {
         called("log_pages");
         return std::make_unique<FakePageLog>(ram, on_take);

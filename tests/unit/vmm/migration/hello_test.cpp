@@ -30,6 +30,9 @@ TEST_CASE("a configuration comes back as it was") {
         hello.further = {1, {std::byte{1}, std::byte{2}}};
         hello.is_post_copy = true;
     }
+    SUBCASE("with the guest's CPU") {
+        hello.cpu = {{1, 0, 0, 2, 3, 4, 5, {}}, {7, 1, 1, 6, 7, 8, 9, {}}};
+    }
     SUBCASE("with a drive that is copied") {
         hello.drives.push_back({"d", max_drive_bytes});
     }
@@ -38,6 +41,8 @@ TEST_CASE("a configuration comes back as it was") {
     CHECK(again.config.drives.front().path_on_host == "/disk");
     CHECK(again.drives.size() == hello.drives.size());
     CHECK(again.is_post_copy == hello.is_post_copy);
+    REQUIRE(again.cpu.size() == hello.cpu.size());
+    CHECK((hello.cpu.empty() || again.cpu[1].edx == 9));
     CHECK(encode_hello(again) == bytes);
 }
 
@@ -52,6 +57,14 @@ TEST_CASE("more connections than there may be are refused") {
         hello.is_post_copy = true;
         hello.further.count = 0;
     }
+    CHECK_THROWS_AS(static_cast<void>(decode_hello(encode_hello(hello))), state::StateError);
+}
+
+TEST_CASE("a CPU of more CPUID entries than any has is refused") {
+    Hello hello = sample();
+    hello.cpu.resize(kvm::max_cpuid_entries);
+    CHECK_NOTHROW(static_cast<void>(decode_hello(encode_hello(hello))));
+    hello.cpu.emplace_back();
     CHECK_THROWS_AS(static_cast<void>(decode_hello(encode_hello(hello))), state::StateError);
 }
 

@@ -130,6 +130,37 @@ TEST_CASE("a guest moves: memory first, then its state, and it runs there only")
     pair.run_until([&] { return !std::filesystem::exists(pair.path); });
 }
 
+TEST_CASE("the destination knows the guest's CPU before a page is sent") {
+    Pair pair;
+    write_text(pair.source, 0, "first");
+    SUBCASE("and can refuse it") {
+        pair.source.model = {{1, 0, 0, 2, 3, 4, 5, {}}};
+        pair.destination.refusal = "this host's CPU lacks what the guest may use: it";
+        pair.receive();
+        pair.send();
+        pair.run_until(SourcePhase::resumed);
+        CHECK(pair.giver.source()->progress().failure.value_or("").find("may use: it") !=
+              std::string::npos);
+        CHECK(pair.giver.source()->progress().pages == 0);
+        CHECK(pair.source.now == vmm::MicrovmState::running);
+        CHECK_FALSE(called(pair.source, "save"));
+    }
+    SUBCASE("and takes a guest whose CPU it has") {
+        pair.source.model = {{1, 0, 0, 2, 3, 4, 5, {}}};
+        pair.receive();
+        pair.send();
+        pair.run_until(SourcePhase::handed_over);
+        REQUIRE(pair.destination.built_for.size() == 1);
+        CHECK(pair.destination.built_for[0].edx == 5);
+    }
+    SUBCASE("or the source does not tell it") {
+        pair.receive();
+        pair.send();
+        pair.run_until(SourcePhase::handed_over);
+        CHECK(pair.destination.built_for.empty());
+    }
+}
+
 TEST_CASE("what is written after the first round, and by the pause itself, arrives too") {
     Pair pair;
     pair.source.on_save = [&] {
