@@ -22,7 +22,6 @@ void DiskWorker::start(DiskRequest& request) noexcept {
     if (!thread_.joinable()) {
         try {
             thread_ = std::thread{[this] { main(); }};
-            ::pthread_setname_np(thread_.native_handle(), "disk");
         } catch (const std::system_error&) {
             run_to_end(disk_, request);  // the host has no thread for us: this one has to wait
             const std::scoped_lock lock{mutex_};
@@ -52,6 +51,7 @@ void DiskWorker::wait() noexcept {
 }
 
 void DiskWorker::main() noexcept {
+    ::pthread_setname_np(::pthread_self(), "disk");  // others would have to open a file for it
     std::unique_lock lock{mutex_};
     while (true) {
         changed_.wait(lock, [this] { return is_stopped_ || !waiting_.is_empty(); });

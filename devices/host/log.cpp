@@ -114,6 +114,7 @@ std::unique_ptr<spdlog::formatter> make_formatter(const Settings& settings) {
 class Log {
 public:
     void configure(const LogUpdate& update) {
+        ::tzset();  // reads a file now: the thread that logs first may not be allowed to
         UniqueFd target = update.path ? open_nonblocking(*update.path) : UniqueFd{};
         const std::scoped_lock lock{mutex_};
         settings_.instance_id = update.instance_id.value_or(settings_.instance_id);

@@ -19,7 +19,7 @@ class Thread {
 public:
     // `body` must not throw.
     Thread(const std::string& name, std::size_t stack_bytes, std::function<void()> body) {
-        auto owned = std::make_unique<std::function<void()>>(std::move(body));
+        auto owned = std::make_unique<Start>(name, std::move(body));
         pthread_attr_t attributes;
         pthread_attr_init(&attributes);
         pthread_attr_setstacksize(&attributes, stack_bytes);
@@ -29,7 +29,6 @@ public:
             host::throw_os_error("thread " + name, error);
         }
         owned.release();  // the thread's from now on
-        pthread_setname_np(thread_, name.c_str());
     }
     Thread(const Thread&) = delete;
     Thread& operator=(const Thread&) = delete;
@@ -39,10 +38,16 @@ public:
     void signal(int number) const noexcept { pthread_kill(thread_, number); }
 
 private:
-    static void* enter(void* body) {
-        const std::unique_ptr<std::function<void()>> owned{
-            static_cast<std::function<void()>*>(body)};
-        (*owned)();
+    struct Start {
+        std::string name;
+        std::function<void()> body;
+    };
+
+    // A thread may name itself without opening a file.
+    static void* enter(void* start) {
+        const std::unique_ptr<Start> owned{static_cast<Start*>(start)};
+        pthread_setname_np(pthread_self(), owned->name.c_str());
+        owned->body();
         return nullptr;
     }
 
