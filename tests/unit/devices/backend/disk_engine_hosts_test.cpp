@@ -2,6 +2,7 @@
 #include "devices/backend/disk_engine.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/loop.h>
 #include <linux/seccomp.h>
@@ -22,7 +23,9 @@
 #include <utility>
 #include <vector>
 
+#include "devices/backend/uring_disk_engine.h"
 #include "devices/host/os_error.h"
+#include "devices/host/unique_fd.h"
 #include "devices/host/write_signals.h"
 #include "tests/unit/devices/backend/disk_engine_fixture.h"
 #include "tests/unit/devices/backend/temporary_image.h"
@@ -122,6 +125,31 @@ TEST_CASE("where the host refuses io_uring, the calls are made one by one") {
     int status = -1;
     REQUIRE(::waitpid(child, &status, 0) == child);
     CHECK(status == 0);
+}
+
+TEST_CASE("a disk's ring opens no files") {
+    const auto ring = Ring::try_open(4);
+    REQUIRE(ring);
+    const auto result_of = [&ring](auto prepare) {
+        io_uring_sqe* const entry = io_uring_get_sqe(ring->get());
+        REQUIRE(entry != nullptr);
+        prepare(entry);
+        REQUIRE(io_uring_submit_and_wait(ring->get(), 1) == 1);
+        io_uring_cqe* done = nullptr;
+        REQUIRE(io_uring_wait_cqe(ring->get(), &done) == 0);
+        const int result = done->res;
+        io_uring_cqe_seen(ring->get(), done);
+        return result;
+    };
+    CHECK(result_of([](io_uring_sqe* entry) {
+              io_uring_prep_openat(entry, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+          }) == -EACCES);
+    const TemporaryImage image{mib};
+    std::array<std::byte, 4096> bytes{};
+    const shoal::host::UniqueFd fd{::open(image.path().c_str(), O_RDONLY)};
+    CHECK(result_of([&](io_uring_sqe* entry) {
+              io_uring_prep_read(entry, fd.get(), bytes.data(), bytes.size(), 0);
+          }) == static_cast<int>(bytes.size()));
 }
 
 TEST_CASE_TEMPLATE("a host's error is the request's, and the next request is served", Io, SyncIo,
