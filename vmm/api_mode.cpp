@@ -15,6 +15,7 @@
 #include "vmm/api/instance_info.h"
 #include "vmm/api/metrics.h"
 #include "vmm/api/vm_config.h"
+#include "vmm/jail/jail.h"
 #include "vmm/machine/boot_time.h"
 #include "vmm/machine/microvm_factory.h"
 #include "vmm/migration/migration.h"
@@ -46,10 +47,12 @@ class ApiProcess {
 public:
     ApiProcess(const ApiOptions& options, std::uint64_t now_us)
         : options_{options},
+          jail_{options.jail},
           started_us_{options.start_time_us != 0 ? options.start_time_us : now_us},
           fence_{open_fence(options.fence)},
           microvm_{make_microvm({loop_, options.boot_timer ? BootTimerLog::on : BootTimerLog::off,
-                                 options.ready_fd, fence_ ? &*fence_ : nullptr, options.warm})},
+                                 options.ready_fd, fence_ ? &*fence_ : nullptr, options.warm,
+                                 [this] { jail_.enter(jail::Role::vcpu); }})},
           metrics_{[this](api::MetricsDocument& document) { collect(document); },
                    options.instance_id},
           migration_{*microvm_, loop_.context()},
@@ -63,6 +66,8 @@ public:
         if (!options_.socket_path.empty() || options_.connection >= 0) {
             listen();
         }
+        // From here on it is requests and guests that say what is done.
+        jail_.enter(jail::Role::service);
         if (options_.config_path) {
             start_from_file(*options_.config_path);
         }
@@ -141,6 +146,7 @@ private:
     }
 
     const ApiOptions& options_;
+    const jail::Jail jail_;
     const std::uint64_t started_us_;
     std::uint64_t startup_us_ = 0;
     std::uint64_t startup_cpu_us_ = 0;

@@ -23,6 +23,7 @@
 #include "vmm/boot/command_line.h"
 #include "vmm/boot/image_file.h"
 #include "vmm/boot/initrd_map.h"
+#include "vmm/jail/jail.h"
 #include "vmm/machine/machine.h"
 
 namespace shoal::vmm {
@@ -162,6 +163,8 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     const auto initrd_map = open_initrd_map(options.initrd_map);
     MachineConfig config;
     config.vcpu_count = options.vcpus;
+    const jail::Jail jail{options.jail};
+    config.on_vcpu_thread = [&jail] { jail.enter(jail::Role::vcpu); };
     config.console = options.console;
     config.boot = {&kernel, initrd ? &*initrd : nullptr, kernel_command_line(options),
                    initrd_map ? &*initrd_map : nullptr};
@@ -183,6 +186,7 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     }
     Machine machine{VmShell{kvm, memory, options.vcpus}, loop, memory, config, devices};
     watch_ends(loop, machine, options.timeout_seconds);
+    jail.enter(jail::Role::direct);
     machine.start();
     loop.run();
     const Ending ending = machine.finish();

@@ -17,8 +17,7 @@ namespace shoal::vmm {
 namespace {
 
 // Firecracker's, for what is still to come.
-constexpr std::array later_options{"--metadata", "--mmds-size-limit", "--seccomp-filter",
-                                   "--describe-snapshot"};
+constexpr std::array later_options{"--metadata", "--mmds-size-limit", "--describe-snapshot"};
 constexpr std::array later_flags{"--enable-pci", "--snapshot-version"};
 
 constexpr std::size_t max_instance_id_bytes = 64;
@@ -34,6 +33,7 @@ struct RawOptions {
     bool no_api = false;
     bool has_api_path = false;
     bool no_seccomp = false;
+    std::string seccomp_filter;
     bool show_version = false;
 };
 
@@ -152,7 +152,6 @@ void define_api(CLI::App& app, RawOptions& raw) {
                    "CPU time of the process that started this one")
         ->check(CLI::NonNegativeNumber)
         ->type_name("US");
-    app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
     for (const char* name :
          {"--initrd", "--initrd-map", "--cmdline", "--root", "--disk", "--memory", "--vcpus",
           "--console", "--tap", "--mac", "--vsock", "--balloon", "--timeout", "--timing"}) {
@@ -196,6 +195,12 @@ void define(CLI::App& app, RawOptions& raw) {
                    "When this process was started (CLOCK_MONOTONIC)")
         ->check(CLI::NonNegativeNumber)
         ->type_name("US");
+    app.add_flag("--no-seccomp", raw.no_seccomp, "Without system call filters");
+    app.add_option("--seccomp-filter", raw.seccomp_filter,
+                   "System call filters as Firecracker's seccompiler-bin writes them, instead of "
+                   "ours")
+        ->excludes("--no-seccomp")
+        ->type_name("FILE");
     app.add_flag("--version", raw.show_version, "Print the version");
 }
 
@@ -220,6 +225,16 @@ void check_instance_id(const std::string& id) {
                            "Invalid instance ID: --id \"" + id + "\" must be 1 to " +
                                std::to_string(max_instance_id_bytes) + " letters, digits and '-'"};
     }
+}
+
+jail::JailOptions jail_options(const RawOptions& raw) {
+    jail::JailOptions options;
+    if (raw.no_seccomp) {
+        options.filters = jail::Filters::off;
+    } else if (!raw.seccomp_filter.empty()) {
+        options = {jail::Filters::on, raw.seccomp_filter};
+    }
+    return options;
 }
 
 ApiOptions api_options(RawOptions& raw) {
@@ -277,6 +292,7 @@ Options parse_options(std::span<char*> args) {
     if (raw.show_version) {
         return PrintOptions{version_text()};
     }
+    raw.direct.jail = raw.api.jail = jail_options(raw);
     if (is_direct(args)) {
         return raw.direct;
     }

@@ -13,6 +13,7 @@
 
 #include "devices/host/log.h"
 #include "vmm/api/server.h"
+#include "vmm/jail/jail.h"
 #include "vmm/machine/config.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/microvm_factory.h"
@@ -20,6 +21,7 @@
 namespace shoal::vmm {
 
 struct DirectOptions {
+    jail::JailOptions jail;
     std::string kernel;
     std::string initrd;
     std::string initrd_map;
@@ -40,6 +42,7 @@ struct DirectOptions {
 };
 
 struct ApiOptions {
+    jail::JailOptions jail;
     std::string socket_path = "/run/firecracker.socket";  // empty: no API
     std::string instance_id = "anonymous-instance";
     int connection = -1;  // an open connection of the API instead of a socket's path; -1: none

@@ -25,7 +25,8 @@ KvmMicrovm::KvmMicrovm(const MicrovmSurroundings& surroundings)
     : loop_{surroundings.loop},
       boot_timer_{surroundings.boot_timer},
       ready_fd_{surroundings.ready_fd},
-      fence_{surroundings.fence} {
+      fence_{surroundings.fence},
+      on_vcpu_thread_{surroundings.on_vcpu_thread} {
     loop_.on_signals({SIGTERM, SIGINT, SIGHUP},
                      [this](int number) { end(ending_by_signal(number)); });
     if (surroundings.warm) {
@@ -119,6 +120,7 @@ MachineConfig KvmMicrovm::machine_config(const MicrovmConfig& config) const {
     result.vcpu_count = config.machine.vcpu_count;
     result.console = Console::serial;
     result.fence = fence_;
+    result.on_vcpu_thread = on_vcpu_thread_;
     if (serial_output_) {
         result.serial_output_fd = serial_output_.get();
     }

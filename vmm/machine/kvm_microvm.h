@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -93,6 +94,7 @@ private:
     const BootTimerLog boot_timer_;
     const int ready_fd_;
     const host::DeadlineFile* const fence_;
+    const std::function<void()> on_vcpu_thread_;
     MicrovmState state_ = MicrovmState::not_started;
     std::optional<Ending> early_end_;  // before there was a machine
 

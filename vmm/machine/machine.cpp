@@ -63,7 +63,8 @@ Machine::Machine(VmShell& shell, EventLoop& loop, const machine::GuestMemory& me
       ready_{config.on_ready},
       virtio_{{memory_, ioapic_, mmio_, loop_, vm_}},
       throttle_{loop_.context(), vcpus_},
-      fence_{config.fence} {
+      fence_{config.fence},
+      on_vcpu_thread_{config.on_vcpu_thread} {
     timing_.vm_created_us = shell.created_us;
     add_legacy_devices();
     serial_.set_rate_limit(config.serial_rate_limit);
@@ -107,7 +108,7 @@ void Machine::make_vcpus(std::vector<kvm::Vcpu> vcpus, const boot::EntryPoint& e
 
 void Machine::add_vcpu(std::uint32_t idx, kvm::Vcpu vcpu) {
     vcpus_.push_back(std::make_unique<VcpuThread>(
-        idx, std::move(vcpu), VcpuSurroundings{ports_, mmio_, ending_, fence_}));
+        idx, std::move(vcpu), VcpuSurroundings{ports_, mmio_, ending_, fence_, on_vcpu_thread_}));
 }
 
 // Only here does the loop learn of the machine, which from now on lives as long as the loop runs:

@@ -51,8 +51,9 @@ struct MachineConfig {
     Console console = Console::serial;
     int serial_output_fd = STDOUT_FILENO;  // for Console::serial; borrowed
     backend::TokenBucketConfig serial_rate_limit;
-    std::function<void()> on_boot_timer;  // called on a vCPU's thread
-    std::function<void()> on_ready;       // the same; the guest waits to be copied
+    std::function<void()> on_boot_timer;   // called on a vCPU's thread
+    std::function<void()> on_ready;        // the same; the guest waits to be copied
+    std::function<void()> on_vcpu_thread;  // the same, before the guest runs on it; may throw
     boot::BootSource boot;
     // Once it has passed, the guest stands still. Borrowed; null: none.
     const host::DeadlineFile* fence = nullptr;
@@ -178,6 +179,7 @@ private:
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // stopped before what they use goes
     VcpuThrottle throttle_;
     const host::DeadlineFile* fence_;
+    std::function<void()> on_vcpu_thread_;
     std::optional<FenceTimer> fence_timer_;
     std::weak_ptr<WrittenPages> written_pages_;  // while somebody logs
 };

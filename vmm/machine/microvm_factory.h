@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -30,6 +31,7 @@ struct MicrovmSurroundings {
     // Once it has passed, the guest stands still. Borrowed; null: none.
     const host::DeadlineFile* fence = nullptr;
     std::optional<WarmShape> warm{};
+    std::function<void()> on_vcpu_thread{};  // see MachineConfig
 };
 
 // Nothing is opened yet, and no guest memory taken: the process waits to be told what to become.

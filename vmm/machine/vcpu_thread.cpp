@@ -77,7 +77,7 @@ void install_kick_signal() {
 VcpuThread::VcpuThread(std::uint32_t idx, kvm::Vcpu vcpu, VcpuSurroundings surroundings)
     : idx_{idx},
       vcpu_{std::move(vcpu)},
-      surroundings_{surroundings},
+      surroundings_{std::move(surroundings)},
       thread_{"vcpu" + std::to_string(idx), stack_bytes, [this] { main(); }} {}
 
 VcpuThread::~VcpuThread() {
@@ -127,6 +127,14 @@ VcpuThread::Wish VcpuThread::wait_for_wish() noexcept {
 }
 
 void VcpuThread::main() noexcept {
+    try {
+        if (surroundings_.on_thread) {
+            surroundings_.on_thread();
+        }
+    } catch (const std::exception& error) {
+        surroundings_.ending.set({static_cast<int>(ExitCode::failure), error.what()});
+        return;
+    }
     while (wait_for_wish() == Wish::run) {
         try {
             run_until_wished_otherwise();

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 
 #include "devices/host/deadline_file.h"
@@ -20,6 +21,7 @@ struct VcpuSurroundings {
     Bus& mmio;
     EndingSlot& ending;
     const host::DeadlineFile* fence = nullptr;  // null: none
+    std::function<void()> on_thread{};          // see MachineConfig::on_vcpu_thread
 };
 
 class VcpuThread {

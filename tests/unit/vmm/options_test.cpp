@@ -141,6 +141,7 @@ TEST_CASE("without it they are Firecracker's") {
     CHECK(options.start_time_us == 1);
     CHECK(options.start_time_cpu_us == 2);
     CHECK(options.parent_cpu_time_us == 3);
+    CHECK(options.jail.filters == jail::Filters::off);
     CHECK(std::get<ApiOptions>(parse({"--config-file", "c", "--no-api"})).socket_path.empty());
 }
 
@@ -171,9 +172,21 @@ TEST_CASE("what cannot be is refused with Firecracker's exit code") {
     CHECK_NOTHROW(static_cast<void>(parse({"--id", std::string(64, 'a')})));
 }
 
+TEST_CASE("system call filters are on, off, or somebody else's") {
+    const auto default_filters = jail::JailOptions{}.filters;
+    CHECK(std::get<ApiOptions>(parse({})).jail.filters == default_filters);
+    CHECK(std::get<DirectOptions>(parse({"--kernel", "k"})).jail.filters == default_filters);
+    const auto off = std::get<DirectOptions>(parse({"--kernel", "k", "--no-seccomp"}));
+    CHECK(off.jail.filters == jail::Filters::off);
+    const auto other = std::get<ApiOptions>(parse({"--seccomp-filter", "f"}));
+    CHECK(other.jail.filters == jail::Filters::on);
+    CHECK(other.jail.filter_path == "f");
+    CHECK(code_of({"--seccomp-filter", "f", "--no-seccomp"}) == ExitCode::bad_arguments);
+}
+
 TEST_CASE("what is still to come is refused by name") {
-    for (const char* name : {"--metadata=f", "--mmds-size-limit=1", "--seccomp-filter=f",
-                             "--enable-pci", "--snapshot-version", "--describe-snapshot=f"}) {
+    for (const char* name : {"--metadata=f", "--mmds-size-limit=1", "--enable-pci",
+                             "--snapshot-version", "--describe-snapshot=f"}) {
         CHECK(code_of({name}) == ExitCode::bad_arguments);
     }
 }

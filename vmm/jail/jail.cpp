@@ -1,0 +1,97 @@
+// seccomp(2), and the last words of who breaks its rules.
+#include "vmm/jail/jail.h"
+
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <string_view>
+
+#include "devices/host/os_error.h"
+
+namespace shoal::jail {
+namespace {
+
+// Async-signal-safe.
+class Sentence {
+public:
+    void add(std::string_view words) noexcept {
+        for (const char letter : words.substr(0, text_.size() - size_)) {
+            text_[size_++] = letter;
+        }
+    }
+    void add(int number) noexcept {
+        const auto [end, error] =
+            std::to_chars(text_.data() + size_, text_.data() + text_.size(), number);
+        size_ = error == std::errc{} ? static_cast<std::size_t>(end - text_.data()) : size_;
+    }
+    void say() const noexcept {
+        static_cast<void>(::write(STDERR_FILENO, text_.data(), size_) < 0);
+    }
+
+private:
+    std::array<char, 192> text_{};
+    std::size_t size_ = 0;
+};
+
+void on_violation(int /*signal*/, siginfo_t* info, void* /*context*/) {
+    constexpr std::size_t max_name_bytes = 16;
+    std::array<char, max_name_bytes> name{};
+    Sentence sentence;
+    sentence.add("shoal-vmm: system call ");
+    sentence.add(info->si_syscall);
+    sentence.add(" is not allowed by the filter of this thread");
+    if (::prctl(PR_GET_NAME, name.data()) == 0) {
+        sentence.add(", ");
+        sentence.add(name.data());
+    }
+    sentence.add("; see --no-seccomp\n");
+    sentence.say();
+    ::_exit(bad_call_exit_code);
+}
+
+void install_violation_handler() {
+    struct sigaction action {};
+    action.sa_sigaction = on_violation;
+    action.sa_flags = SA_SIGINFO;
+    ::sigfillset(&action.sa_mask);
+    host::check_os(::sigaction(SIGSYS, &action, nullptr), "sigaction(SIGSYS)");
+}
+
+void install(std::span<const sock_filter> filter) {
+    // A filter may not mislead a program that gains privileges, and none may gain any.
+    host::check_os(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
+    // SAFETY: the kernel only reads it.
+    const sock_fprog program{static_cast<unsigned short>(filter.size()),
+                             const_cast<sock_filter*>(filter.data())};
+    // No code of a guest runs in this process: it needs no protection from speculation by itself,
+    // which older kernels would add, and which costs at every exit.
+    host::check_os(
+        ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program),
+        "seccomp");
+}
+
+}  // namespace
+
+Jail::Jail(const JailOptions& options) : has_filters_{options.filters == Filters::on} {
+    if (!options.filter_path.empty()) {
+        file_.emplace(options.filter_path);
+    }
+    if (has_filters_) {
+        install_violation_handler();
+    }
+}
+
+void Jail::enter(Role role) const {
+    const auto filter = file_ ? file_->filter_of(role) : filter_of(role);
+    if (has_filters_ && !filter.empty()) {
+        install(filter);
+    }
+}
+
+}  // namespace shoal::jail
