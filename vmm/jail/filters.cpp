@@ -80,6 +80,8 @@ constexpr std::array service_prctls{std::uint32_t{PR_SET_NAME}, std::uint32_t{PR
                                     std::uint32_t{PR_SET_PDEATHSIG},
                                     std::uint32_t{PR_SET_NO_NEW_PRIVS}};
 constexpr std::array of_descriptor{std::uint32_t{AT_EMPTY_PATH}};  // fstat(3)
+constexpr std::array of_descriptor_or_link{std::uint32_t{AT_EMPTY_PATH},
+                                           std::uint32_t{AT_SYMLINK_NOFOLLOW}};  // lstat(3)
 // The vCPUs' threads: a filter can only be added to, and only for the thread itself.
 constexpr std::array filter_flags{std::uint32_t{SECCOMP_FILTER_FLAG_SPEC_ALLOW}};
 constexpr std::array advice{std::uint32_t{MADV_DONTNEED},      std::uint32_t{MADV_DONTFORK},
@@ -88,16 +90,21 @@ constexpr std::array advice{std::uint32_t{MADV_DONTNEED},      std::uint32_t{MAD
 constexpr std::array kill_signals{std::uint32_t{SIGKILL}};
 constexpr std::array own_limits{std::uint32_t{0}};
 
-constexpr std::array device_rules{
-    Rule{SYS_ioctl, 1, Check::one_of, device_requests},
-    Rule{SYS_mmap, 2, Check::without, executable},
-    Rule{SYS_mprotect, 2, Check::without, executable},
-    Rule{SYS_madvise, 2, Check::one_of, advice},
-    Rule{SYS_socket, 0, Check::one_of, device_families},
-    Rule{SYS_clone, 0, Check::one_of, device_clones},
-    Rule{SYS_newfstatat, 3, Check::one_of, of_descriptor},
-    Rule{SYS_prctl, 0, Check::one_of, device_prctls},
-};
+constexpr auto device_rules(std::span<const std::uint32_t> stat_flags) {
+    return std::array{
+        Rule{SYS_ioctl, 1, Check::one_of, device_requests},
+        Rule{SYS_mmap, 2, Check::without, executable},
+        Rule{SYS_mprotect, 2, Check::without, executable},
+        Rule{SYS_madvise, 2, Check::one_of, advice},
+        Rule{SYS_socket, 0, Check::one_of, device_families},
+        Rule{SYS_clone, 0, Check::one_of, device_clones},
+        Rule{SYS_newfstatat, 3, Check::one_of, stat_flags},
+        Rule{SYS_prctl, 0, Check::one_of, device_prctls},
+    };
+}
+
+constexpr auto vcpu_rules = device_rules(of_descriptor);
+constexpr auto direct_rules = device_rules(of_descriptor_or_link);
 
 constexpr std::array service_rules{
     Rule{SYS_ioctl, 1, Check::one_of, service_requests},
@@ -138,7 +145,7 @@ constexpr auto device_calls = calls(
     // the rest
     SYS_getrandom);
 
-// The end: the vsock device's socket goes.
+// The end: the vsock device's socket goes, if it is still the one at its path.
 constexpr auto direct_calls = calls(SYS_unlink);
 
 // What the API asks for: files by their names, sockets that listen, memory, a child that writes a
@@ -149,8 +156,8 @@ constexpr auto service_calls =
           SYS_userfaultfd, SYS_timerfd_create, SYS_epoll_create1, SYS_pipe2, SYS_dup,
           SYS_io_uring_setup, SYS_io_uring_register, SYS_wait4, SYS_sysinfo);
 
-constexpr Program vcpu_program = compile(device_rules, {device_calls});
-constexpr Program direct_program = compile(device_rules, {device_calls, direct_calls});
+constexpr Program vcpu_program = compile(vcpu_rules, {device_calls});
+constexpr Program direct_program = compile(direct_rules, {device_calls, direct_calls});
 constexpr Program service_program = compile(service_rules, {device_calls, service_calls});
 
 }  // namespace

@@ -174,6 +174,9 @@ TEST_CASE("jail: what serves a guest is allowed to every thread" * doctest::skip
         }
     }
     check_lives(Role::direct, {"unlink", SYS_unlink, {address("/no/such/file")}});
+    const Call lstat{"lstat", SYS_newfstatat, {AT_FDCWD, address("/"), 0, AT_SYMLINK_NOFOLLOW}};
+    check_lives(Role::direct, lstat);
+    check_dies(Role::vcpu, lstat);
     check_dies(Role::vcpu, {"unlink", SYS_unlink, {address("/no/such/file")}});
 }
 
