@@ -124,6 +124,12 @@ void define_api(CLI::App& app, RawOptions& raw) {
            "loaded later, and faster for it; one of another shape is loaded as always (1,128)")
         ->expected(0, 1)
         ->type_name("VCPUS,MIB");
+    app.add_option(
+           "--allow", options.jail.allowed_paths,
+           "Once the API listens, files are opened at and below this path only (Landlock);\n"
+           "may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("PATH");
     app.add_option("--id", options.instance_id, "The microVM's name: letters, digits, '-'")
         ->capture_default_str();
     app.add_option("--config-file", options.config_path, "Configures and starts the microVM")
@@ -227,14 +233,13 @@ void check_instance_id(const std::string& id) {
     }
 }
 
-jail::JailOptions jail_options(const RawOptions& raw) {
-    jail::JailOptions options;
+void set_filters(const RawOptions& raw, jail::JailOptions& options) {
     if (raw.no_seccomp) {
         options.filters = jail::Filters::off;
     } else if (!raw.seccomp_filter.empty()) {
-        options = {jail::Filters::on, raw.seccomp_filter};
+        options.filters = jail::Filters::on;
+        options.filter_path = raw.seccomp_filter;
     }
-    return options;
 }
 
 ApiOptions api_options(RawOptions& raw) {
@@ -292,7 +297,8 @@ Options parse_options(std::span<char*> args) {
     if (raw.show_version) {
         return PrintOptions{version_text()};
     }
-    raw.direct.jail = raw.api.jail = jail_options(raw);
+    set_filters(raw, raw.direct.jail);
+    set_filters(raw, raw.api.jail);
     if (is_direct(args)) {
         return raw.direct;
     }

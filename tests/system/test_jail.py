@@ -1,4 +1,5 @@
 """What the threads of shoal-vmm may ask of the host: the filters that they have, and who breaks one."""
+import ctypes
 import os
 import select
 import struct
@@ -8,7 +9,8 @@ from api import ApiVmm
 from harness import ENVIRONMENT, TIME_SCALE, VMM, expect, run, temporary_folder, test
 from tiny_kernel import EXIT_0, IDLE, out_bytes, write_kernel
 
-SPEAKING = out_bytes(b"x") + IDLE
+WORD = b"{speaks}"  # in no line of the log
+SPEAKING = out_bytes(WORD) + IDLE
 
 
 def status_of(path):
@@ -39,6 +41,11 @@ def filter_file(path, **programs):
     return path
 
 
+def has_landlock():
+    landlock_create_ruleset, ask_version = 444, 1
+    return ctypes.CDLL(None).syscall(landlock_create_ruleset, None, 0, ask_version) > 0
+
+
 LOAD_NUMBER, IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, TRAP = 0x7FFF0000, 0x00030000
 
@@ -55,7 +62,7 @@ def _():
             vmm.api.put("/boot-source", kernel_image_path=write_kernel(folder, SPEAKING), boot_args="")
             vmm.api.put("/machine-config", vcpu_count=2, mem_size_mib=64)
             vmm.start()
-            vmm.wait_for(b"x")
+            vmm.wait_for(WORD)
             threads = filters_of(vmm.process.pid)
             expect(threads == {"shoal-vmm": main, "vcpu0": vcpu, "vcpu1": vcpu}, str(threads))
 
@@ -68,7 +75,7 @@ def _():
             with subprocess.Popen(words, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
                 try:
                     ready, _, _ = select.select([process.stdout], [], [], 30 * TIME_SCALE)
-                    expect(ready and os.read(process.stdout.fileno(), 1) == b"x", "the guest says nothing")
+                    expect(ready and os.read(process.stdout.fileno(), 1) == WORD[:1], "the guest says nothing")
                     threads = filters_of(process.pid)
                     expect(threads == {"shoal-vmm": count, "vcpu0": count}, str(threads))
                 finally:
@@ -97,3 +104,33 @@ def _():
                 file.write(bad)
             result = run([VMM, "--kernel", str(kernel), "--seccomp-filter", path])
             expect(result.code == 1 and result.err.count(b"\n") == 1 and piece.encode() in result.err, str(result))
+
+
+@test("jail: with --allow, files elsewhere are refused, and a microVM with every device runs on what is there")
+def _():
+    with temporary_folder() as folder, temporary_folder() as elsewhere:
+        if not has_landlock():
+            print("        this kernel has no Landlock")
+            return
+        hidden = write_kernel(elsewhere, EXIT_0)
+        kernel = write_kernel(folder, SPEAKING)
+        disk = os.path.join(folder, "disk")
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        with ApiVmm(folder, "--allow", folder) as vmm:
+            vmm.api.expect_fault_with(["Permission denied"], "PUT", "/boot-source", {"kernel_image_path": hidden})
+            vmm.api.put("/boot-source", kernel_image_path=kernel, boot_args="")
+            vmm.api.put("/drives/d", drive_id="d", path_on_host=disk, is_root_device=False, is_read_only=False)
+            vmm.api.put("/vsock", guest_cid=3, uds_path=os.path.join(folder, "vsock"))
+            vmm.api.put("/entropy")
+            vmm.api.put("/balloon", amount_mib=0, deflate_on_oom=True)
+            vmm.api.put("/metrics", metrics_path=os.path.join(folder, "metrics"))
+            vmm.start()
+            vmm.wait_for(WORD)
+            vmm.api.patch("/vm", state="Paused")
+            there, here = (os.path.join(place, "memory") for place in (elsewhere, folder))
+            state = os.path.join(folder, "state")
+            vmm.api.expect_fault_with(["Permission denied"], "PUT", "/snapshot/create",
+                                      {"snapshot_path": state, "mem_file_path": there})
+            vmm.api.put("/snapshot/create", snapshot_path=state, mem_file_path=here)
+            expect(os.path.exists(here) and not os.path.exists(there), "the snapshot's place")

@@ -121,7 +121,8 @@ def _():
             place = os.path.join(folder, str(number))
             os.mkdir(place)
             make_snapshot(place, vcpus, memory_mib)
-            with ApiVmm(place, *NO_LOG, "--warm", "1,64", socket_name="warm") as vmm:
+            # It need not open anything elsewhere.
+            with ApiVmm(place, *NO_LOG, "--warm", "1,64", "--allow", place, socket_name="warm") as vmm:
                 load(vmm, place, resume_vm=True)
                 wait_for_ticks(vmm, 100)
                 expect(b"broken" not in vmm.seen, f"{vmm.seen[-200:]!r}")

@@ -12,7 +12,9 @@
 #include <cstddef>
 #include <string_view>
 
+#include "devices/host/log.h"
 #include "devices/host/os_error.h"
+#include "vmm/jail/landlock.h"
 
 namespace shoal::jail {
 namespace {
@@ -64,8 +66,6 @@ void install_violation_handler() {
 }
 
 void install(std::span<const sock_filter> filter) {
-    // A filter may not mislead a program that gains privileges, and none may gain any.
-    host::check_os(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
     // SAFETY: the kernel only reads it.
     const sock_fprog program{static_cast<unsigned short>(filter.size()),
                              const_cast<sock_filter*>(filter.data())};
@@ -78,7 +78,8 @@ void install(std::span<const sock_filter> filter) {
 
 }  // namespace
 
-Jail::Jail(const JailOptions& options) : has_filters_{options.filters == Filters::on} {
+Jail::Jail(const JailOptions& options)
+    : has_filters_{options.filters == Filters::on}, allowed_paths_{options.allowed_paths} {
     if (!options.filter_path.empty()) {
         file_.emplace(options.filter_path);
     }
@@ -88,6 +89,17 @@ Jail::Jail(const JailOptions& options) : has_filters_{options.filters == Filters
 }
 
 void Jail::enter(Role role) const {
+    const bool has_paths = role == Role::service && !allowed_paths_.empty();
+    if (has_filters_ || has_paths) {
+        // What is forbidden here would mislead a program that gains privileges: none may gain any.
+        host::check_os(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
+    }
+    if (has_paths && has_landlock()) {
+        allow_only(allowed_paths_);
+    } else if (has_paths) {
+        host::log(host::LogLevel::warn,
+                  "this kernel has no Landlock: --allow does not keep any file from being opened");
+    }
     const auto filter = file_ ? file_->filter_of(role) : filter_of(role);
     if (has_filters_ && !filter.empty()) {
         install(filter);

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "vmm/jail/filter_file.h"
 #include "vmm/jail/filters.h"
@@ -25,6 +26,8 @@ enum class Filters { on, off };
 struct JailOptions {
     Filters filters = is_sanitized ? Filters::off : Filters::on;
     std::string filter_path;  // other filters than ours; empty: ours
+    // Where the service may open files; empty: everywhere. See landlock.h.
+    std::vector<std::string> allowed_paths;
 };
 
 class Jail {
@@ -39,6 +42,7 @@ public:
 
 private:
     bool has_filters_;
+    std::vector<std::string> allowed_paths_;
     std::optional<FilterFile> file_;
 };
 

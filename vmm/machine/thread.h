@@ -19,7 +19,7 @@ class Thread {
 public:
     // `body` must not throw.
     Thread(const std::string& name, std::size_t stack_bytes, std::function<void()> body) {
-        auto owned = std::make_unique<Start>(name, std::move(body));
+        auto owned = std::make_unique<Start>(Start{name, std::move(body)});
         pthread_attr_t attributes;
         pthread_attr_init(&attributes);
         pthread_attr_setstacksize(&attributes, stack_bytes);

@@ -181,6 +181,9 @@ TEST_CASE("system call filters are on, off, or somebody else's") {
     const auto other = std::get<ApiOptions>(parse({"--seccomp-filter", "f"}));
     CHECK(other.jail.filters == jail::Filters::on);
     CHECK(other.jail.filter_path == "f");
+    const auto narrow = std::get<ApiOptions>(parse({"--allow", "/a", "--allow", "/b"}));
+    CHECK(narrow.jail.allowed_paths == std::vector<std::string>{"/a", "/b"});
+    CHECK(code_of({"--kernel", "k", "--allow", "/a"}) == ExitCode::bad_arguments);
     CHECK(code_of({"--seccomp-filter", "f", "--no-seccomp"}) == ExitCode::bad_arguments);
 }
 

@@ -9,22 +9,31 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "devices/host/pipe.h"
+#include "devices/host/unique_fd.h"
+#include "vmm/jail/landlock.h"
 
 namespace shoal::jail {
 namespace {
+
+constexpr int failed_to_enter = 99;
 
 struct End {
     int code = -1;  // -1: by a signal
@@ -38,7 +47,11 @@ End end_of(const std::function<void()>& body) {
     REQUIRE(child >= 0);
     if (child == 0) {
         ::dup2(errors.write.get(), STDERR_FILENO);
-        body();
+        try {
+            body();
+        } catch (const std::system_error&) {
+            ::_exit(failed_to_enter);
+        }
         ::_exit(0);
     }
     errors.write = {};
@@ -248,10 +261,56 @@ TEST_CASE("jail: who catches or blocks the signal gets no further" * doctest::sk
 
 TEST_CASE("jail: without filters everything goes") {
     const End end = end_of([] {
-        Jail{{Filters::off, {}}}.enter(Role::vcpu);
+        Jail{{Filters::off, {}, {}}}.enter(Role::vcpu);
         ::_exit(::open("/dev/null", O_RDONLY) >= 0 ? 0 : 1);
     });
     CHECK(end.code == 0);
+}
+
+TEST_CASE("jail: with allowed paths, files elsewhere are not opened, made, moved or removed") {
+    if (!has_landlock()) {
+        MESSAGE("this kernel has no Landlock");
+        return;
+    }
+    std::array<char, 64> in{"/tmp/shoal-jail-in-XXXXXX"};
+    std::array<char, 64> out{"/tmp/shoal-jail-out-XXXXXX"};
+    REQUIRE(::mkdtemp(in.data()) != nullptr);
+    REQUIRE(::mkdtemp(out.data()) != nullptr);
+    const std::string inside = in.data() + std::string{"/file"};
+    const std::string outside = out.data() + std::string{"/file"};
+    for (const std::string& path : {inside, outside}) {
+        REQUIRE(host::UniqueFd{::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)});
+    }
+    const JailOptions options{Filters::off, {}, {in.data()}};
+    const auto error_of = [&options](const std::function<int()>& call) {
+        return end_of([&] {
+                   Jail{options}.enter(Role::service);
+                   ::_exit(call() < 0 ? errno : 0);
+               })
+            .code;
+    };
+    const auto open = [](const std::string& path, int flags) {
+        return [&path, flags] { return ::open(path.c_str(), flags, 0600); };
+    };
+    const std::string made = inside + ".new";
+    CHECK(error_of(open(inside, O_RDWR | O_TRUNC)) == 0);
+    CHECK(error_of(open(made, O_CREAT | O_EXCL | O_WRONLY)) == 0);
+    CHECK(error_of([&] { return ::rename(made.c_str(), inside.c_str()); }) == 0);
+    CHECK(error_of(open(outside, O_RDONLY)) == EACCES);
+    CHECK(error_of(open(outside, O_WRONLY)) == EACCES);
+    CHECK(error_of(open(outside + ".new", O_CREAT | O_WRONLY)) == EACCES);
+    CHECK(error_of([&] { return ::unlink(outside.c_str()); }) == EACCES);
+    CHECK(error_of([&] { return ::rename(inside.c_str(), outside.c_str()); }) == EACCES);
+    CHECK(error_of([&] { return ::mkdir(made.c_str(), 0700); }) == EACCES);
+    CHECK(error_of(open("/proc/self/mem", O_RDWR)) == EACCES);
+    CHECK(error_of(open("/proc/self/pagemap", O_RDONLY)) == 0);
+    CHECK(error_of(open("/etc/passwd", O_RDONLY)) == EACCES);
+    CHECK(error_of([] {
+              Jail{{Filters::off, {}, {"/no/such/path"}}}.enter(Role::service);
+              return 0;
+          }) == failed_to_enter);
+    std::filesystem::remove_all(in.data());
+    std::filesystem::remove_all(out.data());
 }
 
 }  // namespace shoal::jail
