@@ -10,10 +10,7 @@
 #include "guest/kernel/vdso.h"
 #include "guest/nub/nub.h"
 
-namespace shoal::guest {
 namespace {
-
-__extension__ using Wide = unsigned __int128;  // products of two 64-bit numbers
 
 // What KVM writes besides (kvm_clock.h).
 struct alignas(16) WallClock {
@@ -22,24 +19,30 @@ struct alignas(16) WallClock {
     volatile std::uint32_t nanoseconds;
 };
 
+}  // namespace
+
+extern "C" {
+constinit WallClock shoal_wall_clock{};  // the nub knows its place
+}
+
+namespace shoal::guest {
+namespace {
+
+__extension__ using Wide = unsigned __int128;  // products of two 64-bit numbers
+
 constexpr std::uint32_t kvm_leaf = 0x4000'0000;
 constexpr std::uint32_t kvm_signature = 0x4B4D'564B;  // "KVMK"
 constexpr std::uint32_t clocksource2_bit = 1U << 3;
 constexpr std::uint8_t tsc_stable_bit = 1U << 0;  // of the flags: time stamps of all CPUs compare
 constexpr std::uint64_t msr_wall_clock = 0x4B56'4D00;
 constexpr std::uint64_t msr_system_time = 0x4B56'4D01;
-constexpr std::uint64_t msr_apic_base = 0x1B;
 constexpr std::uint64_t msr_tsc_deadline = 0x6E0;
 constexpr std::uint64_t msr_x2apic_spurious = 0x80F;
 constexpr std::uint64_t msr_x2apic_timer = 0x832;
 constexpr std::uint64_t msr_x2apic_lint0 = 0x835;
 constexpr std::uint64_t lvt_masked = 1U << 16;
 constexpr std::uint64_t lvt_tsc_deadline = 2U << 17;
-// Enabled, x2APIC mode, at its usual address.
-constexpr std::uint64_t apic_base_x2apic = abi::local_apic_start | 0xC00;
-constexpr std::uint64_t apic_base_first_cpu = 0x100;  // bootstrap processor
 
-constinit WallClock wall_clock{};
 constinit bool has_kvm_clock = false;
 constinit bool clock_started = false;
 constinit std::uint64_t tsc_at_start = 0;
@@ -77,8 +80,6 @@ void enable_interrupts() {
         return;
     }
     cpu.has_apic = true;
-    const std::uint64_t role = cpu.index == 0 ? apic_base_first_cpu : 0;
-    shoal_nub_call(NUB_WRITE_MSR, msr_apic_base, apic_base_x2apic | role);
     // First, since a disabled APIC keeps its local vectors masked (Intel SDM 3A, 11.4.7.2).
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_spurious, 0x100 | NUB_SPURIOUS_VECTOR);
     shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_lint0, lvt_masked);  // no legacy interrupts
@@ -106,10 +107,10 @@ void start_clock() {
         }
         return;
     }
-    shoal_nub_call(NUB_WRITE_MSR, msr_wall_clock, physical_address(&wall_clock));
+    shoal_nub_call(NUB_WRITE_MSR, msr_wall_clock, physical_address(&shoal_wall_clock));
     shoal_nub_call(NUB_WRITE_MSR, msr_system_time, physical_address(&vdso_data.system_time) | 1);
     vdso_data.wall_clock_at_start_ns =
-        wall_clock.seconds * nanoseconds_per_second + wall_clock.nanoseconds;
+        shoal_wall_clock.seconds * nanoseconds_per_second + shoal_wall_clock.nanoseconds;
     tell_vdso();
 }
 

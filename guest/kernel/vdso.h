@@ -10,8 +10,8 @@
 
 namespace shoal::guest {
 
-// Its source: the clock (clock.h) keeps it.
-extern VdsoData vdso_data;
+// Its source: the clock (clock.h) keeps it. By this name the nub knows its place.
+extern VdsoData vdso_data asm("shoal_vdso_data");
 
 // Maps it into a program and returns its address, AT_SYSINFO_EHDR. Errno::nomem.
 [[nodiscard]] Result<std::uint64_t> map_vdso(AddressSpace& space);

@@ -5,9 +5,13 @@
 #define MSR_FS_BASE 0xC0000100
 #define MSR_KVM_WALL_CLOCK 0x4B564D00
 #define MSR_KVM_SYSTEM_TIME 0x4B564D01
-#define MSR_APIC_BASE 0x1B
 #define MSR_TSC_DEADLINE 0x6E0
-#define MSR_X2APIC 0x800
+#define MSR_X2APIC_SPURIOUS 0x80F
+#define MSR_X2APIC_COMMAND 0x830
+#define MSR_X2APIC_TIMER 0x832
+#define MSR_X2APIC_LINT0 0x835
+#define LVT_MASKED 0x10000
+#define LVT_TSC_DEADLINE 0x40000
 #define MSR_LSTAR 0xC0000082
 #define MSR_FMASK 0xC0000084
 #define FMASK_AT_RING3 0x47500  // AC, NT, IOPL, DF, TF
@@ -334,25 +338,47 @@ nub_link_gib:
     mov nub_linked[rip], rax
     jmp nub_link_in_gib
 
-// rdi index, rsi value.
+// rdi index, rsi value. Those first that are written again and again.
 nub_write_msr:
     mov ecx, edi
     cmp ecx, MSR_TSC_DEADLINE
     je 1f
     cmp ecx, MSR_FS_BASE
     je 1f
-    cmp ecx, MSR_APIC_BASE
-    je 1f
-    mov eax, ecx
-    and eax, -2
-    cmp eax, MSR_KVM_WALL_CLOCK
-    je 1f
-    and eax, 0xFFFFFFC0
-    cmp eax, MSR_X2APIC
-    je 1f
-    cmp ecx, MSR_LSTAR  // to one place only
+    cmp ecx, MSR_X2APIC_COMMAND
+    jne 2f
+    // A vector of ours and no other bit: fixed delivery to the one CPU that the upper half names.
+    mov eax, esi
+    sub eax, NUB_STOP_VECTOR
+    cmp eax, NUB_WAKE_VECTOR - NUB_STOP_VECTOR
+    ja nub_refuse
+1:  mov eax, esi
+    mov rdx, rsi
+    shr rdx, 32
+    wrmsr
+    jmp nub_ok
+    // The others have one value each. KVM writes its clock to where it is told.
+2:  cmp ecx, MSR_LSTAR
+    je 4f
+    cmp ecx, MSR_KVM_SYSTEM_TIME
+    mov eax, offset shoal_vdso_data - NUB_BASE + 1
+    je 3f
+    cmp ecx, MSR_KVM_WALL_CLOCK
+    mov eax, offset shoal_wall_clock - NUB_BASE
+    je 3f
+    cmp ecx, MSR_X2APIC_SPURIOUS
+    mov eax, 0x100 | NUB_SPURIOUS_VECTOR
+    je 3f
+    cmp ecx, MSR_X2APIC_TIMER
+    mov eax, LVT_TSC_DEADLINE | NUB_TIMER_VECTOR
+    je 3f
+    cmp ecx, MSR_X2APIC_LINT0
+    mov eax, LVT_MASKED
     jne nub_refuse
-    lea rax, shoal_syscall_entry[rip]
+3:  cmp rax, rsi
+    je 1b
+    jmp nub_refuse
+4:  lea rax, shoal_syscall_entry[rip]
     cmp rax, rsi
     jne nub_refuse
     // There a syscall stays at CPL 3, and would turn interrupts off for ever.
@@ -361,11 +387,7 @@ nub_write_msr:
     xor edx, edx
     wrmsr
     mov ecx, MSR_LSTAR
-1:  mov eax, esi
-    mov rdx, rsi
-    shr rdx, 32
-    wrmsr
-    jmp nub_ok
+    jmp 1b
 
 // rdi: NubWrites, rsi: how many.
 nub_write_devices:

@@ -72,6 +72,11 @@ nub_high:
     lidt nub_idt_pointer[rip]
     mov eax, NUB_KERNEL_SS
     mov ss, eax
+    // Ring 3 sees the devices' memory: no local APIC may lie there, which could start a CPU anew.
+    mov ecx, MSR_APIC_BASE
+    rdmsr
+    or eax, APIC_BASE_X2APIC
+    wrmsr
 nub_set_up_cpu:
     mov eax, NUB_TSS
     ltr ax

@@ -90,8 +90,10 @@
 // clear_write(entry_address, 0, more): nobody can write these pages any more, and flush. Their
 // entries are found and refused as by set_leaves.
 #define NUB_CLEAR_WRITE 2
-// write_msr(index, value): FS base, KVM clock, TSC deadline, the x2APIC, and LSTAR to
-// shoal_syscall_entry.
+// write_msr(index, value): FS base and TSC deadline; an interrupt with NUB_STOP_VECTOR or
+// NUB_WAKE_VECTOR to one CPU; and what has one value: KVM's clock to shoal_wall_clock and
+// shoal_vdso_data, of the x2APIC the spurious vector, timer and LINT0, and LSTAR to
+// shoal_syscall_entry. The local APIC's mode and place are set at a CPU's start.
 #define NUB_WRITE_MSR 3
 // wait(): halts until shoal_interrupt_pending is set. The kernel clears it.
 #define NUB_WAIT 4

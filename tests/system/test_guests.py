@@ -157,10 +157,11 @@ def _():
                f"{what}: {result}")
 
 
-@test("page tables cannot be made writable by forged calls of the nub")
+@test("page tables cannot be made writable by forged calls of the nub, nor CPUs be started")
 def _():
-    result = shoal(PROGRAMS / "nub_calls")
-    expect((result.code, result.out) == (0, b"writable: 0 0 0\nreleased: 1, kept: 0\n"), str(result))
+    for vcpus in (1, 2):
+        result = shoal(PROGRAMS / "nub_calls", options=["--vcpus", vcpus])
+        expect((result.code, result.out) == (0, b"writable: 0 0 0\nreleased: 1, kept: 0\n"), f"{vcpus}: {result}")
 
 
 @test("stack, mappings and position-independent programs lie elsewhere in each run")

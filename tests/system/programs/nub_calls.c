@@ -87,6 +87,58 @@ static void expect(const char* what, uint64_t result, uint64_t wanted) {
     }
 }
 
+enum { ok, no_memory, refused };
+
+// What would start another CPU at an address of the program's, move the local APIC to where it can
+// be written, or have the host write its clock over a page table or the nub.
+static void forge_msrs(Gate nub) {
+    static const struct {
+        const char* what;
+        uint64_t index;
+        uint64_t value;
+    } writes[] = {
+        {"INIT", 0x830, 1UL << 32 | 0x4500},
+        {"a start-up IPI", 0x830, 1UL << 32 | 0x4608},
+        {"INIT to all others", 0x830, 0xC4500},
+        {"NMI", 0x830, 1UL << 32 | 0x400},
+        {"SMI", 0x830, 1UL << 32 | 0x200},
+        {"lowest priority", 0x830, 1UL << 32 | 0x13A},
+        {"a logical destination", 0x830, 1UL << 32 | 0x83A},
+        {"a level", 0x830, 1UL << 32 | 0x803A},
+        {"itself by shorthand", 0x830, 0x4003A},
+        {"an exception's vector", 0x830, 1UL << 32 | 13},
+        {"a device's vector", 0x830, 1UL << 32 | 33},
+        {"a self IPI", 0x83F, 13},
+        {"the local APIC as it is", 0x1B, 0xFEE00D00},
+        {"the local APIC off", 0x1B, 0xFEE00100},
+        {"the local APIC over RAM", 0x1B, 0x4000C00},
+        {"an NMI by LINT1", 0x836, 0x400},
+        {"INIT by LINT0", 0x835, 0x500},
+        {"a timer with another vector", 0x832, 0x4000D},
+        {"another spurious vector", 0x80F, 0x10D},
+        {"the clock over a table", 0x4B564D01, 0x600001},
+        {"the clock over the nub", 0x4B564D01, 0x100001},
+        {"the clock over RAM", 0x4B564D01, 0x4000001},
+        {"the wall clock over a table", 0x4B564D00, 0x600000},
+        {"the wall clock over the nub", 0x4B564D00, 0x100000},
+        {"the old clock's register", 0x12, 0x600001},
+        {"the old wall clock's register", 0x11, 0x600000},
+        {"stolen time", 0x4B564D03, 0x600001},
+        {"page faults by KVM", 0x4B564D02, 0x600001},
+        {"end of interrupt by KVM", 0x4B564D04, 0x600001},
+        {"system calls elsewhere", 0xC0000082, 0x400000},
+        {"EFER", 0xC0000080, 0},
+    };
+    for (unsigned i = 0; i < sizeof writes / sizeof *writes; ++i) {
+        expect(writes[i].what, nub(write_msr, writes[i].index, writes[i].value, 0), refused);
+    }
+    expect("LINT0 as it is", nub(write_msr, 0x835, 0x10000, 0), ok);
+    // In x2APIC mode there is none to write in memory: reads find no device.
+    expect("where a local APIC would lie", nub(link, 0x7040000000, 0xFEE00087 | NO_EXECUTE, 0), ok);
+    expect("its version", *(volatile uint32_t*)0x7040000030, 0xFFFFFFFF);
+    expect("the page no more", nub(link, 0x7040000000, 1, 0), ok);
+}
+
 int main(void) {
     signal(SIGSEGV, on_fault);
     const Gate nub = find_gate();
@@ -99,7 +151,6 @@ int main(void) {
         puts("no entry");
         return 1;
     }
-    enum { ok, no_memory, refused };
     const uint64_t at = (uint64_t)entry;
     const uint64_t ram = PRESENT_WRITE_USER | NO_EXECUTE;
 
@@ -153,6 +204,8 @@ int main(void) {
     expect("the first tables", nub(release_tables, 0x200000, 0, 0), refused);
     expect("a table's part", nub(release_tables, 0x801000, 0, 0), refused);
     expect("what is no table's", nub(release_tables, 0x40000000, 0, 0), refused);
+
+    forge_msrs(nub);
 
     printf("writable: %d %d %d\n", is_writable((volatile char*)entry), is_writable((volatile char*)TABLES),
            is_writable((volatile char*)IMAGE_LIMIT - 1));
