@@ -12,7 +12,12 @@
 #define CR4_PAE 0x20
 #define CR4_FXSR_XMMEXCPT 0x600
 #define CR4_OSXSAVE 0x40000
+#define CR4_UMIP 0x800
 #define CR4_FSGSBASE 0x10000
+#define CR4_SMEP 0x100000
+#define CPUID_7_EBX_FSGSBASE 0x1
+#define CPUID_7_EBX_SMEP 0x80
+#define CPUID_7_ECX_UMIP 0x4
 #define MSR_EFER 0xC0000080
 #define EFER_SCE_LME_NXE 0x901
 #define MSR_STAR 0xC0000081
@@ -115,12 +120,17 @@ nub_no_xsave:
     mov eax, 7
     xor ecx, ecx
     cpuid
-    test bl, 1  // FSGSBASE: ring 3 switches threads without us
-    jz nub_no_fsgsbase
     mov rax, cr4
+    test bl, CPUID_7_EBX_FSGSBASE  // ring 3 switches threads without us
+    jz 1f
     or eax, CR4_FSGSBASE
-    mov cr4, rax
-nub_no_fsgsbase:
+1:  test bl, CPUID_7_EBX_SMEP  // ring 0 executes nothing of ring 3's
+    jz 2f
+    or eax, CR4_SMEP
+2:  test cl, CPUID_7_ECX_UMIP  // ring 3 does not learn where the nub's tables lie
+    jz 3f
+    or eax, CR4_UMIP
+3:  mov cr4, rax
     lea rsp, nub_boot_frame[rip]
     iretq
 

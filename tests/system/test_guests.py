@@ -155,6 +155,11 @@ def _():
         result = shoal(PROGRAMS / "memory", what)
         expect(result.code == 139 and b"killed by SIGSEGV (11) at address" in result.err,
                f"{what}: {result}")
+    for what in ("sgdt", "sidt", "str", "smsw"):
+        result = shoal(PROGRAMS / "memory", what)
+        if result.out != b"no UMIP\n":
+            expect(result.code == 139 and b"killed by SIGSEGV (11) at address" in result.err,
+                   f"{what}: {result}")
 
 
 @test("page tables cannot be made writable by forged calls of the nub, nor CPUs be started")

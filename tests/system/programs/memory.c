@@ -1,6 +1,7 @@
 // Tries what memory allows. Without an argument: what Linux and Shoal do alike; with one, a single
 // thing that only Shoal refuses, or that must kill the program.
 #define _GNU_SOURCE
+#include <cpuid.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -128,6 +129,24 @@ static void common(void) {
     printf("floating point survives: %d\n", a * 2 == b);
 }
 
+// Instructions that UMIP keeps from ring 3.
+static int try_umip(const char* what) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    char bytes[16];
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (c & 1 << 2) == 0) {
+        puts("no UMIP");
+    } else if (strcmp(what, "sgdt") == 0) {
+        __asm__ volatile("sgdt %0" : "=m"(bytes));
+    } else if (strcmp(what, "sidt") == 0) {
+        __asm__ volatile("sidt %0" : "=m"(bytes));
+    } else if (strcmp(what, "str") == 0) {
+        __asm__ volatile("str %0" : "=r"(a));
+    } else if (strcmp(what, "smsw") == 0) {
+        __asm__ volatile("smsw %0" : "=r"(a));
+    }
+    return 0;
+}
+
 int main(int argc, char** argv) {
     const char* what = argc > 1 ? argv[1] : "";
     if (*what == '\0') {
@@ -159,6 +178,8 @@ int main(int argc, char** argv) {
         __asm__ volatile("mov %0, %%cr3" : : "r"(0UL));
     } else if (strcmp(what, "hlt") == 0) {
         __asm__ volatile("hlt");
+    } else if (what[0] == 's') {
+        return try_umip(what);
     } else if (strcmp(what, "below-stack") == 0) {
         char here;
         *(volatile char*)((uintptr_t)&here - (9 << 20)) = 1;  // below its 8 MiB
