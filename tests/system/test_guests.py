@@ -175,6 +175,10 @@ def _():
     for name in ("/usr/bin/cat", "/usr/lib/x86_64-linux-gnu/libc.so.6"):
         starts = {next(line.split("-")[0] for line in lines if line.endswith(name)) for lines in maps}
         expect(len(starts) == 3, f"{name} lies at {starts}")
+    runs = [shoal(PROGRAMS / "addresses").out.decode().splitlines() for _ in range(3)]
+    for lines in zip(*runs, strict=True):
+        expect(len(set(lines)) == 3, f"three runs have {lines}")
+    expect(len(runs[0]) == 4, f"{runs}")
 
 
 @test("a program that needs more memory than there is ends with a sentence")
