@@ -172,7 +172,7 @@ Readiness TcpSocket::readiness(const OpenFile&) const {
         case State::connecting:
             return {.readable = Is::no, .writable = Is::no};
         case State::ended:
-            return {.hung_up = Is::yes, .error = is(has_error)};
+            return {.hung_up = Is::yes, .error = is(has_error), .peer_closed = Is::yes};
         case State::connected:
             break;
     }
@@ -180,7 +180,8 @@ Readiness TcpSocket::readiness(const OpenFile&) const {
     return {.readable = is(received_.size_bytes() > 0 || no_more || has_error),
             .writable = is(send_room() >= TCP_SNDLOWAT || writing_is_shut_ || pcb_ == nullptr),
             .hung_up = is(no_more && writing_is_shut_),
-            .error = is(has_error)};
+            .error = is(has_error),
+            .peer_closed = is(no_more)};
 }
 
 }  // namespace shoal::guest::net
