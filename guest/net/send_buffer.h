@@ -18,6 +18,7 @@ public:
     ~SendBuffer();
 
     [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+    [[nodiscard]] std::size_t size_bytes() const noexcept { return size_bytes_; }
     // Room for bytes behind those that are there, at least one; empty when memory is gone.
     [[nodiscard]] std::span<std::byte> room();
     // Adds the first `count` bytes of it.

@@ -38,6 +38,9 @@ public:
         return received_.size_bytes();
     }
 
+    [[nodiscard]] std::size_t outgoing_bytes() const noexcept override {
+        return unacknowledged_ ? unacknowledged_->size_bytes() : 0;
+    }
 private:
     enum class State { idle, listening, connecting, connected, ended };
 

@@ -22,6 +22,7 @@ inline constexpr std::uint32_t exclusive = 0200;
 inline constexpr std::uint32_t truncate = 01000;
 inline constexpr std::uint32_t append = 02000;
 inline constexpr std::uint32_t nonblock = 04000;
+inline constexpr std::uint32_t async = 020000;
 inline constexpr std::uint32_t direct = 040000;
 inline constexpr std::uint32_t large_file = 0100000;
 inline constexpr std::uint32_t directory = 0200000;
@@ -31,7 +32,7 @@ inline constexpr std::uint32_t close_on_exec = 02000000;
 inline constexpr std::uint32_t path = 010000000;
 inline constexpr std::uint32_t temporary = 020000000;  // O_TMPFILE without O_DIRECTORY
 // What fcntl(F_SETFL) may change.
-inline constexpr std::uint32_t changeable = append | nonblock | direct | no_atime | 020000;
+inline constexpr std::uint32_t changeable = append | nonblock | direct | no_atime | async;
 }  // namespace open_flags
 
 class OpenFile {

@@ -114,6 +114,8 @@ public:
     [[nodiscard]] virtual bool is_listening() const noexcept { return false; }
 
     // SO_RCVTIMEO and SO_SNDTIMEO; 0 is no limit.
+    // SIOCOUTQ: bytes that were sent and that the peer has not acknowledged.
+    [[nodiscard]] virtual std::size_t outgoing_bytes() const noexcept { return 0; }
     std::uint64_t receive_timeout_ns = 0;
     std::uint64_t send_timeout_ns = 0;
 

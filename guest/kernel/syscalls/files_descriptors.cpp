@@ -149,7 +149,7 @@ enum class Request : std::uint32_t {
     set_controlling = 0x540E,      // TIOCSCTTY
     get_process_group = 0x540F,    // TIOCGPGRP
     set_process_group = 0x5410,    // TIOCSPGRP
-    output_waiting = 0x5411,       // TIOCOUTQ
+    output_waiting = 0x5411,       // TIOCOUTQ, SIOCOUTQ
     get_window_size = 0x5413,      // TIOCGWINSZ
     set_window_size = 0x5414,      // TIOCSWINSZ
     input_waiting = 0x541B,        // FIONREAD
@@ -157,6 +157,7 @@ enum class Request : std::uint32_t {
     get_session = 0x5429,          // TIOCGSID
     clear_close_on_exec = 0x5450,  // FIONCLEX
     set_close_on_exec = 0x5451,    // FIOCLEX
+    set_async = 0x5452,            // FIOASYNC
     // Of disks (<linux/fs.h>).
     get_read_only = 0x125E,       // BLKROGET
     get_size_sectors = 0x1260,    // BLKGETSIZE
@@ -239,6 +240,22 @@ Result<std::uint32_t> waiting_bytes(const OpenFile& file) {
     return fail(Errno::notty);
 }
 
+// Sets the flag or clears it, as the number at `from` says.
+std::int64_t set_flag(OpenFile& file, std::uint32_t flag, UserAddress from) {
+    std::uint32_t value = 0;
+    if (!fetch(value, from)) {
+        return negative(Errno::fault);
+    }
+    file.flags = (file.flags & ~flag) | (value != 0 ? flag : 0);
+    return 0;
+}
+
+// Where O_ASYNC may be set: it is kept, and nobody is sent a SIGIO.
+bool tells_by_signal(Inode& inode) {
+    return inode.as_socket() != nullptr || inode.as_pipe() != nullptr ||
+           inode.as_console() != nullptr;
+}
+
 }  // namespace
 
 std::int64_t sys_ioctl(FileContext& context, const CallArguments& args) {
@@ -253,13 +270,10 @@ std::int64_t sys_ioctl(FileContext& context, const CallArguments& args) {
         return 0;
     }
     if (request == Request::set_nonblock) {
-        std::uint32_t value = 0;
-        if (!fetch(value, args[2])) {
-            return negative(Errno::fault);
-        }
-        file->flags =
-            (file->flags & ~open_flags::nonblock) | (value != 0 ? open_flags::nonblock : 0);
-        return 0;
+        return set_flag(*file, open_flags::nonblock, args[2]);
+    }
+    if (request == Request::set_async && tells_by_signal(file->inode())) {
+        return set_flag(*file, open_flags::async, args[2]);
     }
     if (request == Request::input_waiting) {
         const auto waiting = waiting_bytes(*file);
@@ -269,7 +283,10 @@ std::int64_t sys_ioctl(FileContext& context, const CallArguments& args) {
         const OpenFileRef held{file};  // flushing lets others run
         return disk_request(file->inode(), request, args[2]);
     }
-    if (file->inode().as_socket() != nullptr) {
+    if (const Socket* socket = file->inode().as_socket()) {
+        if (request == Request::output_waiting) {
+            return store(args[2], static_cast<std::uint32_t>(socket->outgoing_bytes()));
+        }
         return sockets::interface_request(low32(args[1]), args[2]);
     }
     if (file->inode().is_vsock() && request == Request::get_local_cid) {
