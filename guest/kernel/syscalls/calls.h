@@ -29,8 +29,11 @@ std::int64_t sys_getpgrp(Process& process, const Arguments& args);
 std::int64_t sys_getsid(Process& process, const Arguments& args);
 std::int64_t sys_setpgid(Process& process, const Arguments& args);
 std::int64_t sys_setsid(Process& process, const Arguments& args);
-std::int64_t sys_get_zero(Process& process, const Arguments& args);  // user and group ids
-std::int64_t sys_succeed(Process& process, const Arguments& args);   // nothing to do, done
+std::int64_t sys_get_zero(Process& process, const Arguments& args);    // user and group ids
+std::int64_t sys_succeed(Process& process, const Arguments& args);     // nothing to do, done
+std::int64_t sys_give_zeros(Process& process, const Arguments& args);  // getresuid, getresgid
+std::int64_t sys_capget(Process& process, const Arguments& args);
+std::int64_t sys_capset(Process& process, const Arguments& args);
 std::int64_t sys_set_tid_address(Process& process, const Arguments& args);
 std::int64_t sys_arch_prctl(Process& process, const Arguments& args);
 std::int64_t sys_prctl(Process& process, const Arguments& args);

@@ -1,5 +1,6 @@
 // System calls about the process and the machine. Everybody is root.
 #include <asm/prctl.h>
+#include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/utsname.h>
 #include <sys/resource.h>
@@ -42,6 +43,21 @@ std::int64_t set_limit(std::uint64_t resource, UserAddress from) {
     return set ? 0 : negative(set.error());
 }
 
+// The sets that a version of capget(2) has, of 32 bits each; 0 for one that is not known, and then
+// the newest one goes to the header.
+std::int64_t capability_sets(UserAddress header_at, std::size_t& sets) {
+    __user_cap_header_struct header{};
+    if (!copy_from_user(&header, header_at, sizeof header)) {
+        return negative(Errno::fault);
+    }
+    sets = header.version == _LINUX_CAPABILITY_VERSION_1   ? _LINUX_CAPABILITY_U32S_1
+           : header.version == _LINUX_CAPABILITY_VERSION_2 ? _LINUX_CAPABILITY_U32S_2
+           : header.version == _LINUX_CAPABILITY_VERSION_3 ? _LINUX_CAPABILITY_U32S_3
+                                                           : 0;
+    header.version = _LINUX_CAPABILITY_VERSION_3;
+    return sets == 0 ? give(header_at, header) : 0;
+}
+
 // 0 is the caller itself.
 Process* process_of(Process& caller, std::uint64_t id) {
     return static_cast<int>(id) == 0 ? &caller : find_process(static_cast<int>(id));
@@ -67,6 +83,40 @@ std::int64_t sys_get_zero(Process&, const Arguments&) {
 
 std::int64_t sys_succeed(Process&, const Arguments&) {
     return 0;
+}
+
+std::int64_t sys_give_zeros(Process&, const Arguments& args) {
+    const std::uint32_t zero = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+        if (give(args[i], zero) != 0) {
+            return negative(Errno::fault);
+        }
+    }
+    return 0;
+}
+
+// All of them, and for ever.
+std::int64_t sys_capget(Process&, const Arguments& args) {
+    constexpr std::uint64_t all = (2ULL << CAP_LAST_CAP) - 1;
+    std::size_t sets = 0;
+    const std::int64_t failed = capability_sets(args[0], sets);
+    if (failed != 0 || args[1] == 0) {
+        return failed;
+    }
+    if (sets == 0) {
+        return negative(Errno::inval);
+    }
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> data{};
+    for (std::size_t i = 0; i < data.size(); ++i) {
+        data[i].effective = data[i].permitted = static_cast<std::uint32_t>(all >> (32 * i));
+    }
+    return copy_to_user(args[1], data.data(), sets * sizeof data[0]) ? 0 : negative(Errno::fault);
+}
+
+std::int64_t sys_capset(Process&, const Arguments& args) {
+    std::size_t sets = 0;
+    const std::int64_t failed = capability_sets(args[0], sets);
+    return failed == 0 && sets == 0 ? negative(Errno::inval) : failed;
 }
 
 std::int64_t sys_getpgid(Process& process, const Arguments& args) {
