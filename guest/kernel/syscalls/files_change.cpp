@@ -205,6 +205,25 @@ std::int64_t sys_syncfs(FileContext& context, const CallArguments& args) {
     return entry ? 0 : negative(entry.error());
 }
 
+// Writes of a disk are with the host already, those of memory go nowhere: nothing is to be started.
+std::int64_t sys_sync_file_range(FileContext& context, const CallArguments& args) {
+    constexpr std::uint32_t all_flags = 7;
+    const auto [descriptor, offset, size, flags, unused1, unused2] = args;
+    const auto entry = open_entry(context, descriptor);
+    if (!entry) {
+        return negative(entry.error());
+    }
+    const std::uint64_t end = offset + size;
+    if ((low32(flags) & ~all_flags) != 0 || static_cast<std::int64_t>(offset) < 0 ||
+        static_cast<std::int64_t>(end) < 0 || end < offset) {
+        return negative(Errno::inval);
+    }
+    const FileType type = (*entry)->inode().type();
+    const bool has_blocks =
+        type == FileType::regular || type == FileType::block_device || type == FileType::directory;
+    return has_blocks ? 0 : negative(Errno::spipe);
+}
+
 std::int64_t sys_fadvise64(FileContext& context, const CallArguments& args) {
     constexpr std::uint32_t highest_advice = 5;  // POSIX_FADV_NOREUSE
     const auto entry = open_entry(context, args[0]);

@@ -174,6 +174,7 @@ constexpr Call calls[] = {
     CALL(fsync, file<sys_fsync>),
     CALL(fdatasync, file<sys_fdatasync>),
     CALL(syncfs, file<sys_syncfs>),
+    CALL(sync_file_range, file<sys_sync_file_range>),
     CALL(fadvise64, file<sys_fadvise64>),
     CALL(readahead, file<sys_readahead>),
     // Names
@@ -223,7 +224,6 @@ constexpr Call calls[] = {
     CALL(setgid, sys_succeed),
     CALL(setresuid, sys_succeed),
     CALL(setresgid, sys_succeed),
-    CALL(set_tid_address, sys_set_tid_address),
     CALL(setreuid, sys_succeed),
     CALL(setregid, sys_succeed),
     CALL(setgroups, sys_succeed),
@@ -233,6 +233,7 @@ constexpr Call calls[] = {
     CALL(getresgid, sys_give_zeros),
     CALL(capget, sys_capget),
     CALL(capset, sys_capset),
+    CALL(set_tid_address, sys_set_tid_address),
     CALL(set_robust_list, sys_set_robust_list),
     CALL(get_robust_list, sys_get_robust_list),
     CALL(arch_prctl, sys_arch_prctl),
