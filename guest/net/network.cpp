@@ -13,6 +13,7 @@
 
 #include "guest/kernel/boot/ip_word.h"
 #include "guest/kernel/clock.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/generation.h"
 #include "guest/kernel/message.h"
 #include "guest/kernel/panic.h"
@@ -201,6 +202,14 @@ void Network::flush() {
     netif_poll_all();
     if (interface_ != nullptr) {
         interface_->flush();
+    }
+    // The program may compute for long before anybody looks at lwIP's clocks again.
+    constexpr std::uint64_t soon_ns = nanoseconds_per_second;
+    const std::uint64_t timer_ns = this_cpu().timer_ns;
+    if (timer_ns == 0 || timer_ns > monotonic_ns() + soon_ns) {
+        if (const std::uint64_t deadline = timers_.deadline_ns(); deadline != no_deadline) {
+            set_timer(deadline);
+        }
     }
 }
 

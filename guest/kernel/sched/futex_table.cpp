@@ -27,19 +27,19 @@ unsigned FutexTable::wake(const FutexKey& key, unsigned most, std::uint32_t bits
 }
 
 unsigned FutexTable::requeue(const FutexKey& key, const FutexKey& to, unsigned most) noexcept {
-    if (key == to) {
-        return 0;
-    }
     Bucket& bucket = bucket_of(key);
     unsigned count = 0;
     for (FutexWaiter* at = bucket.first(); at != nullptr && count < most;) {
         FutexWaiter& waiter = *at;
         at = Bucket::behind(waiter);
-        if (waiter.key == key) {
+        if (waiter.key != key) {
+            continue;
+        }
+        ++count;
+        if (key != to) {  // as Linux counts them
             bucket.remove(waiter);
             waiter.key = to;
             bucket_of(to).push_back(waiter);
-            ++count;
         }
     }
     return count;
