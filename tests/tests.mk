@@ -29,7 +29,7 @@ build/tests/sim: $(call objects,$(sim_srcs) $(wildcard controlplane/scheduler/*.
 test_programs := $(patsubst tests/system/programs/%,build/tests/programs/%,$(basename \
 	$(wildcard tests/system/programs/*.c tests/system/programs/*.cpp))) \
 	$(patsubst tests/nested/programs/%.c,build/tests/programs/%,$(wildcard tests/nested/programs/*.c)) \
-	$(patsubst %,build/tests/programs/%-glibc,cpus threads signals processes many_threads vdso)
+	$(patsubst %,build/tests/programs/%-glibc,cpus threads signals processes many_threads vdso linux_calls)
 
 build/tests/programs/%: tests/system/programs/%.c | setup
 	@mkdir -p $(@D)

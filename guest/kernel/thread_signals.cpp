@@ -13,6 +13,10 @@ void restore_mask() {
     process().signals.restore_mask();
 }
 
+void call_is_not_restarted() {
+    current_thread().call = Thread::no_call;
+}
+
 std::uint64_t pending_signals() {
     return process().signals.pending();
 }

@@ -16,6 +16,10 @@ void set_mask_during_call(std::uint64_t mask);
 // Puts the mask of before back at once. Of a call that returns anything but Errno::intr.
 void restore_mask();
 
+// The system call that the thread is in is not made again after a handler, even with SA_RESTART: it
+// waits for so long and no longer, as signal(7) says of calls with a timeout.
+void call_is_not_restarted();
+
 // Signals that were sent and not yet taken, to the thread or to the process.
 [[nodiscard]] std::uint64_t pending_signals();
 // Takes a pending signal of `set`, the lowest first.

@@ -189,6 +189,9 @@ Result<SocketRef> TcpSocket::accept(SocketAddress& peer) {
 Result<void> TcpSocket::connect(const SocketAddress& address) {
     switch (state_) {
         case State::connected:
+            // The first call afterwards tells the success: also one that a signal interrupted and
+            // that is made again.
+            return std::exchange(is_connect_told_, true) ? fail(Errno::isconn) : Result<void>{};
         case State::listening:
             return fail(Errno::isconn);
         case State::connecting:
@@ -211,6 +214,7 @@ Result<void> TcpSocket::connect(const SocketAddress& address) {
         return fail(error == ERR_VAL ? Errno::netunreach : errno_of(error));
     }
     state_ = State::connecting;
+    is_connect_told_ = false;
     remember_addresses();
     Network::instance().flush();
     return fail(Errno::inprogress);

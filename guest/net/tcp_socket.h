@@ -24,6 +24,7 @@ public:
     Result<void> listen(std::uint32_t backlog) override;
     Result<SocketRef> accept(SocketAddress& peer) override;
     Result<void> connect(const SocketAddress& address) override;
+    void note_connect_told() noexcept override { is_connect_told_ = true; }
     Result<std::size_t> send(OutgoingMessage& message) override;
     Result<std::size_t> receive(IncomingMessage& message) override;
     Result<void> shutdown(Shutdown how) override;
@@ -37,10 +38,10 @@ public:
     [[nodiscard]] std::size_t waiting_bytes() const noexcept override {
         return received_.size_bytes();
     }
-
     [[nodiscard]] std::size_t outgoing_bytes() const noexcept override {
         return unacknowledged_ ? unacknowledged_->size_bytes() : 0;
     }
+
 private:
     enum class State { idle, listening, connecting, connected, ended };
 
@@ -70,6 +71,7 @@ private:
     State state_ = State::idle;
     Errno error_ = Errno{};
     bool is_bound_ = false;
+    bool is_connect_told_ = true;
     bool peer_has_closed_ = false;
     bool reading_is_shut_ = false;
     bool writing_is_shut_ = false;

@@ -204,17 +204,20 @@ def _():
 
 @test("pipes, poll and select")
 def _():
-    expect_same_as_host(PROGRAMS / "pipes")
+    for vcpus in (1, 2):
+        expect_same_as_host(PROGRAMS / "pipes", options=["--vcpus", vcpus])
 
 
 @test("eventfd, timerfd, signalfd and epoll")
 def _():
-    expect_same_as_host(PROGRAMS / "events")
+    for vcpus in (1, 2):
+        expect_same_as_host(PROGRAMS / "events", options=["--vcpus", vcpus])
 
 
 @test("unix sockets: pairs, names, datagrams and passed descriptors")
 def _():
-    expect_same_as_host(PROGRAMS / "unix_sockets")
+    for vcpus in (1, 2):
+        expect_same_as_host(PROGRAMS / "unix_sockets", options=["--vcpus", vcpus])
 
 
 @test("--timing prints one line with five times that grow")

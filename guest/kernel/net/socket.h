@@ -93,6 +93,8 @@ public:
     // Starts to connect: Errno::inprogress when it will take time; it has taken place, or failed,
     // when the socket is writable, and take_error() says which. Errno::already, Errno::isconn.
     [[nodiscard]] virtual Result<void> connect(const SocketAddress& address);
+    // A call that waited tells its program of the success: a later connect() need not.
+    virtual void note_connect_told() noexcept {}
     // How many bytes were taken, at least one unless the message is empty.
     [[nodiscard]] virtual Result<std::size_t> send(OutgoingMessage& message);
     // How many bytes came (of a datagram with MSG_TRUNC: how many it had); 0 at the end.
@@ -112,10 +114,10 @@ public:
     // SO_ERROR: what went wrong since it was asked last; Errno{} if nothing did.
     [[nodiscard]] virtual Errno take_error() noexcept { return Errno{}; }
     [[nodiscard]] virtual bool is_listening() const noexcept { return false; }
-
-    // SO_RCVTIMEO and SO_SNDTIMEO; 0 is no limit.
     // SIOCOUTQ: bytes that were sent and that the peer has not acknowledged.
     [[nodiscard]] virtual std::size_t outgoing_bytes() const noexcept { return 0; }
+
+    // SO_RCVTIMEO and SO_SNDTIMEO; 0 is no limit.
     std::uint64_t receive_timeout_ns = 0;
     std::uint64_t send_timeout_ns = 0;
 

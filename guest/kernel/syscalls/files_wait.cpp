@@ -4,8 +4,6 @@
 #include <limits>
 #include <new>
 
-#include "guest/kernel/thread_signals.h"
-
 namespace shoal::guest::files {
 
 Result<std::uint64_t> fetch_timeout(UserAddress address, std::uint64_t units_per_second) {

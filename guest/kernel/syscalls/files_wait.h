@@ -10,6 +10,7 @@
 #include "guest/kernel/net/socket.h"
 #include "guest/kernel/sched/wait_queue.h"
 #include "guest/kernel/syscalls/files_support.h"
+#include "guest/kernel/thread_signals.h"
 
 namespace shoal::guest::files {
 
@@ -98,6 +99,9 @@ template <class Attempt>
         return !must_wait();
     });
     if (wake == Wake::interrupted) {
+        if (deadline != no_deadline) {
+            call_is_not_restarted();
+        }
         done = fail(Errno::intr);
     }
     return done;

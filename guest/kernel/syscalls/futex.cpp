@@ -8,6 +8,7 @@
 #include "guest/kernel/sched/futex_table.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
+#include "guest/kernel/thread_signals.h"
 #include "guest/kernel/user_memory.h"
 
 namespace shoal::guest {
@@ -92,6 +93,9 @@ std::int64_t wait(Process& process, const Arguments& args, std::uint32_t bits) {
         case Wake::timed_out:
             return negative(Errno::timedout);
         case Wake::interrupted:
+            if (*deadline != no_deadline) {
+                call_is_not_restarted();
+            }
             return negative(Errno::intr);
     }
     return 0;
@@ -118,8 +122,8 @@ struct WakeOperation {
     explicit WakeOperation(std::uint32_t encoded)
         : operation{encoded >> 28 & 7},
           comparison{encoded >> 24 & 15},
-          operand{encoded >> 12 & 0xFFF},
-          compared{encoded & 0xFFF} {
+          operand{sign_extended(encoded >> 12)},
+          compared{sign_extended(encoded)} {
         if ((encoded >> 28 & FUTEX_OP_OPARG_SHIFT) != 0) {
             operand = 1U << (operand & 31);
         }
@@ -159,6 +163,11 @@ struct WakeOperation {
                 return a >= b;
         }
         return false;
+    }
+
+    // Of 12 bits.
+    static std::uint32_t sign_extended(std::uint32_t bits) {
+        return static_cast<std::uint32_t>(static_cast<std::int32_t>(bits << 20) >> 20);
     }
 
     std::uint32_t operation;

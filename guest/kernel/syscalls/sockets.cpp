@@ -72,7 +72,11 @@ Result<void> finish_connecting(const OpenSocket& open) {
         return fail(settled.error() == Errno::again ? Errno::inprogress : settled.error());
     }
     const Errno error = open.socket->take_error();
-    return error == Errno{} ? Result<void>{} : fail(error);
+    if (error != Errno{}) {
+        return fail(error);
+    }
+    open.socket->note_connect_told();
+    return {};
 }
 
 }  // namespace

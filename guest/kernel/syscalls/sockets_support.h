@@ -6,6 +6,7 @@
 #include "guest/kernel/net/socket.h"
 #include "guest/kernel/syscalls/files_support.h"
 #include "guest/kernel/syscalls/sockets.h"
+#include "guest/kernel/thread_signals.h"
 
 namespace shoal::guest::sockets {
 
@@ -57,6 +58,9 @@ auto wait_for(const OpenSocket& open, Patience patience, std::uint64_t timeout_n
         return is_done();
     });
     if (wake == Wake::interrupted) {
+        if (timeout_ns != 0) {
+            call_is_not_restarted();
+        }
         result = fail(Errno::intr);
     }
     return result;

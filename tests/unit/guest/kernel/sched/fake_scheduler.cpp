@@ -66,6 +66,8 @@ void set_mask_during_call(std::uint64_t mask) {
     test::blocked_signals = mask;
 }
 
+void call_is_not_restarted() {}
+
 void restore_mask() {
     test::blocked_signals = mask_before_call.value_or(test::blocked_signals);
     mask_before_call.reset();
