@@ -3,6 +3,7 @@ import contextlib
 import http.client
 import os
 import subprocess
+import time
 
 from harness import ENVIRONMENT, ROOT, SHOAL, TIME_SCALE, expect, expect_same_as_host, temporary_folder
 from test_dynamic import PYTHON, WITH_PYTHON
@@ -86,7 +87,41 @@ for vcpus in (1, 2):
     network_test(f"redis-server: many keys, pipelining, pub/sub and its benchmark, {vcpus} vCPUs")(_)
 
 
-NGINX_CONFIG = """daemon off; master_process off; worker_processes 1; error_log stderr; pid /tmp/pid;
+def save_all(network, tap, redis):
+    """Every way to save, while the values are there, and what a reload finds. Larger than 4 MiB: redis syncs every 4."""
+    value, count = b"v" * 1000, 6000
+    commands = b"".join(b"SET key%d %d-%b\r\n" % (number, number, value) for number in range(count))
+    expect(f"errors: 0, replies: {count}".encode() in redis("redis-cli", "--pipe", stdin=commands), "the values")
+    for command, done in (("BGREWRITEAOF", "aof_rewrite_in_progress"), ("BGSAVE", "rdb_bgsave_in_progress")):
+        expect(b"started" in redis("redis-cli", command), command)
+        end = time.monotonic() + LIMIT_S
+        while f"{done}:0".encode() not in redis("redis-cli", "INFO", "persistence"):
+            expect(time.monotonic() < end, f"{command} does not end")
+    info = redis("redis-cli", "INFO", "persistence")
+    for wanted in (b"rdb_last_bgsave_status:ok", b"aof_last_bgrewrite_status:ok", b"aof_last_write_status:ok"):
+        expect(wanted in info, info.decode())
+    for command in (("SAVE",), ("DEBUG", "RELOAD"), ("DEBUG", "LOADAOF")):
+        expect(redis("redis-cli", *command) == b"OK\n", " ".join(command))
+    commands = b"".join(b"GET key%d\n" % number for number in range(count))
+    values = redis("redis-cli", stdin=commands).split()
+    expect(values == [b"%d-%b" % (number, value) for number in range(count)], "the values after all that")
+
+
+@network_test("redis-server: an append-only file, rewritten and saved in the background, and read again")
+def _(network, tap):
+    def redis(*words, stdin=b""):
+        return redis_cli(network, tap, *words, stdin=stdin)
+
+    with server(network, tap, 6379, ["--memory", "256"], REDIS_SERVER, "--save", "", "--protected-mode", "no",
+                "--appendonly", "yes", "--dir", "/tmp", "--enable-debug-command", "yes"):
+        save_all(network, tap, redis)
+        # A fork copies what was written, up to 64 MiB; beyond that it fails, and redis says so and goes on.
+        expect(redis("redis-cli", "SETRANGE", "large", 80 << 20, "x") == b"%d\n" % ((80 << 20) + 1), "a large value")
+        expect(redis("redis-cli", "BGSAVE").startswith(b"ERR"), "a fork of more than 64 MiB")
+        expect(redis("redis-cli", "GET", "key7").startswith(b"7-"), "a value after that")
+
+
+NGINX_CONFIG = """daemon off; master_process {master}; worker_processes {workers}; user root root; error_log stderr; pid /tmp/pid;
 events {{ worker_connections 2048; }}
 http {{
     access_log off; sendfile on; keepalive_requests 100000; client_body_temp_path /tmp/1;
@@ -97,12 +132,12 @@ http {{
 
 
 @contextlib.contextmanager
-def nginx(network, tap, large_bytes, *options_of_run):
+def nginx(network, tap, large_bytes, *options_of_run, master="off", workers=1):
     """nginx with a small file and a large one, whose bytes it gives."""
     with temporary_folder() as folder:
         large = os.urandom(large_bytes)
         for name, content in (("small", b"a small file\n"), ("large", large),
-                              ("nginx.conf", NGINX_CONFIG.format(root=folder).encode())):
+                              ("nginx.conf", NGINX_CONFIG.format(root=folder, master=master, workers=workers).encode())):
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(content)
         with server(network, tap, 80, ["--with", folder, *options_of_run], NGINX, "-p", "/tmp", "-c",
@@ -154,6 +189,16 @@ for vcpus in (1, 2):
             ask_nginx(network, tap, large)
 
     network_test(f"nginx: 10,000 requests of wrk over 1,000 connections, keep-alive, 100 MB with a checksum, {vcpus} vCPUs")(_)
+
+
+@network_test("nginx: a master process and two workers, as it starts without a word")
+def _(network, tap):
+    with nginx(network, tap, 1 << 20, "--memory", "256", "--vcpus", "2", master="on", workers=2) as large:
+        clients = [client_of(network, tap) for _ in range(20)]
+        for each in clients:
+            expect(get(each, "/small") == b"a small file\n" and get(each, "/large") == large, "the files")
+        for each in clients:
+            each.close()
 
 
 THREADS = """
