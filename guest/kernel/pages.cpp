@@ -12,6 +12,11 @@ void* allocate_page() {
     return physical_memory.allocate_page();
 }
 
+void* allocate_file_page() {
+    const std::uint64_t floor = physical_memory.total_bytes() / file_floor_share;
+    return physical_memory.keep_free(floor) ? physical_memory.allocate_page() : nullptr;
+}
+
 void free_page(void* page) {
     physical_memory.free_page(page);
 }

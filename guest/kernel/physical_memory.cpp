@@ -43,15 +43,41 @@ bool PhysicalMemory::take_from_tables() {
     const auto neighbour = std::ranges::find_if(fresh_, [this](const PhysicalRange& range) {
         return range.size() != 0 && range.start == tables_.end;
     });
-    const auto place = neighbour != fresh_.end()
-                           ? neighbour
-                           : std::ranges::find(fresh_, std::uint64_t{0}, &PhysicalRange::size);
-    if (place == fresh_.end() || !release_table_memory(start)) {
+    PhysicalRange* const place = neighbour != fresh_.end() ? &*neighbour : find_empty_range();
+    if (place == nullptr || !release_table_memory(start)) {
         return false;
     }
-    fresh_count_ = std::max(fresh_count_, static_cast<std::size_t>(place - fresh_.begin()) + 1);
-    *place = {start, place == neighbour ? place->end : tables_.end};
+    *place = {start, neighbour != fresh_.end() ? place->end : tables_.end};
     tables_.end = start;
+    free_ += large_page_size;
+    return true;
+}
+
+PhysicalRange* PhysicalMemory::find_empty_range() {
+    for (std::size_t i = 0; i < fresh_.size(); ++i) {
+        if (fresh_[i].size() == 0) {
+            fresh_count_ = std::max(fresh_count_, i + 1);
+            return &fresh_[i];
+        }
+    }
+    return nullptr;
+}
+
+// A large page that came back becomes a fresh range.
+bool PhysicalMemory::take_free_large_page() {
+    PhysicalRange* const place = find_empty_range();
+    if (place == nullptr) {
+        return false;
+    }
+    void* page = lend_large_page();
+    const std::uint64_t dirty = page != nullptr ? large_page_size : page_size;
+    page = page != nullptr ? page : withdraw_large_page();
+    if (page == nullptr) {
+        return false;
+    }
+    const std::uint64_t start = physical_address(page);
+    std::memset(map_kernel_ram(start, large_page_size), 0, dirty);
+    *place = {start, start + large_page_size};
     free_ += large_page_size;
     return true;
 }
@@ -150,6 +176,9 @@ bool PhysicalMemory::open_large_page() {
 void* PhysicalMemory::allocate_contiguous(std::size_t pages) {
     std::uint64_t at = take_fresh(pages * page_size);
     while (at == 0 && pages * page_size <= tables_.size() && take_from_tables()) {
+        at = take_fresh(pages * page_size);
+    }
+    if (at == 0 && pages * page_size <= large_page_size && take_free_large_page()) {
         at = take_fresh(pages * page_size);
     }
     if (at == 0) {

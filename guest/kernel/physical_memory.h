@@ -53,7 +53,11 @@ public:
     [[nodiscard]] void* allocate_page();
     // Contiguous pages, aligned to a page. May return fewer than `wanted` in `count`, never none.
     [[nodiscard]] void* allocate_run(std::size_t wanted, std::size_t& count);
+    // The last source, before what reserve_kernel() keeps back, is a large page that is free: at
+    // most 2 MiB then.
     [[nodiscard]] void* allocate_contiguous(std::size_t pages);
+    // Whether more than so much is free, if need be after asking the holders.
+    [[nodiscard]] bool keep_free(std::uint64_t bytes);
     // 2 MiB, aligned. The kernel's mapping of it may not exist yet: see map_kernel_ram().
     [[nodiscard]] void* allocate_large_page();
     void free_page(void* page);
@@ -89,6 +93,8 @@ private:
     void merge_blocks();
     bool ask_holders();
     bool take_from_tables();
+    bool take_free_large_page();
+    [[nodiscard]] PhysicalRange* find_empty_range();
     [[nodiscard]] std::uint64_t tables_used_end() const;
     static std::uint64_t take(PhysicalRange& range, std::uint64_t bytes);
 

@@ -107,6 +107,15 @@ void PhysicalMemory::add_holder(MemoryHolder& holder) {
     holders_ = &holder;
 }
 
+bool PhysicalMemory::keep_free(std::uint64_t bytes) {
+    while (free_bytes() <= bytes) {
+        if (!ask_holders()) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool PhysicalMemory::ask_holders() {
     if (is_asking_) {
         return false;

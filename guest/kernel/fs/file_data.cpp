@@ -40,7 +40,7 @@ Result<std::byte*> FileData::make_page(std::uint64_t index) noexcept {
         return page;
     }
     void** slot = pages_.slot(index);
-    auto* page = slot == nullptr ? nullptr : static_cast<std::byte*>(allocate_page());
+    auto* page = slot == nullptr ? nullptr : static_cast<std::byte*>(allocate_file_page());
     if (page == nullptr) {
         return fail(Errno::nospc);
     }

@@ -1,11 +1,44 @@
-// FileTable: a vector of slots.
+// FileTable: an array of slots that grows, and never for good where memory is gone.
 #include "guest/kernel/fs/file_table.h"
 
+#include <algorithm>
+#include <new>
+
 namespace shoal::guest {
+namespace {
+
+constexpr std::uint32_t first_capacity = 32;
+
+}  // namespace
+
+bool FileTable::grow(std::uint32_t wanted) {
+    if (wanted <= capacity_) {
+        return true;
+    }
+    const std::uint32_t capacity =
+        std::min(limit, std::max({wanted, 2 * capacity_, first_capacity}));
+    std::unique_ptr<Slot[]> slots{new (std::nothrow_t{}) Slot[capacity]};
+    if (!slots) {
+        return false;
+    }
+    std::move(slots_.get(), slots_.get() + end_, slots.get());
+    slots_ = std::move(slots);
+    capacity_ = capacity;
+    return true;
+}
+
+Result<void> FileTable::copy(const FileTable& from) {
+    if (!grow(from.end_)) {
+        return fail(Errno::nomem);
+    }
+    std::copy(from.slots_.get(), from.slots_.get() + from.end_, slots_.get());
+    end_ = from.end_;
+    return {};
+}
 
 OpenFile* FileTable::find(std::uint64_t descriptor) const noexcept {
     const auto index = static_cast<std::uint32_t>(descriptor);
-    return index < slots_.size() ? slots_[index].file.get() : nullptr;
+    return index < end_ ? slots_[index].file.get() : nullptr;
 }
 
 Result<std::uint32_t> FileTable::add(OpenFileRef file, OnExec on_exec, std::uint32_t lowest) {
@@ -23,9 +56,10 @@ Result<std::uint32_t> FileTable::put(std::uint32_t descriptor, OpenFileRef file,
     if (descriptor >= limit) {
         return fail(Errno::badf);
     }
-    if (descriptor >= slots_.size()) {
-        slots_.resize(descriptor + 1U);
+    if (!grow(descriptor + 1)) {
+        return fail(Errno::nomem);
     }
+    end_ = std::max(end_, descriptor + 1);
     slots_[descriptor] = {std::move(file), on_exec};
     return descriptor;
 }
@@ -35,10 +69,15 @@ Result<void> FileTable::close(std::uint64_t descriptor) {
         return fail(Errno::badf);
     }
     slots_[static_cast<std::uint32_t>(descriptor)] = {};
-    while (!slots_.empty() && !slots_.back().file) {
-        slots_.pop_back();
+    while (end_ > 0 && !slots_[end_ - 1].file) {
+        --end_;
     }
     return {};
+}
+
+void FileTable::close_all() noexcept {
+    slots_.reset();
+    capacity_ = end_ = 0;
 }
 
 OnExec FileTable::on_exec(std::uint64_t descriptor) const noexcept {

@@ -1,7 +1,7 @@
 // FileTable: a process's file descriptors.
 #pragma once
 
-#include <vector>
+#include <memory>
 
 #include "guest/kernel/fs/open_file.h"
 
@@ -14,27 +14,32 @@ public:
     // Linux's usual hard limit is higher; a program that needs more has leaked them.
     static constexpr std::uint32_t limit = 65536;
 
+    FileTable() noexcept = default;
+    FileTable(const FileTable&) = delete;
+    FileTable& operator=(const FileTable&) = delete;
+
+    // Makes this one, which is empty, like another: fork. Errno::nomem.
+    [[nodiscard]] Result<void> copy(const FileTable& from);
+
     // nullptr when `descriptor` is not open. Takes a system call's argument as it comes: the lower
     // 32 bits count.
     [[nodiscard]] OpenFile* find(std::uint64_t descriptor) const noexcept;
 
-    // The lowest free descriptor that is at least `lowest`. Errno::mfile.
+    // The lowest free descriptor that is at least `lowest`. Errno::mfile, Errno::nomem.
     [[nodiscard]] Result<std::uint32_t> add(OpenFileRef file, OnExec on_exec,
                                             std::uint32_t lowest = 0);
-    // Exactly there; what was there is closed. Errno::badf beyond the limit.
+    // Exactly there; what was there is closed. Errno::badf beyond the limit, Errno::nomem.
     [[nodiscard]] Result<std::uint32_t> put(std::uint32_t descriptor, OpenFileRef file,
                                             OnExec on_exec);
     [[nodiscard]] Result<void> close(std::uint64_t descriptor);
-    void close_all() noexcept { slots_.clear(); }
+    void close_all() noexcept;
 
     // `descriptor` must be open.
     [[nodiscard]] OnExec on_exec(std::uint64_t descriptor) const noexcept;
     void set_on_exec(std::uint64_t descriptor, OnExec on_exec) noexcept;
 
     // One past the highest descriptor that may be open.
-    [[nodiscard]] std::uint32_t end() const noexcept {
-        return static_cast<std::uint32_t>(slots_.size());
-    }
+    [[nodiscard]] std::uint32_t end() const noexcept { return end_; }
 
 private:
     struct Slot {
@@ -42,7 +47,11 @@ private:
         OnExec on_exec = OnExec::keep;
     };
 
-    std::vector<Slot> slots_;
+    [[nodiscard]] bool grow(std::uint32_t wanted);
+
+    std::unique_ptr<Slot[]> slots_{};
+    std::uint32_t capacity_ = 0;
+    std::uint32_t end_ = 0;
 };
 
 }  // namespace shoal::guest

@@ -105,9 +105,12 @@ Result<void> give_memory(Process& child, const Process& parent, const Request& r
 
 // A process like its parent, without threads.
 Result<Process*> make_child(Process& parent, const Request& request) {
-    auto table = std::unique_ptr<FileTable>{new (std::nothrow_t{}) FileTable{parent.files.table}};
-    if (!table || process_count() >= process_limit) {
-        return fail(table ? Errno::again : Errno::nomem);
+    auto table = std::unique_ptr<FileTable>{new (std::nothrow_t{}) FileTable};
+    if (!table || !table->copy(parent.files.table)) {
+        return fail(Errno::nomem);
+    }
+    if (process_count() >= process_limit) {
+        return fail(Errno::again);
     }
     const FileContext& files = parent.files;
     auto child = std::unique_ptr<Process>{new (std::nothrow_t{}) Process{

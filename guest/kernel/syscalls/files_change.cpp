@@ -61,7 +61,7 @@ std::int64_t sys_fallocate(FileContext& context, const CallArguments& args) {
         return negative(Errno::fbig);
     }
     // Before all memory is taken for nothing.
-    if (args[3] > context.source.memory_free_bytes()) {
+    if (args[3] > file_space_bytes(context)) {
         return negative(inode.type() == FileType::regular ? Errno::nospc : Errno::nodev);
     }
     if (const auto reserved = inode.reserve(args[2], args[3]); !reserved) {

@@ -129,7 +129,7 @@ std::int64_t store_statfs(const FileContext& context, UserAddress to) {
     status.f_bsize = block_bytes;
     status.f_frsize = block_bytes;
     status.f_blocks = blocks(context.source.memory_total_bytes());
-    status.f_bfree = status.f_bavail = blocks(context.source.memory_free_bytes());
+    status.f_bfree = status.f_bavail = blocks(file_space_bytes(context));
     status.f_files = status.f_blocks;
     status.f_ffree = status.f_bfree;
     status.f_namelen = name_size_max;

@@ -1,6 +1,8 @@
 // Paths and vectors in the program's memory.
 #include "guest/kernel/syscalls/files_support.h"
 
+#include "guest/kernel/pages.h"
+
 #include <limits>
 
 namespace shoal::guest::files {
@@ -137,6 +139,12 @@ bool UserSource::get(std::span<std::byte> bytes) {
         bytes = bytes.subspan(range->size);
     }
     return true;
+}
+
+std::uint64_t file_space_bytes(const FileContext& context) {
+    const std::uint64_t free = context.source.memory_free_bytes();
+    const std::uint64_t floor = context.source.memory_total_bytes() / file_floor_share;
+    return free > floor ? free - floor : 0;
 }
 
 void touch(const FileContext& context, Inode& inode) {

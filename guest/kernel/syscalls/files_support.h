@@ -125,6 +125,9 @@ private:
     UserRanges ranges_;
 };
 
+// What files may still take of the memory.
+[[nodiscard]] std::uint64_t file_space_bytes(const FileContext& context);
+
 // Notes a change of content.
 void touch(const FileContext& context, Inode& inode);
 

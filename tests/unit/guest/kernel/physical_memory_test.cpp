@@ -124,6 +124,49 @@ TEST_CASE("large pages are withdrawn, whether the host backs them or not, and co
     CHECK(ram.memory.withdraw_large_page() == nullptr);
 }
 
+TEST_CASE("what must be contiguous is found in large pages that came back, and the rest of them is used next") {
+    Ram ram;
+    std::vector<void*> pages;
+    while (void* page = ram.memory.allocate_large_page()) {
+        std::memset(page, 0xA5, large_page_size);
+        pages.push_back(page);
+    }
+    while (ram.memory.allocate_page() != nullptr) {
+    }
+    CHECK(ram.memory.allocate_contiguous(9) == nullptr);
+    ram.memory.free_large_page(pages.front());
+    const auto* first = static_cast<const std::byte*>(ram.memory.allocate_contiguous(9));
+    REQUIRE(first == pages.front());
+    CHECK(is_zero(first, 9 * page_size));
+    CHECK(ram.memory.free_bytes() == large_page_size - 9 * page_size);
+    CHECK(ram.memory.allocate_contiguous(9) == first + 9 * page_size);
+    CHECK(ram.memory.allocate_contiguous(513) == nullptr);
+    const auto* page = static_cast<const std::byte*>(ram.memory.allocate_page());
+    CHECK(page == first + 18 * page_size);
+    CHECK(is_zero(page, page_size));
+    // One that the host does not back is zero but for its first page.
+    auto* empty = static_cast<std::byte*>(pages.back());
+    std::memset(empty + page_size, 0, large_page_size - page_size);
+    ram.memory.return_large_page(empty);
+    CHECK(ram.memory.allocate_contiguous(512) == empty);
+    CHECK(is_zero(empty, large_page_size));
+}
+
+TEST_CASE("so much is kept free, and the holders are asked first") {
+    Ram ram;
+    const std::uint64_t free = ram.memory.free_bytes();
+    CHECK(ram.memory.keep_free(free - 1));
+    CHECK(!ram.memory.keep_free(free));
+    Holder holder;
+    holder.memory = &ram.memory;
+    holder.pages.push_back(ram.memory.allocate_large_page());
+    std::memset(holder.pages.front(), 0, large_page_size);
+    ram.memory.add_holder(holder);
+    CHECK(ram.memory.keep_free(free - 1));
+    CHECK(holder.asked == 1);
+    CHECK(!ram.memory.keep_free(free));
+}
+
 TEST_CASE("small pages that fill 2 MiB become a large page, in whatever order they come back") {
     Ram ram;
     std::vector<void*> pages = ram.take_all();

@@ -156,6 +156,10 @@ Credentials own_credentials() noexcept {
     return {fake::caller_pid, 0, 0};
 }
 
+void* allocate_file_page() {
+    return allocate_page();
+}
+
 void* allocate_page() {
     if (fake::pages_left == 0) {
         return nullptr;
