@@ -137,6 +137,19 @@ std::uint64_t tsc_frequency_khz() {
     return ticks_in(1'000'000);
 }
 
+std::uint64_t nanoseconds_in(std::uint64_t ticks) {
+    if (!clock_started) {
+        start_clock();
+    }
+    const SystemTime& time = vdso_data.system_time;
+    if (!has_kvm_clock) {
+        return static_cast<std::uint64_t>(static_cast<Wide>(ticks) * 1'000'000 / tsc_khz);
+    }
+    const std::int8_t shift = time.tsc_shift;
+    const Wide shifted = shift >= 0 ? static_cast<Wide>(ticks) << shift : ticks >> -shift;
+    return static_cast<std::uint64_t>(shifted * time.tsc_to_system_mul >> 32);
+}
+
 void wait_for_interrupt() {
     if (several_cpus()) {
         // It may come to another CPU, which waits for the kernel's lock.

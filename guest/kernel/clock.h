@@ -17,6 +17,8 @@ void tell_vdso();
 [[nodiscard]] std::uint64_t monotonic_ns();
 [[nodiscard]] std::uint64_t realtime_ns();
 [[nodiscard]] std::uint64_t tsc_frequency_khz();
+// Of so many ticks of the time-stamp counter.
+[[nodiscard]] std::uint64_t nanoseconds_in(std::uint64_t ticks);
 
 // Halts until `deadline_ns` of monotonic time has passed, or an interrupt comes. As
 // wait_for_interrupt().

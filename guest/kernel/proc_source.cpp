@@ -7,6 +7,7 @@
 #include "guest/kernel/clock.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/process_table.h"
+#include "guest/kernel/sched/cpu_time.h"
 #include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/system_name.h"
 
@@ -184,6 +185,18 @@ std::uint64_t KernelProcSource::resident_memory_bytes() const {
 
 std::uint64_t KernelProcSource::uptime_ms() const {
     return monotonic_ns() / 1'000'000;
+}
+
+std::uint64_t KernelProcSource::cpu_time_ms() const {
+    return cpu_time_ns(*subject_) / 1'000'000;
+}
+
+std::uint64_t KernelProcSource::children_time_ms() const {
+    return children_time_ns(*subject_) / 1'000'000;
+}
+
+std::uint64_t KernelProcSource::busy_ms(std::uint32_t cpu) const {
+    return busy_time_ns(cpu) / 1'000'000;
 }
 
 std::uint64_t KernelProcSource::tsc_khz() const {

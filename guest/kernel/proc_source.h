@@ -28,6 +28,9 @@ public:
     [[nodiscard]] std::uint64_t process_memory_bytes() const override;
     [[nodiscard]] std::uint64_t resident_memory_bytes() const override;
     [[nodiscard]] std::uint64_t uptime_ms() const override;
+    [[nodiscard]] std::uint64_t cpu_time_ms() const override;
+    [[nodiscard]] std::uint64_t children_time_ms() const override;
+    [[nodiscard]] std::uint64_t busy_ms(std::uint32_t cpu) const override;
     [[nodiscard]] std::uint64_t tsc_khz() const override;
     [[nodiscard]] std::string_view release() const override;
     [[nodiscard]] std::string_view version() const override;

@@ -85,7 +85,9 @@ struct Process {
     unsigned exit_signal = 0;  // what the parent gets at the end
     enum class State { alive, ended } state = State::alive;
     int wait_status = 0;       // as wait4 has it
-    WaitQueue child_ended{};   // wait4
+    std::uint64_t ended_ticks = 0;    // CPU time of threads that have ended: cpu_time.h
+    std::uint64_t children_ticks = 0;  // and of children that were waited for
+    WaitQueue child_ended{};           // wait4
     WaitQueue thread_ended{};  // execve
     Vfork* vfork = nullptr;    // its parent's, on the stack of the thread that waits
 };

@@ -37,6 +37,10 @@ public:
     [[nodiscard]] virtual std::uint64_t process_memory_bytes() const = 0;  // of addresses
     [[nodiscard]] virtual std::uint64_t resident_memory_bytes() const = 0;
     [[nodiscard]] virtual std::uint64_t uptime_ms() const = 0;
+    // How long the process computed, those of its children that it waited for, and a CPU.
+    [[nodiscard]] virtual std::uint64_t cpu_time_ms() const = 0;
+    [[nodiscard]] virtual std::uint64_t children_time_ms() const = 0;
+    [[nodiscard]] virtual std::uint64_t busy_ms(std::uint32_t cpu) const = 0;
     [[nodiscard]] virtual std::uint64_t tsc_khz() const = 0;
     // As uname(2) has them.
     [[nodiscard]] virtual std::string_view release() const = 0;

@@ -9,6 +9,10 @@ namespace {
 constexpr std::uint64_t page_bytes = 4096;
 constexpr std::uint64_t ticks_per_second = 100;  // USER_HZ
 
+std::uint64_t ticks_in(std::uint64_t milliseconds) {
+    return milliseconds * ticks_per_second / 1000;
+}
+
 // The number ends in column `number_end`, a tab counting as one.
 void add_kib_line(Text& to, std::string_view label, std::uint64_t bytes, std::size_t number_end) {
     std::vector<char> number;
@@ -52,9 +56,24 @@ void write_meminfo(const ProcSource& source, Text& to) {
     add_kib(to, "Hugepagesize:", 2ULL << 20);
 }
 
+std::uint64_t idle_ms_of(const ProcSource& source, std::uint32_t cpu) {
+    const std::uint64_t all = source.uptime_ms();
+    return all - std::min(all, source.busy_ms(cpu));
+}
+
+// user, nice, system, idle: all that is not idle counts as the first.
+void add_cpu_times(Text& to, std::uint64_t busy_ms, std::uint64_t idle_ms) {
+    to.add(" ").add_number(ticks_in(busy_ms)).add(" 0 0 ").add_number(ticks_in(idle_ms));
+    to.add(" 0 0 0 0 0 0\n");
+}
+
 void write_uptime(const ProcSource& source, Text& to) {
-    const std::uint64_t hundredths = source.uptime_ms() / 10;
-    to.add_fixed(hundredths, 2).add(" 0.00\n");
+    std::uint64_t idle_ms = 0;
+    for (std::uint32_t cpu = 0; cpu < source.cpu_count(); ++cpu) {
+        idle_ms += idle_ms_of(source, cpu);
+    }
+    to.add_fixed(source.uptime_ms() / 10, 2).add(" ");
+    to.add_fixed(idle_ms / 10, 2).add("\n");
 }
 
 void write_version(const ProcSource& source, Text& to) {
@@ -66,11 +85,17 @@ void write_load(const ProcSource& source, Text& to) {
 }
 
 void write_machine_stat(const ProcSource& source, Text& to) {
-    const std::uint64_t ticks = source.uptime_ms() * ticks_per_second / 1000;
-    to.add("cpu  ").add_number(ticks).add(" 0 0 0 0 0 0 0 0 0\n");
+    std::uint64_t busy_ms = 0;
+    std::uint64_t idle_ms = 0;
     for (std::uint32_t cpu = 0; cpu < source.cpu_count(); ++cpu) {
-        to.add("cpu").add_number(cpu).add(" ").add_number(cpu == 0 ? ticks : 0);
-        to.add(" 0 0 0 0 0 0 0 0 0\n");
+        busy_ms += source.busy_ms(cpu);
+        idle_ms += idle_ms_of(source, cpu);
+    }
+    to.add("cpu ");
+    add_cpu_times(to, busy_ms, idle_ms);
+    for (std::uint32_t cpu = 0; cpu < source.cpu_count(); ++cpu) {
+        to.add("cpu").add_number(cpu);
+        add_cpu_times(to, source.busy_ms(cpu), idle_ms_of(source, cpu));
     }
     to.add("intr 0\nctxt 0\nbtime 0\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n");
 }
@@ -115,7 +140,8 @@ void write_process_stat(const ProcSource& source, Text& to) {
     to.add(") ").add({&state, 1}).add(" ").add_number(source.parent_pid()).add(" ");
     to.add_number(source.group()).add(" ").add_number(source.session());
     to.add(" 0 -1 4194304 0 0 0 0 ");
-    to.add_number(source.uptime_ms() * ticks_per_second / 1000).add(" 0 0 0 20 0 ");
+    to.add_number(ticks_in(source.cpu_time_ms())).add(" 0 ");
+    to.add_number(ticks_in(source.children_time_ms())).add(" 0 20 0 ");
     to.add_number(source.thread_count()).add(" 0 0 ");
     to.add_number(source.process_memory_bytes()).add(" ");
     to.add_number(source.resident_memory_bytes() / page_bytes);

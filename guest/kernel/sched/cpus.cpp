@@ -10,6 +10,7 @@
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/physical_memory.h"
+#include "guest/kernel/sched/cpu_time.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/sched/thread.h"
 
@@ -64,6 +65,10 @@ Cpu& this_cpu() {
     return *this_one;
 }
 
+const Cpu& cpu_of(std::uint32_t index) {
+    return cpus[index];
+}
+
 std::uint32_t cpu_count() {
     const std::uint32_t given = shoal_cpus_given;
     return std::clamp<std::uint32_t>(given, 1, NUB_CPUS);
@@ -104,9 +109,11 @@ void give_kernel_lock() {
 void halt_cpu() {
     Cpu& self = this_cpu();
     self.is_idle = true;
+    count_cpu_time();
     unlock_kernel();
     shoal_nub_call(NUB_WAIT);
     lock_kernel();
+    skip_cpu_time();
     self.is_idle = false;
     if (self.has_old_pages) {
         self.has_old_pages = false;
@@ -185,6 +192,7 @@ extern "C" [[noreturn]] void shoal_cpu_main() {
     using namespace shoal::guest;
     asm volatile("fninit");
     lock_kernel();
+    skip_cpu_time();
     this_cpu().runs = true;
     enable_interrupts();
     idle();

@@ -30,10 +30,14 @@ struct Cpu {
     unsigned space = 0;              // selected (page_table.h)
     std::uint64_t timer_set_ns = 0;  // when its timer was set, and for when: clock.cpp
     std::uint64_t timer_ns = 0;
+    std::uint64_t counted_until = 0;  // time stamps: cpu_time.h
+    std::uint64_t busy_ticks = 0;
+    const Thread* running = nullptr;  // only to be compared
     Thread* idle = nullptr;  // its thread when no other can run; nullptr with one CPU
 };
 
 [[nodiscard]] Cpu& this_cpu();
+[[nodiscard]] const Cpu& cpu_of(std::uint32_t index);  // below NUB_CPUS
 // A variable that is SHOAL_PER_CPU, of the CPU whose page this is.
 template <typename T>
 [[nodiscard]] T& in_page(std::byte* page, T& variable) {

@@ -8,6 +8,7 @@
 #include "guest/kernel/physical_memory.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/process_table.h"
+#include "guest/kernel/sched/cpu_time.h"
 #include "guest/kernel/sched/cpus.h"
 
 extern "C" {
@@ -83,6 +84,8 @@ void make_first_thread(Process& process) {
     current = new (first_storage.data()) Thread{process, first_process_id};
     current->state = Thread::State::running;
     current->cpu = &this_cpu();
+    this_cpu().running = current;
+    skip_cpu_time();
     set_stack(*current, shoal_first_stack);
     process.threads.push_back(*current);
 }
@@ -97,6 +100,7 @@ Thread* make_thread(Process& process, int id) {
 
 void free_thread(Thread& thread) {
     check_stack(thread);
+    keep_cpu_time(thread);
     thread.process->threads.remove(thread);
     if (thread.stack == shoal_first_stack) {
         return;
@@ -126,8 +130,10 @@ void switch_to(Thread& next) {
     self.vectors.save();
     self.fs = fs_base();
     self.gs = gs_base();
+    count_cpu_time();
     self.cpu = nullptr;
     next.cpu = &this_cpu();
+    this_cpu().running = &next;
     current = &next;
     shoal_kernel_stack = next.stack + kernel_stack_bytes;
     if (&next != this_cpu().idle) {

@@ -41,6 +41,7 @@ struct Thread {
     enum class State { waiting, runnable, running } state = State::waiting;
     Cpu* cpu = nullptr;  // that it runs on
     enum class End { no, wanted } end = End::no;
+    std::uint64_t ran_ticks = 0;  // cpu_time.h
 
     // The system call that it is in, or no_call.
     static constexpr std::uint64_t no_call = UINT64_MAX;

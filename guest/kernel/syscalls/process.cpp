@@ -14,9 +14,11 @@
 #include "guest/kernel/process_table.h"
 #include "guest/kernel/random.h"
 #include "guest/kernel/resource_limits.h"
+#include "guest/kernel/sched/cpu_time.h"
 #include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
+#include "guest/kernel/syscalls/duration.h"
 #include "guest/kernel/system_name.h"
 #include "guest/kernel/user_memory.h"
 
@@ -220,20 +222,23 @@ std::int64_t sys_setrlimit(Process&, const Arguments& args) {
     return set_limit(args[0], args[1]);
 }
 
-// The children's is none: what they used counts as the process's own.
+// All CPU time counts as the program's own.
 std::int64_t sys_getrusage(Process& process, const Arguments& args) {
     rusage usage{};
-    const auto who = static_cast<int>(args[0]);
-    if (who == RUSAGE_CHILDREN) {
-        return give(args[1], usage);
-    }
-    if (who != RUSAGE_SELF && who != RUSAGE_THREAD) {
-        return negative(Errno::inval);
+    switch (static_cast<int>(args[0])) {
+        case RUSAGE_CHILDREN:
+            usage.ru_utime = timeval_of(children_time_ns(process));
+            return give(args[1], usage);
+        case RUSAGE_SELF:
+            usage.ru_utime = timeval_of(cpu_time_ns(process));
+            break;
+        case RUSAGE_THREAD:
+            usage.ru_utime = timeval_of(cpu_time_ns(current_thread()));
+            break;
+        default:
+            return negative(Errno::inval);
     }
     usage.ru_maxrss = static_cast<long>(process.memory->resident_bytes() / 1024);
-    const std::uint64_t ns = monotonic_ns();
-    usage.ru_utime.tv_sec = static_cast<time_t>(ns / nanoseconds_per_second);
-    usage.ru_utime.tv_usec = static_cast<suseconds_t>(ns % nanoseconds_per_second / 1000);
     return give(args[1], usage);
 }
 

@@ -4,6 +4,8 @@
 #include <time.h>
 
 #include "guest/kernel/clock.h"
+#include "guest/kernel/process_table.h"
+#include "guest/kernel/sched/cpu_time.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
 #include "guest/kernel/syscalls/duration.h"
@@ -24,6 +26,32 @@ timespec timespec_of(std::uint64_t ns) {
             static_cast<long>(ns % nanoseconds_per_second)};
 }
 
+// The clocks of pthread_getcpuclockid() and clock_getcpuclockid(): a number in the upper bits, below
+// 0, and of whom in the lower three.
+Result<std::uint64_t> time_of_number(std::int32_t clock) {
+    constexpr std::int32_t kind_mask = 7;
+    constexpr std::int32_t of_process = 2;
+    constexpr std::int32_t of_thread = 6;
+    const int number = ~(clock >> 3);
+    if (clock >= 0) {
+        return fail(Errno::inval);
+    }
+    if ((clock & kind_mask) == of_process) {
+        const Process* found = number == 0 ? &process() : find_process(number);
+        return found != nullptr ? Result<std::uint64_t>{cpu_time_ns(*found)} : fail(Errno::inval);
+    }
+    if ((clock & kind_mask) == of_thread) {
+        const Process& self = process();
+        for (const Thread* thread = self.threads.first(); thread != nullptr;
+             thread = self.threads.behind(*thread)) {
+            if (thread->id == number || (number == 0 && thread == &current_thread())) {
+                return cpu_time_ns(*thread);
+            }
+        }
+    }
+    return fail(Errno::inval);
+}
+
 Result<std::uint64_t> now_of(std::uint64_t clock) {
     switch (clock) {
         case CLOCK_REALTIME:
@@ -36,11 +64,13 @@ Result<std::uint64_t> now_of(std::uint64_t clock) {
         case CLOCK_MONOTONIC_COARSE:
         case CLOCK_BOOTTIME:
         case CLOCK_BOOTTIME_ALARM:
-        case CLOCK_PROCESS_CPUTIME_ID:
-        case CLOCK_THREAD_CPUTIME_ID:
             return monotonic_ns();
+        case CLOCK_PROCESS_CPUTIME_ID:
+            return cpu_time_ns(process());
+        case CLOCK_THREAD_CPUTIME_ID:
+            return cpu_time_ns(current_thread());
     }
-    return fail(Errno::inval);
+    return time_of_number(static_cast<std::int32_t>(clock));
 }
 
 // Until a point of monotonic time; what is left when a signal comes first goes to `remaining`.
@@ -99,10 +129,12 @@ std::int64_t sys_time(Process&, const Arguments& args) {
     return seconds;
 }
 
-std::int64_t sys_times(Process&, const Arguments& args) {
-    const auto ticks =
-        static_cast<std::int64_t>(monotonic_ns() / (nanoseconds_per_second / ticks_per_second));
-    const tms times{ticks, 0, 0, 0};
+std::int64_t sys_times(Process& process, const Arguments& args) {
+    const auto ticks_in = [](std::uint64_t ns) {
+        return static_cast<std::int64_t>(ns / (nanoseconds_per_second / ticks_per_second));
+    };
+    const std::int64_t ticks = ticks_in(monotonic_ns());
+    const tms times{ticks_in(cpu_time_ns(process)), 0, ticks_in(children_time_ns(process)), 0};
     if (args[0] != 0 && give(args[0], times) != 0) {
         return negative(Errno::fault);
     }

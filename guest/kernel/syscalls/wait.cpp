@@ -4,8 +4,10 @@
 #include <sys/wait.h>
 
 #include "guest/kernel/process_table.h"
+#include "guest/kernel/sched/cpu_time.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/kernel/syscalls/calls.h"
+#include "guest/kernel/syscalls/duration.h"
 #include "guest/kernel/user_memory.h"
 
 namespace shoal::guest {
@@ -61,8 +63,11 @@ Result<Process*> await(Process& caller, const Wanted& wanted, std::uint64_t opti
     return found.any ? Result<Process*>{found.ended} : fail(Errno::child);
 }
 
-bool store_usage(std::uint64_t address) {
-    const rusage usage{};
+bool store_usage(std::uint64_t address, const Process* child) {
+    rusage usage{};
+    if (child != nullptr) {
+        usage.ru_utime = timeval_of(cpu_time_ns(*child) + children_time_ns(*child));
+    }
     return address == 0 || copy_to_user(address, &usage, sizeof usage);
 }
 
@@ -80,9 +85,10 @@ std::int64_t sys_wait4(Process& process, const Arguments& args) {
     const int id = (*child)->id;
     const int wait_status = (*child)->wait_status;
     if ((status != 0 && !copy_to_user(status, &wait_status, sizeof wait_status)) ||
-        !store_usage(usage)) {
+        !store_usage(usage, *child)) {
         return negative(Errno::fault);
     }
+    keep_cpu_time(process, **child);
     forget_process(**child);
     return id;
 }
@@ -117,10 +123,11 @@ std::int64_t sys_waitid(Process& process, const Arguments& args) {
         result.si_pid = (*child)->id;
         result.si_status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
     }
-    if ((info != 0 && !copy_to_user(info, &result, sizeof result)) || !store_usage(usage)) {
+    if ((info != 0 && !copy_to_user(info, &result, sizeof result)) || !store_usage(usage, *child)) {
         return negative(Errno::fault);
     }
     if (*child != nullptr && (options & WNOWAIT) == 0) {
+        keep_cpu_time(process, **child);
         forget_process(**child);
     }
     return 0;

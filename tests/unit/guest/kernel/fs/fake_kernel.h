@@ -78,6 +78,9 @@ struct Source final : ProcSource {
     [[nodiscard]] std::uint64_t process_memory_bytes() const override { return 8192; }
     [[nodiscard]] std::uint64_t resident_memory_bytes() const override { return 4096; }
     [[nodiscard]] std::uint64_t uptime_ms() const override { return 12345; }
+    [[nodiscard]] std::uint64_t cpu_time_ms() const override { return 2340; }
+    [[nodiscard]] std::uint64_t children_time_ms() const override { return 450; }
+    [[nodiscard]] std::uint64_t busy_ms(std::uint32_t cpu) const override { return 3000 + cpu; }
     [[nodiscard]] std::uint64_t tsc_khz() const override { return 2'000'500; }
     [[nodiscard]] std::string_view release() const override { return "6.1.0-shoal"; }
     [[nodiscard]] std::string_view version() const override { return "#1"; }
