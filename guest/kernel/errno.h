@@ -43,6 +43,7 @@ enum class Errno : int {
     range = 34,
     deadlk = 35,
     nametoolong = 36,
+    nolck = 37,
     nosys = 38,
     notempty = 39,
     loop = 40,

@@ -11,6 +11,7 @@
 #include "guest/kernel/fs/ref.h"
 #include "guest/kernel/patch/syscall_patcher.h"
 #include "guest/kernel/registers.h"
+#include "guest/kernel/resource_limits.h"
 #include "guest/kernel/sched/queue.h"
 #include "guest/kernel/sched/thread.h"
 #include "guest/kernel/sched/wait_queue.h"
@@ -78,18 +79,19 @@ struct Process {
     std::vector<std::string_view> environment{};
     Ref<Words> words{};  // that hold the above; empty: they live for ever
     Timers timers{};
+    ResourceLimits limits{};
     Tracing tracing = Tracing::off;
 
     int group = 1;
     int session = 1;
     unsigned exit_signal = 0;  // what the parent gets at the end
     enum class State { alive, ended } state = State::alive;
-    int wait_status = 0;       // as wait4 has it
-    std::uint64_t ended_ticks = 0;    // CPU time of threads that have ended: cpu_time.h
+    int wait_status = 0;               // as wait4 has it
+    std::uint64_t ended_ticks = 0;     // CPU time of threads that have ended: cpu_time.h
     std::uint64_t children_ticks = 0;  // and of children that were waited for
     WaitQueue child_ended{};           // wait4
-    WaitQueue thread_ended{};  // execve
-    Vfork* vfork = nullptr;    // its parent's, on the stack of the thread that waits
+    WaitQueue thread_ended{};          // execve
+    Vfork* vfork = nullptr;            // its parent's, on the stack of the thread that waits
 };
 
 inline constexpr int first_process_id = 1;

@@ -13,7 +13,7 @@ constexpr rlimit64 unlimited{RLIM64_INFINITY, RLIM64_INFINITY};
 ResourceLimits::ResourceLimits() noexcept {
     limits_.fill(unlimited);
     limits_[RLIMIT_STACK] = {8ULL << 20, RLIM64_INFINITY};
-    limits_[RLIMIT_NOFILE] = {1024, FileTable::limit};
+    limits_[RLIMIT_NOFILE] = {FileTable::usual_limit, FileTable::limit};
     limits_[RLIMIT_CORE] = {0, RLIM64_INFINITY};
 }
 

@@ -33,6 +33,7 @@ Result<void> FileTable::copy(const FileTable& from) {
     }
     std::copy(from.slots_.get(), from.slots_.get() + from.end_, slots_.get());
     end_ = from.end_;
+    open_limit_ = from.open_limit_;
     return {};
 }
 
@@ -46,20 +47,21 @@ Result<std::uint32_t> FileTable::add(OpenFileRef file, OnExec on_exec, std::uint
     while (find(descriptor) != nullptr) {
         ++descriptor;
     }
-    if (descriptor >= limit) {
+    if (descriptor >= open_limit_) {
         return fail(Errno::mfile);
     }
     return put(descriptor, std::move(file), on_exec);
 }
 
 Result<std::uint32_t> FileTable::put(std::uint32_t descriptor, OpenFileRef file, OnExec on_exec) {
-    if (descriptor >= limit) {
+    if (descriptor >= open_limit_) {
         return fail(Errno::badf);
     }
     if (!grow(descriptor + 1)) {
         return fail(Errno::nomem);
     }
     end_ = std::max(end_, descriptor + 1);
+    clear(slots_[descriptor]);
     slots_[descriptor] = {std::move(file), on_exec};
     return descriptor;
 }
@@ -68,14 +70,24 @@ Result<void> FileTable::close(std::uint64_t descriptor) {
     if (find(descriptor) == nullptr) {
         return fail(Errno::badf);
     }
-    slots_[static_cast<std::uint32_t>(descriptor)] = {};
+    clear(slots_[static_cast<std::uint32_t>(descriptor)]);
     while (end_ > 0 && !slots_[end_ - 1].file) {
         --end_;
     }
     return {};
 }
 
+void FileTable::clear(Slot& slot) noexcept {
+    if (slot.file) {
+        slot.file->inode().release_locks(this);
+        slot = {};
+    }
+}
+
 void FileTable::close_all() noexcept {
+    for (std::uint32_t descriptor = 0; descriptor < end_; ++descriptor) {
+        clear(slots_[descriptor]);
+    }
     slots_.reset();
     capacity_ = end_ = 0;
 }

@@ -17,6 +17,14 @@ public:
     FileTable() noexcept = default;
     FileTable(const FileTable&) = delete;
     FileTable& operator=(const FileTable&) = delete;
+    ~FileTable() { close_all(); }
+
+    // RLIMIT_NOFILE: descriptors are made below it; those that are open beyond stay.
+    static constexpr std::uint32_t usual_limit = 1024;
+    void set_open_limit(std::uint64_t count) noexcept {
+        open_limit_ = static_cast<std::uint32_t>(count < limit ? count : limit);
+    }
+    [[nodiscard]] std::uint32_t open_limit() const noexcept { return open_limit_; }
 
     // Makes this one, which is empty, like another: fork. Errno::nomem.
     [[nodiscard]] Result<void> copy(const FileTable& from);
@@ -47,11 +55,14 @@ private:
         OnExec on_exec = OnExec::keep;
     };
 
+    // With the process's locks on the file, as POSIX has it: whatever other descriptor has it open.
+    void clear(Slot& slot) noexcept;
     [[nodiscard]] bool grow(std::uint32_t wanted);
 
     std::unique_ptr<Slot[]> slots_{};
     std::uint32_t capacity_ = 0;
     std::uint32_t end_ = 0;
+    std::uint32_t open_limit_ = usual_limit;
 };
 
 }  // namespace shoal::guest

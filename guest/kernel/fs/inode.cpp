@@ -1,4 +1,6 @@
 // What a file does unless its kind knows better.
+#include <new>
+
 #include "guest/kernel/fs/directory.h"
 
 namespace shoal::guest {
@@ -70,6 +72,13 @@ std::uint64_t Inode::next_data(std::uint64_t offset) const noexcept {
 
 std::uint64_t Inode::next_hole(std::uint64_t) const noexcept {
     return size();
+}
+
+Result<InodeLocks*> Inode::locks() {
+    if (!locks_) {
+        locks_.reset(new (std::nothrow_t{}) InodeLocks);
+    }
+    return locks_ ? Result<InodeLocks*>{locks_.get()} : fail(Errno::nomem);
 }
 
 Result<void> Inode::opened(OpenFile&) {

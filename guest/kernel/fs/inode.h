@@ -7,10 +7,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
 #include "guest/kernel/errno.h"
+#include "guest/kernel/fs/file_locks.h"
 #include "guest/kernel/fs/ref.h"
 #include "guest/kernel/fs/transfer.h"
 #include "guest/kernel/sched/wait_queue.h"
@@ -143,6 +145,16 @@ public:
     // For the links of /proc that lead to a file and not to a path; else empty.
     [[nodiscard]] virtual Ref<Entry> link_entry() const;
 
+    // Whom flock(2) and fcntl(2) gave locks; made at the first of them. Errno::nomem.
+    [[nodiscard]] Result<InodeLocks*> locks();
+    // An open file or a table of descriptors is closed, which may have owned some.
+    void release_locks(const void* owner) noexcept {
+        if (locks_ != nullptr) [[unlikely]] {
+            locks_->whole.release(owner);
+            locks_->ranges.release(owner);
+        }
+    }
+
     Attributes attributes;
 
     void retain() noexcept { ++references_; }
@@ -158,6 +170,7 @@ protected:
 private:
     std::uint32_t references_ = 0;
     FileType type_;
+    std::unique_ptr<InodeLocks> locks_{};
 };
 
 using InodeRef = Ref<Inode>;

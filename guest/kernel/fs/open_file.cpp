@@ -37,6 +37,7 @@ void OpenFile::release() noexcept {
         return;
     }
     EpollItem::forget(*this);
+    inode().release_locks(this);
     if (is_open_) {
         inode().closed(*this);
     }

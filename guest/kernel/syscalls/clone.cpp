@@ -132,6 +132,7 @@ Result<Process*> make_child(Process& parent, const Request& request) {
     child->environment = parent.environment;
     child->words = parent.words;
     child->tracing = parent.tracing;
+    child->limits = parent.limits;
     child->group = parent.group;
     child->session = parent.session;
     child->exit_signal = static_cast<unsigned>(request.exit_signal);

@@ -61,7 +61,7 @@ FileCall sys_dup2;      // (fd, as)
 FileCall sys_dup3;      // (fd, as, flags)
 FileCall sys_fcntl;     // (fd, command, argument)
 FileCall sys_ioctl;     // (fd, request, argument)
-FileCall sys_flock;     // (fd, operation): always granted, there is one process
+FileCall sys_flock;     // (fd, operation)
 FileCall sys_poll;      // (pollfds, count, timeout in ms)
 FileCall sys_ppoll;     // (pollfds, count, timespec, sigmask, its size)
 FileCall sys_select;    // (count, readable, writable, exceptional, timeval)

@@ -1,8 +1,9 @@
-// System calls on descriptors: dup, fcntl, ioctl, flock.
+// System calls on descriptors: dup, fcntl, ioctl.
 #include "guest/kernel/fs/block_device.h"
 #include "guest/kernel/fs/console_file.h"
 #include "guest/kernel/fs/pipe.h"
 #include "guest/kernel/net/families.h"
+#include "guest/kernel/syscalls/files_locks.h"
 #include "guest/kernel/syscalls/files_support.h"
 #include "guest/kernel/syscalls/sockets_support.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 std::int64_t duplicate(FileContext& context, std::uint64_t descriptor, std::uint64_t lowest,
                        OnExec on_exec) {
-    if (lowest >= FileTable::limit) {
+    if (lowest >= context.table.open_limit()) {
         return negative(Errno::inval);
     }
     OpenFileRef file{context.table.find(descriptor)};
@@ -119,12 +120,17 @@ std::int64_t sys_fcntl(FileContext& context, const CallArguments& args) {
                 (file->flags & ~open_flags::changeable) | (low32(args[2]) & open_flags::changeable);
             return 0;
         case Command::get_lock:
+            return find_lock(context, *file, args[2], LockOwner::process);
         case Command::get_ofd_lock:
-            return store(args[2], std::int16_t{2});  // l_type = F_UNLCK: nobody holds a lock
+            return find_lock(context, *file, args[2], LockOwner::open_file);
         case Command::set_lock:
+            return set_lock(context, *file, args[2], LockOwner::process, LockWait::no);
         case Command::set_lock_wait:
+            return set_lock(context, *file, args[2], LockOwner::process, LockWait::yes);
         case Command::set_ofd_lock:
+            return set_lock(context, *file, args[2], LockOwner::open_file, LockWait::no);
         case Command::set_ofd_lock_wait:
+            return set_lock(context, *file, args[2], LockOwner::open_file, LockWait::yes);
         case Command::set_owner:
         case Command::get_owner:
             return 0;
@@ -297,10 +303,6 @@ std::int64_t sys_ioctl(FileContext& context, const CallArguments& args) {
         return negative(Errno::notty);
     }
     return terminal_request(context, *console, request, args[2]);
-}
-
-std::int64_t sys_flock(FileContext& context, const CallArguments& args) {
-    return context.table.find(args[0]) == nullptr ? negative(Errno::badf) : 0;
 }
 
 }  // namespace shoal::guest

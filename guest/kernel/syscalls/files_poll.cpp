@@ -81,7 +81,7 @@ private:
 std::int64_t poll_for(const FileContext& context, const CallArguments& args,
                       std::uint64_t deadline_ns) {
     const std::uint32_t count = low32(args[1]);
-    if (count > FileTable::limit) {
+    if (count > context.table.open_limit()) {
         return negative(Errno::inval);
     }
     PollList list{count};

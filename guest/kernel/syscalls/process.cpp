@@ -30,18 +30,15 @@ std::int64_t give(UserAddress to, const T& value) {
     return copy_to_user(to, &value, sizeof value) ? 0 : negative(Errno::fault);
 }
 
-// One set for all processes.
-ResourceLimits& limits() {
-    static ResourceLimits instance;
-    return instance;
-}
-
-std::int64_t set_limit(std::uint64_t resource, UserAddress from) {
+std::int64_t set_limit(Process& process, std::uint64_t resource, UserAddress from) {
     rlimit64 limit{};
     if (!copy_from_user(&limit, from, sizeof limit)) {
         return negative(Errno::fault);
     }
-    const auto set = limits().set(resource, limit);
+    const auto set = process.limits.set(resource, limit);
+    if (set && resource == RLIMIT_NOFILE) {
+        process.files.table.set_open_limit(limit.rlim_cur);
+    }
     return set ? 0 : negative(set.error());
 }
 
@@ -202,24 +199,25 @@ std::int64_t sys_prctl(Process&, const Arguments& args) {
 }
 
 std::int64_t sys_prlimit64(Process& process, const Arguments& args) {
-    if (process_of(process, args[0]) == nullptr) {
+    Process* const of = process_of(process, args[0]);
+    if (of == nullptr) {
         return negative(Errno::srch);
     }
-    const auto old = limits().get(args[1]);
+    const auto old = of->limits.get(args[1]);
     if (!old) {
         return negative(old.error());
     }
-    const std::int64_t set = args[2] == 0 ? 0 : set_limit(args[1], args[2]);
+    const std::int64_t set = args[2] == 0 ? 0 : set_limit(*of, args[1], args[2]);
     return set != 0 || args[3] == 0 ? set : give(args[3], *old);
 }
 
-std::int64_t sys_getrlimit(Process&, const Arguments& args) {
-    const auto limit = limits().get(args[0]);
+std::int64_t sys_getrlimit(Process& process, const Arguments& args) {
+    const auto limit = process.limits.get(args[0]);
     return limit ? give(args[1], *limit) : negative(limit.error());
 }
 
-std::int64_t sys_setrlimit(Process&, const Arguments& args) {
-    return set_limit(args[0], args[1]);
+std::int64_t sys_setrlimit(Process& process, const Arguments& args) {
+    return set_limit(process, args[0], args[1]);
 }
 
 // All CPU time counts as the program's own.
