@@ -22,10 +22,10 @@ for vcpus in (1, 2):
         for program in both("signals"):
             expect_same_as_host(program, options=cpus)
 
-    @test(f"system calls: futexes, interruptions, ids, and the ends of TCP streams as on Linux, {vcpus} vCPUs")
+    @test(f"system calls: futexes, interruptions, TCP streams, ids, limits, locks, CPU time as on Linux, {vcpus} vCPUs")
     def _(cpus=cpus):
         for program in both("linux_calls"):
-            for what in ("futexes", "interruptions", "streams", "ids"):
+            for what in ("futexes", "interruptions", "streams", "ids", "limits", "locks", "cpu-time", "overflow"):
                 expect_same_as_host(program, what, options=cpus)
 
     @test(f"processes: fork, vfork, posix_spawn with pipes, wait, deaths by signal, {vcpus} vCPUs")
