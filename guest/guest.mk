@@ -29,7 +29,7 @@ GUEST_LDFLAGS := -nostdlib -static -no-pie \
 # What runs once, or once a second, is made small: page tables lie between the image and 2 MiB.
 cold_srcs := guest/kernel/boot/% guest/kernel/main.cpp guest/kernel/script.cpp \
 	guest/kernel/elf_image.cpp guest/kernel/program.cpp guest/kernel/initial_stack.cpp \
-	guest/kernel/vdso.cpp guest/kernel/boot_info.cpp guest/kernel/proc_source.cpp \
+	guest/kernel/vdso.cpp guest/kernel/name_servers.cpp guest/kernel/boot_info.cpp guest/kernel/proc_source.cpp \
 	guest/kernel/syscalls/exec.cpp guest/kernel/fs/proc% \
 	guest/kernel/fs/device_files.cpp guest/kernel/fs/initramfs.cpp $(addprefix $(lwip)/src/core/, \
 	netif.c dns.c init.c timeouts.c ipv4/dhcp.c ipv4/etharp.c ipv4/igmp.c ipv4/ip4_frag.c \

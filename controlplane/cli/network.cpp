@@ -60,6 +60,14 @@ void check(const NetworkOption& network) {
     if (!network.gateway.empty() && (network.ip.empty() || !is_address(AF_INET, network.gateway))) {
         refuse("gateway=" + network.gateway, "is not an IPv4 address beside ip=");
     }
+    for (const std::string& server : network.dns) {
+        if (!is_address(AF_INET, server)) {
+            refuse("dns=" + server, "is not an IPv4 address");
+        }
+    }
+    if (network.dns.size() > 2) {
+        refuse("dns=" + network.dns[2], "is one too many: there can be two");
+    }
     if (!network.ip6_gateway.empty() &&
         (network.ip6.empty() || !is_address(AF_INET6, network.ip6_gateway))) {
         refuse("gateway6=" + network.ip6_gateway, "is not an IPv6 address beside ip6=");
@@ -157,11 +165,13 @@ NetworkOption parse_network(const std::string& text) {
         const std::size_t end = std::min(text.find(',', at), text.size());
         const std::string word = text.substr(at, end - at);
         const std::size_t equals = std::min(word.find('='), word.size());
-        const auto field = fields.find(word.substr(0, equals));
-        if (field == fields.end() || equals + 1 >= word.size()) {
-            refuse(word, "is none of tap=, ip=, gateway=, ip6=, gateway6=, mac= with a value");
+        const std::string key = word.substr(0, equals);
+        const auto field = fields.find(key);
+        if ((field == fields.end() && key != "dns") || equals + 1 >= word.size()) {
+            refuse(word,
+                   "is none of tap=, ip=, gateway=, dns=, ip6=, gateway6=, mac= with a value");
         }
-        *field->second = word.substr(equals + 1);
+        (key == "dns" ? network.dns.emplace_back() : *field->second) = word.substr(equals + 1);
         at = end + 1;
     }
     check(network);
@@ -178,10 +188,14 @@ NetworkOption network_of_copy(const NetworkOption& first, std::uint64_t number) 
 }
 
 std::string network_words(const NetworkOption& network) {
-    std::string words = " ip=dhcp";
+    std::string servers;
+    for (const std::string& server : network.dns) {
+        servers += ":" + server;
+    }
+    std::string words = servers.empty() ? " ip=dhcp" : " ip=::::::dhcp" + servers;
     if (const auto bits = prefix_bits(network.ip, 32)) {
         words = " ip=" + network.ip.substr(0, network.ip.find('/')) + "::" + network.gateway + ":" +
-                netmask(*bits) + ":::off";
+                netmask(*bits) + ":::off" + servers;
     }
     if (!network.ip6.empty()) {
         words += " shoal.ip6=" + network.ip6;

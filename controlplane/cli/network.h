@@ -3,22 +3,24 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace shoal::cli {
 
 struct NetworkOption {
     std::string tap;
-    std::string mac;          // empty: the microVM makes one up
-    std::string ip;           // ADDRESS/BITS; empty: by DHCP
-    std::string gateway;      // empty: none
-    std::string ip6;          // ADDRESS/BITS; empty: as routers announce
-    std::string ip6_gateway;  // empty: as routers announce
+    std::string mac;               // empty: the microVM makes one up
+    std::string ip;                // ADDRESS/BITS; empty: by DHCP
+    std::string gateway;           // empty: none
+    std::vector<std::string> dns;  // at most two; empty: as DHCP offers
+    std::string ip6;               // ADDRESS/BITS; empty: as routers announce
+    std::string ip6_gateway;       // empty: as routers announce
 };
 
 // Each {} in the word is the id.
 [[nodiscard]] std::string with_id(const std::string& word, const std::string& id);
 
-// tap=NAME[,ip=ADDRESS/BITS][,gateway=ADDRESS][,ip6=ADDRESS/BITS][,gateway6=ADDRESS][,mac=MAC]
+// tap=NAME[,ip=ADDRESS/BITS][,gateway=ADDRESS][,dns=ADDRESS][,dns=ADDRESS][,ip6=ADDRESS/BITS][,gateway6=ADDRESS][,mac=MAC]
 // Throws CliError.
 [[nodiscard]] NetworkOption parse_network(const std::string& text);
 

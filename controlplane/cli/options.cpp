@@ -168,7 +168,7 @@ void describe_run(CLI::App& run, RunOptions& options) {
         ->allow_extra_args(false);
     describe_network(run, options.network,
                      "Network over a TAP of the host; without ip= by DHCP. Also: gateway=ADDRESS,\n"
-                     "ip6=ADDRESS/BITS, gateway6=ADDRESS, mac=MAC");
+                     "dns=ADDRESS (once or twice), ip6=ADDRESS/BITS, gateway6=ADDRESS, mac=MAC");
     run.add_option("--vsock", options.vsock,
                    "Vsock device (guest CID 3): host programs connect to this unix socket and say\n"
                    "\"CONNECT <port>\\n\"; the program reaches who listens at UDS_PATH_<port>")

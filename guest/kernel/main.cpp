@@ -14,6 +14,7 @@
 #include "guest/kernel/fs/initramfs.h"
 #include "guest/kernel/generation.h"
 #include "guest/kernel/message.h"
+#include "guest/kernel/name_servers.h"
 #include "guest/kernel/net/vsock_transport.h"
 #include "guest/kernel/page_table.h"
 #include "guest/kernel/panic.h"
@@ -236,6 +237,7 @@ void start(std::uint64_t start_info) {
         !file_system.ensure_directory("/tmp") || !devices.open_standard_streams(table)) {
         panic("out of memory at boot");
     }
+    provide_name_servers(file_system, command_line);
     if (!start_folder.empty()) {
         self.files.working_directory = find_working_directory(file_system, start_folder.front());
     }

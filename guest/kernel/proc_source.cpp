@@ -10,6 +10,7 @@
 #include "guest/kernel/sched/cpu_time.h"
 #include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/system_name.h"
+#include "guest/net/net.h"
 
 namespace shoal::guest {
 namespace {
@@ -151,6 +152,16 @@ void KernelProcSource::write_maps(Text& to) const {
         for (const Area& area : of->areas()) {
             write_area(to, area);
         }
+    }
+}
+
+void KernelProcSource::write_name_servers(Text& to) const {
+    for (const Ipv4Bytes& server : net::name_servers()) {
+        to.add("nameserver ");
+        for (std::size_t i = 0; i < server.size(); ++i) {
+            to.add(i == 0 ? "" : ".").add_number(server[i]);
+        }
+        to.add("\n");
     }
 }
 

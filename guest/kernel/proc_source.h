@@ -23,6 +23,7 @@ public:
     void write_environment(Text& to) const override;
     void write_auxiliary_vector(Text& to) const override;
     void write_maps(Text& to) const override;
+    void write_name_servers(Text& to) const override;
     [[nodiscard]] std::uint64_t memory_total_bytes() const override;
     [[nodiscard]] std::uint64_t memory_free_bytes() const override;
     [[nodiscard]] std::uint64_t process_memory_bytes() const override;

@@ -10,7 +10,9 @@
 #define LWIP_STATS 0
 /* For ICMP only (icmp_errors.cpp). */
 #define LWIP_RAW 1
-#define LWIP_DNS 0
+/* For DHCP to ask for name servers: name_servers.cpp keeps them, and nobody resolves here. */
+#define LWIP_DNS 1
+#define DNS_MAX_SERVERS 2
 
 /* Memory: port.cpp keeps a part of it back for the program. */
 #define MEM_LIBC_MALLOC 1

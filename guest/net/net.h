@@ -5,6 +5,7 @@
 
 #include "guest/drivers/virtio_mmio.h"
 #include "guest/kernel/boot/command_line.h"
+#include "guest/kernel/boot/ip_word.h"
 #include "guest/kernel/net/families.h"
 #include "guest/kernel/net/netlink_answers.h"
 
@@ -16,6 +17,9 @@ void configure(const CommandLine& command_line, std::span<const VirtioMmioDevice
 
 // socket(2) of AF_INET and AF_INET6.
 [[nodiscard]] Result<SocketRef> make_inet_socket(FileSystem& file_system, const SocketKind& kind);
+
+// The network's, as ip= names them or DHCP has offered them; makes the network.
+[[nodiscard]] std::vector<Ipv4Bytes> name_servers();
 
 // For network_interfaces().
 [[nodiscard]] std::vector<NetInterface> interfaces();

@@ -13,11 +13,11 @@
 
 #include "guest/kernel/boot/ip_word.h"
 #include "guest/kernel/clock.h"
-#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/generation.h"
 #include "guest/kernel/message.h"
 #include "guest/kernel/panic.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/sched/scheduler.h"
 #include "guest/net/icmp_errors.h"
 #include "guest/net/net.h"
@@ -136,6 +136,7 @@ void Network::set_addresses(const CommandLine& command_line) {
     netif_create_ip6_linklocal_address(&lwip, 1);
     netif_set_ip6_autoconfig_enabled(&lwip, 1);
     const IpWord ip = parse_ip_word(command_line.ip).value_or(IpWord{});
+    name_servers_ = command_line.ip.empty() ? name_servers_ : ip.dns;
     if (ip.source == Ipv4Source::fixed) {
         const ip4_addr_t address = lwip_address(ip.address);
         const ip4_addr_t netmask = lwip_address(ip.netmask);

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "guest/kernel/boot/command_line.h"
+#include "guest/kernel/boot/ip_word.h"
 #include "guest/kernel/sched/event_source.h"
 #include "guest/net/interface.h"
 #include "guest/net/timers.h"
@@ -30,6 +31,9 @@ public:
         return interface_ != nullptr ? &interface_->lwip() : nullptr;
     }
 
+    // That ip= names.
+    [[nodiscard]] const NameServers& chosen_name_servers() const noexcept { return name_servers_; }
+
 private:
     Network();
     void start_interface(const CommandLine& command_line);
@@ -39,6 +43,7 @@ private:
 
     Interface* interface_ = nullptr;
     Timers timers_;
+    NameServers name_servers_{};
     bool has_more_ = false;
     std::uint64_t loads_ = 0;  // that are taken account of
 };

@@ -346,10 +346,10 @@ option lease 3600
 
 
 @contextlib.contextmanager
-def dhcp_server(network, tap, work):
+def dhcp_server(network, tap, work, configuration=DHCP_SERVER):
     path = os.path.join(work, "udhcpd.conf")
     with open(path, "w", encoding="ascii") as file:
-        file.write(DHCP_SERVER.format(guest=tap.guest_address, host=tap.host_address, tap=tap.name,
+        file.write(configuration.format(guest=tap.guest_address, host=tap.host_address, tap=tap.name,
                                       work=work))
     with network.popen([BUSYBOX, "udhcpd", "-f", "-I", tap.host_address, path],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:

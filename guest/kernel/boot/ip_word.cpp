@@ -93,6 +93,9 @@ std::optional<IpWord> parse_ip_word(std::string_view text) {
     if (!autoconf.empty() && !parse_autoconf(autoconf)) {
         return std::nullopt;
     }
+    if (!take_address(text, word.dns[0]) || !take_address(text, word.dns[1])) {
+        return std::nullopt;
+    }
     if (word.address != Ipv4Bytes{}) {
         word.source = Ipv4Source::fixed;
         if (word.netmask == Ipv4Bytes{}) {

@@ -4,7 +4,8 @@
 //   ip=<client>:<server>:<gateway>:<netmask>:<hostname>:<device>:<autoconf>[:<dns0>[:<dns1>]]
 //
 // and ours for IPv6, besides what routers announce: shoal.ip6=<address>/<prefix>[,<gateway>]
-// The server and the device mean nothing here. DNS servers are for /etc/resolv.conf.
+// The server and the device mean nothing here. DNS servers are for /etc/resolv.conf; they come
+// before those that DHCP offers.
 #pragma once
 
 #include <array>
@@ -18,6 +19,9 @@ namespace shoal::guest {
 // In network byte order, as it goes over the wire.
 using Ipv4Bytes = std::array<std::uint8_t, 4>;
 
+// Zeros: none.
+using NameServers = std::array<Ipv4Bytes, 2>;
+
 enum class Ipv4Source { none, fixed, dhcp };
 
 struct IpWord {
@@ -26,6 +30,7 @@ struct IpWord {
     Ipv4Bytes netmask{};  // if it is not given, that of the address's class
     Ipv4Bytes gateway{};  // zeros: none
     std::string_view hostname{};
+    NameServers dns{};
 };
 
 // Nothing if the word cannot be understood. The result points into `text`.

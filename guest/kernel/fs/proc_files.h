@@ -32,6 +32,8 @@ public:
     virtual void write_auxiliary_vector(Text& to) const = 0;
     // Lines as in proc(5), /proc/pid/maps.
     virtual void write_maps(Text& to) const = 0;
+    // Lines as in resolv.conf(5).
+    virtual void write_name_servers(Text& to) const = 0;
     [[nodiscard]] virtual std::uint64_t memory_total_bytes() const = 0;
     [[nodiscard]] virtual std::uint64_t memory_free_bytes() const = 0;
     [[nodiscard]] virtual std::uint64_t process_memory_bytes() const = 0;  // of addresses

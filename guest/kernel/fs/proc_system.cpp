@@ -54,15 +54,23 @@ constexpr ProcText file_files[] = {
     {"pipe-max-size", write_constant<1048576>},
 };
 
+void write_name_servers(const ProcSource& source, Text& to) {
+    source.write_name_servers(to);
+}
+
+// Where Linux keeps what ip= and its DHCP brought (admin-guide/nfs/nfsroot).
+constexpr ProcText found_files[] = {
+    {"pnp", write_name_servers},
+};
+
 constexpr ProcText network_files[] = {
     {"somaxconn", write_constant<4096>},
 };
 
 constexpr ProcFolder folders[] = {
-    {"proc/sys/kernel", kernel_files},
-    {"proc/sys/vm", memory_files},
-    {"proc/sys/fs", file_files},
-    {"proc/sys/net/core", network_files},
+    {"proc/sys/kernel", kernel_files}, {"proc/sys/vm", memory_files},
+    {"proc/sys/fs", file_files},       {"proc/sys/net/core", network_files},
+    {"proc/net", found_files},
 };
 
 }  // namespace

@@ -17,6 +17,9 @@ TEST_CASE("a TAP alone gets its addresses from others") {
 TEST_CASE("addresses become words of the kernel's command line") {
     CHECK(network_words(parse_network("tap=t,ip=10.0.0.2/24,gateway=10.0.0.1")) ==
           " ip=10.0.0.2::10.0.0.1:255.255.255.0:::off");
+    CHECK(network_words(parse_network("tap=t,ip=10.0.0.2/24,dns=10.0.0.1,dns=10.0.0.3")) ==
+          " ip=10.0.0.2:::255.255.255.0:::off:10.0.0.1:10.0.0.3");
+    CHECK(network_words(parse_network("tap=t,dns=10.0.0.1")) == " ip=::::::dhcp:10.0.0.1");
     CHECK(network_words(parse_network("ip=10.0.0.2/0,tap=t")) == " ip=10.0.0.2:::0.0.0.0:::off");
     CHECK(network_words(parse_network("tap=t,ip=10.0.0.2/32")) ==
           " ip=10.0.0.2:::255.255.255.255:::off");
@@ -56,7 +59,8 @@ TEST_CASE("what cannot be is refused") {
          {"", "tap=", "tap", "tap0", "ip=10.0.0.2/24", "tap=a-name-that-is-too-long",
           "tap=t,ip=10.0.0.2", "tap=t,ip=10.0.0.2/33", "tap=t,ip=10.0.0.2/", "tap=t,ip=10.0.0/24",
           "tap=t,ip=fd00::1/64", "tap=t,ip6=10.0.0.2/24", "tap=t,ip6=fd00::1/129",
-          "tap=t,gateway=10.0.0.1", "tap=t,ip=10.0.0.2/24,gateway=x", "tap=t,gateway6=fd00::1"}) {
+          "tap=t,gateway=10.0.0.1", "tap=t,ip=10.0.0.2/24,gateway=x", "tap=t,gateway6=fd00::1",
+          "tap=t,dns=", "tap=t,dns=fd00::1", "tap=t,dns=1.1.1.1,dns=1.1.1.2,dns=1.1.1.3"}) {
         CAPTURE(text);
         CHECK_THROWS_AS(static_cast<void>(parse_network(text)), CliError);
     }

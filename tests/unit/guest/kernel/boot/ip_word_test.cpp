@@ -24,6 +24,12 @@ TEST_CASE("a static configuration has its fields between colons") {
     CHECK(word->gateway == Ipv4Bytes{10, 0, 0, 1});
     CHECK(word->netmask == Ipv4Bytes{255, 255, 255, 0});
     CHECK(word->hostname == "reef");
+    CHECK(word->dns == NameServers{});
+    const auto named = parse_ip_word("10.0.0.2:::::eth0:off:10.0.0.1:8.8.8.8");
+    REQUIRE(named);
+    CHECK(named->dns == NameServers{Ipv4Bytes{10, 0, 0, 1}, Ipv4Bytes{8, 8, 8, 8}});
+    CHECK(parse_ip_word("::::::dhcp:10.0.0.1")->dns[0] == Ipv4Bytes{10, 0, 0, 1});
+    CHECK(!parse_ip_word("::::::dhcp:10.0.0"));
 }
 
 TEST_CASE("fields may be empty or missing") {

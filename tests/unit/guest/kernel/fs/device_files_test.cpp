@@ -213,6 +213,8 @@ TEST_CASE("/proc tells of the process and the machine") {
     CHECK(read("/proc/self/comm") == "program\n");
     CHECK(read("/proc/self/exe") == "elf");
     CHECK(read("/proc/uptime") == "12.34 18.68\n");
+    CHECK(read("/proc/net/pnp") == "nameserver 10.0.0.1\n");
+    CHECK(read("/proc/stat").starts_with("cpu  600 0 0 1868 0 0 0 0 0 0\ncpu0 300 0 0 934 "));
     CHECK(read("/proc/version") == "Linux version 6.1.0-shoal #1\n");
     CHECK(read("/proc/mounts").starts_with("rootfs / rootfs"));
     CHECK(read("/proc/meminfo").starts_with("MemTotal:         131072 kB\nMemFree:"));
@@ -224,6 +226,7 @@ TEST_CASE("/proc tells of the process and the machine") {
     const std::string stat = read("/proc/self/stat");
     CHECK(stat.starts_with("1 (program) R 0 1 1 0 -1 "));
     CHECK(std::ranges::count(stat, ' ') == 51);
+    CHECK(stat.find(" 4194304 0 0 0 0 234 0 45 0 20 0 1 ") != std::string::npos);
     CHECK((*kernel.files.find("/proc/cpuinfo"))->inode().size() == 0);
 
     SUBCASE("another process has a folder of its own, as long as it is there") {

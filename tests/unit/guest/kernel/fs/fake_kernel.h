@@ -72,6 +72,7 @@ struct Source final : ProcSource {
     char other_state = 'S';
     void write_environment(Text& to) const override { to.add({"A=1\0", 4}); }
     void write_auxiliary_vector(Text& to) const override { to.add("auxv"); }
+    void write_name_servers(Text& to) const override { to.add("nameserver 10.0.0.1\n"); }
     void write_maps(Text& to) const override { to.add("maps\n"); }
     [[nodiscard]] std::uint64_t memory_total_bytes() const override { return 128U << 20; }
     [[nodiscard]] std::uint64_t memory_free_bytes() const override { return 100U << 20; }
