@@ -140,6 +140,8 @@ private:
     void insert(Area area);
     void remove(std::uint64_t start, std::uint64_t end);
 
+    // Of all in the 2 MiB from `block` on.
+    [[nodiscard]] bool is_alone(const Area& area, std::uint64_t block) const;
     FaultResult resolve_anonymous(const Area& area, std::uint64_t page);
     FaultResult resolve_file(const Area& area, std::uint64_t page);
     FaultResult turn_page(const Area& area, std::uint64_t page, Access access);

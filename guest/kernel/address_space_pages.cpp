@@ -197,13 +197,21 @@ FaultResult AddressSpace::turn_page(const Area& area, std::uint64_t page, Access
     return FaultResult::resolved;
 }
 
+bool AddressSpace::is_alone(const Area& area, std::uint64_t block) const {
+    return std::ranges::none_of(areas_, [&](const Area& other) {
+        return &other != &area && other.start < block + large_page_size && block < other.end;
+    });
+}
+
 FaultResult AddressSpace::resolve_anonymous(const Area& area, std::uint64_t page) {
     const std::uint64_t flags = entry_flags(area.protection) | PageEntry::owned_bit;
     const std::uint64_t block = large_page_of(page);
     const bool whole = area.start <= block && block + large_page_size <= area.end;
+    // What heap and stack get beyond their ends is theirs to come, unless somebody else is there.
+    const bool may_exceed = area.kind != AreaKind::mapping && is_alone(area, block);
     // Who begins at the end has a thread's stack there, of which little is used as a rule.
     const bool is_stack = area.kind == AreaKind::mapping && page >= area.end - window_size;
-    if ((whole || area.kind != AreaKind::mapping) && !is_stack && find_page(page).at == nullptr) {
+    if ((whole || may_exceed) && !is_stack && find_page(page).at == nullptr) {
         if (void* memory = physical_memory.allocate_large_page(); memory != nullptr) {
             if (map_large_page(block, physical_address(memory) | flags)) {
                 return FaultResult::resolved;

@@ -32,6 +32,7 @@ bool is_ignored_by_default(unsigned number) {
         case SIGURG:
         case SIGWINCH:
         case SIGCONT:
+        case SIGSTOP:
         case SIGTSTP:
         case SIGTTIN:
         case SIGTTOU:

@@ -259,7 +259,9 @@ Result<void> TcpSocket::shutdown(Shutdown how) {
     reading_is_shut_ = reading_is_shut_ || how != Shutdown::write;
     if (how != Shutdown::read && !writing_is_shut_) {
         writing_is_shut_ = true;
-        if (pcb_ != nullptr && tcp_shutdown(pcb_, 0, 1) != ERR_OK) {
+        // What lwIP does not have yet leaves before the end does: on_sent().
+        owes_end_ = unacknowledged_ && !unacknowledged_->is_written();
+        if (!owes_end_ && pcb_ != nullptr && tcp_shutdown(pcb_, 0, 1) != ERR_OK) {
             return fail(Errno::nobufs);
         }
         Network::instance().flush();

@@ -75,6 +75,7 @@ private:
     bool peer_has_closed_ = false;
     bool reading_is_shut_ = false;
     bool writing_is_shut_ = false;
+    bool owes_end_ = false;  // shut, and lwIP does not have all bytes yet
     bool no_delay_ = false;
     bool aborts_on_close_ = false;  // SO_LINGER with no time
     std::uint32_t keep_idle_s_ = 7200;

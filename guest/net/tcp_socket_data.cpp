@@ -51,6 +51,9 @@ err_t TcpSocket::on_sent(void* socket, tcp_pcb* pcb, u16_t count) {
     if (auto* self = static_cast<TcpSocket*>(socket)) {
         self->unacknowledged_->acknowledge(count);
         self->unacknowledged_->write(*pcb);
+        if (self->owes_end_ && self->unacknowledged_->is_written()) {
+            self->owes_end_ = tcp_shutdown(pcb, 0, 1) != ERR_OK;
+        }
         self->waiters().wake_all();
     }
     return ERR_OK;

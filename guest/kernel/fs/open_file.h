@@ -53,7 +53,7 @@ public:
     std::uint32_t flags;
     std::uint64_t position = 0;
     Turn turn{};                  // of who moves the position of a file on a disk
-    std::vector<char> content{};  // of a file of /proc, as it was when it was opened
+    std::vector<char> content{};  // of a file of /proc, as it was when its start was read
     // Of /dev/clone: which load of the microVM the opener knew, and whether the next one's words
     // are in `content`.
     std::uint64_t generation = 0;

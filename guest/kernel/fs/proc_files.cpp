@@ -1,4 +1,4 @@
-// /proc: the directories, the links, and files whose text is made when they are opened.
+// /proc: the directories, the links, and files whose text is made when they are read.
 #include "guest/kernel/fs/proc_files.h"
 
 #include <algorithm>
@@ -18,16 +18,23 @@ public:
     ProcFile(ProcSource& source, ProcWriter writer, std::uint32_t pid) noexcept
         : Inode{FileType::regular, 0444}, source_{source}, writer_{writer}, pid_{pid} {}
 
-    Result<void> opened(OpenFile& file) override {
+    Result<void> opened(OpenFile&) override {
         if (!source_.look_at(pid_)) {
             return fail(Errno::srch);
         }
-        Text text{file.content};
-        writer_(source_, text);
         return {};
     }
+    // The text is made when it is read from its start on, also again.
     Result<std::size_t> read(OpenFile& file, std::uint64_t offset, Destination& to,
                              std::size_t count) override {
+        if (offset == 0 || file.content.empty()) {
+            if (!source_.look_at(pid_)) {
+                return fail(Errno::srch);
+            }
+            file.content.clear();
+            Text text{file.content};
+            writer_(source_, text);
+        }
         const std::span<const char> all{file.content};
         if (offset >= all.size()) {
             return std::size_t{0};

@@ -1,4 +1,4 @@
-// /proc: files about the process and the machine, written when they are opened.
+// /proc: files about the process and the machine, written when they are read from their start.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,8 @@
 // execve(2).
+#include <elf.h>
+
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -140,6 +143,18 @@ Result<Start> fetch_start(const Process& process, const Arguments& args) {
     }
 }
 
+// Before other threads end for it. What else may be wrong shows when it is loaded.
+bool is_program(const Inode& inode) {
+    std::array<std::byte, sizeof(Elf64_Ehdr)> bytes{};
+    Elf64_Ehdr header{};
+    if (inode.read_at(0, bytes) != bytes.size()) {
+        return false;
+    }
+    std::memcpy(&header, bytes.data(), sizeof header);
+    return std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
+           header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == EM_X86_64;
+}
+
 // Into the process's memory, which is new and selected.
 Result<Registers> load(Process& process, const Start& start) {
     const auto program = load_program(*process.memory, process.files.file_system, start.file);
@@ -196,6 +211,9 @@ std::int64_t sys_execve(Process& process, const Arguments& args) {
     auto start = fetch_start(process, args);
     if (!start) {
         return negative(start.error());
+    }
+    if (!is_program(start->file->inode())) {
+        return negative(Errno::noexec);
     }
     auto memory = Ref{new ProgramMemory};
     if (!memory->is_sound()) {

@@ -120,6 +120,9 @@ std::int64_t open_at(FileContext& context, std::uint64_t directory, UserAddress 
     if (!entry) {
         return negative(entry.error());
     }
+    if ((*entry)->inode().as_socket() != nullptr && (flags & open_flags::path) == 0) {
+        return negative(Errno::nxio);  // by a link of /proc/self/fd
+    }
     const auto file = OpenFile::open(*entry, flags | open_flags::large_file);
     if (!file) {
         return negative(file.error());

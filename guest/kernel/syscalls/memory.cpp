@@ -91,10 +91,28 @@ std::int64_t sys_mremap(Process& process, const Arguments& args) {
 
 std::int64_t sys_madvise(Process& process, const Arguments& args) {
     const auto [address, size, advice, unused1, unused2, unused3] = args;
-    if (advice == MADV_DONTNEED) {
-        return result_of(process.memory->discard(address, size));
+    switch (advice) {
+        case MADV_DONTNEED:
+        case MADV_FREE:
+            return result_of(process.memory->discard(address, size));
+        case MADV_NORMAL:
+        case MADV_RANDOM:
+        case MADV_SEQUENTIAL:
+        case MADV_WILLNEED:
+        case MADV_DONTFORK:
+        case MADV_DOFORK:
+        case MADV_MERGEABLE:
+        case MADV_UNMERGEABLE:
+        case MADV_HUGEPAGE:
+        case MADV_NOHUGEPAGE:
+        case MADV_DONTDUMP:
+        case MADV_DODUMP:
+        case MADV_KEEPONFORK:
+        case MADV_COLD:
+        case MADV_PAGEOUT:
+            return address % page_size == 0 ? 0 : negative(Errno::inval);
     }
-    return 0;
+    return negative(Errno::inval);  // also what programs rely on: MADV_WIPEONFORK, MADV_REMOVE
 }
 
 std::int64_t sys_msync(Process& process, const Arguments& args) {

@@ -246,6 +246,21 @@ TEST_CASE("/proc tells of the process and the machine") {
         CHECK(OpenFile::open(status, open_flags::read_only).error() == Errno::srch);
         remove_proc_process(kernel.files, 42);  // nothing happens
     }
+    SUBCASE("the text is made anew when its start is read again") {
+        const auto file = open_file(kernel.files, "/proc/self/comm", open_flags::read_only);
+        const auto read_at = [&](std::uint64_t offset) {
+            std::array<std::byte, 64> bytes{};
+            SpanDestination to{bytes};
+            const auto count = file->inode().read(*file, offset, to, bytes.size());
+            return std::string{reinterpret_cast<const char*>(bytes.data()), count.value()};
+        };
+        CHECK(read_at(3) == "gram\n");
+        kernel.source.the_executable = fake::put_file(kernel.files, "/other", "elf");
+        CHECK(read_at(3) == "gram\n");
+        CHECK(read_at(0) == "other\n");
+        CHECK(read_at(3) == "er\n");
+        CHECK(read_at(6).empty());
+    }
     SUBCASE("a file that is open stays as it was when it was opened") {
         const auto file = open_file(kernel.files, "/proc/self/exe", open_flags::read_only);
         CHECK(&file->entry() == kernel.source.the_executable.get());
