@@ -272,6 +272,10 @@ Result<std::uint64_t> AddressSpace::remap(std::uint64_t address, std::uint64_t o
         return std::unexpected(Errno::fault);
     }
     const Area area = *found;
+    if (placement == Placement::replace && new_address < address + from &&
+        address < new_address + to) {
+        return std::unexpected(Errno::inval);
+    }
     if (placement != Placement::replace) {
         if (to <= from) {
             remove(address + to, address + from);
@@ -292,7 +296,8 @@ Result<std::uint64_t> AddressSpace::remap(std::uint64_t address, std::uint64_t o
     if (!target) {
         return target;
     }
-    if (!move_pages(*this, area, address, *target, std::min(from, to))) {
+    release_pages(*target, *target + to, PartialPage::split);  // ready tables of a file
+    if (!move_pages(address, *target, std::min(from, to))) {
         remove(*target, *target + to);
         return std::unexpected(Errno::nomem);
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "guest/kernel/panic.h"
 #include "guest/kernel/sched/cpus.h"
 
 namespace shoal::guest {
@@ -483,22 +484,70 @@ bool protect_pages(const Area& area) {
     return true;
 }
 
-bool move_pages(AddressSpace& space, const Area& source, std::uint64_t from, std::uint64_t to,
-                std::uint64_t size_bytes) {
-    for (std::uint64_t offset = 0; offset < size_bytes; offset += page_size) {
-        const PageEntry page = find_page(from + offset);
-        if (page.kind == PageKind::absent || (source.file && !page.owned())) {
-            continue;  // nothing there yet, or the file gives it again
-        }
-        if ((source.protection & prot_write) == 0) {
-            return false;
-        }
-        if (!space.resolve_all(to + offset, page_size, Access::write)) {
-            return false;
-        }
-        std::memcpy(reinterpret_cast<void*>(to + offset),
-                    reinterpret_cast<const void*>(from + offset), page_size);
+namespace {
+
+// How many small pages from `at` on, of at most `most`, lie side by side in RAM with the same
+// rights.
+std::size_t count_run(const std::uint64_t* at, std::size_t most) {
+    std::size_t count = 1;
+    while (count < most && at[count] == at[0] + count * page_size) {
+        ++count;
     }
+    return count;
+}
+
+// Moves what is there at `from`, up to `limit` bytes and within one page table on both sides: the
+// number of bytes that are done, 0 when there are no more page tables.
+std::uint64_t move_some(std::uint64_t from, std::uint64_t to, std::uint64_t limit) {
+    PageEntry entry = find_page(from);
+    if (entry.kind == PageKind::large) {
+        if (from % large_page_size == 0 && to % large_page_size == 0 && limit >= large_page_size &&
+            find_page(to).at == nullptr) {
+            if (!map_large_page(to, entry.value)) {
+                return 0;
+            }
+            unmap_large_page(from);
+            return large_page_size;
+        }
+        if (!split_large_page(from)) {
+            return 0;
+        }
+        entry = find_page(from);
+    }
+    const std::uint64_t room = std::min({limit, large_page_of(from) + large_page_size - from,
+                                         large_page_of(to) + large_page_size - to});
+    if (entry.kind == PageKind::absent) {
+        return entry.at == nullptr ? room : page_size;
+    }
+    const std::size_t count = count_run(entry.at, room / page_size);
+    if (!map_pages(to, entry.value, count)) {
+        return 0;
+    }
+    unmap_pages(from, count);
+    return count * page_size;
+}
+
+}  // namespace
+
+bool move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t size_bytes) {
+    stop_others();  // nobody writes to a page on its way
+    for (std::uint64_t done = 0; done < size_bytes;) {
+        const std::uint64_t moved = move_some(from + done, to + done, size_bytes - done);
+        if (moved == 0) {
+            // Back: the tables are there.
+            for (std::uint64_t at = 0; at < done;) {
+                const std::uint64_t returned = move_some(to + at, from + at, done - at);
+                if (returned == 0) {
+                    panic("a page cannot go back to where it was", from + at);
+                }
+                at += returned;
+            }
+            flush_pages();
+            return false;
+        }
+        done += moved;
+    }
+    flush_pages();
     return true;
 }
 

@@ -31,8 +31,8 @@ bool release_pages_unflushed(std::uint64_t start, std::uint64_t end, PartialPage
 // Gives the area's present pages the area's rights. False when there are no more page tables.
 [[nodiscard]] bool protect_pages(const Area& area);
 
-// Copies what is present at `from` in `source` to the mapping at `to`.
-[[nodiscard]] bool move_pages(AddressSpace& space, const Area& source, std::uint64_t from,
-                              std::uint64_t to, std::uint64_t size_bytes);
+// Moves the pages that are present at `from` to the mapping at `to`, where there are none. False
+// when there are no more page tables, and nothing has changed then.
+[[nodiscard]] bool move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t size_bytes);
 
 }  // namespace shoal::guest
