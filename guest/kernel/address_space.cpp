@@ -136,14 +136,15 @@ void AddressSpace::remove(std::uint64_t start, std::uint64_t end) {
 // Loaders map all of a library, and then its segments over that: the area of the whole.
 const Area* AddressSpace::find_ready(const MapRequest& request, std::uint64_t end) {
     const Area* area = find_area(request.address);
-    return area != nullptr && area->is_ready && request.file && area->end >= end &&
-                   &area->file->inode() == &request.file->inode()
+    return area != nullptr && area->is_ready && request.file && !request.is_shared &&
+                   area->end >= end && &area->file->inode() == &request.file->inode()
                ? area
                : nullptr;
 }
 
 std::uint64_t AddressSpace::find_ready_place(const MapRequest& request, std::uint64_t size_bytes) {
-    return request.file && request.file_offset == 0 && (request.protection & prot_write) == 0
+    return request.file && !request.is_shared && request.file_offset == 0 &&
+                   (request.protection & prot_write) == 0
                ? link_ready(request.file, size_bytes, mappings_start_)
                : 0;
 }
@@ -219,7 +220,7 @@ Result<std::uint64_t> AddressSpace::map(const MapRequest& request) {
         }
     }
     insert({start, start + size, request.protection, AreaKind::mapping, request.file,
-            request.file_offset, is_ready});
+            request.file_offset, is_ready, request.is_shared});
     return start;
 }
 
@@ -245,6 +246,11 @@ Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t size_byt
         return std::unexpected(Errno::nomem);
     }
     const std::uint64_t end = address + size;
+    if ((protection & prot_write) != 0 && std::ranges::any_of(areas_, [=](const Area& area) {
+            return area.is_shared && area.start < end && address < area.end;
+        })) {
+        return std::unexpected(Errno::acces);
+    }
     split_areas_at(address);
     split_areas_at(end);
     for (Area& area : areas_) {
@@ -284,7 +290,7 @@ Result<std::uint64_t> AddressSpace::remap(std::uint64_t address, std::uint64_t o
         if (area.end == address + from && is_user_range(address, to) &&
             is_free(area.end, address + to)) {
             insert({area.end, address + to, area.protection, area.kind, area.file,
-                    area.file_offset + (area.end - area.start)});
+                    area.file_offset + (area.end - area.start), false, area.is_shared});
             return address;
         }
         if (placement == Placement::exclusive) {
@@ -292,7 +298,7 @@ Result<std::uint64_t> AddressSpace::remap(std::uint64_t address, std::uint64_t o
         }
     }
     const auto target = map({new_address, to, area.protection, placement, area.file,
-                             area.file_offset + (address - area.start)});
+                             area.file_offset + (address - area.start), false, area.is_shared});
     if (!target) {
         return target;
     }

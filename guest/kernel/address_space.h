@@ -37,6 +37,7 @@ struct Area {
     EntryRef file;                  // empty: anonymous
     std::uint64_t file_offset = 0;  // of `start`
     bool is_ready = false;          // its pages are as ready tables had them
+    bool is_shared = false;         // MAP_SHARED: it shows what the file is now, read-only
 };
 
 enum class Placement {
@@ -52,7 +53,8 @@ struct MapRequest {
     Placement placement = Placement::anywhere;
     EntryRef file;
     std::uint64_t file_offset = 0;
-    bool is_stack = false;  // used from its end on
+    bool is_stack = false;   // used from its end on
+    bool is_shared = false;  // of a file
 };
 
 enum class FaultResult { resolved, bad_address, past_end_of_file, out_of_memory };
@@ -101,6 +103,8 @@ public:
     void bring_in(std::uint64_t address);
     // Makes the page that holds `address` accessible.
     [[nodiscard]] FaultResult resolve(std::uint64_t address, Access access);
+    // Pages of its shared mappings of the file may have become others, or are about to go.
+    void forget_shared_pages(const Inode& file);
     // Makes all of the bytes accessible; false when some may not be accessed so.
     [[nodiscard]] bool resolve_all(std::uint64_t address, std::uint64_t size_bytes, Access access);
     // Maps pages of a file's area ahead of use: the first of them, and where the program may write
@@ -143,6 +147,7 @@ private:
     // Of all in the 2 MiB from `block` on.
     [[nodiscard]] bool is_alone(const Area& area, std::uint64_t block) const;
     FaultResult resolve_anonymous(const Area& area, std::uint64_t page);
+    FaultResult share_page(const Area& area, std::uint64_t page);
     FaultResult resolve_file(const Area& area, std::uint64_t page);
     FaultResult turn_page(const Area& area, std::uint64_t page, Access access);
     FaultResult borrow_pages(const Area& area, std::uint64_t page, std::uint64_t end);

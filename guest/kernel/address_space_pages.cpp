@@ -247,6 +247,9 @@ FaultResult AddressSpace::resolve_file(const Area& area, std::uint64_t page) {
         return FaultResult::past_end_of_file;
     }
     const auto* at = static_cast<const std::byte*>(borrowed_page(area, page));
+    if (area.is_shared && (at == nullptr || !area.file->inode().is_shared())) {
+        return share_page(area, page);
+    }
     if (at == nullptr) {
         return copy_pages(area, page, 1);
     }
@@ -257,6 +260,26 @@ FaultResult AddressSpace::resolve_file(const Area& area, std::uint64_t page) {
         first -= page_size;
     }
     return borrow_pages(area, first, window + read_window_size);
+}
+
+// The file's own page, which changes with it; what cannot be had is a SIGBUS.
+FaultResult AddressSpace::share_page(const Area& area, std::uint64_t page) {
+    const void* at =
+        area.file->inode().page_for_sharing((area.file_offset + (page - area.start)) / page_size);
+    if (at == nullptr) {
+        return FaultResult::past_end_of_file;
+    }
+    const std::uint64_t flags = entry_flags(area.protection & ~prot_write);
+    return map_pages(page, physical_address(at) | flags, 1) ? FaultResult::resolved
+                                                            : FaultResult::out_of_memory;
+}
+
+void AddressSpace::forget_shared_pages(const Inode& file) {
+    for (const Area& area : areas_) {
+        if (area.is_shared && &area.file->inode() == &file) {
+            release_pages(area.start, area.end, PartialPage::split);
+        }
+    }
 }
 
 // Maps a file's pages where they lie, from `page` on, as far as they follow one another.

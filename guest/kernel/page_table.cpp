@@ -131,8 +131,8 @@ bool split_large_page(std::uint64_t address) {
     address &= ~(large_page_size - 1);
     const std::uint64_t large = find_page(address).value;
     unmap_large_page(address);
-    const bool done = map_pages(address, large & ~std::uint64_t{NUB_PTE_LARGE},
-                                large_page_size / page_size);
+    const bool done =
+        map_pages(address, large & ~std::uint64_t{NUB_PTE_LARGE}, large_page_size / page_size);
     if (!done && !map_large_page(address, large)) {
         panic("the nub refuses a page that it had", address);
     }

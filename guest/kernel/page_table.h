@@ -74,8 +74,8 @@ struct PageEntry {
 [[nodiscard]] bool map_pages(std::uint64_t address, std::uint64_t entry, std::size_t count);
 // Maps 2 MiB. False when a leaf table is in the way or there are no more page tables.
 [[nodiscard]] bool map_large_page(std::uint64_t address, std::uint64_t entry);
-// Turns a large page into 512 small ones with the same rights and owner. When there are no more page
-// tables it stays as it is: false.
+// Turns a large page into 512 small ones with the same rights and owner. When there are no more
+// page tables it stays as it is: false.
 [[nodiscard]] bool split_large_page(std::uint64_t address);
 // Lets a ready table (ready_tables.h) be that of the 2 MiB at `address`. False when there is one or
 // there are no more page tables.

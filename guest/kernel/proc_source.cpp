@@ -43,7 +43,7 @@ void write_area(Text& to, const Area& area) {
     line.add((area.protection & prot_read) != 0 ? "r" : "-");
     line.add((area.protection & prot_write) != 0 ? "w" : "-");
     line.add((area.protection & prot_execute) != 0 ? "x" : "-");
-    line.add("p ").add_hex(area.file_offset, 8).add(" 00:01 ");
+    line.add(area.is_shared ? "s " : "p ").add_hex(area.file_offset, 8).add(" 00:01 ");
     line.add_number(area.file ? area.file->inode().attributes.number : 0).add(" ");
     std::array<char, 4096> room{};
     const auto path = area.file ? process().files.file_system.path_of(*area.file, room)

@@ -66,6 +66,16 @@ Process* next_process(const Process& process) {
     return processes.behind(process);
 }
 
+void forget_shared_pages(const Inode& file) {
+    for (const Process* each = processes.first(); each != nullptr; each = processes.behind(*each)) {
+        if (each->memory) {
+            each->memory->select();
+            each->memory->forget_shared_pages(file);
+        }
+    }
+    process().memory->select();
+}
+
 unsigned process_count() {
     return count;
 }

@@ -130,6 +130,12 @@ def _():
            f"inside: {inside}; on the host: {outside}")
 
 
+@test("mremap moves more than half of the memory")
+def _():
+    result = shoal(PROGRAMS / "memory", "move", 72, options=["--memory", "128"])
+    expect((result.code, result.out) == (0, b"moved\n"), str(result))
+
+
 @test("code that is made at run time: each page of writable and executable memory is one of both at a time")
 def _():
     inside = shoal(PROGRAMS / "jit")

@@ -172,6 +172,14 @@ const void* FileData::page_for_read(std::uint64_t index) const noexcept {
     return reinterpret_cast<std::uintptr_t>(at) % page_bytes == 0 ? at : nullptr;
 }
 
+const void* FileData::page_for_sharing(std::uint64_t index) noexcept {
+    if (const void* page = page_for_read(index)) {
+        return page;
+    }
+    const auto made = make_page(index);
+    return made ? *made : nullptr;
+}
+
 bool FileData::has_data(std::uint64_t index) const noexcept {
     return index * page_bytes < lower_size_ || own_page(index) != nullptr;
 }

@@ -54,6 +54,10 @@ public:
     [[nodiscard]] Result<void> reserve(std::uint64_t offset, std::uint64_t size_bytes);
 
     [[nodiscard]] const void* page_for_read(std::uint64_t index) const noexcept;
+    // As it is and will be, until an own page takes its place or goes: see page_count().
+    [[nodiscard]] const void* page_for_sharing(std::uint64_t index) noexcept;
+    // Own pages.
+    [[nodiscard]] std::uint64_t page_count() const noexcept { return page_count_; }
     [[nodiscard]] std::uint64_t next_data(std::uint64_t offset) const noexcept;
     [[nodiscard]] std::uint64_t next_hole(std::uint64_t offset) const noexcept;
 

@@ -100,6 +100,12 @@ public:
     // nullptr.
     [[nodiscard]] virtual const void* page_for_read(std::uint64_t index) const noexcept;
 
+    // The same as it is now and after later writes, for a mapping that sees them: of any page of
+    // the file, until forget_shared_pages(). nullptr when memory is gone or the disk fails.
+    [[nodiscard]] virtual const void* page_for_sharing(std::uint64_t) { return nullptr; }
+    // Whether there was ever such a mapping.
+    [[nodiscard]] virtual bool is_shared() const noexcept { return false; }
+
     // Reads from a disk what read_at() and page_for_read() want of these bytes, while other threads
     // run: without, those let them wait. The caller holds a reference.
     virtual void bring_in(std::uint64_t offset, std::uint64_t size_bytes);
@@ -174,5 +180,9 @@ private:
 };
 
 using InodeRef = Ref<Inode>;
+
+// Nobody has a page of page_for_sharing() any more: before pages go, and after others took their
+// place. Implemented by the kernel.
+void forget_shared_pages(const Inode& file);
 
 }  // namespace shoal::guest

@@ -32,10 +32,13 @@ public:
                              std::size_t count) override;
     Result<std::size_t> write(OpenFile& file, std::uint64_t offset, Source& from,
                               std::size_t count) override;
-    Result<void> resize(std::uint64_t size_bytes) override { return data_.resize(size_bytes); }
-    Result<void> reserve(std::uint64_t offset, std::uint64_t size_bytes) override {
-        return data_.reserve(offset, size_bytes);
+    [[nodiscard]] const void* page_for_sharing(std::uint64_t index) override {
+        is_shared_ = true;
+        return data_.page_for_sharing(index);
     }
+    [[nodiscard]] bool is_shared() const noexcept override { return is_shared_; }
+    Result<void> resize(std::uint64_t size_bytes) override;
+    Result<void> reserve(std::uint64_t offset, std::uint64_t size_bytes) override;
     [[nodiscard]] std::uint64_t next_data(std::uint64_t offset) const noexcept override {
         return data_.next_data(offset);
     }
@@ -48,6 +51,7 @@ public:
 
 private:
     FileData data_;
+    bool is_shared_ = false;
 };
 
 }  // namespace shoal::guest

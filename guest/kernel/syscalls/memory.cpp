@@ -15,8 +15,8 @@ std::int64_t result_of(const Result<void>& result) {
     return result ? 0 : negative(result.error());
 }
 
-// What a mapping of a file may be. Writable shared mappings would have to write back: nobody has
-// needed them yet.
+// What a mapping of a file may be. Shared ones see what is written to the file; writable ones would
+// have to mark pages of disks' files as written: nobody has needed them yet.
 Result<EntryRef> mappable_file(const Process& process, std::uint64_t descriptor,
                                std::uint64_t protection, std::uint64_t flags) {
     const OpenFile* file = process.files.table.find(descriptor);
@@ -58,6 +58,7 @@ std::int64_t sys_mmap(Process& process, const Arguments& args) {
             return negative(file.error());
         }
         request.file = *file;
+        request.is_shared = type != MAP_PRIVATE;
         request.file_offset = offset;
     }
     request.is_stack = (flags & MAP_STACK) != 0;

@@ -74,6 +74,60 @@ static char* map(size_t size, int protection) {
     return at;
 }
 
+// What is written to a file shows in its shared mappings.
+static void mapped_file(void) {
+    const int file = memfd_create("file", 0);
+    char bytes[8192];
+    memset(bytes, 1, sizeof bytes);
+    pwrite(file, bytes, 6000, 0);
+    char* shared = mmap(NULL, 5 * 4096, PROT_READ, MAP_SHARED, file, 0);
+    printf("shared: %d %d, behind the end: %s\n", shared[0], shared[4096], name(try_read(shared + 8192)));
+    pwrite(file, "\2", 1, 10);
+    pwrite(file, "\3", 1, 6500);
+    printf("written: %d %d, between: %d\n", shared[10], shared[6500], shared[6400]);
+    pwrite(file, "\4", 1, 16000);
+    printf("a hole: %d, behind it: %d\n", shared[9000], shared[16000]);
+    pwrite(file, "\5", 1, 9000);
+    printf("no hole: %d\n", shared[9000]);
+    ftruncate(file, 5000);
+    printf("shorter: %d, gone: %s\n", shared[4500], name(try_read(shared + 8192)));
+    ftruncate(file, 20000);
+    printf("longer: %d %d %d\n", shared[4500], shared[6500], shared[9000]);
+    pwrite(file, "\6", 1, 9001);
+    printf("again: %d\n", shared[9001]);
+    printf("not to be written: %s %d\n", name(try_write(shared)), mprotect(shared, 4096, PROT_READ));
+    close(file);
+    printf("closed: %d\n", shared[10]);
+    munmap(shared, 5 * 4096);
+}
+
+// mremap moves pages with their rights, small and large, a part of a large one, and none.
+static void moved_parts(void) {
+    const size_t page = 4096;
+    const size_t large = 2 << 20;
+    char* from = map(6 * large, PROT_READ | PROT_WRITE);
+    for (size_t i = 0; i < 4 * large; i += page) {
+        from[i] = (char)(i / page % 100 + 1);
+    }
+    mprotect(from + large, page, PROT_READ);
+    char* to = map(8 * large, PROT_READ | PROT_WRITE);
+    char* moved = mremap(from + large, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    printf("a page: %d %d, its rights: %s %s\n", moved == to, to[0] == (char)(512 % 100 + 1), name(try_read(to)),
+           name(try_write(to)));
+    printf("its place: %s, its neighbours: %d %d\n", name(try_read(from + large)), from[large - page],
+           from[large + page]);
+    moved = mremap(from + 2 * large, 3 * large, 3 * large, MREMAP_MAYMOVE | MREMAP_FIXED, to + large + page);
+    int same = 1;
+    for (size_t i = 0; i < 2 * large; i += page) {
+        same &= moved[i] == (char)((2 * large + i) / page % 100 + 1);
+    }
+    printf("aside: %d, behind: %d, its place: %s\n", same, moved[2 * large], name(try_read(from + 3 * large)));
+    printf("to be written: %s %s\n", name(try_write(moved + page)), name(try_write(moved + 3 * large - 1)));
+    printf("overlapping: %d\n", mremap(from, 2 * page, 2 * page, MREMAP_MAYMOVE | MREMAP_FIXED, from + page) == MAP_FAILED);
+    munmap(from, 6 * large);
+    munmap(to, 8 * large);
+}
+
 static void common(void) {
     const size_t page = 4096;
     const size_t large = 2 << 20;
@@ -112,6 +166,14 @@ static void common(void) {
     printf("heap shrinks: %d\n", (char*)syscall(SYS_brk, top) == top);
     syscall(SYS_brk, top + (1 << 16));
     printf("heap is zero again: %d\n", top[0] + top[(1 << 16) - 1]);
+
+    mapped_file();
+    moved_parts();
+    const int unknown[] = {MADV_NORMAL, MADV_WILLNEED, MADV_FREE, 18 /* MADV_WIPEONFORK */, 12345};
+    char* advised = map(page, PROT_READ | PROT_WRITE);
+    for (int i = 0; i < 5; ++i) {
+        printf("advice %d: %d\n", unknown[i], i == 3 ? -1 : madvise(advised, page, unknown[i]));
+    }
 
     signal(SIGUSR1, on_user);
     raise(SIGUSR1);
@@ -195,6 +257,22 @@ int main(int argc, char** argv) {
             memset(malloc(1 << 16), 1, 1 << 16);
         }
         puts("filled");
+    } else if (strcmp(what, "move") == 0 && argc > 2) {
+        // More than half of the memory goes elsewhere, page by page.
+        const size_t size = (size_t)atoi(argv[2]) << 20;
+        char* at = map(size, PROT_READ | PROT_WRITE);
+        memset(at, 7, size);
+        char* target = map(size + 8192, PROT_NONE);
+        at = mremap(at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, target + 4096);
+        if (at == MAP_FAILED) {
+            return 1;
+        }
+        for (size_t i = 0; i < size; i += 4096) {
+            if (at[i] != 7 || at[i + 4095] != 7) {
+                return 2;
+            }
+        }
+        puts("moved");
     } else if (strcmp(what, "exhaust") == 0) {
         for (;;) {
             char* block = malloc(1 << 20);

@@ -16,6 +16,7 @@ namespace shoal::guest {
 namespace fake {
 
 std::uint32_t caller_pid = 1;
+int shared_pages_forgotten = 0;
 std::size_t pages_left = std::numeric_limits<std::size_t>::max();
 std::size_t pages_in_use = 0;
 
@@ -154,6 +155,10 @@ std::string names_in(const FileSystem& files, std::string_view path) {
 
 Credentials own_credentials() noexcept {
     return {fake::caller_pid, 0, 0};
+}
+
+void forget_shared_pages(const Inode&) {
+    ++fake::shared_pages_forgotten;
 }
 
 void* allocate_file_page() {

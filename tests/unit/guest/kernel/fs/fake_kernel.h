@@ -17,6 +17,8 @@
 
 namespace shoal::guest::fake {
 
+// How often forget_shared_pages() was called.
+extern int shared_pages_forgotten;
 // How many pages allocate_page() still gives, and how many it gave that did not come back.
 extern std::size_t pages_left;
 extern std::uint32_t caller_pid;  // of own_credentials()

@@ -9,6 +9,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/guest/kernel/fs/fake_kernel.h"
@@ -177,6 +178,57 @@ TEST_CASE("a write that cannot read its bytes leaves nothing behind the end") {
     CHECK(data.size() == 3);
     REQUIRE(data.resize(200));
     CHECK(read_string(data, 0, 200) == "abc" + std::string(197, '\0'));
+}
+
+TEST_CASE("pages for shared mappings are the file's own, or borrowed until they are written") {
+    const Extent extent;
+    FileData data{std::span{extent.memory, 10000}};
+    CHECK(data.page_for_sharing(0) == extent.memory);
+    CHECK(data.page_count() == 0);
+    // Half a page is no page of the extent's.
+    const auto* last = static_cast<const char*>(data.page_for_sharing(2));
+    CHECK(data.page_count() == 1);
+    CHECK(last[0] == 'c');
+    CHECK(last[10000 - 8192] == 0);
+    REQUIRE(write_string(data, 9000, "!"));
+    CHECK(last[9000 - 8192] == '!');
+    REQUIRE(write_string(data, 10, "?"));
+    CHECK(data.page_count() == 2);
+    const auto* first = static_cast<const char*>(data.page_for_sharing(0));
+    CHECK(first != static_cast<const void*>(extent.memory));
+    CHECK(first[10] == '?');
+    CHECK(first[11] == 'a');
+    fake::pages_left = 0;
+    CHECK(data.page_for_sharing(1) == extent.memory + 4096);
+    CHECK(data.page_for_sharing(5) == nullptr);
+    fake::pages_left = std::numeric_limits<std::size_t>::max();
+}
+
+TEST_CASE("shared pages are forgotten when others take their place, and before they go") {
+    fake::Kernel kernel;
+    const EntryRef entry = fake::put_file(kernel.files, "/file", std::string(5000, 'x'));
+    const auto file = OpenFile::open(entry, open_flags::read_write);
+    Inode& inode = entry->inode();
+    const auto write_at = [&](std::uint64_t offset) {
+        SpanSource from{std::as_bytes(std::span{"y", 1})};
+        REQUIRE(inode.write(**file, offset, from, 1));
+    };
+    const auto forgotten = [] { return std::exchange(fake::shared_pages_forgotten, 0); };
+    forgotten();
+    write_at(20000);
+    REQUIRE(inode.resize(5000));
+    CHECK(forgotten() == 0);
+    CHECK(inode.page_for_sharing(0) != nullptr);
+    write_at(1);
+    CHECK(forgotten() == 0);
+    write_at(20000);
+    CHECK(forgotten() == 1);
+    REQUIRE(inode.resize(30000));
+    CHECK(forgotten() == 0);
+    REQUIRE(inode.resize(100));
+    CHECK(forgotten() == 1);
+    REQUIRE(inode.reserve(0, 8192));
+    CHECK(forgotten() == 1);
 }
 
 }  // namespace
