@@ -89,7 +89,7 @@ for vcpus in (1, 2):
 
 def save_all(network, tap, redis):
     """Every way to save, while the values are there, and what a reload finds. Larger than 4 MiB: redis syncs every 4."""
-    value, count = b"v" * 1000, 6000
+    value, count = b"v" * int(1000 * TIME_SCALE), int(6000 / TIME_SCALE)
     commands = b"".join(b"SET key%d %d-%b\r\n" % (number, number, value) for number in range(count))
     expect(f"errors: 0, replies: {count}".encode() in redis("redis-cli", "--pipe", stdin=commands), "the values")
     for command, done in (("BGREWRITEAOF", "aof_rewrite_in_progress"), ("BGSAVE", "rdb_bgsave_in_progress")):

@@ -404,6 +404,9 @@ static void cpu_time(void) {
 // ---- limits ----
 
 static void limits(void) {
+    for (int fd = 3; fd < 200; ++fd) {
+        close(fd);  // of the sections before
+    }
     struct rlimit limit = {20, 1024};
     say("setrlimit", setrlimit(RLIMIT_NOFILE, &limit));
     int last = 0;
@@ -567,25 +570,29 @@ static int overflow_stack(void) {
 }
 
 int main(int argc, char** argv) {
-    const char* what = argc > 1 ? argv[1] : "";
-    if (strcmp(what, "futexes") == 0) {
-        futexes();
-    } else if (strcmp(what, "interruptions") == 0) {
-        interruptions();
-    } else if (strcmp(what, "streams") == 0) {
-        streams();
-    } else if (strcmp(what, "ids") == 0) {
-        ids();
-    } else if (strcmp(what, "cpu-time") == 0) {
-        cpu_time();
-    } else if (strcmp(what, "limits") == 0) {
-        limits();
-    } else if (strcmp(what, "locks") == 0) {
-        locks();
-    } else if (strcmp(what, "overflow") == 0) {
-        return overflow_stack();
-    } else {
-        return 1;
+    for (int i = 1; i < argc; ++i) {
+        const char* what = argv[i];
+        puts(what);
+        if (strcmp(what, "futexes") == 0) {
+            futexes();
+        } else if (strcmp(what, "interruptions") == 0) {
+            interruptions();
+        } else if (strcmp(what, "streams") == 0) {
+            streams();
+        } else if (strcmp(what, "ids") == 0) {
+            ids();
+        } else if (strcmp(what, "cpu-time") == 0) {
+            cpu_time();
+        } else if (strcmp(what, "limits") == 0) {
+            limits();
+        } else if (strcmp(what, "locks") == 0) {
+            locks();
+        } else if (strcmp(what, "overflow") == 0) {
+            fflush(stdout);
+            return overflow_stack();
+        } else {
+            return 1;
+        }
     }
     return 0;
 }
