@@ -2,18 +2,20 @@
 import os
 import pathlib
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/system"), str(ROOT / "scripts/nested")]
 
 import cpio
 from api import ApiVmm
-from harness import BUSYBOX, Failure, shorten
+from harness import BUSYBOX, Failure, expect, run, shorten
 
 KERNEL = ROOT / "build/nested/kernel"
 PROGRAMS = ROOT / "build/tests/programs"
 BOOT_S = 180  # the machine under the machine is emulated
 COMMAND_S = 120
+MIB = 1 << 20
 
 # In the order in which they need each other.
 MODULES = ("virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "failover", "net_failover", "virtio_net", "vsock",
@@ -105,3 +107,49 @@ def guest_loaded(folder, name, load, command=lambda words: words):
         guest.close()
         raise
     return guest
+
+
+def new_guest(folder, network=None, programs=()):
+    with open(os.path.join(folder, "initramfs"), "wb") as file:
+        file.write(initramfs(programs))
+    return Guest(folder, network.command if network else lambda words: words)
+
+
+def make_image(folder, name, size_mib, *options):
+    """A sparse ext4 image."""
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.truncate(size_mib * MIB)
+    result = run(["mkfs.ext4", "-q", "-F", *options, path])
+    expect(result.code == 0, str(result))
+    return path
+
+
+def checked(path):
+    result = run(["e2fsck", "-f", "-n", path])
+    expect(result.code == 0, f"e2fsck: {result}")
+
+
+def used_bytes(path):
+    return os.stat(path).st_blocks * 512
+
+
+def guest_rss(guest):
+    """Of the guest's memory, in bytes."""
+    total = 0
+    counted = False
+    with open(f"/proc/{guest.process.pid}/smaps", encoding="utf-8") as maps:
+        for line in maps:
+            if "-" in line.split()[0]:
+                counted = "memfd:shoal-guest-ram" in line
+            elif counted and line.startswith("Rss:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def wait_for_rss(guest, most_bytes):
+    deadline = time.monotonic() + 120
+    while (rss := guest_rss(guest)) > most_bytes:
+        if time.monotonic() > deadline:
+            raise Failure(f"{rss} bytes are resident, and not {most_bytes} at most")
+        guest.run("usleep 100000")

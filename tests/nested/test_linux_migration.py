@@ -1,10 +1,9 @@
 """A running Linux moves between processes, and does not notice."""
 import os
 
-from api_guest import KERNEL, guest_loaded
+from api_guest import KERNEL, checked, guest_loaded, make_image, new_guest
 from harness import expect, temporary_folder, test
 from migration_calls import move
-from test_linux_devices import checked, make_image, new_guest
 
 VCPUS = 2
 MOVES = 2

@@ -8,11 +8,10 @@ import threading
 import time
 
 import vsock
-from api_guest import KERNEL, guest_loaded
+from api_guest import KERNEL, checked, guest_loaded, make_image, new_guest
 from harness import expect, temporary_folder, test
 from netns import Network
 from snapshot_calls import load, names
-from test_linux_devices import checked, make_image, new_guest
 
 VCPUS = 2
 TCP_PORT = 5002
