@@ -1,6 +1,7 @@
 """A Linux guest in shoal-vmm, driven from outside: through the API, and line by line on its serial console."""
 import os
 import pathlib
+import re
 import sys
 import time
 
@@ -94,6 +95,18 @@ class Guest(ApiVmm):
         if code is not None and ended != code:
             raise Failure(f"{line!r} ended with {ended}: {shorten(output)}")
         return output.decode(errors="replace").replace("\r", "")
+
+    def number(self, path):
+        """What a file of the guest says."""
+        return int(self.run(f"cat {path}"))
+
+    def metric(self, name, device=None):
+        """A counter of the monitor's, as `block_read_bytes` of the drive `data`."""
+        text = self.api.request("GET", "/metrics")[1].decode()
+        label = f',id="{device}"' if device else ""
+        found = re.search(rf'^shoal_{name}{{instance_id="[^"]*"{label}}} (\d+)$', text, re.MULTILINE)
+        expect(found is not None, f"there is no {name} of {device}")
+        return int(found[1])
 
 
 def guest_loaded(folder, name, load, command=lambda words: words):
