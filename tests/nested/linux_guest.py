@@ -19,6 +19,10 @@ LINUX64 = pathlib.Path("/tmp/linux-without-pvh")  # made here
 DEADLINE_S = 20  # 100 under TCG
 QUIET = "console=ttyS0 quiet mitigations=off reboot=k panic=-1 pci=off"
 
+# What Linux says of who has loaded it: by PVH, and of a loader that has no number of its own.
+BY_PVH = 0xB0
+BY_64_BIT = 0xFF
+
 # What Linux says on a machine without PCI, pci=off or not.
 NO_PCI = "PCI: Fatal: No config space access function found"
 
@@ -32,6 +36,7 @@ mount -t devtmpfs devtmpfs /dev
 echo "cmdline $(cat /proc/cmdline)"
 echo "cpus $(nproc)"
 echo "memory $(awk '/MemTotal/ { print $2 }' /proc/meminfo)"
+echo "loader $(cat /proc/sys/kernel/bootloader_type)"
 echo "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 echo "serial-interrupts $(grep ttyS0 /proc/interrupts | tr -s ' ')"
 echo "page-attributes $(dmesg | grep -c 'x86/PAT: Configuration')"
@@ -85,7 +90,8 @@ class Boot:
         expect(all(piece in errors for piece in sentence), f"not {sentence}: {self.result}")
         expect(len(errors.splitlines()) == (1 if sentence else 0), f"other sentences: {self.result}")
 
-    def expect_machine(self, cpus, memory):
+    def expect_machine(self, cpus, memory, loader):
+        expect(self.one("loader") == str(loader), f"the loader: {self.one('loader')}")
         expect(self.one("cpus") == str(cpus), str(self.result))
         seen = int(self.one("memory"))
         expect(0.70 * memory < seen / 1024 < memory, f"{seen} KiB of {memory} MiB: {self.result}")

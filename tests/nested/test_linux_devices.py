@@ -7,6 +7,7 @@ import exec_calls
 import vsock
 from api_guest import KERNEL, MIB, ROOT, guest_rss, new_guest, wait_for_rss
 from harness import Failure, expect, temporary_folder, test
+from linux_guest import BY_64_BIT, without_pvh
 
 # The emulated CPU takes long for each.
 VSOCK_MIB = 2
@@ -103,8 +104,9 @@ def balloon(guest):
 @test("Linux: Ctrl-Alt-Del reaches init, and a panic ends the microVM")
 def _():
     with temporary_folder() as folder, new_guest(folder) as guest:
-        guest.boot(KERNEL / "vmlinux")
+        guest.boot(without_pvh())
         guest.wait_ready()
+        expect(guest.number("/proc/sys/kernel/bootloader_type") == BY_64_BIT, "the boot protocol")
         guest.run("trap 'echo PRESSED' INT; echo 0 > /proc/sys/kernel/ctrl-alt-del; mknod /dev/null c 1 3; true")
         guest.api.put("/actions", action_type="SendCtrlAltDel")
         guest.send("true")
