@@ -13,6 +13,7 @@ from linux_guest import BY_64_BIT, without_pvh
 VSOCK_MIB = 2
 TOUCHED_MIB = 100  # by a guest that gives them back
 BALLOON_MIB = 150
+NEEDED_MIB = 30  # by a program, out of the balloon
 
 
 def expect_agent(guest, path):
@@ -54,9 +55,13 @@ def _():
         guest.run("vsock connect 2001 < /dev/null", code=1)  # nobody listens
         expect_agent(guest, path)
 
+        expect(guest.metric("vsock_rx_bytes_count") >= 2 * VSOCK_MIB * MIB, "the metrics of what the guest got")
+        expect(guest.metric("vsock_tx_bytes_count") >= 2 * VSOCK_MIB * MIB, "the metrics of what the guest sent")
+
         expect("virtio" in guest.run("cat /sys/class/misc/hw_random/rng_current"), "the generator")
         first = guest.run("dd if=/dev/hwrng bs=64 count=4 2> /dev/null | sha256sum")
         expect(guest.run("dd if=/dev/hwrng bs=64 count=4 2> /dev/null | sha256sum") != first, "random numbers")
+        expect(guest.metric("entropy_entropy_bytes") >= 512, "the metrics of random numbers")
 
         hinting(guest)
         balloon(guest)
@@ -96,9 +101,23 @@ def balloon(guest):
     expect(guest_rss(guest) < rss - TOUCHED_MIB * MIB // 2, f"{guest_rss(guest)} of {rss} bytes are still resident")
     statistics = guest.api.get("/balloon/statistics")
     expect(statistics["target_mib"] == BALLOON_MIB and statistics["total_memory"] > 200 * MIB, str(statistics))
+    expect(statistics["free_memory"] < before * MIB, f"{before} MiB were free before: {statistics}")
+    deflate_on_oom(guest)
     guest.api.patch("/balloon", amount_mib=0)
     wait_for_balloon(guest, 0)
+    for name in ("inflate", "deflate", "stats_updates"):
+        expect(guest.metric(f"balloon_{name}_count") > 0, f"the metrics of {name}")
     expect(guest_free_mib(guest) > before - 20, "the guest's free memory, after")
+
+
+def deflate_on_oom(guest):
+    """Who needs what the balloon holds gets it: nobody is killed for it."""
+    size_mib = guest_free_mib(guest) + NEEDED_MIB
+    guest.run(f"dd if=/dev/zero of=/dev/null bs={size_mib}M count=1 2> /dev/null")
+    actual_mib = guest.api.get("/balloon/statistics")["actual_mib"]
+    print(f"        {size_mib} MiB for a program: {BALLOON_MIB - actual_mib} of them out of the balloon", flush=True)
+    expect(0 < actual_mib < BALLOON_MIB, f"the balloon has {actual_mib} MiB")
+    guest.run("dmesg | grep -i 'killed process'", code=1)
 
 
 @test("Linux: Ctrl-Alt-Del reaches init, and a panic ends the microVM")
