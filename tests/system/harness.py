@@ -1,5 +1,6 @@
 """What the system tests share: running microVMs and host programs, registering and counting tests."""
 import ctypes
+import functools
 import os
 import pathlib
 import select
@@ -26,6 +27,10 @@ TESTS = []
 
 class Failure(Exception):
     """What was expected and what came."""
+
+
+class Skipped(Exception):
+    """Why a test says nothing here."""
 
 
 class Result:
@@ -94,6 +99,12 @@ def vmm(*words, **more):
 def expect(condition, what):
     if not condition:
         raise Failure(what)
+
+
+def skip(reason):
+    """Ends a test that cannot be run here: it counts as skipped. In CI all must run."""
+    expect(os.environ.get("CI") != "true", reason)
+    raise Skipped(reason)
 
 
 def expect_same_as_host(*words, stdin=b"", root=None, options=(), env=None):
@@ -190,37 +201,46 @@ def reasons(error):
     return f"{reasons(error.__context__)}; then: {what}" if error.__context__ else what
 
 
-def passes(sentence, function, watch, tries):
-    """Runs a test, and says in one line how it went; of several tries each has its line."""
+def outcome(sentence, function, watch, tries):
+    """Runs a test, and says in one line how it went; of several tries each has its line. "passed", "failed" or "skipped"."""
     for left in reversed(range(tries)):
         started = time.monotonic()
         try:
             function()
             watch.check()
             print(f"ok      {sentence} ({time.monotonic() - started:.2f} s)", flush=True)
-            return True
+            return "passed"
+        except Skipped as reason:
+            print(f"skipped {sentence}: {reason}", flush=True)
+            return "skipped"
         except Exception as error:  # a test that breaks has failed; the others still run
             print(f"{'again ' if left else 'FAILED'}  {sentence}: {reasons(error)}", flush=True)
-    return False
+    return "failed"
+
+
+def run_elsewhere(no_kvm):
+    """The tests that the nested suite runs in place of this one (scripts/test)."""
+    if not no_kvm or os.environ.get("SHOAL_KVM_TESTS") != "nested":
+        return set()
+    listed = run([ROOT / "tests/nested/run", "--list"], env=os.environ)
+    expect(listed.code == 0, f"tests/nested/run --list: {listed}")
+    return set(listed.out.decode().splitlines())
 
 
 def run_all(chosen, label="system", tries=1):
     """Runs the tests whose sentence contains `chosen`. The number of those that failed every try."""
     watch = LeftoverWatch()
     no_kvm = why_no_kvm()
-    # They run there (scripts/test), so here they are not skipped but no part of the suite.
-    kvm_is_elsewhere = no_kvm and os.environ.get("SHOAL_KVM_TESTS") == "nested"
-    passed = failed = skipped = 0
+    elsewhere = run_elsewhere(no_kvm)  # here they are not skipped but no part of the suite
+    count = {"passed": 0, "failed": 0, "skipped": 0}
     for sentence, function, needs_kvm in TESTS:
-        if chosen not in sentence or (needs_kvm and kvm_is_elsewhere):
-            continue
-        if needs_kvm and no_kvm and os.environ.get("CI") != "true":
-            print(f"skipped {sentence}: {no_kvm}", flush=True)
-            skipped += 1
-            continue
-        if passes(sentence, function, watch, tries):
-            passed += 1
-        else:
-            failed += 1
-    print(f"{label}: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return failed
+        if chosen in sentence and not (needs_kvm and sentence in elsewhere):
+            way = functools.partial(skip, no_kvm) if needs_kvm and no_kvm else function
+            count[outcome(sentence, way, watch, tries)] += 1
+    print(in_words(label, count))
+    return count["failed"]
+
+
+def in_words(label, count):
+    return f"{label}: {count['passed']} passed, {count['failed']} failed" + \
+        (f", {count['skipped']} skipped" if count["skipped"] else "")

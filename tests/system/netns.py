@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 
-from harness import Failure, expect, run
+from harness import Failure, expect, run, skip
 
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -59,6 +59,12 @@ def why_no_network():
         return None
     except OSError as error:
         return f"no network namespace with a TAP ({error})"
+
+
+def need_network():
+    """Ends a test that needs a namespace with a TAP, where there can be none."""
+    if reason := why_no_network():
+        skip(reason)
 
 
 class Tap:

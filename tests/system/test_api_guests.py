@@ -1,7 +1,6 @@
 """The API with a guest that answers: the unikernel, and a disk that another process serves."""
 import json
 import os
-import shutil
 import signal
 import struct
 import sys
@@ -10,7 +9,7 @@ from api import ApiVmm
 from harness import BUSYBOX, PROGRAMS, ROOT, UNIKERNEL, VMM, expect, run, temporary_folder, test
 from test_disks import READS
 from tiny_kernel import IDLE, write_kernel
-from vhost_user import serve_disk
+from vhost_user import need_storage_daemon, serve_disk
 
 sys.path.append(str(ROOT / "scripts/nested"))
 
@@ -75,16 +74,9 @@ def _():
             expect(os.path.exists(default_socket) == was_there, "a socket was made")
 
 
-def has_storage_daemon():
-    found = shutil.which("qemu-storage-daemon") is not None
-    expect(found or os.environ.get("CI") != "true", "qemu-storage-daemon is not installed")
-    return found
-
-
 @test("API: a guest's threads wait for a disk that another process serves, whose interrupts wake them")
 def _():
-    if not has_storage_daemon():
-        return
+    need_storage_daemon()
     with temporary_folder() as folder:
         disk, socket_path, config = (os.path.join(folder, name) for name in ("served", "socket", "config"))
         with open(disk, "wb") as file:
@@ -107,8 +99,7 @@ def _():
 
 @test("API: a disk that another process serves: its configuration is read again, and the server may die")
 def _():
-    if not has_storage_daemon():
-        return
+    need_storage_daemon()
     with temporary_folder() as folder, ApiVmm(folder, "--log-path", "/dev/null") as vmm:
         api = vmm.api
         socket_path = os.path.join(folder, "disk.socket")

@@ -8,7 +8,7 @@ import time
 
 from api import ApiVmm
 from harness import SHOAL, TIME_SCALE, expect, expect_refused, temporary_folder, test
-from netns import Network, why_no_network
+from netns import Network, need_network
 from snapshot_calls import names
 from test_clones import NO_LOG, PYTHON
 
@@ -66,9 +66,7 @@ def make_template(network, folder, words):
 
 @test("clone networks: three clones of a server that listens answer at addresses of their own, IPv4 and IPv6")
 def _():
-    if reason := why_no_network():
-        print(f"skipped: {reason}", flush=True)
-        return
+    need_network()
     with temporary_folder() as folder, bridged() as network:
         make_template(network, folder, "tap=tap0,ip=10.88.200.2/24,gateway=10.88.200.1,ip6=fd00::2/64")
         clones = network.popen([SHOAL, "clone", "--from", folder, "--network",
@@ -91,9 +89,7 @@ def _():
 
 @test("clone networks: what cannot be is refused with a sentence")
 def _():
-    if reason := why_no_network():
-        print(f"skipped: {reason}", flush=True)
-        return
+    need_network()
     with temporary_folder() as folder, bridged() as network:
         make_template(network, folder, "tap=tap0,ip=10.88.200.2/24")
         for words, pieces in (("tap=tap0,ip=10.88.200.9/24", ["a TAP each"]), ("tap=tap{}", ["mac= or ip="]),

@@ -28,7 +28,9 @@ def _():
 @test("a triple fault has its own code, and says where")
 def _():
     result = boot(b"\x0f\x0b")
-    expect(result.code == 161 and f"RIP {KERNEL_AT:#x}".encode() in result.err, str(result))
+    # kvm_amd resets the vCPU then, and the place is lost.
+    place = "" if os.path.exists("/sys/module/kvm_amd") else f" at RIP {KERNEL_AT:#x}"
+    expect(result.code == 161 and f"triple-faulted{place} on vCPU 0".encode() in result.err, str(result))
 
 
 @test("what the KVM backend cannot run at ring 0 is named, with its bytes")

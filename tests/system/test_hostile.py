@@ -220,6 +220,7 @@ def hammer(victim, host):
 def attacks(vmm, private_max, seeds):
     reason = why_no_network()
     if reason:
+        expect(os.environ.get("CI") != "true", reason)
         print(f"        without a network interface: {reason}", flush=True)
     for seed in seeds:
         for cpus in (1, 2):

@@ -1,7 +1,6 @@
 """The guest of test_hostile.py against devices that need somebody at the other end: a console, a served disk."""
 import contextlib
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -108,9 +107,7 @@ def _():
 
 @test("a hostile guest attacks a disk that another process serves: the monitor survives")
 def _():
-    if shutil.which("qemu-storage-daemon") is None:
-        expect(os.environ.get("CI") != "true", "qemu-storage-daemon is not installed")
-        return
+    vhost_user.need_storage_daemon()
     with temporary_folder() as folder:
         disk, socket_path = (os.path.join(folder, name) for name in ("disk", "disk.socket"))
         with open(disk, "wb") as file:

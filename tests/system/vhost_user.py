@@ -2,13 +2,14 @@
 import contextlib
 import os
 import random
+import shutil
 import socket
 import struct
 import subprocess
 import threading
 import time
 
-from harness import TIME_SCALE, expect
+from harness import TIME_SCALE, expect, skip
 
 GET_FEATURES, GET_VRING_BASE, GET_PROTOCOL_FEATURES, GET_CONFIG = 1, 11, 15, 24
 # Virtio 1, vhost-user's own, indirect descriptors, event indices; flush, discard and the like.
@@ -17,6 +18,12 @@ PROTOCOL_FEATURES = 1 << 9 | 1 << 3  # configuration, answers to everything
 REPLY, NEED_REPLY = 5, 8
 # How many messages it takes to agree on the protocol: a backend that is odd from the first is no drive at all.
 AGREED = 5
+
+
+def need_storage_daemon():
+    """Ends a test where qemu-storage-daemon is not installed."""
+    if shutil.which("qemu-storage-daemon") is None:
+        skip("qemu-storage-daemon is not installed")
 
 
 def serve_disk(disk, path):
