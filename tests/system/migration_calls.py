@@ -24,8 +24,9 @@ def start_generations(vmm, folder, *sizes, **more):
     wait_for_ticks(vmm, 1)
 
 
-def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap=None, files=(), **machine):
-    """With a TAP it sends numbers to who connects to PORT. The files are in the guest's memory, too."""
+def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap=None, files=(), threads=1, **machine):
+    """With a TAP it sends numbers to who connects to PORT. The files are in the guest's memory, too. Several threads
+    write on as many vCPUs."""
     archive = cpio.Archive()
     archive.copy("init", PROGRAMS / "generations")
     for number, file in enumerate(files):
@@ -33,13 +34,13 @@ def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap
     initramfs = os.path.join(folder, "initramfs")
     with open(initramfs, "wb") as file:
         file.write(archive.bytes())
-    vmm.api.put("/machine-config", **{"vcpu_count": 1, "mem_size_mib": memory_mib, **machine})
-    address = ""
+    vmm.api.put("/machine-config", **{"vcpu_count": threads, "mem_size_mib": memory_mib, **machine})
+    address = port = ""
     if tap is not None:
         vmm.api.put("/network-interfaces/n", iface_id="n", host_dev_name=tap.name, guest_mac=tap.guest_mac)
-        address, disk = f"ip={tap.guest_address}::{tap.host_address}:255.255.255.0:::off", f":{PORT}"
+        address, port = f"ip={tap.guest_address}::{tap.host_address}:255.255.255.0:::off", f":{PORT}"
     vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=initramfs,
-                boot_args=f"console=ttyS0 quiet panic=1 {address} rdinit=/init -- {mib} {mb_per_s} {disk}")
+                boot_args=f"console=ttyS0 quiet panic=1 {address} rdinit=/init -- {mib} {mb_per_s} {disk} {port} x{threads}")
     vmm.start()
 
 
@@ -48,6 +49,15 @@ def wait_for_ticks(vmm, number):
     while vmm.seen.count(b"tick") < number:
         if not vmm.read_more(30):
             raise Failure(f"the ticks stop: {vmm.seen[-200:]!r}; {vmm.why_over()}")
+
+
+def wait_until_checked(vmm):
+    """Until the program has checked each of its pages since this was called; nothing of what was seen is taken."""
+    answers = vmm.seen.count(b"checked")
+    vmm.process.stdin.write(b"c")
+    vmm.process.stdin.flush()
+    while vmm.seen.count(b"checked") == answers:
+        wait_for_ticks(vmm, vmm.seen.count(b"tick") + 1)
 
 
 def on_tap(tap):

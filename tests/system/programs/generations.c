@@ -1,14 +1,16 @@
-/* generations MIB MB_PER_S [DISK | :PORT]: fills so much memory with a pattern of generation numbers, at that rate (0:
-   once), checks it for ever, and ticks aloud every 5 ms. "broken ..." and exit code 1 when a word is not
+/* generations MIB MB_PER_S [DISK] [:PORT] [xTHREADS]: fills so much memory with a pattern of generation numbers, at that
+   rate (0: once), checks it for ever, and ticks aloud every 5 ms. "broken ..." and exit code 1 when a word is not
    what was written. A line on stdin is answered with "gap N", the longest time in us between two looks at
-   the clock since the last answer, so that a standstill shows; q ends it. With a disk of 4 MiB, each tick also
-   writes a block and reads another, and checks what was read 64 ticks before. With a port, who connects there
-   is sent a number of 8 bytes each millisecond, the next one each time. */
+   the clock since the last answer, so that a standstill shows; c with "checked" once each page has been checked
+   since; q ends it. With a disk of 4 MiB, each tick also writes a block and reads another, and checks what was read
+   64 ticks before. With a port, who connects there is sent a number of 8 bytes each millisecond, the next one each
+   time. Several threads share memory and rate; the first one does the rest. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { page_words = 512, page_bytes = 4096, tick_us = 5000, number_us = 1000, disk_blocks = 1024, slots = 64 };
+enum { page_words = 512, page_bytes = 4096, tick_us = 5000, number_us = 1000, disk_blocks = 1024, slots = 64, most_threads = 8 };
 
 static uint64_t now_us(void) {
     struct timespec now;
@@ -55,6 +57,33 @@ static uint64_t look(void) {
     return last_look_us = now;
 }
 
+/* What one thread writes and checks. */
+struct part {
+    uint64_t* memory;
+    uint32_t* generations;
+    uint64_t first, pages; /* page numbers, in all the memory */
+    uint64_t start_us, written;
+    volatile uint64_t checked;
+    uint64_t asked; /* what `checked` was when the answer was asked for */
+};
+
+static struct part parts[most_threads];
+static uint64_t threads = 1;
+static uint64_t bytes_per_us; /* MB a second, of all threads */
+
+static int is_asked;
+
+static void answer_once_checked(void) {
+    for (uint64_t idx = 0; idx < threads; ++idx) {
+        if (!is_asked || parts[idx].checked < parts[idx].asked + parts[idx].pages) {
+            return;
+        }
+    }
+    is_asked = 0;
+    printf("checked\n");
+    fflush(stdout);
+}
+
 static void answer(void) {
     struct pollfd input = {0, POLLIN, 0};
     char byte;
@@ -68,6 +97,11 @@ static void answer(void) {
         printf("gap %llu\n", (unsigned long long)longest_gap_us);
         fflush(stdout);
         longest_gap_us = 0;
+    } else if (byte == 'c') {
+        is_asked = 1;
+        for (uint64_t idx = 0; idx < threads; ++idx) {
+            parts[idx].asked = parts[idx].checked + 1; /* that page may have been looked at before */
+        }
     }
 }
 
@@ -116,26 +150,88 @@ static void send_number(int listener, uint64_t now) {
     }
 }
 
+static void write_pages(struct part* part, int count) {
+    while (count-- > 0) {
+        const uint64_t idx = part->written++ % part->pages;
+        write_page(part->memory + idx * page_words, (part->first + idx) * page_words, ++part->generations[idx]);
+    }
+}
+
+static void check_page(struct part* part) {
+    const uint64_t idx = part->checked % part->pages;
+    if (!is_intact(part->memory + idx * page_words, (part->first + idx) * page_words, part->generations[idx])) {
+        printf("broken at page %llu, generation %u\n", (unsigned long long)(part->first + idx), part->generations[idx]);
+        fflush(stdout);
+        _exit(1);
+    }
+    ++part->checked;
+}
+
+/* Checks a page, and writes some, or checks more and sleeps. */
+static void work(struct part* part, uint64_t now) {
+    check_page(part);
+    const uint64_t wanted = (now - part->start_us) * bytes_per_us / threads, done = part->written * page_bytes;
+    if (done >= wanted) {
+        for (int count = 0; count < 3; ++count) {
+            check_page(part);
+        }
+        const struct timespec nap = {0, 200000};
+        nanosleep(&nap, NULL);
+        return;
+    }
+    if (wanted - done > bytes_per_us * 20000 / threads) {
+        part->written = wanted / page_bytes; /* behind by a standstill: it does not make up for it */
+    }
+    write_pages(part, 16);
+}
+
+static void* work_for_ever(void* part) {
+    for (;;) {
+        work(part, now_us());
+    }
+    return NULL;
+}
+
+static int fill(struct part* part, uint64_t idx, uint64_t pages) {
+    part->first = pages * idx / threads;
+    part->pages = pages * (idx + 1) / threads - part->first;
+    part->memory = malloc(part->pages * page_bytes);
+    part->generations = calloc(part->pages, sizeof *part->generations);
+    if (part->pages == 0 || part->memory == NULL || part->generations == NULL) {
+        return 0;
+    }
+    for (uint64_t page = 0; page < part->pages; ++page) {
+        write_page(part->memory + page * page_words, (part->first + page) * page_words, 0);
+    }
+    part->start_us = now_us();
+    return 1;
+}
+
 int main(int argc, char** argv) {
-    const int is_server = argc > 3 && argv[3][0] == ':';
-    const int listener = is_server ? listen_at(argv[3] + 1) : -1;
-    const int disk = argc > 3 && !is_server ? open(argv[3], O_RDWR) : -1;
-    if (argc < 3 || (argc > 3 && disk < 0 && listener < 0)) {
+    int listener = -1, disk = -1;
+    for (int idx = 3; idx < argc; ++idx) {
+        if (argv[idx][0] == 'x') {
+            threads = strtoull(argv[idx] + 1, NULL, 10);
+        } else if ((argv[idx][0] == ':' ? (listener = listen_at(argv[idx] + 1)) : (disk = open(argv[idx], O_RDWR))) < 0) {
+            return 2;
+        }
+    }
+    if (argc < 3 || threads < 1 || threads > most_threads) {
         return 2;
     }
-    const uint64_t pages = strtoull(argv[1], NULL, 10) * 256;
-    const uint64_t bytes_per_us = strtoull(argv[2], NULL, 10); /* MB a second */
-    uint64_t* const memory = malloc(pages * 4096);
-    uint32_t* const generations = calloc(pages, sizeof *generations);
-    if (memory == NULL || generations == NULL) {
-        return 3;
+    bytes_per_us = strtoull(argv[2], NULL, 10);
+    for (uint64_t idx = 0; idx < threads; ++idx) {
+        if (!fill(parts + idx, idx, strtoull(argv[1], NULL, 10) * 256)) {
+            return 3;
+        }
     }
-    for (uint64_t page = 0; page < pages; ++page) {
-        write_page(memory + page * page_words, page * page_words, 0);
+    for (uint64_t idx = 1; idx < threads; ++idx) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, work_for_ever, parts + idx) != 0) {
+            return 4;
+        }
     }
-    uint64_t written = 0, checked = 0, ticks = 0;
-    const uint64_t start_us = look();
-    uint64_t next_tick_us = start_us;
+    uint64_t ticks = 0, next_tick_us = look();
     for (;;) {
         const uint64_t now = look();
         if (listener >= 0) {
@@ -149,24 +245,8 @@ int main(int argc, char** argv) {
             fflush(stdout);
             next_tick_us = now + tick_us;
             answer();
+            answer_once_checked();
         }
-        const uint64_t check = checked++ % pages;
-        if (!is_intact(memory + check * page_words, check * page_words, generations[check])) {
-            printf("broken at page %llu, generation %u\n", (unsigned long long)check, generations[check]);
-            return 1;
-        }
-        if (written * 4096 < (now - start_us) * bytes_per_us) {
-            /* Behind by a standstill: it does not make up for it. */
-            if ((now - start_us) * bytes_per_us - written * 4096 > bytes_per_us * 20000) {
-                written = (now - start_us) * bytes_per_us / 4096;
-            }
-            for (int count = 0; count < 16; ++count) {
-                const uint64_t page = written++ % pages;
-                write_page(memory + page * page_words, page * page_words, ++generations[page]);
-            }
-        } else {
-            const struct timespec nap = {0, 200000};
-            nanosleep(&nap, NULL);
-        }
+        work(parts, now);
     }
 }
