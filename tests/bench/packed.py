@@ -2,12 +2,12 @@
 import concurrent.futures
 import itertools
 import os
-import pathlib
 import socket
 import tempfile
 import time
 
 from figures import BENCH, Target
+from held_memory import available_kib
 from processes import cpu_us, say, stop
 from shoald import CLIENTS, Connection, Events, create, delete_all, family, start
 
@@ -90,11 +90,6 @@ def measure_replies(samples, where):
         began = time.monotonic()
         samples.add(REPLY, (ask(name, path) - began) * 1e6)
     samples.add(ANSWERING, len(where), "")
-
-
-def available_kib():
-    lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
 
 
 def measure_idle(samples, run_dir):
