@@ -1,8 +1,8 @@
 // Vsock sockets, from a microVM's side:
-//     vsock_guest echo PORT COUNT   an epoll server that sends everything back, for COUNT
-//     connections vsock_guest call PORT BYTES   sends so many to the host's port, and compares what
-//     comes back vsock_guest refused PORT      what the host's port answers when nobody listens
-//     there
+//     vsock_guest echo PORT COUNT        an epoll server that sends everything back, for COUNT connections
+//     vsock_guest call PORT BYTES        sends so many to the host's port, and compares what comes back
+//     vsock_guest refused PORT           what the host's port answers when nobody listens there
+//     vsock_guest reset PORT HOST_PORT   one connection each way, twice: how each ends
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -150,11 +150,40 @@ static int be_refused(unsigned port) {
     return 0;
 }
 
+static void print_end(const char* which, int fd) {
+    const ssize_t count = read(fd, bytes, sizeof bytes);
+    printf("%s: %s\n", which, count < 0 ? strerror(errno) : count > 0 ? "data" : "end");
+    fflush(stdout);
+    close(fd);
+}
+
+static int be_reset(unsigned port, unsigned host_port) {
+    int listener = socket(AF_VSOCK, SOCK_STREAM, 0);
+    struct sockaddr_vm name = address(VMADDR_CID_ANY, port);
+    check(bind(listener, (struct sockaddr*)&name, sizeof name) == 0, "bind");
+    check(listen(listener, 1) == 0, "listen");
+    for (int count = 0; count < 2; ++count) {
+        puts("listening");
+        fflush(stdout);
+        const int in = accept(listener, NULL, NULL);
+        check(in >= 0, "accept");
+        const int out = connect_to(host_port);
+        puts("open");
+        fflush(stdout);
+        print_end("in", in);
+        print_end("out", out);
+    }
+    return 0;
+}
+
 int main(int count, char** words) {
-    check(count >= 3, "vsock_guest echo PORT COUNT | call PORT BYTES | refused PORT");
+    check(count >= 3, "vsock_guest echo PORT COUNT | call PORT BYTES | refused PORT | reset PORT HOST_PORT");
     const unsigned port = (unsigned)atoi(words[2]);
     if (strcmp(words[1], "echo") == 0) {
         return serve(port, atoi(words[3]));
+    }
+    if (strcmp(words[1], "reset") == 0) {
+        return be_reset(port, (unsigned)atoi(words[3]));
     }
     return strcmp(words[1], "call") == 0 ? call(port, (size_t)atol(words[3])) : be_refused(port);
 }
