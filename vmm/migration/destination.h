@@ -78,6 +78,7 @@ private:
     [[nodiscard]] Failure load(const Frame& frame);
     [[nodiscard]] Failure run_guest();
     void expect_missing();
+    [[nodiscard]] std::uint64_t remaining_pages() const noexcept;
     void fill_memory();
     // What went wrong.
     [[nodiscard]] std::optional<std::string> receive_missing() noexcept;

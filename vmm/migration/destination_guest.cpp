@@ -86,7 +86,7 @@ std::optional<std::string> Destination::store_run(const Frame& frame) {
         return {};
     }
     const std::scoped_lock lock{mutex_};
-    progress_.remaining_pages = filling_ ? filling_->count() : 0;
+    progress_.remaining_pages = remaining_pages();
     (run->drive           ? progress_.drive_pages
      : run->bytes.empty() ? progress_.zero_pages
                           : progress_.pages) += run->page_count;

@@ -1,4 +1,5 @@
 // Post-copy: the guest runs here while the last of its memory is still at the source.
+#include <algorithm>
 #include <utility>
 
 #include "vmm/machine/userfaultfd.h"
@@ -11,6 +12,14 @@ namespace shoal::migration {
 void Destination::expect_missing() {
     filling_.emplace(microvm_.memory(), std::move(missing_), std::move(*wants_),
                      [this](const std::string& why) { lose_memory(why); });
+    const std::scoped_lock lock{mutex_};
+    progress_.remaining_pages = remaining_pages();
+}
+
+// The last ones that are counted may still be on their way, over the connection of what the guest
+// waits for: until all are there it is at least one.
+std::uint64_t Destination::remaining_pages() const noexcept {
+    return filling_ ? std::max<std::uint64_t>(filling_->count(), 1) : 0;
 }
 
 // Until the commit a loss is no more than a guest that never ran here. Of a process that ends in
