@@ -100,12 +100,12 @@ EXPECTED = {("commit", 0, False): {"source"}, ("commit", 0, True): {"lost"}, ("t
 def _():
     for point, victim in itertools.product(EXPECTED, ("wire", "source", "destination")):
         try:
-            break_at(point, victim)
+            break_at(point, victim, EXPECTED[point])
         except Failure as failure:
             raise Failure(f"{point}, {victim}: {failure}") from None
 
 
-def break_at(point, victim):
+def break_at(point, victim, expected):
     with (temporary_folder() as folder, ApiVmm(folder, *NO_LOG, socket_name="a") as one,
           ApiVmm(folder, *NO_LOG, socket_name="b") as two):
         victims = {"source": [one], "destination": [two], "wire": []}[victim]
@@ -116,8 +116,8 @@ def break_at(point, victim):
             expect(wire.reached.wait(30 * TIME_SCALE), "the message never comes")
             outcome = become_clear(one, two, victim)
             if victim == "wire":
-                expect(outcome in EXPECTED[point], f"it is {outcome}")
-            if victim == "source" and EXPECTED[point] == {"source"}:
+                expect(outcome in expected, f"it is {outcome}")
+            if victim == "source" and expected == {"source"}:
                 expect(outcome == "discarded", f"it is {outcome}")
             if outcome == "lost":
                 errors = two.errors()
