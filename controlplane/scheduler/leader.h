@@ -1,10 +1,12 @@
-// Leader: a shoald's part in the election of who schedules, and the controller while it leads.
+// Leader: a shoald's part in the election of who schedules, and the controller while it leads. Who
+// leads also has the store forget what is old.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "controlplane/failover/leadership.h"
+#include "controlplane/scheduler/compactor.h"
 #include "controlplane/scheduler/controller.h"
 
 namespace shoal::scheduler {
@@ -18,11 +20,13 @@ public:
           store_{store},
           settings_{settings},
           record_{loop, store, settings.watch.silence},
-          leadership_{loop, store, name, *this, times, &record_} {}
+          leadership_{loop, store, name, *this, times, &record_},
+          compactor_{loop, store, leadership_} {}
 
     void start() {
         record_.start();
         leadership_.start();
+        compactor_.start();
     }
     // Null: another one leads.
     [[nodiscard]] Controller* controller() noexcept { return controller_.get(); }
@@ -39,6 +43,7 @@ private:
     ControllerSettings settings_;
     failover::SilenceRecord record_;
     failover::Leadership leadership_;
+    Compactor compactor_;
     std::unique_ptr<Controller> controller_;
 };
 

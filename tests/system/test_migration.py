@@ -103,7 +103,7 @@ def _():
 @test("migration: what the guest wrote and nobody has read is not said by a destination where it never ran")
 def _():
     with (temporary_folder() as folder, ApiVmm(folder, *NO_LOG, socket_name="a") as one,
-          ApiVmm(folder, *NO_LOG, socket_name="b") as two, Wire(folder, "state", 0, crosses=True) as wire):
+          ApiVmm(folder, *NO_LOG, socket_name="b") as two, Wire(folder, "state", 0, share=True) as wire):
         start_generations(one, folder)
         # Room for one write: from then on the serial port holds what comes, a tick each 5 ms.
         fcntl.fcntl(one.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
