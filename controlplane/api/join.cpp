@@ -118,7 +118,9 @@ store::Transaction use(const store::Entry& entry, model::JoinToken token,
 void let_in(Service& service, const pki::Authority& authority, const model::JoinRequest& wanted,
             const store::Result<store::Lookup>& lookup, Respond& respond) {
     const model::JoinToken token = check_token(lookup);
-    if (service.mirror.hosts().contains(wanted.host)) {
+    // Of one that was deleted its heartbeat is left, by which its epochs go on.
+    const auto found = service.mirror.hosts().find(wanted.host);
+    if (found != service.mirror.hosts().end() && found->second.revision != 0) {
         throw Problem{409, "there is a host " + wanted.host + " already"};
     }
     const std::string body = certificate_json(sign(authority, wanted), authority);

@@ -107,6 +107,20 @@ TEST_CASE("the name of a host that is there is not given to another one") {
     CHECK(rig.token()->uses == 1);
 }
 
+TEST_CASE("a host that was deleted may join again, though its heartbeat is there") {
+    Rig rig;
+    rig.put(key_of_token(), model::to_json(model::JoinToken{1, never_s}));
+    model::Host host;
+    host.name = "h2";
+    rig.put(keys::of(keys::hosts, "h2"), model::to_json(host));
+    rig.put(keys::of(keys::heartbeats, "h2"), model::to_json(model::Heartbeat{3, 7}));
+    CHECK(rig.join("h2").status == 409);
+    rig.store.remove(keys::of(keys::hosts, "h2"), [](const store::Result<store::Revision>&) {});
+    rig.loop.settle();
+    CHECK(rig.mirror.hosts().contains("h2"));
+    CHECK(rig.join("h2").status == 200);
+}
+
 TEST_CASE("a renewal is answered with a certificate, or says why not") {
     const pki::Authority authority;
     const pki::Key key = pki::make_key();
