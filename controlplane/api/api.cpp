@@ -2,6 +2,7 @@
 #include "controlplane/api/api.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 
 #include "controlplane/http/problem.h"
@@ -42,6 +43,8 @@ void Api::handle(const Request& request, Respond respond) const {
                                 [shared](Response response) { (*shared)(std::move(response)); });
         } catch (const Problem& problem) {
             return (*shared)(to_response(problem));
+        } catch (const std::exception& error) {  // Nobody else's microVMs are to hear of it.
+            return (*shared)(to_failure(error));
         }
     }
     if (allowed.empty()) {

@@ -2,6 +2,7 @@
 // get, list, delete. One is there whole, or not at all: the answer waits until it is made.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "controlplane/content/made.h"
 #include "controlplane/http/target.h"
 #include "controlplane/model/keys.h"
+#include "devices/host/log.h"
 
 namespace shoal::rest {
 
@@ -162,7 +164,12 @@ void MadeObjects<Spec, Body>::collect() const {
     for (const auto& [name, digest] : wanted(service.mirror.objects())) {
         digests.insert(digest);
     }
-    folder.keep_only(digests);
+    try {
+        folder.keep_only(digests);
+    } catch (const std::exception& error) {  // Another time, too.
+        host::log(host::LogLevel::error,
+                  "files of " + kind() + "s cannot be deleted: " + error.what());
+    }
 }
 
 template <typename Spec, typename Body>

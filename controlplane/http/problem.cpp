@@ -5,6 +5,10 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
+#include <cerrno>
+#include <system_error>
+
+#include "devices/host/log.h"
 
 namespace shoal::rest {
 namespace {
@@ -64,6 +68,16 @@ Response to_response(const Problem& problem) {
                     R"(,"status":)" + std::to_string(problem.status()) + R"(,"detail":)" +
                     quote(problem.what()) + "}";
     return response;
+}
+
+Response to_failure(const std::exception& error) {
+    const auto* const system = dynamic_cast<const std::system_error*>(&error);
+    const bool is_full =
+        system != nullptr && (system->code() == std::errc::no_space_on_device ||
+                              system->code() == std::error_code{EDQUOT, std::generic_category()} ||
+                              system->code() == std::error_code{EDQUOT, std::system_category()});
+    host::log(host::LogLevel::error, std::string{"a request failed: "} + error.what());
+    return to_response(Problem{is_full ? 507U : 500U, error.what()});
 }
 
 std::string detail_of(const Response& response) {

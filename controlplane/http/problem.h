@@ -23,6 +23,8 @@ private:
 };
 
 [[nodiscard]] Response to_response(const Problem& problem);
+// What went wrong on this host, and nobody foresaw: 507 when its disk is full, else 500. Logged.
+[[nodiscard]] Response to_failure(const std::exception& error);
 // What is said by an answer that is no success, another host's among them, in a sentence.
 [[nodiscard]] std::string detail_of(const Response& response);
 

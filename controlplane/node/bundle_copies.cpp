@@ -2,11 +2,13 @@
 #include "controlplane/node/bundle_copies.h"
 
 #include <algorithm>
+#include <exception>
 #include <set>
 #include <utility>
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "devices/host/log.h"
 
 namespace shoal::node {
 namespace {
@@ -154,11 +156,20 @@ void BundleCopies::drop(const Kind& kind, const std::string& digest, Names names
                           return;
                       }
                       if (result && (*self)->are_idle(names)) {
-                          folder.remove(digest);
+                          (*self)->remove(folder, digest);
                       }
                       // What has been used meanwhile is told of again.
                       (*self)->look_later();
                   });
+}
+
+// What stays is told of again.
+void BundleCopies::remove(const content::BundleFolder& folder, const std::string& digest) {
+    try {
+        folder.remove(digest);
+    } catch (const std::exception& error) {
+        host::log(host::LogLevel::error, error.what());
+    }
 }
 
 void BundleCopies::commit(store::Transaction transaction) {

@@ -53,6 +53,7 @@ private:
     void look();
     void tell(const std::string& name, const std::string& digest, bool is_here);
     void commit(store::Transaction transaction);
+    static void remove(const content::BundleFolder& folder, const std::string& digest);
     void look_later();
     void note_use(const MicroVm& microvm);
     void look_for_idle();

@@ -279,3 +279,16 @@ def ended():
             daemon.process.stderr.close()
             daemon.start()
             expect(folders(daemon) == [], f"left behind: {folders(daemon)}")
+
+
+@test("shoald: an image for which there is no room is refused with 507, and shoald goes on", needs_kvm=False)
+def _():
+    with temporary_folder() as folder:
+        images = pathlib.Path(folder) / "state/images"
+        # The folder's own inode is all that there is.
+        mount = f'mkdir -p {images} && mount -t tmpfs -o nr_inodes=1 tmpfs {images} && exec "$0" "$@"'
+        with Daemon(folder, within=("unshare", "--mount", "sh", "-c", mount)) as daemon:
+            for _ in range(2):
+                detail = daemon.refused(507, "POST", "/v1/images", {"name": "i", "from": "oci:/nowhere:latest"})
+                expect("No space left" in detail, detail)
+            expect(daemon.done("GET", "/v1/images")["items"] == [], "an image")
