@@ -82,8 +82,7 @@ void apply(Service& service, const Request& request, Respond respond) {
     respond(show(service, 200, network.name));
 }
 
-void remove(Service& service, const std::function<void()>& on_deleted, const Request& request,
-            Respond respond) {
+void remove(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {});
     const std::string& name = request.path[2];
     const Entry& entry = find(service, name);
@@ -92,13 +91,12 @@ void remove(Service& service, const std::function<void()>& on_deleted, const Req
     if (!user.empty()) {
         throw Problem{409, "network " + name + " is in use by " + user};
     }
-    forget(service, request, keys::of(keys::networks, name), entry.revision, std::move(respond),
-           on_deleted);
+    forget(service, request, keys::of(keys::networks, name), entry.revision, std::move(respond));
 }
 
 }  // namespace
 
-void add_networks(Api& api, Service& service, std::function<void()> on_deleted) {
+void add_networks(Api& api, Service& service) {
     api.add("POST", "/v1/networks", [&service](const Request& request, Respond respond) {
         expect_parameters(request, {});
         create(service, body_of<model::Network>(request), std::move(respond));
@@ -114,11 +112,9 @@ void add_networks(Api& api, Service& service, std::function<void()> on_deleted) 
         expect_parameters(request, {});
         respond(show(service, 200, request.path[2]));
     });
-    api.add(
-        "DELETE", "/v1/networks/*",
-        [&service, on_deleted = std::move(on_deleted)](const Request& request, Respond respond) {
-            remove(service, on_deleted, request, std::move(respond));
-        });
+    api.add("DELETE", "/v1/networks/*", [&service](const Request& request, Respond respond) {
+        remove(service, request, std::move(respond));
+    });
 }
 
 }  // namespace shoal::rest

@@ -45,11 +45,13 @@ void allow_forwarding() {
 }
 
 template <typename Step>
-void try_to(Step step) {
+bool try_to(Step step) {
     try {
         step();
+        return true;
     } catch (const std::exception& error) {
         host::log(host::LogLevel::error, error.what());
+        return false;
     }
 }
 
@@ -91,6 +93,8 @@ std::string HostNetworks::attach(const std::string& microvm, const Wanted& netwo
     return tap;
 }
 
+// With the rules come the bridges: one that is there may have the subnet of an earlier network of
+// this name.
 void HostNetworks::guard(const std::vector<Wanted>& networks,
                          const std::set<std::string>& bridges) {
     std::vector<GuardedBridge> wanted;
@@ -103,19 +107,23 @@ void HostNetworks::guard(const std::vector<Wanted>& networks,
         return;
     }
     apply_firewall(firewall_script(table_, wanted));
+    for (const GuardedBridge& bridge : wanted) {
+        ensure_bridge(bridge.name, bridge.subnet);
+    }
     guarded_ = std::move(wanted);
     is_guarding_ = true;
 }
 
-void HostNetworks::sweep(const std::set<std::string>& microvms,
+bool HostNetworks::sweep(const std::set<std::string>& microvms,
                          const std::vector<Wanted>& networks) {
     std::set<std::string> taps;
     for (const std::string& microvm : microvms) {
         taps.insert(tap_of(microvm));
     }
+    bool is_done = true;
     for (const std::string& tap : ours(tap_kind)) {
         if (!taps.contains(tap)) {
-            try_to([&] { remove_tap(tap); });
+            is_done = try_to([&] { remove_tap(tap); }) && is_done;
         }
     }
     std::set<std::string> wanted;
@@ -124,15 +132,16 @@ void HostNetworks::sweep(const std::set<std::string>& microvms,
     }
     const std::vector<std::string> there = ours(bridge_kind);
     if (!is_guarding_ && there.empty()) {
-        return;
+        return is_done;
     }
     // The rules first: if this is cut off, the bridge that is left brings the next sweep here.
-    try_to([&] { guard(networks, {there.begin(), there.end()}); });
+    is_done = try_to([&] { guard(networks, {there.begin(), there.end()}); }) && is_done;
     for (const std::string& bridge : there) {
         if (!wanted.contains(bridge)) {
-            try_to([&] { remove_bridge(bridge); });
+            is_done = try_to([&] { remove_bridge(bridge); }) && is_done;
         }
     }
+    return is_done;
 }
 
 }  // namespace shoal::network

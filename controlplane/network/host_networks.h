@@ -27,8 +27,9 @@ public:
     [[nodiscard]] std::string attach(const std::string& microvm, const Wanted& network,
                                      const std::vector<Wanted>& all);
     // Removes the TAPs of all but these microVMs, and the bridges of all but these networks.
-    // Failures are logged: the next sweep tries again.
-    void sweep(const std::set<std::string>& microvms, const std::vector<Wanted>& networks);
+    // Failures are logged. False: a later sweep has to try again.
+    [[nodiscard]] bool sweep(const std::set<std::string>& microvms,
+                             const std::vector<Wanted>& networks);
 
     [[nodiscard]] std::string tap_of(const std::string& microvm) const;
     [[nodiscard]] std::string bridge_of(const std::string& network) const;

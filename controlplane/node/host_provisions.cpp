@@ -204,6 +204,11 @@ std::optional<HostProvisions::Attached> HostProvisions::attach_network(
     }
 }
 
+std::string HostProvisions::tap_of(const MicroVm& microvm) {
+    const auto network = attach_network(microvm);
+    return network ? network->tap : "";
+}
+
 void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const {
     const auto& name = microvm.spec.from_template;
     const auto& all = mirror_.objects().templates;
@@ -225,14 +230,14 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
 void HostProvisions::become_restored(const MicroVm& microvm, Launch& launch) {
     const auto id = keeper_->expect(microvm.spec.name, microvm);
     const std::string root = root_of(microvm);
-    const auto network = attach_network(microvm);
+    const std::string tap = tap_of(microvm);
     const std::string vsock = vsock_of(microvm, launch.attempt);
     // The last one: its answer is for one start.
     auto volumes = takeover_->expect(microvm, id);
     become_vmm(launch);
     launch.request =
         to_request(RestoreOrder{checkpoint_folder_->state_of(id), checkpoint_folder_->memory_of(id),
-                                vsock, network ? network->tap : "", std::move(volumes), root});
+                                vsock, tap, std::move(volumes), root});
 }
 
 void HostProvisions::become_vmm(Launch& launch) const {

@@ -59,6 +59,7 @@ public:
 
     void prepare(const MicroVm& microvm, Launch& launch) override;
     [[nodiscard]] std::string root_of(const MicroVm& microvm) override;
+    [[nodiscard]] std::string tap_of(const MicroVm& microvm) override;
     void describe(const MicroVm& microvm, const Attempt& attempt,
                   model::MicroVmStatus& status) const override;
 

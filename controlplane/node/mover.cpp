@@ -10,6 +10,7 @@
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "controlplane/node/clone_request.h"
 #include "controlplane/node/process/launch.h"
 #include "controlplane/node/process/run_folder.h"
 
@@ -81,7 +82,7 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
     if (settings_.address.empty()) {
         return fail(microvm, "host " + settings_.host + " has no --address for migrations");
     }
-    if (!has_root(microvm, attempt)) {
+    if (!find_place(microvm, attempt)) {
         return;
     }
     Launch launch;
@@ -98,16 +99,13 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
     }
 }
 
-std::string Mover::root_of(const MicroVm& microvm) const {
-    return provisions_ == nullptr ? "" : provisions_->root_of(microvm);
-}
-
-// Whether its image is here, or it has none. Else it is fetched, for as long as a source is waited
-// for.
-bool Mover::has_root(const MicroVm& microvm, const Attempt& attempt) {
+// Nothing: it is not all here yet. An image is fetched, for as long as a source is waited for.
+std::optional<Mover::Place> Mover::find_place(const MicroVm& microvm, const Attempt& attempt) {
+    if (provisions_ == nullptr) {
+        return Place{};
+    }
     try {
-        static_cast<void>(root_of(microvm));
-        return true;
+        return Place{provisions_->root_of(microvm), provisions_->tap_of(microvm)};
     } catch (const NotYet& reason) {
         const auto since = waiting_since_.emplace(attempt, loop_.now()).first->second;
         if (loop_.now() - since > longest_wait) {
@@ -115,8 +113,31 @@ bool Mover::has_root(const MicroVm& microvm, const Attempt& attempt) {
         } else {
             look_later(microvm.spec.name);
         }
-        return false;
+        return std::nullopt;
     }
+}
+
+std::string Mover::receive_order(const MicroVm& microvm, const Attempt& attempt,
+                                 const Place& place) const {
+    const auto quoted = [](const std::string& text) { return json::serialize(json::value(text)); };
+    model::MicroVmStatus described;
+    if (provisions_ != nullptr) {
+        provisions_->describe(microvm, attempt, described);
+    }
+    std::string body =
+        R"({"listen":")" + ("tcp:" + settings_.address + ":0") + "\"," + tls(microvm.move->from);
+    if (!described.vsock.empty()) {
+        body += R"(,"vsock_override":{"uds_path":)" + quoted(described.vsock) + "}";
+    }
+    if (!place.root.empty()) {
+        body +=
+            R"(,"drive_overrides":[{"drive_id":"root","path_on_host":)" + quoted(place.root) + "}]";
+    }
+    if (!place.tap.empty()) {
+        body += R"(,"network_overrides":[{"iface_id":")" + std::string{microvm_interface} +
+                R"(","host_dev_name":)" + quoted(place.tap) + "}]";
+    }
+    return body + "}";
 }
 
 void Mover::on_receiving(const MicroVm& microvm, const Attempt& attempt, const Status& status) {
@@ -124,26 +145,12 @@ void Mover::on_receiving(const MicroVm& microvm, const Attempt& attempt, const S
     if (status.phase == "Running") {
         return arrive(microvm, attempt);
     }
-    if (status.phase == "None" && !has_root(microvm, attempt)) {
-        return;
-    }
     if (status.phase == "None") {
-        waiting_since_.erase(attempt);
-        model::MicroVmStatus described;
-        if (provisions_ != nullptr) {
-            provisions_->describe(microvm, attempt, described);
+        if (const auto place = find_place(microvm, attempt)) {
+            waiting_since_.erase(attempt);
+            order(attempt, receive_target, receive_order(microvm, attempt, *place));
         }
-        std::string body =
-            R"({"listen":")" + ("tcp:" + settings_.address + ":0") + "\"," + tls(move.from);
-        if (!described.vsock.empty()) {
-            body += R"(,"vsock_override":{"uds_path":)" +
-                    json::serialize(json::value(described.vsock)) + "}";
-        }
-        if (const std::string root = root_of(microvm); !root.empty()) {
-            body += R"(,"drive_overrides":[{"drive_id":"root","path_on_host":)" +
-                    json::serialize(json::value(root)) + "}]";
-        }
-        return order(attempt, receive_target, body + "}");
+        return;
     }
     if (status.phase == "Waiting" && move.address.empty()) {
         return tell_address(microvm, status.address);

@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -73,14 +74,20 @@ private:
         std::string address;
         std::string failure;
     };
+    // What the guest finds here instead of what it had at its source; empty: it has none.
+    struct Place {
+        std::string root;  // the file of its image
+        std::string tap;
+    };
     using Then = std::function<void(const MicroVm&, const Status&)>;
 
     void ask(const MicroVm& microvm, const Attempt& attempt, Then then);
     void order(const Attempt& attempt, const char* target, std::string body);
     void look_later(const std::string& name);
     void start(const MicroVm& microvm, const Attempt& attempt);
-    [[nodiscard]] std::string root_of(const MicroVm& microvm) const;
-    [[nodiscard]] bool has_root(const MicroVm& microvm, const Attempt& attempt);
+    [[nodiscard]] std::optional<Place> find_place(const MicroVm& microvm, const Attempt& attempt);
+    [[nodiscard]] std::string receive_order(const MicroVm& microvm, const Attempt& attempt,
+                                            const Place& place) const;
     void on_receiving(const MicroVm& microvm, const Attempt& attempt, const Status& status);
     void on_sending(const MicroVm& microvm, const Attempt& attempt, const Status& status);
     void tell_address(const MicroVm& microvm, const std::string& address);

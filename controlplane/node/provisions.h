@@ -40,6 +40,8 @@ public:
     virtual void prepare(const MicroVm& microvm, Launch& launch) = 0;
     // The file of its image, here and whole; empty: it has none. Throws NotYet.
     [[nodiscard]] virtual std::string root_of(const MicroVm& microvm) = 0;
+    // Its TAP in its network here, ready; empty: it has no network. Throws NotYet.
+    [[nodiscard]] virtual std::string tap_of(const MicroVm& microvm) = 0;
     // What others are to know of one that runs.
     virtual void describe(const MicroVm& microvm, const Attempt& attempt,
                           model::MicroVmStatus& status) const = 0;

@@ -261,7 +261,7 @@ private:
     rest::VolumeService volumes_{service_, volume_folder_, options_.host};
     network::HostNetworks networks_;
     network::AddressBook addresses_{loop_, *store_, mirror_, options_.host};
-    network::NetworkSweeper sweeper_{loop_, mirror_, runner_, networks_};
+    network::NetworkSweeper sweeper_{loop_, mirror_, runner_, networks_, options_.host};
     node::HostProvisions provisions_;
     std::optional<Checkpointing> checkpointing_;
     rest::Api api_;
@@ -329,7 +329,7 @@ Daemon::Daemon(const Options& options)
     rest::add_volumes(api_, volumes_);
     rest::add_projects(api_, service_);
     rest::add_usage(api_, service_, options.run_dir + "/microvms");
-    rest::add_networks(api_, service_, [this] { sweeper_.look_soon(); });
+    rest::add_networks(api_, service_);
     agent_.set_provisions(provisions_);
     runner_.set_listener(agent_);
 }

@@ -1,6 +1,7 @@
 """shoald on hosts with network namespaces and cables of their own: what breaks, and what they share."""
 import contextlib
 import os
+import re
 import time
 
 from cluster import seeded
@@ -13,6 +14,12 @@ from wires import WiredCluster
 def wired(hosts, **more):
     with temporary_folder() as folder, WiredCluster(folder, hosts, **more) as cluster:
         yield cluster
+
+
+def taps(host):
+    """How many TAPs of microVMs there are on a host."""
+    links = host.wire.network.run(["ip", "-o", "link"]).out.decode()
+    return len(re.findall(r"^\d+: sh\w{4}t\w{8}:", links, re.M))
 
 
 def cut(break_wire):
@@ -87,9 +94,23 @@ def _():
             expect(len(set(where.values())) == 9 and all(where.values()), f"{where}")
 
         expect_unique(addresses())
-        for name, address in addresses().items():
-            ping = cluster.host(before[name]).wire.network.command([BUSYBOX, "ping", "-c", "1", "-W", "1", address])
-            one.wait(lambda ping=ping: run(ping).code == 0, f"{name} on {before[name]} to answer")
+
+        def expect_answers(where):
+            for name, address in addresses().items():
+                ping = cluster.host(where[name]).wire.network.command([BUSYBOX, "ping", "-c", "1", "-W", "1", address])
+                one.wait(lambda ping=ping: run(ping).code == 0, f"{name} on {where[name]} to answer")
+
+        expect_answers(before)
+        drained, kept = cluster.hosts[1], addresses()
+        one.done("PUT", f"/v1/hosts/{drained.name}/scheduling", {"scheduling": "draining"})
+        moved = cluster.wait_for_members(one, "web", 9, but=[drained.name])
+        expect(addresses() == kept, f"{kept} became {addresses()}")
+        expect_answers(moved)
+        expect(all(item["status"]["restarts"] == 0 for item in one.list()), "they moved while they ran")
+        one.wait(lambda: taps(drained) == 0, "the TAPs of those that left to go")
+        there = {host.name: taps(host) for host in cluster.hosts}
+        expect(there == {name: list(moved.values()).count(name) for name in there}, f"TAPs: {there}, microVMs: {moved}")
+        one.done("PUT", f"/v1/hosts/{drained.name}/scheduling", {"scheduling": "enabled"})
         dead = cluster.hosts[2]
         dead.kill_host()
         cluster.wait_for_members(one, "web", 9, but=[dead.name], timeout_s=30)

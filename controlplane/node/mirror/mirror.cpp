@@ -40,6 +40,13 @@ std::string_view spokesman(const MicroVm& microvm) {
     return microvm.at_hosts.empty() ? std::string_view{} : microvm.at_hosts.front().first;
 }
 
+bool is_of_microvm(std::string_view key) {
+    return key.starts_with(keys::microvms) || key.starts_with(keys::placements) ||
+           key.starts_with(keys::statuses) || key.starts_with(keys::deletions) ||
+           key.starts_with(keys::assignments) || key.starts_with(keys::moves) ||
+           key.starts_with(keys::checkpoints);
+}
+
 void choose_status(MicroVm& microvm) {
     const AtHost& there = microvm.at(spokesman(microvm));
     microvm.status = there.status;
@@ -107,6 +114,9 @@ void Mirror::adopt(Revision revision) {
         for (const auto& [name, host] : contents->hosts) {
             tell(&MirrorListener::on_host_changed, name);
         }
+        for (const auto& [name, entry] : contents->objects.networks) {
+            tell(&MirrorListener::on_network_changed, name);
+        }
         for (const auto& [name, entry] : contents->objects.templates) {
             tell(&MirrorListener::on_bundle_changed, name);
         }
@@ -167,10 +177,7 @@ void Contents::apply(const Event& event, store::EventLoop::Duration now) {
         apply_drain(name, event);
     } else if (objects.apply(event)) {
         return;
-    } else if (key.starts_with(keys::microvms) || key.starts_with(keys::placements) ||
-               key.starts_with(keys::statuses) || key.starts_with(keys::deletions) ||
-               key.starts_with(keys::assignments) || key.starts_with(keys::moves) ||
-               key.starts_with(keys::checkpoints)) {
+    } else if (is_of_microvm(key)) {
         apply_microvm(name, event);
     }
 }
@@ -288,7 +295,9 @@ void Mirror::on_changes(std::span<const Event> events) {
             tell(&MirrorListener::on_host_changed, name);
         } else if (key.starts_with(keys::templates) || key.starts_with(keys::images)) {
             tell(&MirrorListener::on_bundle_changed, name);
-        } else if (!key.starts_with(keys::heartbeats) && !key.starts_with(keys::copies)) {
+        } else if (key.starts_with(keys::networks)) {
+            tell(&MirrorListener::on_network_changed, name);
+        } else if (is_of_microvm(key)) {
             tell(&MirrorListener::on_microvm_changed, name);
         }
     }

@@ -95,6 +95,7 @@ public:
     virtual void on_group_changed(const std::string&) {}
     virtual void on_host_changed(const std::string&) {}    // heartbeats are no changes
     virtual void on_bundle_changed(const std::string&) {}  // a template or image
+    virtual void on_network_changed(const std::string&) {}
 };
 
 // What the store has, by names.

@@ -290,6 +290,7 @@ public:
         }
     }
     std::string root_of(const MicroVm&) override { return {}; }
+    std::string tap_of(const MicroVm&) override { return {}; }
     void describe(const MicroVm&, const Attempt&, model::MicroVmStatus&) const override {}
 };
 

@@ -94,8 +94,13 @@ public:
     [[nodiscard]] std::string root_of(const MicroVm&) override {
         return root.empty() ? throw NotYet{"it is being fetched from host from"} : root;
     }
+    [[nodiscard]] std::string tap_of(const MicroVm&) override {
+        return no_tap.empty() ? tap : throw NotYet{no_tap};
+    }
 
     std::string root;  // empty: it is not there
+    std::string tap;
+    std::string no_tap;  // why there is none
 };
 
 class Pair : public ManualStore {
@@ -235,6 +240,28 @@ TEST_CASE("a destination has the image first, and its VMM takes it from there") 
         pair.look();
         REQUIRE(pair.move());
         CHECK(pair.move()->failure.empty());
+    }
+}
+
+TEST_CASE("a guest on a network finds a TAP of its destination's, or stays") {
+    FakeProvisions provisions;
+    provisions.root = "/images/x/root.erofs";
+    SUBCASE("there is one") {
+        provisions.tap = "shabcdt12345678";
+        Pair pair{&provisions};
+        pair.begin();
+        REQUIRE(pair.to.vmm.orders.size() == 1);
+        CHECK(pair.to.vmm.orders[0].ends_with(
+            R"(,"network_overrides":[{"iface_id":"eth0","host_dev_name":"shabcdt12345678"}]})"));
+    }
+    SUBCASE("there can be none") {
+        provisions.no_tap = "network n: cannot open /dev/net/tun";
+        Pair pair{&provisions};
+        pair.loop.advance(seconds{31});
+        CHECK(pair.to.runner.launches.empty());
+        CHECK(pair.placed() == "from");
+        CHECK(pair.status("from").reason ==
+              "it could not move to to: network n: cannot open /dev/net/tun");
     }
 }
 
