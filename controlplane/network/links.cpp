@@ -1,9 +1,11 @@
-// netdevice(7), and the bridge's and TUN's own.
+// netdevice(7), rtnetlink(7), and the bridge's and TUN's own.
 #include "controlplane/network/links.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -11,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include "devices/host/os_error.h"
@@ -77,6 +80,51 @@ host::UniqueFd open_tap(const std::string& name) {
     return tap;
 }
 
+// RTM_SETLINK's IFLA_MASTER: a TAP that is in another bridge leaves it, one that is in this one
+// stays. The ioctl refuses both alike.
+struct Enslaving {
+    nlmsghdr header;
+    ifinfomsg link;
+    rtattr attribute;
+    std::uint32_t master;
+};
+
+struct Answer {
+    nlmsghdr header;
+    nlmsgerr error;
+};
+
+void set_master(const std::string& name, const std::string& bridge) {
+    const host::UniqueFd socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
+    host::check_os(socket.get(), "socket");
+    Enslaving request{};
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = RTM_SETLINK;
+    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    request.link.ifi_index = static_cast<int>(::if_nametoindex(name.c_str()));
+    request.attribute = {RTA_LENGTH(sizeof request.master), IFLA_MASTER};
+    request.master = ::if_nametoindex(bridge.c_str());
+    const std::string what = "adding " + name + " to " + bridge;
+    if (request.link.ifi_index == 0 || request.master == 0) {
+        host::throw_os_error(what, ENODEV);
+    }
+    Answer answer{};
+    ssize_t count = ::send(socket.get(), &request, sizeof request, 0);
+    if (count >= 0) {
+        count = ::recv(socket.get(), &answer, sizeof answer, 0);
+    }
+    if (count < 0) {
+        host::throw_os_error(what);
+    }
+    if (static_cast<std::size_t>(count) < sizeof answer ||
+        answer.header.nlmsg_type != NLMSG_ERROR) {
+        host::throw_os_error(what, EPROTO);
+    }
+    if (answer.error.error != 0) {
+        host::throw_os_error(what, -answer.error.error);
+    }
+}
+
 bool is_there(const std::string& name) {
     return ::if_nametoindex(name.c_str()) != 0;
 }
@@ -101,12 +149,8 @@ void ensure_tap(const std::string& name, const std::string& bridge) {
         const host::UniqueFd tap = open_tap(name);
         host::check_os(::ioctl(tap.get(), TUNSETPERSIST, 1), "TUNSETPERSIST");
     }
+    set_master(name, bridge);
     const Control control;
-    ifreq request = request_for(bridge);
-    request.ifr_ifindex = static_cast<int>(::if_nametoindex(name.c_str()));
-    if (!control.try_call(SIOCBRADDIF, &request) && errno != EBUSY) {  // EBUSY: it is in one
-        host::throw_os_error("adding " + name + " to " + bridge);
-    }
     control.set_flags(name, IFF_UP, 0);
 }
 
