@@ -44,5 +44,6 @@ def measure(samples):
 
 
 def targets(samples):
-    return [Target("slowest answer of the API, guest hostile, in ms", max(samples.values[API]) / 1000, "<=", 10,
+    slowest = {name: max(samples.values[name]) / 1000 for name in (API, FLOOR)}
+    return [Target(f"slowest answer, guest hostile, in ms ({slowest[FLOOR]:.1f} of {FLOOR})", slowest[API], "<=", 10,
                    samples.runs(API))]
