@@ -3,7 +3,7 @@ import os
 
 from api import ApiVmm
 from certificates import make_authority, make_certificate
-from harness import expect, temporary_folder, test
+from harness import UNIKERNEL, expect, temporary_folder, test
 from migration_calls import (NO_LOG, expect_one_sequence, kill, listen, read_all, send, start_generations, wait_for_phase,
                              wait_for_ticks)
 from migration_wire import OtherHello
@@ -110,7 +110,9 @@ def _():
 
 @test("migration: over TLS with certificates on both sides, and a peer without a proper one is refused")
 def _():
-    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG, socket_name="a") as one:
+    # Neither opens anything elsewhere, whatever OpenSSL would like to.
+    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG, "--allow", folder, "--allow", UNIKERNEL,
+                                              socket_name="a") as one:
         make_authority(folder, "ours")
         make_authority(folder, "theirs")
         source = make_certificate(folder, "ours", "source", "DNS:source")
@@ -142,7 +144,7 @@ def _():
             wait_for_phase(one, "Copying")
             one.api.put("/migration/cancel")
             wait_for_phase(one, "Resumed")
-        with ApiVmm(folder, *NO_LOG, socket_name="d") as two:
+        with ApiVmm(folder, *NO_LOG, "--allow", folder, socket_name="d") as two:
             two.api.expect_fault_with(["`peer_name`", "needs `tls`"], "PUT", "/migration/receive",
                                       {"listen": "tcp:127.0.0.1:0", "plain": True, "peer_name": "source"})
             two.api.put("/migration/receive", listen="tcp:127.0.0.1:0", tls=destination, peer_name="source")
