@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstring>
+#include <functional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -33,10 +35,12 @@ struct Counter final : machine::BusDevice {
 
 // A guest that writes to a port for ever.
 struct Rig {
-    explicit Rig(const kvm::Kvm& kvm) : guest{kvm, {0xE6, 0x80, 0xEB, 0xFC}} {
+    explicit Rig(const kvm::Kvm& kvm, std::function<void()> on_thread = {})
+        : guest{kvm, {0xE6, 0x80, 0xEB, 0xFC}} {
         install_kick_signal();
         ports.add(0x80, 1, counter);
-        thread.emplace(0, guest.make_vcpu(), VcpuSurroundings{ports, mmio, ending});
+        thread.emplace(0, guest.make_vcpu(),
+                       VcpuSurroundings{ports, mmio, ending, nullptr, std::move(on_thread)});
     }
     TinyGuest guest;
     Counter counter;
@@ -100,6 +104,37 @@ TEST_CASE("a vCPU that was never resumed can be stopped") {
     Rig rig{*kvm};
     rig.thread.reset();
     CHECK(rig.counter.count == 0);
+}
+
+TEST_CASE("a vCPU's thread gives up its rights before the guest runs, or the guest does not run") {
+    const auto kvm = open_kvm();
+    if (!kvm) {
+        return;
+    }
+    std::atomic<std::uint64_t> written_before = 1;
+    Rig* place = nullptr;
+    std::atomic_flag is_there;
+    Rig rig{*kvm, [&] {
+                is_there.wait(false);
+                written_before = place->counter.count.load();
+            }};
+    place = &rig;
+    rig.thread->resume();
+    is_there.test_and_set();
+    is_there.notify_all();
+    rig.counter.wait_for_more();
+    CHECK(written_before == 0);
+
+    Rig broken{*kvm, [] { throw std::runtime_error{"no filter"}; }};
+    broken.thread->resume();
+    while (!broken.ending.get()) {
+        std::this_thread::yield();
+    }
+    CHECK(broken.ending.get()->code == static_cast<int>(ExitCode::failure));
+    CHECK(broken.ending.get()->sentence == "no filter");
+    broken.thread->resume();
+    broken.thread->pause();
+    CHECK(broken.counter.count == 0);
 }
 
 TEST_CASE("a triple fault is reported with RIP, and the thread can still be paused and stopped") {
