@@ -75,7 +75,7 @@ std::vector<sock_filter> take_program(Reader& reader) {
     }
     const auto bytes = reader.take(count * sizeof(sock_filter));
     std::vector<sock_filter> program(count);
-    std::memcpy(program.data(), bytes.data(), bytes.size());
+    std::ranges::copy(bytes, std::as_writable_bytes(std::span{program}).begin());
     return program;
 }
 
