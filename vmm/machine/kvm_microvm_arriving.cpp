@@ -17,11 +17,11 @@ void KvmMicrovm::build(const MicrovmConfig& config, const kvm::CpuModel& cpu) {
     const std::vector<DeviceToAttach> devices = devices_of(config);
     machine_ = std::make_unique<Machine>(take_shell(config.machine), loop_, *memory_,
                                          machine_config(config), devices, Machine::Blank{});
-    if (!cpu.empty()) {
-        machine_->expect_model(cpu);
-    }
     machine_->start_paused();
     state_ = MicrovmState::paused;
+    if (!cpu.empty()) {
+        machine_->expect_model(cpu);  // now that the machine can be ended
+    }
 }
 
 // The configuration in `saved` is that of build().
