@@ -85,6 +85,16 @@ void TokenBucket::give_back(std::uint64_t tokens) noexcept {
     budget_ += std::min(tokens, config_.size - budget_);
 }
 
+TokenBucketState TokenBucket::save(std::uint64_t now_ns) const noexcept {
+    return {budget_, burst_left_, now_ns - std::min(refilled_ns_, now_ns)};
+}
+
+void TokenBucket::restore(const TokenBucketState& state, std::uint64_t now_ns) noexcept {
+    budget_ = std::min(state.budget, config_.size);
+    burst_left_ = std::min(state.burst_left, config_.one_time_burst);
+    refilled_ns_ = now_ns - std::min(state.since_refill_ns, now_ns);
+}
+
 RateLimiter::RateLimiter(const RateLimiterConfig& config) {
     update(config);
 }
@@ -174,6 +184,38 @@ RateLimiterConfig RateLimiter::config() const noexcept {
         config.ops = ops_->config();
     }
     return config;
+}
+
+RateLimiterState RateLimiter::save() const noexcept {
+    RateLimiterState state;
+    const std::uint64_t now_ns = monotonic_ns();
+    if (bandwidth_) {
+        state.bandwidth = bandwidth_->save(now_ns);
+    }
+    if (ops_) {
+        state.ops = ops_->save(now_ns);
+    }
+    if (blocked_) {
+        itimerspec left{};
+        SHOAL_CHECK(::timerfd_gettime(timer_.get(), &left) == 0);
+        const std::uint64_t left_ns = static_cast<std::uint64_t>(left.it_value.tv_sec) * ns_per_s +
+                                      static_cast<std::uint64_t>(left.it_value.tv_nsec);
+        state.blocked_ns = std::max<std::uint64_t>(left_ns, 1);  // it has fired: soon
+    }
+    return state;
+}
+
+void RateLimiter::restore(const RateLimiterState& state) noexcept {
+    const std::uint64_t now_ns = monotonic_ns();
+    if (bandwidth_ && state.bandwidth) {
+        bandwidth_->restore(*state.bandwidth, now_ns);
+    }
+    if (ops_ && state.ops) {
+        ops_->restore(*state.ops, now_ns);
+    }
+    if (timer_ && state.blocked_ns != 0) {
+        block_for(state.blocked_ns);
+    }
 }
 
 }  // namespace shoal::backend

@@ -24,6 +24,15 @@ struct TokenBucketConfig {
     friend bool operator==(const TokenBucketConfig&, const TokenBucketConfig&) = default;
 };
 
+// What is left of a bucket. One that was saved may be anybody's: no bucket gets more than it holds.
+struct TokenBucketState {
+    std::uint64_t budget = 0;
+    std::uint64_t burst_left = 0;
+    std::uint64_t since_refill_ns = 0;  // time that has yet to become tokens
+
+    friend bool operator==(const TokenBucketState&, const TokenBucketState&) = default;
+};
+
 class TokenBucket {
 public:
     enum class Taken {
@@ -40,6 +49,9 @@ public:
     void give_back(std::uint64_t tokens) noexcept;
     [[nodiscard]] const TokenBucketConfig& config() const noexcept { return config_; }
 
+    [[nodiscard]] TokenBucketState save(std::uint64_t now_ns) const noexcept;
+    void restore(const TokenBucketState& state, std::uint64_t now_ns) noexcept;
+
 private:
     void refill(std::uint64_t now_ns) noexcept;
 
@@ -54,6 +66,14 @@ struct RateLimiterConfig {
     std::optional<TokenBucketConfig> ops;
 
     friend bool operator==(const RateLimiterConfig&, const RateLimiterConfig&) = default;
+};
+
+struct RateLimiterState {
+    std::optional<TokenBucketState> bandwidth;
+    std::optional<TokenBucketState> ops;
+    std::uint64_t blocked_ns = 0;  // 0: it is not
+
+    friend bool operator==(const RateLimiterState&, const RateLimiterState&) = default;
 };
 
 class RateLimiter {
@@ -79,6 +99,10 @@ public:
     [[nodiscard]] bool is_blocked() const noexcept { return blocked_; }
 
     [[nodiscard]] RateLimiterConfig config() const noexcept;
+
+    // restore() comes after the limits; of a bucket that is not limited here it does nothing.
+    [[nodiscard]] RateLimiterState save() const noexcept;
+    void restore(const RateLimiterState& state) noexcept;
 
 private:
     [[nodiscard]] bool consume_at(std::uint64_t bytes, std::uint64_t now_ns) noexcept;

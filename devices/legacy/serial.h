@@ -77,6 +77,9 @@ public:
     // While no vCPU runs. The rate limit and the streams are not part of the state.
     [[nodiscard]] SerialState save() const;
     void restore(const SerialState& state) noexcept;
+    // What the rate limit has left; nothing where there is none.
+    [[nodiscard]] std::optional<backend::TokenBucketState> save_budget() const noexcept;
+    void restore_budget(const backend::TokenBucketState& state) noexcept;
 
 private:
     [[nodiscard]] std::uint8_t read_register(std::uint64_t offset) noexcept;

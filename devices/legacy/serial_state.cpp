@@ -69,4 +69,16 @@ void Serial::restore(const SerialState& state) noexcept {
     wake_.signal();
 }
 
+std::optional<backend::TokenBucketState> Serial::save_budget() const noexcept {
+    const std::scoped_lock lock{mutex_};
+    return limit_ ? std::optional{limit_->save(host::monotonic_ns())} : std::nullopt;
+}
+
+void Serial::restore_budget(const backend::TokenBucketState& state) noexcept {
+    const std::scoped_lock lock{mutex_};
+    if (limit_) {
+        limit_->restore(state, host::monotonic_ns());
+    }
+}
+
 }  // namespace shoal::legacy

@@ -138,6 +138,16 @@ void Block::restore(const BlockState& state) {
     id_ = state.id;
 }
 
+backend::RateLimiterState Block::save_budget() const noexcept {
+    const std::scoped_lock lock{mutex()};
+    return limiter_.save();
+}
+
+void Block::restore_budget(const backend::RateLimiterState& state) noexcept {
+    const std::scoped_lock lock{mutex()};
+    limiter_.restore(state);
+}
+
 std::uint32_t Block::device_id() const noexcept {
     return abi::virtio::device_id::block;
 }

@@ -101,6 +101,9 @@ public:
     // On a device with the same configuration, before it is active. Throws std::invalid_argument
     // when the image is not what the driver has seen.
     void restore(const BlockState& state);
+    // What the rate limiter has left. The latter comes after restore().
+    [[nodiscard]] backend::RateLimiterState save_budget() const noexcept;
+    void restore_budget(const backend::RateLimiterState& state) noexcept;
 
     [[nodiscard]] std::uint32_t device_id() const noexcept override;
     [[nodiscard]] std::uint64_t features() const noexcept override;

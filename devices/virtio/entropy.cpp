@@ -187,6 +187,16 @@ EntropyState Entropy::save() const noexcept {
     return {request_ ? std::optional{request_->head} : std::nullopt};
 }
 
+backend::RateLimiterState Entropy::save_budget() const noexcept {
+    const std::scoped_lock lock{mutex()};
+    return limiter_.save();
+}
+
+void Entropy::restore_budget(const backend::RateLimiterState& state) noexcept {
+    const std::scoped_lock lock{mutex()};
+    limiter_.restore(state);
+}
+
 bool Entropy::restore(const EntropyState& state) noexcept {
     const std::scoped_lock lock{mutex()};
     if (!state.waiting) {

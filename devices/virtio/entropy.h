@@ -53,9 +53,12 @@ public:
     [[nodiscard]] EntropyMetrics metrics() const noexcept;
 
     // While nothing runs. restore() comes after the transport's; false when the state
-    // does not fit the queues. The rate limiter begins anew.
+    // does not fit the queues.
     [[nodiscard]] EntropyState save() const noexcept;
     [[nodiscard]] bool restore(const EntropyState& state) noexcept;
+    // What the rate limiter has left.
+    [[nodiscard]] backend::RateLimiterState save_budget() const noexcept;
+    void restore_budget(const backend::RateLimiterState& state) noexcept;
 
     [[nodiscard]] std::uint32_t device_id() const noexcept override;
     [[nodiscard]] std::uint64_t features() const noexcept override { return 0; }

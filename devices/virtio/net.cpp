@@ -114,6 +114,17 @@ void Net::restore(const NetState& state) {
     update_rate_limiters(state.config.rx_rate_limiter, state.config.tx_rate_limiter);
 }
 
+NetBudgets Net::save_budgets() noexcept {
+    const std::scoped_lock lock{mutex()};
+    return {receiver_.limiter().save(), transmitter_.limiter().save()};
+}
+
+void Net::restore_budgets(const NetBudgets& state) noexcept {
+    const std::scoped_lock lock{mutex()};
+    receiver_.limiter().restore(state.rx);
+    transmitter_.limiter().restore(state.tx);
+}
+
 std::uint32_t Net::device_id() const noexcept {
     return abi::virtio::device_id::network;
 }

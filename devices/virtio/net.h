@@ -40,6 +40,14 @@ struct NetState {
     friend bool operator==(const NetState&, const NetState&) = default;
 };
 
+// What the rate limiters have left.
+struct NetBudgets {
+    backend::RateLimiterState rx;
+    backend::RateLimiterState tx;
+
+    friend bool operator==(const NetBudgets&, const NetBudgets&) = default;
+};
+
 class Net final : public Device {
 public:
     // Borrows the reactor. On the event-loop thread, as is the destructor. Throws
@@ -65,6 +73,9 @@ public:
     [[nodiscard]] NetState save() noexcept;
     // Before activate(); throws as the constructor does.
     void restore(const NetState& state);
+    // The latter comes after restore().
+    [[nodiscard]] NetBudgets save_budgets() noexcept;
+    void restore_budgets(const NetBudgets& state) noexcept;
 
     [[nodiscard]] std::uint32_t device_id() const noexcept override;
     [[nodiscard]] std::uint64_t features() const noexcept override;

@@ -84,6 +84,8 @@ private:
     [[nodiscard]] std::vector<DeviceToAttach> devices_of(const MicrovmConfig& config);
     void open_backends(const SavedMicrovm& saved);
     void restore_active_devices(const SavedMicrovm& saved);
+    [[nodiscard]] RateBudgets save_budgets(const MicrovmConfig& config);
+    void restore_budgets(const SavedMicrovm& saved);
     void allocate_memory(std::uint64_t size_mib);
     void fill_memory(MemorySource source);
     // Of memory_: see there.

@@ -33,8 +33,42 @@ SavedMicrovm KvmMicrovm::save(const MicrovmConfig& config) {
     if (balloon_) {
         saved.balloon = balloon_->save();
     }
+    saved.budgets = save_budgets(config);
     saved.machine = machine_->save();
     return saved;
+}
+
+RateBudgets KvmMicrovm::save_budgets(const MicrovmConfig& config) {
+    RateBudgets budgets;
+    for (const DriveConfig& drive : config.drives) {
+        budgets.drives.push_back(drives_.at(drive.drive_id)->save_budget());
+    }
+    for (const NetworkInterfaceConfig& interface : config.network_interfaces) {
+        budgets.network_interfaces.push_back(
+            network_interface_of(interface.iface_id).save_budgets());
+    }
+    if (entropy_) {
+        budgets.entropy = entropy_->save_budget();
+    }
+    return budgets;
+}
+
+// All devices have their limits.
+void KvmMicrovm::restore_budgets(const SavedMicrovm& saved) {
+    if (!saved.budgets) {
+        return;
+    }
+    const MicrovmConfig& config = saved.config;
+    for (std::size_t idx = 0; idx < config.drives.size(); ++idx) {
+        drives_.at(config.drives[idx].drive_id)->restore_budget(saved.budgets->drives.at(idx));
+    }
+    for (std::size_t idx = 0; idx < config.network_interfaces.size(); ++idx) {
+        network_interface_of(config.network_interfaces[idx].iface_id)
+            .restore_budgets(saved.budgets->network_interfaces.at(idx));
+    }
+    if (entropy_ && saved.budgets->entropy) {
+        entropy_->restore_budget(*saved.budgets->entropy);
+    }
 }
 
 // Their states go in before they are active.
@@ -65,6 +99,7 @@ void KvmMicrovm::restore_active_devices(const SavedMicrovm& saved) {
     if (balloon_) {
         balloon_->restore(*saved.balloon);
     }
+    restore_budgets(saved);
 }
 
 void KvmMicrovm::fill_memory(MemorySource source) {

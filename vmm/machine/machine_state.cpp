@@ -39,6 +39,9 @@ void Machine::restore(const MachineState& state) {
     // Devices may interrupt as soon as they are restored: rather once too often than never.
     ioapic_.restore(state.ioapic);
     serial_.restore(state.serial);
+    if (state.serial_budget) {
+        serial_.restore_budget(*state.serial_budget);
+    }
     i8042_.restore(state.i8042);
     virtio_.restore(state.transports);
 }
@@ -58,6 +61,7 @@ MachineState Machine::save() const {
     }
     state.ioapic = ioapic_.save();
     state.serial = serial_.save();
+    state.serial_budget = serial_.save_budget();
     state.i8042 = i8042_.save();
     state.transports = virtio_.save();
     return state;

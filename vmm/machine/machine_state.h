@@ -26,6 +26,14 @@ struct MachineState {
     legacy::SerialState serial;
     legacy::I8042State i8042;
     std::vector<virtio::MmioTransportState> transports;  // by slot
+    std::optional<backend::TokenBucketState> serial_budget;
+};
+
+// What the devices' rate limiters have left.
+struct RateBudgets {
+    std::vector<backend::RateLimiterState> drives;
+    std::vector<virtio::NetBudgets> network_interfaces;
+    std::optional<backend::RateLimiterState> entropy;
 };
 
 // Devices in the order of the configuration.
@@ -37,6 +45,7 @@ struct SavedMicrovm {
     std::optional<virtio::VsockState> vsock;
     std::optional<virtio::EntropyState> entropy;
     std::optional<virtio::BalloonState> balloon;
+    std::optional<RateBudgets> budgets;  // absent of old: all buckets are full
 };
 
 }  // namespace shoal::vmm

@@ -73,6 +73,26 @@ struct Fields<backend::RateLimiterConfig> {
     static constexpr std::tuple list{&T::bandwidth, &T::ops};
 };
 template <>
+struct Fields<backend::TokenBucketState> {
+    using T = backend::TokenBucketState;
+    static constexpr std::tuple list{&T::budget, &T::burst_left, &T::since_refill_ns};
+};
+template <>
+struct Fields<backend::RateLimiterState> {
+    using T = backend::RateLimiterState;
+    static constexpr std::tuple list{&T::bandwidth, &T::ops, &T::blocked_ns};
+};
+template <>
+struct Fields<virtio::NetBudgets> {
+    using T = virtio::NetBudgets;
+    static constexpr std::tuple list{&T::rx, &T::tx};
+};
+template <>
+struct Fields<vmm::RateBudgets> {
+    using T = vmm::RateBudgets;
+    static constexpr std::tuple list{&T::drives, &T::network_interfaces, &T::entropy};
+};
+template <>
 struct Fields<virtio::BlockState> {
     using T = virtio::BlockState;
     static constexpr std::tuple list{&T::features, &T::capacity_sectors, &T::block_bytes, &T::id,

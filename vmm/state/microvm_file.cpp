@@ -27,6 +27,8 @@ constexpr std::string_view net_section = "net";
 constexpr std::string_view vsock_section = "vsock";
 constexpr std::string_view entropy_section = "entropy";
 constexpr std::string_view balloon_section = "balloon";
+constexpr std::string_view budgets_section = "rate-budgets";
+constexpr std::string_view serial_budget_section = "serial-budget";
 
 template <typename T>
 void add_each(SectionWriter& writer, std::string_view name, const std::vector<T>& values) {
@@ -46,9 +48,10 @@ std::vector<T> take_each(SectionReader& reader, std::string_view name) {
 }
 
 template <typename T>
-void add_if(SectionWriter& writer, std::string_view name, const std::optional<T>& value) {
+void add_if(SectionWriter& writer, std::string_view name, const std::optional<T>& value,
+            Requirement requirement = Requirement::required) {
     if (value) {
-        writer.add({name}, *value);
+        writer.add({name}, *value, requirement);
     }
 }
 
@@ -82,6 +85,10 @@ void check_all(const vmm::SavedMicrovm& state) {
     require(config.vsock.has_value() == state.vsock.has_value(), "the vsock device");
     require(config.entropy.has_value() == state.entropy.has_value(), "the entropy device");
     require(config.balloon.has_value() == state.balloon.has_value(), "the balloon");
+    require(!state.budgets ||
+                (state.budgets->drives.size() == state.drives.size() &&
+                 state.budgets->network_interfaces.size() == state.network_interfaces.size()),
+            "the number of rate limiters");
     for (const kvm::VcpuState& vcpu : state.machine.vcpus) {
         require(vcpu.cpuid.size() <= kvm::max_cpuid_entries && vcpu.msrs.size() <= kvm::max_msrs,
                 "a vCPU with too many registers");
@@ -119,6 +126,8 @@ std::vector<std::byte> encode(const Snapshot& snapshot) {
     add_if(writer, vsock_section, state.vsock);
     add_if(writer, entropy_section, state.entropy);
     add_if(writer, balloon_section, state.balloon);
+    add_if(writer, budgets_section, state.budgets, Requirement::optional);
+    add_if(writer, serial_budget_section, state.machine.serial_budget, Requirement::optional);
     return writer.finish();
 }
 
@@ -139,6 +148,8 @@ Snapshot decode(std::span<const std::byte> file) {
     state.vsock = take_if<virtio::VsockState>(reader, vsock_section);
     state.entropy = take_if<virtio::EntropyState>(reader, entropy_section);
     state.balloon = take_if<virtio::BalloonState>(reader, balloon_section);
+    state.budgets = take_if<vmm::RateBudgets>(reader, budgets_section);
+    state.machine.serial_budget = take_if<backend::TokenBucketState>(reader, serial_budget_section);
     reader.refuse_the_rest();
     check_all(state);
     return snapshot;

@@ -111,3 +111,50 @@ TEST_CASE("a rate limiter's update changes one bucket, or removes it, and wakes 
     CHECK(limiter.config().ops == TokenBucketConfig{.size = 2, .refill_time_ms = 1'000'000});
     CHECK_FALSE(limiter.config().bandwidth.has_value());
 }
+
+TEST_CASE("what is left of a limiter comes back, and no more than it holds") {
+    const RateLimiterConfig config{.bandwidth = TokenBucketConfig{1000, 500, 3'600'000},
+                                   .ops = TokenBucketConfig{3, 0, 3'600'000}};
+    RateLimiter one{config};
+    CHECK(one.consume(700));
+    const RateLimiterState left = one.save();
+    CHECK(left.bandwidth->burst_left == 0);
+    CHECK(left.bandwidth->budget == 800);
+    CHECK(left.ops->budget == 2);
+    CHECK(left.blocked_ns == 0);
+    RateLimiter other{config};
+    SUBCASE("as it was") {
+        other.restore(left);
+        CHECK(other.consume(400));
+        CHECK(other.consume(400));
+        CHECK_FALSE(other.consume(1));
+        CHECK(other.is_blocked());
+    }
+    SUBCASE("with the time that it has to wait") {
+        CHECK(one.consume(0));
+        CHECK(one.consume(0));
+        CHECK_FALSE(one.consume(0));
+        const RateLimiterState blocked = one.save();
+        CHECK(blocked.blocked_ns > 0);
+        other.restore(blocked);
+        CHECK(other.is_blocked());
+        CHECK(waits_for_timer(other));
+        CHECK_FALSE(other.is_blocked());
+    }
+    SUBCASE("of one that nobody can have") {
+        other.restore({.bandwidth = TokenBucketState{UINT64_MAX, UINT64_MAX, UINT64_MAX},
+                       .ops = TokenBucketState{UINT64_MAX, 1, 0},
+                       .blocked_ns = 0});
+        const RateLimiterState now = other.save();
+        CHECK(now.bandwidth->budget == 1000);
+        CHECK(now.bandwidth->burst_left == 500);
+        CHECK(now.ops->budget == 3);
+        CHECK(now.ops->burst_left == 0);
+    }
+    SUBCASE("for one without limits") {
+        RateLimiter unlimited;
+        unlimited.restore(
+            {.bandwidth = TokenBucketState{}, .ops = TokenBucketState{}, .blocked_ns = 5});
+        CHECK(unlimited.consume(1 << 30));
+    }
+}

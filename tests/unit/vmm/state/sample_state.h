@@ -77,4 +77,11 @@ inline Snapshot sample_snapshot() {
     return snapshot;
 }
 
+// For the sample's devices.
+inline vmm::RateBudgets sample_budgets() {
+    return {.drives = {{backend::TokenBucketState{1, 0, 5}, {}, 0}},
+            .network_interfaces = {{{}, {{}, backend::TokenBucketState{2, 1, 6}, 7}}},
+            .entropy = backend::RateLimiterState{}};
+}
+
 }  // namespace shoal::state::testing
