@@ -18,6 +18,12 @@ public:
     // that all of the memory is registered with, and a JSON array of what lies where (handshake()).
     // The memory is private zeros that nobody has touched. Throws with one sentence.
     //
+    // Pages that the guest's balloon gives back read as zeros from then on. Others (Firecracker)
+    // discard them in the registered memory, and the handler has to know of UFFD_EVENT_REMOVE and
+    // put zeros there at the next fault; here another mapping takes their place, which the
+    // userfaultfd knows nothing of: neither an event nor a fault comes of it. A handler that
+    // serves both monitors needs nothing more for this one.
+    //
     // The handler keeps the connection open for as long as it serves. When it ends, so does this
     // process, at once and with a sentence: whoever waits for a page waits for ever, be it a vCPU
     // or the event loop.

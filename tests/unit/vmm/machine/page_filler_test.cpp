@@ -91,6 +91,16 @@ TEST_CASE("a frame with a discarded page in its midst is filled around it") {
     }
 }
 
+TEST_CASE("what was filled and then discarded reads as zeros, and nobody is asked for it again") {
+    Filled filled;
+    CHECK(filled.is_right(9));
+    const auto reads = filled.reads.load();
+    REQUIRE(filled.memory.discard(machine::Gpa{9 * abi::page_size}, abi::page_size));
+    CHECK(filled.memory.bytes()[9 * abi::page_size] == std::byte{});
+    CHECK(filled.is_right(10));
+    CHECK(filled.reads == reads);
+}
+
 TEST_CASE("threads that want the same pages at the same time all get them") {
     Filled filled;
     std::atomic<unsigned> wrong = 0;
