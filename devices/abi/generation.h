@@ -4,8 +4,9 @@
 // It lies in RAM that the memory map reserves, at abi::generation_area. The VMM writes it before
 // the first instruction, and again after every load of a snapshot, before the guest runs on; then
 // it raises the interrupt abi::generation_gsi. `id` alone is the VM Generation ID (Microsoft,
-// "Virtual Machine Generation ID", 2012), which the ACPI tables announce to Linux. A migration
-// changes nothing here.
+// "Virtual Machine Generation ID", 2012), which the ACPI tables announce to Linux.
+// A migration counts an arrival and raises the interrupt, nothing else: to its programs a guest
+// that moved is the same, but its network has to learn where it is.
 #pragma once
 
 #include <array>
@@ -45,7 +46,7 @@ inline constexpr std::array<char, 8> generation_boot_args_magic{'S', 'H', 'O', '
 struct GenerationBootArgs {
     std::array<char, 8> magic;
     std::uint32_t text_bytes;  // of the text that follows, without a NUL
-    std::uint32_t padding;
+    std::uint32_t arrivals;    // by migration since the last load; a VMM of old never counts
 };
 static_assert(sizeof(GenerationBootArgs) == 16);
 inline constexpr std::uint64_t generation_boot_args = generation_words + generation_words_max_bytes;

@@ -24,6 +24,7 @@ using Id = std::array<std::uint64_t, 2>;
 constexpr std::uint64_t longest_unrest_ns = 100'000'000;
 
 constinit abi::GenerationHeader* area = nullptr;
+constinit const abi::GenerationBootArgs* args_area = nullptr;
 constinit Id known_id{};
 
 // The VMM writes while no vCPU runs, so that what is read between two instructions is whole.
@@ -99,16 +100,14 @@ public:
 
 private:
     void load_boot_args() {
-        const auto* const head = static_cast<const abi::GenerationBootArgs*>(
-            map_kernel_ram(abi::generation_boot_args,
-                           sizeof(abi::GenerationBootArgs) + abi::generation_boot_args_max_bytes));
-        if (head == nullptr || head->magic != abi::generation_boot_args_magic) {
+        if (args_area == nullptr || args_area->magic != abi::generation_boot_args_magic) {
             boot_args_.clear();
             return;
         }
-        const auto* const text = reinterpret_cast<const char*>(head + 1);
-        boot_args_.assign(text, text + std::min<std::uint32_t>(
-                                           head->text_bytes, abi::generation_boot_args_max_bytes));
+        const auto* const text = reinterpret_cast<const char*>(args_area + 1);
+        boot_args_.assign(text,
+                          text + std::min<std::uint32_t>(args_area->text_bytes,
+                                                         abi::generation_boot_args_max_bytes));
     }
 
     std::uint64_t count_ = 0;
@@ -131,6 +130,9 @@ CloneSource* start_generation() {
         return nullptr;
     }
     area = header;
+    args_area = static_cast<const abi::GenerationBootArgs*>(
+        map_kernel_ram(abi::generation_boot_args,
+                       sizeof(abi::GenerationBootArgs) + abi::generation_boot_args_max_bytes));
     generation = new Generation;
     known_id = current_id();
     take_seed();
@@ -145,6 +147,11 @@ void expect_loads() {
 
 std::uint64_t load_count() {
     return generation != nullptr ? generation->count() : 0;
+}
+
+std::uint32_t arrival_count() {
+    const volatile abi::GenerationBootArgs* const now = args_area;
+    return now != nullptr ? now->arrivals : 0;
 }
 
 std::span<const char> loaded_boot_args() {

@@ -21,6 +21,9 @@ void expect_loads();
 // itself asks before it gives a byte: no two copies give the same ones.
 void note_load();
 
+// How often the microVM has arrived by a migration since it was loaded; a look at memory, no exit.
+[[nodiscard]] std::uint32_t arrival_count();
+
 // How often load was noted, and of the last one the words of the command line that are others
 // since.
 [[nodiscard]] std::uint64_t load_count();

@@ -2,7 +2,6 @@
 #include "guest/net/network.h"
 
 #include <lwip/dhcp.h>
-#include <lwip/etharp.h>
 #include <lwip/init.h>
 #include <lwip/nd6.h>
 #include <lwip/netif.h>
@@ -19,6 +18,7 @@
 #include "guest/kernel/process.h"
 #include "guest/kernel/sched/cpus.h"
 #include "guest/kernel/sched/scheduler.h"
+#include "guest/net/announcement.h"
 #include "guest/net/icmp_errors.h"
 #include "guest/net/net.h"
 
@@ -127,6 +127,7 @@ void Network::start_interface(const CommandLine& command_line) {
     interface_ = new Interface{*device, host_name.data()};
     set_addresses(command_line);
     loads_ = load_count();
+    arrivals_ = arrival_count();
     expect_loads();
 }
 
@@ -173,9 +174,7 @@ void Network::renew() {
         }
     }
     set_addresses(changes);
-    if (!ip4_addr_isany_val(*netif_ip4_addr(&lwip))) {
-        etharp_gratuitous(&lwip);
-    }
+    announce_addresses(lwip);
 }
 
 // As Linux does before it starts the program. Without an answer the program runs all the same.
@@ -222,7 +221,13 @@ void Network::take_events() {
     }
     if (loads_ != load_count()) {
         loads_ = load_count();
+        arrivals_ = arrival_count();
         renew();
+    } else if (arrivals_ != arrival_count()) {
+        arrivals_ = arrival_count();
+        if (interface_ != nullptr) {
+            announce_addresses(interface_->lwip());
+        }
     }
     timers_.run_due();
     poll();

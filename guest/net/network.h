@@ -46,6 +46,7 @@ private:
     NameServers name_servers_{};
     bool has_more_ = false;
     std::uint64_t loads_ = 0;  // that are taken account of
+    std::uint32_t arrivals_ = 0;
 };
 
 }  // namespace shoal::guest::net

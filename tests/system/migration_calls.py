@@ -24,7 +24,7 @@ def start_generations(vmm, folder, *sizes, **more):
     wait_for_ticks(vmm, 1)
 
 
-def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap=None, files=(), threads=1, **machine):
+def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap=None, files=(), ip6="", threads=1, **machine):
     """With a TAP it sends numbers to who connects to PORT. The files are in the guest's memory, too. Several threads
     write on as many vCPUs."""
     archive = cpio.Archive()
@@ -38,7 +38,7 @@ def boot_generations(vmm, folder, mib=8, mb_per_s=0, memory_mib=64, disk="", tap
     address = port = ""
     if tap is not None:
         vmm.api.put("/network-interfaces/n", iface_id="n", host_dev_name=tap.name, guest_mac=tap.guest_mac)
-        address, port = f"ip={tap.guest_address}::{tap.host_address}:255.255.255.0:::off", f":{PORT}"
+        address, port = f"ip={tap.guest_address}::{tap.host_address}:255.255.255.0:::off {ip6}", f":{PORT}"
     vmm.api.put("/boot-source", kernel_image_path=UNIKERNEL, initrd_path=initramfs,
                 boot_args=f"console=ttyS0 quiet panic=1 {address} rdinit=/init -- {mib} {mb_per_s} {disk} {port} x{threads}")
     vmm.start()

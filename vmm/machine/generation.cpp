@@ -79,4 +79,14 @@ void renew_generation(const machine::GuestMemory& memory, const std::optional<Cl
     }
 }
 
+void count_arrival(const machine::GuestMemory& memory) {
+    constexpr machine::Gpa at{abi::generation_boot_args};
+    auto head = memory.read<abi::GenerationBootArgs>(at);
+    SHOAL_CHECK(head);
+    if (head->magic == abi::generation_boot_args_magic) {
+        ++head->arrivals;
+        SHOAL_CHECK(memory.write(at, *head));
+    }
+}
+
 }  // namespace shoal::vmm

@@ -26,4 +26,8 @@ void write_generation(const machine::GuestMemory& memory);
 // words and cannot, or they are too long.
 void renew_generation(const machine::GuestMemory& memory, const std::optional<CloneWords>& clone);
 
+// For a guest that has come over a wire and is about to run here: one arrival more. The interrupt
+// is raised by others. A guest without a generation area is left alone.
+void count_arrival(const machine::GuestMemory& memory);
+
 }  // namespace shoal::vmm

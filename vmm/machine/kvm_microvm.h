@@ -86,6 +86,7 @@ private:
     void restore_active_devices(const SavedMicrovm& saved);
     [[nodiscard]] RateBudgets save_budgets(const MicrovmConfig& config);
     void restore_budgets(const SavedMicrovm& saved);
+    void announce(unsigned times);
     void allocate_memory(std::uint64_t size_mib);
     void fill_memory(MemorySource source);
     // Of memory_: see there.

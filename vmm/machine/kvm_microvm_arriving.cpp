@@ -1,7 +1,17 @@
 // A microVM that comes over a wire: built from its configuration first, its state loaded later.
+#include <chrono>
+
+#include "vmm/machine/generation.h"
 #include "vmm/machine/kvm_microvm.h"
 
 namespace shoal::vmm {
+namespace {
+
+// About as QEMU does by itself: five within half a second.
+constexpr unsigned announcements = 5;
+constexpr std::chrono::milliseconds announcement_gap{100};
+
+}  // namespace
 
 void KvmMicrovm::build(const MicrovmConfig& config, const kvm::CpuModel& cpu) {
     for (const DriveConfig& drive : config.drives) {
@@ -41,9 +51,20 @@ void KvmMicrovm::load(const SavedMicrovm& saved) {
 // The guest first: it has waited long enough.
 void KvmMicrovm::arrive() {
     machine_->take_output();
+    count_arrival(*memory_);
+    machine_->signal_generation();
     resume();
+    announce(announcements);
+}
+
+// One that is lost, by a bridge that has yet to learn or a link that has yet to come up, is made up
+// for by the next.
+void KvmMicrovm::announce(unsigned times) {
     for (const auto& [id, interface] : network_interfaces_) {
         interface.net->announce();
+    }
+    if (times > 1) {
+        loop_.after(announcement_gap, [this, times] { announce(times - 1); });
     }
 }
 

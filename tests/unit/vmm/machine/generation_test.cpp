@@ -73,6 +73,30 @@ TEST_CASE("a clone has the words of the command line that are its own, up to a l
     CHECK(boot_args_of(memory).empty());
 }
 
+TEST_CASE("an arrival is counted, and changes nothing else, until the next load") {
+    const machine::GuestMemory memory{1 << 20};
+    const auto arrivals = [&memory] {
+        return memory.read<abi::GenerationBootArgs>(machine::Gpa{abi::generation_boot_args})
+            ->arrivals;
+    };
+    SUBCASE("of a guest that has an area") {
+        write_generation(memory);
+        renew_generation(memory, CloneWords{"1", {}, "ip=10.0.0.9"});
+        const auto before = header_of(memory);
+        count_arrival(memory);
+        count_arrival(memory);
+        CHECK(arrivals() == 2);
+        CHECK(header_of(memory).id == before.id);
+        CHECK(boot_args_of(memory) == "ip=10.0.0.9");
+        renew_generation(memory, {});
+        CHECK(arrivals() == 0);
+    }
+    SUBCASE("but not of another") {
+        count_arrival(memory);
+        CHECK(arrivals() == 0);
+    }
+}
+
 TEST_CASE("words that are too long, or have a NUL, are refused and change nothing") {
     const machine::GuestMemory memory{1 << 20};
     write_generation(memory);
