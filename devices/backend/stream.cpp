@@ -1,12 +1,16 @@
 // Byte streams over borrowed host descriptors that may be in blocking mode.
 #include "devices/backend/stream.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+
+#include "devices/host/log.h"
 
 namespace shoal::backend {
 namespace {
@@ -14,6 +18,13 @@ namespace {
 bool is_ready(int fd, short events) noexcept {
     pollfd query{fd, events, 0};
     return ::poll(&query, 1, 0) > 0;
+}
+
+// A named pipe that was opened without a reader (output_file.h): no write to it ever fails.
+bool is_own_pipe(int fd) noexcept {
+    struct stat status {};
+    return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) &&
+           (::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
 }
 
 bool is_transient(int error) noexcept {
@@ -60,10 +71,20 @@ std::size_t OutputStream::try_write(std::span<const std::byte> from) noexcept {
     return done;
 }
 
-void drain_output(StreamClient& client) noexcept {
-    while (client.wants_output()) {
-        pollfd query{client.output_fd(), POLLOUT, 0};
-        ::poll(&query, 1, -1);
+bool wait_for_room(int fd, Patience patience) noexcept {
+    constexpr int limit_ms = 1000;
+    const bool is_limited = patience == Patience::one_second || is_own_pipe(fd);
+    pollfd query{fd, POLLOUT, 0};
+    if (::poll(&query, 1, is_limited ? limit_ms : -1) != 0) {
+        return true;
+    }
+    host::log(host::LogLevel::warn,
+              "nobody has read the guest's console for 1 s: the rest of its output is lost");
+    return false;
+}
+
+void drain_output(StreamClient& client, Patience patience) noexcept {
+    while (client.wants_output() && wait_for_room(client.output_fd(), patience)) {
         client.on_output_ready();
     }
 }

@@ -61,7 +61,15 @@ public:
     virtual void on_output_ready() noexcept = 0;
 };
 
-// Writes out all that the client still has, waiting for the descriptor. For the end of a microVM.
-void drain_output(StreamClient& client) noexcept;
+// How long the end of a microVM waits for who reads its output.
+enum class Patience {
+    for_ever,    // but for a pipe that this process could read itself, and perhaps nobody else does
+    one_second,  // without a byte that was taken
+};
+// Waits until `fd` takes more. False: for that long it has not, which is told in the log.
+[[nodiscard]] bool wait_for_room(int fd, Patience patience) noexcept;
+
+// Writes out all that the client still has, or what is taken of it. For the end of a microVM.
+void drain_output(StreamClient& client, Patience patience) noexcept;
 
 }  // namespace shoal::backend

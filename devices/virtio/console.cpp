@@ -1,8 +1,6 @@
 // Whose turn it is, and the streams as the event loop sees them.
 #include "devices/virtio/console.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <mutex>
 #include <utility>
@@ -221,13 +219,13 @@ Done Console::write_control() noexcept {
     return multiport_ ? control_->write(queues_[console::control_receive_queue]) : Done{};
 }
 
-void Console::finish() noexcept {
+void Console::finish(backend::Patience patience) noexcept {
     for (std::uint32_t port = 0; port < ports_.size(); ++port) {
         ConsolePort::Progress progress = finish_some(port);
         while (progress != ConsolePort::Progress::idle) {
-            if (progress == ConsolePort::Progress::blocked) {
-                pollfd query{ports_[port]->output_fd(), POLLOUT, 0};
-                ::poll(&query, 1, -1);
+            if (progress == ConsolePort::Progress::blocked &&
+                !backend::wait_for_room(ports_[port]->output_fd(), patience)) {
+                break;
             }
             progress = finish_some(port);
         }

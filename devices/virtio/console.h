@@ -43,8 +43,8 @@ public:
     [[nodiscard]] std::size_t port_count() const noexcept { return ports_.size(); }
 
     // The guest has ended and no vCPU runs: takes what it had made available and writes it out,
-    // waiting for the streams as long as that takes.
-    void finish() noexcept;
+    // waiting for the streams.
+    void finish(backend::Patience patience) noexcept;
 
     // Of all ports.
     [[nodiscard]] ConsoleMetrics metrics() const noexcept;

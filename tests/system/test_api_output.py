@@ -8,7 +8,7 @@ import time
 
 from api import ApiVmm
 from harness import TIME_SCALE, Failure, expect, temporary_folder, test
-from tiny_kernel import BOOT_TIMER, IDLE, counting, write_kernel
+from tiny_kernel import BOOT_TIMER, EXIT_0, IDLE, counting, talking, write_kernel
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9} \[([^\]]*)\] (.*)")
 
@@ -221,6 +221,24 @@ def _():
             with open(path, "rb") as file:
                 content = file.read()
             expect(content == bytes(range(150)), f"{len(content)} bytes")
+
+
+@test("serial: a process whose output nobody reads ends all the same")
+def _():
+    with temporary_folder() as folder:
+        pipe, log = os.path.join(folder, "pipe"), os.path.join(folder, "log")
+        os.mkfifo(pipe)
+        with ApiVmm(folder, "--log-path", log, socket_name="a.socket") as vmm:
+            vmm.api.put("/serial", serial_out_path=pipe)
+            start(vmm, talking(70_000 // 16) + EXIT_0)  # the pipe takes 65536, the device's queue the rest
+            expect(vmm.process.wait(10 * TIME_SCALE) == 0, "the guest's exit code")
+        expect(any("nobody has read the guest's console for 1 s" in line for line in read_lines(log)), "the log")
+        with ApiVmm(folder, "--log-path", "/dev/null", socket_name="b.socket") as vmm:
+            fcntl.fcntl(vmm.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+            start(vmm, talking(1 << 30))
+            wait_until(lambda: sample(vmm.api.request("GET", "/metrics")[1].decode(), "shoal_uart_write_count") > 8192, "a full pipe")
+            vmm.process.terminate()
+            expect(vmm.process.wait(10 * TIME_SCALE) == 143, "the exit code of SIGTERM")
 
 
 @test("pause: a guest that counts on the serial port says nothing, and misses nothing")

@@ -45,10 +45,18 @@ IDLE = b"\xf4\xeb\xfd"  # hlt; jmp to it
 BOOT_TIMER = b"\xb0\x7b\xa2\x00\x00\x00\xc0"  # mov al, 123; mov [0xc0000000], al
 
 
+WAIT_FOR_SERIAL = b"\x66\xba\xfd\x03\xec\xa8\x20\x74\xfb"  # mov dx, 0x3fd; in al, dx; test al, 0x20; jz to the in
+
+
+def talking(count):
+    """Fills the serial port's queue of 16 bytes so many times, when it is empty."""
+    body = WAIT_FOR_SERIAL + b"\x66\xba\xf8\x03" + b"\xee" * 16 + b"\x4b"  # mov dx, 0x3f8; out dx, al; dec ebx
+    return b"\xbb" + struct.pack("<I", count) + body + b"\x75" + struct.pack("<b", -len(body) - 2)
+
+
 def counting(delay=1000):
     """Counts 0 to 255, and again, on the serial port: waits until that takes a byte, then `delay` loops."""
-    wait = b"\x66\xba\xfd\x03\xec\xa8\x20\x74\xfb"  # mov dx, 0x3fd; in al, dx; test al, 0x20; jz to the in
     send = b"\x66\xba\xf8\x03\x88\xd8\xee\xfe\xc3"  # mov dx, 0x3f8; mov al, bl; out dx, al; inc bl
     rest = b"\xb9" + struct.pack("<I", delay) + b"\xe2\xfe"  # mov ecx, delay; loop to itself
-    body = wait + send + rest
+    body = WAIT_FOR_SERIAL + send + rest
     return b"\xb3\x00" + body + b"\xeb" + struct.pack("<b", -len(body) - 2)

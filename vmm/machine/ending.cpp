@@ -14,6 +14,13 @@ Ending ending_by_signal(int number) {
             number == SIGTERM ? "ended by SIGTERM" : "ended by SIGHUP"};
 }
 
+bool is_from_outside(const Ending& ending) noexcept {
+    const auto is = [&](ExitCode code) { return ending.code == static_cast<int>(code); };
+    // The guest's own codes come without a sentence.
+    return !ending.sentence.empty() &&
+           (is(ExitCode::timeout) || is(ExitCode::interrupted) || is(ExitCode::terminated));
+}
+
 void EndingSlot::set(Ending ending) noexcept {
     const std::scoped_lock lock{mutex_};
     if (!ending_) {

@@ -41,6 +41,8 @@ struct Ending {
 
 // SIGINT, SIGTERM or SIGHUP.
 [[nodiscard]] Ending ending_by_signal(int number);
+// By a signal or the time limit.
+[[nodiscard]] bool is_from_outside(const Ending& ending) noexcept;
 
 // The first ending counts. Thread-safe.
 class EndingSlot {

@@ -84,6 +84,11 @@ void EventLoop::on_signals(std::initializer_list<int> numbers, std::function<voi
         });
 }
 
+void EventLoop::forget_signals() noexcept {
+    boost::system::error_code ignored;
+    signals_.clear(ignored);
+}
+
 void EventLoop::after(std::chrono::nanoseconds delay, std::function<void()> handler) {
     timer_.expires_after(delay);
     timer_.async_wait([handler = std::move(handler)](const boost::system::error_code& error) {

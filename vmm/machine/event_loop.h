@@ -37,6 +37,8 @@ public:
     // Calls `handler` on the loop's thread whenever `event` is signalled. Borrows `event`.
     void on_event(const host::EventFd& event, std::function<void()> handler);
     void on_signals(std::initializer_list<int> numbers, std::function<void(int)> handler);
+    // They have their default effect again.
+    void forget_signals() noexcept;
     void after(std::chrono::nanoseconds delay, std::function<void()> handler);
 
     // Serves the client's streams. Borrows it. wake() is what the client signals when it wants

@@ -222,17 +222,21 @@ Ending Machine::finish() {
         vcpu->request_stop();
     }
     vcpus_.clear();
+    const Ending ending = ending_.get().value_or(Ending{});
     if (!output_is_elsewhere_) {
-        finish_output();
+        // Who ends a microVM does not wait for who reads its output; a pager may take its time.
+        finish_output(is_from_outside(ending) ? backend::Patience::one_second
+                                              : backend::Patience::for_ever);
     }
-    return ending_.get().value_or(Ending{});
+    return ending;
 }
 
-void Machine::finish_output() noexcept {
-    backend::drain_output(serial_);
+void Machine::finish_output(backend::Patience patience) noexcept {
+    loop_.forget_signals();
+    backend::drain_output(serial_, patience);
     if (console_ != nullptr) {
         virtio_.process_queues();
-        console_->finish();
+        console_->finish(patience);
     }
 }
 

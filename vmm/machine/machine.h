@@ -133,7 +133,8 @@ public:
     // Ends the guest from outside, unless it has ended already: the loop stops.
     void end(Ending ending) noexcept { ending_.set(std::move(ending)); }
     // After the loop has stopped. Everything that the guest had written to its console before is
-    // written out. If it has not ended by itself, it is as if end() had been called without a word.
+    // written out, as long as somebody takes it; meanwhile signals have their default effect. If it
+    // has not ended by itself, it is as if end() had been called without a word.
     [[nodiscard]] Ending finish();
 
     [[nodiscard]] const Timing& timing() const noexcept { return timing_; }
@@ -148,7 +149,7 @@ private:
     void add_virtio_console();
     void make_vcpus(std::vector<kvm::Vcpu> vcpus, const boot::EntryPoint& entry);
     void add_vcpu(std::uint32_t idx, kvm::Vcpu vcpu);
-    void finish_output() noexcept;
+    void finish_output(backend::Patience patience) noexcept;
     void run();
     void stand();
     // A machine that runs stands still meanwhile.

@@ -4,11 +4,14 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "devices/host/os_error.h"
@@ -80,6 +83,58 @@ TEST_CASE("a full pipe takes what fits, and the rest later") {
     std::vector<std::byte> drain(taken);
     REQUIRE(::read(pipe.out.get(), drain.data(), drain.size()) == static_cast<ssize_t>(taken));
     CHECK(stream.try_write(bytes_of(text).first(10)) == 10);
+}
+
+// A client that has so much to say.
+struct Talker final : StreamClient {
+    explicit Talker(int fd) : stream{fd} {}
+    [[nodiscard]] int input_fd() const noexcept override { return -1; }
+    [[nodiscard]] int output_fd() const noexcept override { return stream.fd(); }
+    [[nodiscard]] bool wants_input() const noexcept override { return false; }
+    [[nodiscard]] bool wants_output() const noexcept override { return !rest.empty(); }
+    void on_input_ready() noexcept override {}
+    void on_output_ready() noexcept override { rest.erase(0, stream.try_write(bytes_of(rest))); }
+
+    OutputStream stream;
+    std::string rest = std::string(200'000, 'x');
+};
+
+TEST_CASE("what nobody reads is given up at the end, and what is read slowly is not") {
+    SUBCASE("a pipe without a reader") {
+        std::string path = "/tmp/shoal-stream-XXXXXX";
+        REQUIRE(::mkdtemp(path.data()) != nullptr);
+        const std::string name = path + "/pipe";
+        REQUIRE(::mkfifo(name.c_str(), 0600) == 0);
+        const host::UniqueFd pipe{::open(name.c_str(), O_RDWR | O_CLOEXEC)};
+        Talker talker{pipe.get()};
+        drain_output(talker, Patience::for_ever);
+        CHECK(!talker.rest.empty());
+        ::unlink(name.c_str());
+        ::rmdir(path.c_str());
+    }
+    SUBCASE("one whose reader stands still, where nobody has the time") {
+        const Pipe pipe;
+        Talker talker{pipe.in.get()};
+        drain_output(talker, Patience::one_second);
+        CHECK(!talker.rest.empty());
+    }
+    SUBCASE("one that is read") {
+        Pipe pipe;
+        Talker talker{pipe.in.get()};
+        std::size_t size = 0;
+        {
+            const std::jthread reader{[&] {
+                std::array<char, 5000> buffer;
+                ssize_t count = 0;
+                while ((count = ::read(pipe.out.get(), buffer.data(), buffer.size())) > 0) {
+                    size += static_cast<std::size_t>(count);
+                }
+            }};
+            drain_output(talker, Patience::for_ever);
+            pipe.in = {};
+        }
+        CHECK(size == 200'000);
+    }
 }
 
 TEST_CASE("a plain file takes and gives everything") {

@@ -332,7 +332,7 @@ TEST_CASE("a buffer that is no use is the driver's mistake") {
     CHECK_FALSE(f.device.client(0).wants_input());
     f.device.client(0).on_input_ready();
     f.device.client(0).on_output_ready();
-    f.device.finish();
+    f.device.finish(backend::Patience::for_ever);
 }
 
 TEST_CASE("a name is cut to the driver's buffer") {
@@ -626,7 +626,7 @@ TEST_CASE("at the end everything that was made available is written, as slowly a
             ::fcntl(f.output.out.get(), F_SETFL, 0);
             all = f.output.read();
         }};
-        f.device.finish();
+        f.device.finish(backend::Patience::for_ever);
         f.output.in = {};
     }
     std::erase(all, '\0');
