@@ -11,6 +11,7 @@
 #include "devices/backend/output_file.h"
 #include "devices/backend/tap.h"
 #include "devices/host/log.h"
+#include "devices/host/nonblocking_file.h"
 #include "vmm/boot/command_line.h"
 #include "vmm/machine/boot_time.h"
 #include "vmm/machine/device_configs.h"
@@ -132,10 +133,7 @@ MachineConfig KvmMicrovm::machine_config(const MicrovmConfig& config) const {
     }
     if (ready_fd_ >= 0) {
         // Not waited for: who listens has one unread already when there is no room.
-        result.on_ready = [fd = ready_fd_] {
-            constexpr char byte = 1;
-            static_cast<void>(::write(fd, &byte, sizeof byte) == 0);
-        };
+        result.on_ready = [fd = ready_fd_] { static_cast<void>(host::try_write_line(fd, "\1")); };
     }
     if (kernel_) {
         result.boot = {&*kernel_, initrd_ ? &*initrd_ : nullptr,
