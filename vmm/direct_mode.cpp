@@ -24,6 +24,7 @@
 #include "vmm/boot/image_file.h"
 #include "vmm/boot/initrd_map.h"
 #include "vmm/jail/jail.h"
+#include "vmm/machine/descriptor_limit.h"
 #include "vmm/machine/machine.h"
 
 namespace shoal::vmm {
@@ -107,7 +108,7 @@ std::optional<virtio::Vsock> open_vsock(const DirectOptions& options, EventLoop&
                : std::optional<virtio::Vsock>{
                      std::in_place,
                      virtio::VsockConfig{abi::virtio::vsock::min_guest_cid, options.vsock},
-                     loop.reactor()};
+                     loop.reactor(), vsock_limits()};
 }
 
 std::optional<virtio::Balloon> make_balloon(const DirectOptions& options,

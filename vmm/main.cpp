@@ -10,6 +10,7 @@
 #include "vmm/api_mode.h"
 #include "vmm/direct_mode.h"
 #include "vmm/fatal_signals.h"
+#include "vmm/machine/descriptor_limit.h"
 #include "vmm/options.h"
 #include "vmm/state/snapshot_files.h"
 
@@ -55,6 +56,7 @@ int main(int argc, char** argv) {
     try {
         fill_standard_streams();
         vmm::handle_fatal_signals();
+        vmm::raise_descriptor_limit();
         return run(vmm::parse_options({argv, static_cast<std::size_t>(argc)}), now_us);
     } catch (const vmm::OptionsError& error) {
         return fail(error, error.code);

@@ -14,6 +14,7 @@
 #include "devices/host/nonblocking_file.h"
 #include "vmm/boot/command_line.h"
 #include "vmm/machine/boot_time.h"
+#include "vmm/machine/descriptor_limit.h"
 #include "vmm/machine/device_configs.h"
 #include "vmm/machine/required_file.h"
 
@@ -103,7 +104,7 @@ void KvmMicrovm::set_vsock(const VsockConfig& config) {
         return;
     }
     vsock_ = std::make_unique<virtio::Vsock>(virtio::VsockConfig{config.guest_cid, config.uds_path},
-                                             loop_.reactor());
+                                             loop_.reactor(), vsock_limits());
     vsock_path_ = config.uds_path;
 }
 
