@@ -24,19 +24,21 @@ UniqueFd open_nonblocking(const std::string& path) {
     return fd;
 }
 
-bool try_write_line(int fd, std::string_view line) noexcept {
-    while (!line.empty()) {
+std::size_t try_write(int fd, std::string_view text) noexcept {
+    std::size_t done = 0;
+    while (done < text.size()) {
         pollfd query{fd, POLLOUT, 0};
         if (::poll(&query, 1, 0) <= 0 || (query.revents & POLLOUT) == 0) {
-            return false;
+            break;
         }
-        const ssize_t count = ::write(fd, line.data(), std::min(line.size(), max_line_bytes));
+        const ssize_t count =
+            ::write(fd, text.data() + done, std::min(text.size() - done, max_line_bytes));
         if (count < 0 && errno != EINTR) {
-            return false;
+            break;
         }
-        line.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+        done += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
     }
-    return true;
+    return done;
 }
 
 }  // namespace shoal::host

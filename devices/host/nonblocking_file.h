@@ -16,9 +16,12 @@ inline constexpr std::size_t max_line_bytes = 4096;
 // std::system_error with the path.
 [[nodiscard]] UniqueFd open_nonblocking(const std::string& path);
 
-// False: the descriptor would block, or cannot be written to; of a line longer than max_line_bytes
-// a part may have been written. Also for descriptors that are in blocking mode, such as an
-// inherited stdout.
-[[nodiscard]] bool try_write_line(int fd, std::string_view line) noexcept;
+// How much of it was written: not all when the descriptor would block, or cannot be written to.
+// Also for descriptors that are in blocking mode, such as an inherited stdout.
+[[nodiscard]] std::size_t try_write(int fd, std::string_view text) noexcept;
+// False: not, or of a line longer than max_line_bytes a part only.
+[[nodiscard]] inline bool try_write_line(int fd, std::string_view line) noexcept {
+    return try_write(fd, line) == line.size();
+}
 
 }  // namespace shoal::host

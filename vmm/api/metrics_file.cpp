@@ -78,7 +78,14 @@ bool MetricsFile::write() {
     MetricsDocument document;
     collect_(document);
     Values values = document.by_key();
-    if (!host::try_write_line(file_.get(), line_of(values))) {
+    const std::string line = line_of(values);
+    // A line of which a part was written ends here, so that no more is lost than it.
+    if (is_cut_ && host::try_write_line(file_.get(), "\n")) {
+        is_cut_ = false;
+    }
+    const std::size_t count = is_cut_ ? 0 : host::try_write(file_.get(), line);
+    if (count < line.size()) {
+        is_cut_ = is_cut_ || count > 0;
         ++missed_lines_;
         return false;
     }

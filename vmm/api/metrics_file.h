@@ -42,6 +42,7 @@ private:
     std::map<std::string, std::string> labels_;
     Values written_;
     std::uint64_t missed_lines_ = 0;
+    bool is_cut_ = false;  // the last line has its beginning only
 };
 
 }  // namespace shoal::api

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "tests/unit/vmm/api/api_rig.h"
 
@@ -93,6 +94,40 @@ TEST_CASE("a pipe that nobody reads loses lines and does not block; what it lost
     REQUIRE(count > 0);
     drained.resize(static_cast<std::size_t>(count));
     CHECK(drained.ends_with("\":2}}\n"));  // this and the one that was lost
+}
+
+TEST_CASE("a line that was cut short is the only one that is lost") {
+    const TemporaryFolder folder;
+    const std::string path = folder.path / "pipe";
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    std::uint64_t value = 0;
+    MetricsFile metrics{[&](MetricsDocument& document) {
+                            document.group("vmm", {}).counter(std::string(9000, 'n'), ++value);
+                        },
+                        "vm-1"};
+    metrics.open(path, {});
+    while (metrics.write()) {
+    }
+    const host::UniqueFd reader{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+    std::string text;
+    const auto drain = [&] {
+        std::string piece(1 << 20, '\0');
+        const ssize_t count = ::read(reader.get(), piece.data(), piece.size());
+        REQUIRE(count > 0);
+        text.append(piece, 0, static_cast<std::size_t>(count));
+    };
+    drain();
+    REQUIRE_FALSE(text.ends_with("\n"));  // its beginning
+    CHECK(metrics.write());
+    CHECK(metrics.write());
+    drain();
+    std::istringstream lines{text};
+    unsigned broken = 0;
+    for (std::string line; std::getline(lines, line);) {
+        broken += line.starts_with("{") && line.ends_with("}") ? 0U : 1U;
+    }
+    CHECK(broken == 1);
+    CHECK(text.find("\n\n") == std::string::npos);
 }
 
 TEST_CASE("Prometheus text has every counter with its type and labels") {
