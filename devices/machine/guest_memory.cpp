@@ -90,7 +90,7 @@ GuestMemory::GuestMemory(std::uint64_t size_bytes, host::UniqueFd file)
       is_shared_{false},
       file_{std::move(file)},
       mapping_{reserve(checked_length(file_.get(), size_bytes))} {
-    map_over(mapping_, MAP_PRIVATE, file_.get());
+    put_private(MAP_PRIVATE, file_.get());
     add_regions();
 }
 
@@ -108,6 +108,7 @@ void GuestMemory::become_private_zeros() {
 void GuestMemory::put_private(int flags, int fd) {
     map_over(mapping_, flags, fd);
     is_shared_ = false;
+    replaced_ = std::make_unique<ReplacedPages>(size_bytes_ / abi::page_size);
 }
 
 // To move a mapping is to move its page tables; to unmap it would be to look at every page.
@@ -117,6 +118,7 @@ host::Mapping GuestMemory::make_private() {
     }
     host::Mapping old = reserve(size_bytes_);
     auto discarded = std::make_unique<WriteLog>(size_bytes_);
+    auto replaced = std::make_unique<ReplacedPages>(size_bytes_ / abi::page_size);
     const auto move = [this](std::byte* from, std::byte* to) {
         return ::mremap(from, size_bytes_, size_bytes_, MREMAP_MAYMOVE | MREMAP_FIXED, to) !=
                MAP_FAILED;
@@ -132,6 +134,7 @@ host::Mapping GuestMemory::make_private() {
     }
     is_shared_ = false;
     discarded_ = std::move(discarded);
+    replaced_ = std::move(replaced);
     return old;
 }
 
@@ -207,8 +210,8 @@ std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes
     if (first >= end) {
         return {};
     }
-    const bool is_done = is_shared_ ? punch_hole(file_.get(), first, end - first)
-                                    : replace_with_zeros(mapping_.data() + first, end - first);
+    const bool is_done =
+        is_shared_ ? punch_hole(file_.get(), first, end - first) : replace(first, end);
     if (!is_done) {
         return std::unexpected(MemoryError::host_refused);
     }
@@ -217,6 +220,30 @@ std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes
     }
     log_write(bytes);
     return {};
+}
+
+// Where there are new pages already they are emptied, which splits nothing.
+bool GuestMemory::replace(std::uint64_t from, std::uint64_t end) const noexcept {
+    const std::uint64_t last = end / abi::page_size;
+    for (std::uint64_t page = from / abi::page_size; page < last;) {
+        const ReplacedPages::Run run = replaced_->run_from(page, last);
+        std::byte* const at = mapping_.data() + page * abi::page_size;
+        const std::uint64_t size_bytes = (run.end - page) * abi::page_size;
+        if (run.is_replaced) {
+            if (::madvise(at, size_bytes, MADV_DONTNEED) < 0) {
+                return false;
+            }
+        } else if (!replaced_->may_replace(page, run.end)) {
+            replaced_->log_limit();
+            return false;
+        } else if (!replace_with_zeros(at, size_bytes)) {
+            return false;
+        } else {
+            replaced_->replaced(page, run.end);
+        }
+        page = run.end;
+    }
+    return true;
 }
 
 void GuestMemory::log_write(std::span<const std::byte> bytes) const noexcept {

@@ -18,6 +18,7 @@
 #include "devices/host/mapping.h"
 #include "devices/host/unique_fd.h"
 #include "devices/machine/gpa.h"
+#include "devices/machine/replaced_pages.h"
 #include "devices/machine/write_log.h"
 
 namespace shoal::machine {
@@ -109,7 +110,8 @@ public:
     void map_file(Gpa at, int fd, std::uint64_t size_bytes) const;
 
     // Gives the host the whole pages of a range that lies within one region: they read as zeros
-    // until somebody writes to them, and cost nothing until then.
+    // until somebody writes to them, and cost nothing until then. A private memory gives no more
+    // away when it is in ReplacedPages::max_pieces pieces. One thread at a time.
     [[nodiscard]] std::expected<void, MemoryError> discard(Gpa at,
                                                            std::uint64_t size_bytes) const noexcept;
     // `bytes` is what slice() returned, or a part of it.
@@ -124,6 +126,7 @@ public:
 private:
     void add_regions();
     void put_private(int flags, int fd);
+    [[nodiscard]] bool replace(std::uint64_t from, std::uint64_t end) const noexcept;
     [[nodiscard]] std::uint64_t offset_of(std::span<const std::byte> bytes) const noexcept;
 
     std::uint64_t size_bytes_;
@@ -131,7 +134,8 @@ private:
     host::UniqueFd file_;
     host::Mapping mapping_;
     std::vector<RamRegion> regions_;
-    std::unique_ptr<WriteLog> discarded_;  // since it is a copy of its own memfd
+    std::unique_ptr<WriteLog> discarded_;      // since it is a copy of its own memfd
+    std::unique_ptr<ReplacedPages> replaced_;  // of a private memory
     std::unique_ptr<WriteLog> write_log_ = std::make_unique<WriteLog>(size_bytes_);
 };
 

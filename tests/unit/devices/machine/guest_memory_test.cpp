@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include "devices/abi/address_map.h"
@@ -216,6 +218,41 @@ TEST_CASE("a memory that nobody has used becomes a file's copy, or zeros, in its
         CHECK(memory.read<std::uint8_t>(Gpa{0}).value() == 0);
     }
     CHECK(memory.bytes().data() == place);
+}
+
+std::size_t mapping_count() {
+    std::ifstream maps{"/proc/self/maps"};
+    return static_cast<std::size_t>(
+        std::count(std::istreambuf_iterator<char>{maps}, std::istreambuf_iterator<char>{}, '\n'));
+}
+
+TEST_CASE("a private memory is given back in so many pieces that mappings are left") {
+    constexpr std::uint64_t pieces = ReplacedPages::max_pieces;
+    GuestMemory memory{(2 * pieces + 64) * page};
+    static_cast<void>(memory.make_private());
+    const std::size_t before = mapping_count();
+    for (std::uint64_t idx = 0; idx < pieces; ++idx) {
+        REQUIRE(memory.discard(Gpa{2 * idx * page}, page));
+    }
+    CHECK(mapping_count() > before + pieces);
+    const std::uint64_t beyond = (2 * pieces + 8) * page;
+    CHECK(memory.write(Gpa{beyond}, std::uint8_t{1}));
+    CHECK(memory.discard(Gpa{beyond}, page).error() == MemoryError::host_refused);
+    CHECK(memory.read<std::uint8_t>(Gpa{beyond}).value() == 1);
+    SUBCASE("the same pages may be given back again") {
+        CHECK(memory.write(Gpa{2 * page}, std::uint8_t{2}));
+        CHECK(memory.discard(Gpa{2 * page}, page));
+        CHECK(memory.read<std::uint8_t>(Gpa{2 * page}).value() == 0);
+    }
+    SUBCASE("and what lies between, which makes no room for others") {
+        for (std::uint64_t idx = 0; idx < pieces; ++idx) {
+            REQUIRE(memory.write(Gpa{(2 * idx + 1) * page}, std::uint8_t{1}));
+            REQUIRE(memory.discard(Gpa{2 * idx * page}, 3 * page));
+            REQUIRE(memory.read<std::uint8_t>(Gpa{(2 * idx + 1) * page}).value() == 0);
+        }
+        CHECK_FALSE(memory.discard(Gpa{beyond}, page));
+    }
+    CHECK(mapping_count() <= before + 2 * pieces + 2);
 }
 
 TEST_CASE("sizes that are no memory are refused") {
