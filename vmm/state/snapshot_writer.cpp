@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <system_error>
@@ -24,6 +25,16 @@ namespace {
 
 constexpr std::size_t stack_bytes = 128 << 10;
 
+// Without a thread it is not done here: what owns something gives it back a little later, with the
+// guest's pause a little longer.
+void run_beside(std::optional<vmm::Thread>& thread, const char* name, std::function<void()> body) {
+    try {
+        thread.emplace(name, stack_bytes, std::move(body));
+    } catch (const std::system_error& error) {
+        host::log(host::LogLevel::warn, error.what());
+    }
+}
+
 }  // namespace
 
 SnapshotWriter::SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicrovm& saved,
@@ -35,11 +46,13 @@ SnapshotWriter::SnapshotWriter(const SnapshotPaths& paths, const vmm::SavedMicro
     host::Pipe report = host::make_pipe();
     report_ = std::move(report.read);
     auto before = std::make_shared<host::Mapping>(memory.make_private());
+    const pid_t parent = ::getpid();
     child_ = static_cast<pid_t>(host::check_os(::fork(), "fork"));
     if (child_ == 0) {
-        write_in_child(memory, report.write.get());
+        write_in_child(memory, parent, report.write.get());
     }
-    unmapping_.emplace("unmap", stack_bytes, [before]() mutable { before.reset(); });
+    // From here on nothing may throw: the child would go on, and nobody hear of its end.
+    run_beside(unmapping_, "unmap", [before]() mutable { before.reset(); });
     before.reset();
 }
 
@@ -54,8 +67,12 @@ SnapshotWriter::~SnapshotWriter() {
 
 // The one thread of a process of its own. What the others held (the log's lock) is held for ever;
 // malloc's locks are not, the C library sees to that.
-void SnapshotWriter::write_in_child(const machine::GuestMemory& memory, int report_fd) {
+void SnapshotWriter::write_in_child(const machine::GuestMemory& memory, pid_t parent,
+                                    int report_fd) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) {
+        ::_exit(1);  // it ended before it could take the child with it
+    }
     for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
         ::signal(number, SIG_DFL);  // the parent's handlers write to the parent's pipe
     }
@@ -89,7 +106,7 @@ WriterState SnapshotWriter::state() {
 // It is for the host's sake, and tried again before the next snapshot.
 void SnapshotWriter::free_replaced() {
     unmapping_.reset();  // A mapping of before would count as somebody else's.
-    freeing_.emplace("free", stack_bytes, [this] {
+    run_beside(freeing_, "free", [this] {
         try {
             vmm::free_replaced(memory_);
         } catch (const std::system_error& error) {

@@ -42,7 +42,8 @@ public:
 private:
     void read_sentence();
     void free_replaced();
-    [[noreturn]] void write_in_child(const machine::GuestMemory& memory, int report_fd);
+    [[noreturn]] void write_in_child(const machine::GuestMemory& memory, pid_t parent,
+                                     int report_fd);
 
     std::optional<SnapshotFiles> files_;  // gone once they are the child's, or are not to be
     SnapshotId id_;
