@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <system_error>
 #include <utility>
 
 #include "devices/host/check.h"
@@ -17,6 +20,8 @@ namespace {
 constexpr std::size_t stack_bytes = 512 << 10;
 // Who connects and says no proper hello is hung up on; after so many it is no accident.
 constexpr int max_strangers = 100;
+// Until there may be a descriptor again for who connects.
+constexpr std::chrono::milliseconds room_retry{500};
 
 std::vector<std::byte> sentence_bytes(const std::string& sentence) {
     const auto bytes = std::as_bytes(std::span{sentence})
@@ -141,6 +146,17 @@ Destination::Failure Destination::accept_one(std::unique_ptr<Wire>& wire,
                 host::log(host::LogLevel::warn, std::string{"migration: "} + error.what());
             }
             return {};
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            const std::string why =
+                "cannot accept a connection: " + std::generic_category().message(errno);
+            if (timeout) {
+                return Failure(Trouble{DestinationEvent::cannot, why});
+            }
+            // Who knocks is still there, so that the listener is ready; nothing tells when there
+            // is room again.
+            host::log(host::LogLevel::warn, "migration: " + why);
+            static_cast<void>(wait_until_ready(-1, 0, interrupt_, room_retry));
         }
     }
 }
