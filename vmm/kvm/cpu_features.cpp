@@ -21,8 +21,9 @@ struct FeatureWord {
 };
 
 using Entry = kvm_cpuid_entry2;
-// OSXSAVE and OSPKE mirror CR4; x2APIC, the deadline timer and the topology are KVM's and ours.
-constexpr std::uint32_t ours_1_ecx = 1U << 3 | 1U << 21 | 1U << 24 | 1U << 27 | 1U << 31;
+// OSXSAVE and OSPKE mirror CR4; x2APIC, the deadline timer and the topology are KVM's and ours. VMX
+// and SVM are in saved states from before they were taken from all guests.
+constexpr std::uint32_t ours_1_ecx = 1U << 3 | 1U << 5 | 1U << 21 | 1U << 24 | 1U << 27 | 1U << 31;
 constexpr std::uint32_t ours_1_edx = 1U << 9 | 1U << 28;
 constexpr std::uint32_t ours_7_ecx = 1U << 4;
 
@@ -74,7 +75,7 @@ constexpr std::array words{
                 "kvm_pv_sched_yield kvm_asyncpf_int kvm_msi_ext_dest_id kvm_hc_map_gpa_range "
                 "kvm_migration_control - - - - - - kvmclock_stable"},
     FeatureWord{
-        0x8000'0001, 0, &Entry::ecx, 0,
+        0x8000'0001, 0, &Entry::ecx, 1U << 2,
         "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw "
         "ibs xop skinit wdt - lwp fma4 tce - nodeid_msr - tbm topoext perfctr_core"},
     FeatureWord{
