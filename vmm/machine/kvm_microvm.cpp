@@ -1,8 +1,6 @@
 // From configuration to devices.
 #include "vmm/machine/kvm_microvm.h"
 
-#include <unistd.h>
-
 #include <csignal>
 #include <limits>
 #include <stdexcept>
