@@ -1,22 +1,14 @@
 // Lines of what was counted since the last line.
 #include "vmm/api/metrics_file.h"
 
-#include <time.h>
-
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "devices/host/clock.h"
 #include "devices/host/nonblocking_file.h"
 
 namespace shoal::api {
 namespace {
-
-std::uint64_t utc_ms() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
-           static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
-}
 
 // Measured once, so not told as a difference.
 bool is_gauge(std::string_view counter) {
@@ -59,7 +51,7 @@ void MetricsFile::open(const std::string& path, std::map<std::string, std::strin
 
 std::string MetricsFile::line_of(const Values& values) const {
     boost::json::object line;
-    line["utc_timestamp_ms"] = utc_ms();
+    line["utc_timestamp_ms"] = host::realtime_ns() / 1'000'000;
     for (const auto& [name, value] : labels_) {
         line[name] = value;
     }

@@ -6,14 +6,13 @@
 #include <array>
 #include <cstdio>
 
+#include "devices/host/clock.h"
+
 namespace shoal::vmm {
 namespace {
 
 std::uint64_t clock_us(clockid_t clock) noexcept {
-    timespec now{};
-    ::clock_gettime(clock, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
+    return host::clock_ns(clock) / 1000;
 }
 
 }  // namespace
