@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::string_view create_prefix = "Create snapshot error: ";
 
-// Whether the last one that is written behind the guest is done is noticed when somebody asks.
-SnapshotProgress progress_of(Context& context) {
+// Whether the last one that is written behind the guest is done is noticed here, when somebody
+// asks: its child process is reaped then, and what it replaced given back by a thread.
+SnapshotProgress look_at_writer(Context& context) {
     SnapshotProgress progress;
     if (const auto& saving = context.drive_saving) {
         switch (saving->state()) {
@@ -51,7 +52,7 @@ SnapshotProgress progress_of(Context& context) {
 
 // What has become of it counts for the one that follows.
 void finish_writer(Context& context) {
-    const SnapshotState state = progress_of(context).state;
+    const SnapshotState state = look_at_writer(context).state;
     if (state == SnapshotState::writing) {
         throw Fault{"The snapshot before this one is still being written."};
     }
@@ -225,7 +226,7 @@ ParsedRequest parse_create_snapshot(const Call& call) {
 }
 
 ParsedRequest parse_get_created_snapshot(const Call&) {
-    return {[](Context& context) { return ok(progress_of(context)); }};
+    return {[](Context& context) { return ok(look_at_writer(context)); }};
 }
 
 }  // namespace shoal::api
