@@ -6,6 +6,7 @@
 #include "controlplane/api/references.h"
 #include "controlplane/http/target.h"
 #include "controlplane/model/keys.h"
+#include "controlplane/node/group_controller.h"
 
 namespace shoal::rest {
 namespace {
@@ -43,10 +44,27 @@ std::string members_json(const Service& service, const std::string& group) {
            "}";
 }
 
+// Names of members that other microVMs have: those members are not made.
+std::string taken_json(const Service& service, const model::Group& group) {
+    std::string names;
+    const std::string prefix = group.name + "-";
+    const auto& microvms = service.mirror.microvms();
+    for (auto at = microvms.lower_bound(prefix);
+         at != microvms.end() && at->first.starts_with(prefix); ++at) {
+        const auto index = node::member_index(group.name, at->first);
+        if (index && *index < group.count && at->second.revision != 0 &&
+            at->second.spec.group != group.name) {
+            names += (names.empty() ? "" : ",") + quote(at->first);
+        }
+    }
+    return names;
+}
+
 std::string to_json(const Service& service, const node::GroupEntry& entry) {
     return R"({"name":)" + quote(entry.group.name) + R"(,"resource_version":)" +
            std::to_string(entry.revision) + R"(,"spec":)" + model::to_json(entry.group) +
-           R"(,"members":)" + members_json(service, entry.group.name) + "}";
+           R"(,"members":)" + members_json(service, entry.group.name) + R"(,"taken":[)" +
+           taken_json(service, entry.group) + "]}";
 }
 
 const node::GroupEntry* find(const Service& service, const std::string& name) {

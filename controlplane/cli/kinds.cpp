@@ -28,6 +28,7 @@ const Resource& resource_of(Kind kind) {
           {"RUNNING", "members.running"},
           {"PENDING", "members.pending"},
           {"ENDED", "members.ended"},
+          {"TAKEN", "taken"},
           {"PROGRAM", "spec.microvm.program"}}},
         {Kind::template_,
          "template",

@@ -72,6 +72,7 @@ private:
     void reconcile_groups();
     void reconcile_group(const std::string& name);
     [[nodiscard]] MemberState state_of(const std::string& member, const std::string& group);
+    void tell_taken(const std::string& group, const std::string& member, const MicroVm& there);
     void put_off(const std::string& member);
     void commit_group(const std::string& group, store::Transaction transaction);
     void reconcile_moves();
@@ -116,6 +117,8 @@ private:
     failover::Time looked_at_{};
     std::unordered_map<std::string, std::size_t> group_writes_;  // in flight
     Catalog::Names groups_later_;
+    Catalog::Names singly_;  // groups whose last transaction was refused
+    Catalog::Names taken_;   // members whose names others have, and that was logged
     struct BackOff {
         unsigned failures = 0;
         failover::Time until{};

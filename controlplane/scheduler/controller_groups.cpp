@@ -5,6 +5,7 @@
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 #include "controlplane/scheduler/controller.h"
+#include "devices/host/log.h"
 
 namespace shoal::scheduler {
 
@@ -55,7 +56,16 @@ void Controller::reconcile_group(const std::string& name) {
         }
         return is_room;
     };
+    // After a conflict one by one, so that one name which cannot be had keeps back no other.
+    const std::size_t at_once = singly_.erase(name) != 0 ? 1 : members_in_transaction;
     for (const std::string& member : plan.create) {
+        if (const MicroVm* there = catalog_.find(member);
+            there != nullptr && (there->workload || there->placed)) {
+            tell_taken(name, member, *there);
+            groups_later_.insert(name);
+            continue;
+        }
+        taken_.erase(member);
         const auto back_off = back_off_.find(member);
         if (back_off != back_off_.end() && loop_.now() < back_off->second.until) {
             groups_later_.insert(name);
@@ -68,7 +78,7 @@ void Controller::reconcile_group(const std::string& name) {
         transaction.conditions.push_back({keys::of(keys::placements, member), 0});
         transaction.operations.emplace_back(
             store::Put{keys::of(keys::microvms, member), model::to_json(spec)});
-        if (!flush(members_in_transaction)) {
+        if (!flush(at_once)) {
             return static_cast<void>(groups_later_.insert(name));
         }
     }
@@ -81,15 +91,28 @@ void Controller::reconcile_group(const std::string& name) {
         leave.push_back(member);
     }
     for (const std::string& member : leave) {
-        if (catalog_.find(member)->is_deleted) {
+        const MicroVm& microvm = *catalog_.find(member);
+        if (microvm.is_deleted) {
             continue;
         }
+        // Not of another one that has its name by now.
+        transaction.conditions.push_back({keys::of(keys::microvms, member), microvm.revision});
         transaction.operations.emplace_back(store::Put{keys::of(keys::deletions, member), "{}"});
-        if (!flush(members_in_transaction)) {
+        if (!flush(at_once)) {
             return static_cast<void>(groups_later_.insert(name));
         }
     }
     flush(1);
+}
+
+// Once for each: of somebody else's microVM. One that stops makes place soon.
+void Controller::tell_taken(const std::string& group, const std::string& member,
+                            const MicroVm& there) {
+    const bool is_foreign = there.workload && there.workload->group != group;
+    if (is_foreign && taken_.insert(member).second) {
+        host::log(host::LogLevel::warn, "group " + group + " lacks its member " + member +
+                                            ": a microVM that is not of the group has this name");
+    }
 }
 
 MemberState Controller::state_of(const std::string& member, const std::string& group) {
@@ -132,6 +155,7 @@ void Controller::commit_group(const std::string& group, store::Transaction trans
         }
         if (!result) {
             (*self)->leadership_.check();
+            (*self)->singly_.insert(group);
         }
         // A name may still be taken by one that stops.
         (*self)->groups_later_.insert(group);

@@ -250,6 +250,31 @@ TEST_CASE("a group is kept at its count") {
     CHECK(fixture.get("/deletions/web-0"));
 }
 
+TEST_CASE("a name that somebody else has keeps a group from that member alone") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    SUBCASE("of a microVM") {
+        fixture.add_microvm("web-1");
+    }
+    SUBCASE("of one that cannot be read") {
+        fixture.put("/microvms/web-1", R"({"program":7})");
+    }
+    model::Group group;
+    group.name = "web";
+    group.count = 3;
+    group.microvm.program = "/bin/true";
+    fixture.put("/groups/web", model::to_json(group));
+    fixture.live({"h1"});
+    CHECK(fixture.placement("web-0"));
+    CHECK(fixture.placement("web-2"));
+    CHECK_FALSE(fixture.get("/deletions/web-1"));
+    fixture.remove("/microvms/web-1");
+    fixture.remove("/placements/web-1");
+    fixture.live({"h1"});
+    REQUIRE(fixture.get("/microvms/web-1"));
+    CHECK(fixture.placement("web-1"));
+}
+
 TEST_CASE("a damaged value stops nothing else") {
     Fixture fixture;
     fixture.put("/hosts/bad", "{");
