@@ -83,6 +83,10 @@ void schedule(Service& service, Request request, Respond respond, unsigned tries
     const std::string name = request.path[2];
     const node::HostEntry& entry = find_host(service, name);
     expect_match(request, entry.revision);
+    if (service.placer != nullptr && change.scheduling == model::Scheduling::draining) {
+        throw Problem{409, "host " + name +
+                               " is alone: there is no other one that its microVMs could move to"};
+    }
     model::Host host = entry.host;
     host.scheduling = change.scheduling;
     const std::string key = keys::of(keys::hosts, name);

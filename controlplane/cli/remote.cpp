@@ -232,6 +232,7 @@ void run_verb(const Client& client, const ScaleOptions& options) {
 // How far a drain is, in one line, and whether nothing goes on.
 struct DrainProgress {
     std::uint64_t left = 0;
+    bool is_told = false;  // the leader has looked at it
     bool rests = false;
     std::string line;
     std::string stays;
@@ -244,8 +245,11 @@ DrainProgress drain_progress(const json::value& host) {
     const std::string left = std::to_string(progress.left) + " microVMs left";
     if (!drain.is_object()) {
         progress.line = left;
+        progress.stays = "\n  nobody looks at it: there is no leader, or the host is " +
+                         text_of(&host.at("health"));
         return progress;
     }
+    progress.is_told = true;
     const auto moving = drain.at("moving").to_number<std::uint64_t>();
     const auto waiting = drain.at("waiting").to_number<std::uint64_t>();
     progress.rests = moving == 0 && waiting == 0;
@@ -275,11 +279,13 @@ void wait_for_drain(const Client& client, const std::string& host) {
             std::fflush(stdout);
             moved_at = now;
         }
-        if (!progress.rests) {
+        if (progress.is_told && !progress.rests) {
             moved_at = now;
         } else if (now - moved_at > patience) {
-            throw CliError("host " + host +
-                           " is not drained; these cannot leave:" + progress.stays);
+            throw CliError(
+                "host " + host +
+                (progress.is_told ? " is not drained; these cannot leave:" : " is not drained:") +
+                progress.stays);
         }
         std::this_thread::sleep_for(period);
     }

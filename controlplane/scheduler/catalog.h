@@ -93,6 +93,7 @@ public:
     [[nodiscard]] MicroVm* find(const std::string& name);
     [[nodiscard]] const model::Group* group(const std::string& name) const;
     [[nodiscard]] model::Epoch epoch_of(HostIdx host) const;
+    [[nodiscard]] store::Revision revision_of(HostIdx host) const { return hosts_[host].revision; }
     [[nodiscard]] bool is_suspected(HostIdx host) const { return hosts_[host].is_suspected; }
     // With a spec. Nothing: none.
     [[nodiscard]] const Names* members(const std::string& group) const;
@@ -126,6 +127,7 @@ public:
 private:
     struct HostInfo {
         model::Epoch epoch = 0;
+        store::Revision revision = 0;  // of the host's record
         bool is_suspected = false;
         Names placed;   // here, also those that ended
         Names bundles;  // templates and images whose files are here

@@ -36,7 +36,7 @@ void Catalog::on_host(const std::string& name, const store::Entry& entry) {
         return on_host_gone(name);
     }
     host->name = name;
-    static_cast<void>(info_of(cluster_.put_host(*host)));
+    info_of(cluster_.put_host(*host)).revision = entry.mod_revision;
     listener_.on_work();
 }
 

@@ -126,6 +126,9 @@ void Controller::on_committed(const Names& names, const store::Result<store::Rev
         microvm->is_stopping = is_told_to_stop;
         catalog_.set_flight(name, is_undone || is_told_to_stop ? Flight::none : Flight::settling);
     }
+    if (!result) {
+        told_drains_.clear();  // Whatever it was: it is told again.
+    }
     if (!result && !is_undone) {
         catalog_.read_again();
         leadership_.check();

@@ -80,7 +80,7 @@ private:
     void drain(HostIdx host);
     void rebalance();
     void begin_moves(const std::vector<Move>& begun);
-    void tell_drain(const std::string& host, const std::optional<model::Drain>& drain);
+    void tell_drain(HostIdx host, const std::optional<model::Drain>& drain);
     [[nodiscard]] std::optional<std::string> why_immovable(const std::string& name);
     void place();
     [[nodiscard]] std::vector<Request> next_batch();
@@ -108,7 +108,11 @@ private:
     std::unordered_map<std::string, HostIdx> followed_;
     Catalog::Names being_begun_;  // the store does not have them yet
     std::unordered_map<std::string, failover::Time> failed_moves_;
-    std::unordered_map<std::string, model::Drain> told_drains_;  // by hosts
+    struct ToldDrain {
+        model::Drain drain;
+        store::Revision revision = 0;  // of the host: who changes that deletes what was told
+    };
+    std::unordered_map<HostIdx, ToldDrain> told_drains_;
     failover::Time rebalanced_at_{};
     // Behind which of the pending ones the next batch begins; none: at the first.
     std::optional<Catalog::Pending::value_type> behind_;

@@ -101,9 +101,8 @@ std::optional<std::string> Controller::why_immovable(const std::string& name) {
 
 void Controller::drain(HostIdx index) {
     const HostState& host = catalog_.cluster().host(index);
-    const std::string name = host.facts.name;
     if (host.facts.scheduling != model::Scheduling::draining || !host.is_known) {
-        return tell_drain(name, std::nullopt);
+        return tell_drain(index, std::nullopt);
     }
     if (host.liveness != Liveness::alive) {
         return;
@@ -120,7 +119,7 @@ void Controller::drain(HostIdx index) {
             drain.stays.push_back(stays.microvm + ": " + stays.reason);
         }
     }
-    tell_drain(name, drain);
+    tell_drain(index, drain);
 }
 
 void Controller::rebalance() {
@@ -162,16 +161,17 @@ void Controller::begin_moves(const std::vector<Move>& begun) {
 }
 
 // Only what has changed.
-void Controller::tell_drain(const std::string& host, const std::optional<model::Drain>& drain) {
+void Controller::tell_drain(HostIdx host, const std::optional<model::Drain>& drain) {
     const auto told = told_drains_.find(host);
     const bool was_told = told != told_drains_.end();
-    if (was_told ? drain == told->second : !drain) {
+    const store::Revision revision = catalog_.revision_of(host);
+    if (was_told ? drain == told->second.drain && revision == told->second.revision : !drain) {
         return;
     }
-    const std::string key = keys::of(keys::drains, host);
+    const std::string key = keys::of(keys::drains, catalog_.cluster().host(host).facts.name);
     store::Transaction transaction;
     if (drain) {
-        told_drains_[host] = *drain;
+        told_drains_[host] = {*drain, revision};
         transaction.operations.emplace_back(store::Put{key, model::to_json(*drain)});
     } else {
         told_drains_.erase(told);

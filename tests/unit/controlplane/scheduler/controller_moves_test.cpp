@@ -131,6 +131,19 @@ TEST_CASE("what is on a draining host is asked to move, a few at a time, until n
     CHECK(fixture.drain("h2") == model::Drain{4, 2, {}});
 }
 
+TEST_CASE("a drain that is asked for again is told again") {
+    Draining fixture;
+    REQUIRE(fixture.drain("h1"));
+    model::Host host = scheduler::test::make_host("h1");
+    host.scheduling = model::Scheduling::draining;
+    host.peer_address = "10.0.0.1";
+    REQUIRE(fixture.commit({{},
+                            {store::Put{keys::of(keys::hosts, "h1"), model::to_json(host)},
+                             store::Delete{keys::of(keys::drains, "h1")}}}));
+    fixture.run(200ms);
+    CHECK(fixture.drain("h1") == model::Drain{4, 2, {}});
+}
+
 TEST_CASE("what has a volume stays on the draining host, which says why") {
     Fixture fixture;
     fixture.put_host("h1");
