@@ -11,10 +11,10 @@
 namespace shoal::rest {
 namespace {
 
-constexpr std::array<std::string_view, 15> kinds{"microvms", "statuses",  "placements", "deletions",
-                                                 "groups",   "templates", "images",     "volumes",
-                                                 "networks", "addresses", "projects",   "hosts",
-                                                 "moves",    "drains",    "checkpoints"};
+constexpr std::array<std::string_view, 16> kinds{
+    "microvms", "statuses", "placements",  "deletions", "groups",   "templates",
+    "images",   "volumes",  "networks",    "addresses", "projects", "hosts",
+    "moves",    "drains",   "checkpoints", "failover"};
 
 std::string prefix_of(const Request& request) {
     const auto kind = request.query.find("kind");

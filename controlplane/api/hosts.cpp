@@ -69,10 +69,14 @@ Response show(const Service& service, const std::string& name) {
 void list(const Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {"limit", "after"});
     const Usage usage = usage_of_all(service.mirror);
-    respond(list_page(
+    Response response = list_page(
         service, request, service.mirror.hosts(),
         [](const node::HostEntry& entry) { return entry.revision != 0; },
-        [&](const node::HostEntry& entry) { return to_json(service, entry, usage); }));
+        [&](const node::HostEntry& entry) { return to_json(service, entry, usage); });
+    const std::string& stopped = service.mirror.failover_stopped();
+    response.body.insert(
+        1, R"("failover_stopped":)" + (stopped.empty() ? "null" : quote(stopped)) + ",");
+    respond(std::move(response));
 }
 
 // Of a host that comes back, its own shoald writes what it is at the same time: unless the client

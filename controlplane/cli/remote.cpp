@@ -41,6 +41,16 @@ std::string path_of(Kind kind, const std::string& name) {
     return resource_of(kind).path + (name.empty() ? "" : "/" + percent_encode(name));
 }
 
+// A line where it is stopped.
+void print_failover(const Client& client) {
+    const json::value page =
+        parse(client.call({"GET", resource_of(Kind::host).path + "?limit=1"}).body);
+    const json::value* stopped = find(page, "failover_stopped");
+    if (stopped != nullptr && stopped->is_string()) {
+        print(text_of(stopped) + "\n");
+    }
+}
+
 void run_verb(const Client& client, const GetOptions& options) {
     const bool is_one = !options.name.empty();
     json::array items;
@@ -53,7 +63,8 @@ void run_verb(const Client& client, const GetOptions& options) {
         items = all_pages(client, resource_of(options.kind).path, query);
     }
     if (options.output == Output::table) {
-        return print(to_table(items, resource_of(options.kind).columns));
+        print(to_table(items, resource_of(options.kind).columns));
+        return is_one || options.kind != Kind::host ? void() : print_failover(client);
     }
     print((is_one ? json::serialize(items[0]) : json::serialize(items)) + "\n");
 }

@@ -261,6 +261,14 @@ struct Description<Move> {
 };
 
 template <>
+struct Description<Failover> {
+    static constexpr std::string_view name = "failover";
+    static constexpr auto fields = std::tuple{
+        required("stopped", &Failover::stopped, a_sentence),
+    };
+};
+
+template <>
 struct Description<Drain> {
     static constexpr std::string_view name = "drain";
     static constexpr auto fields = std::tuple{

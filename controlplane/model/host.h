@@ -34,6 +34,11 @@ struct SchedulingChange {
     Scheduling scheduling = Scheduling::enabled;
 };
 
+// Too many hosts are silent for the leader to take any over (failover/takeover_gate.h).
+struct Failover {
+    std::string stopped;  // why, in a sentence
+};
+
 // Compare-and-swapped every half second while the epoch is the host's own.
 struct Heartbeat {
     Epoch epoch = 0;

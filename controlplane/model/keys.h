@@ -27,6 +27,7 @@ inline constexpr std::string_view networks = "/networks/";        // NAME: Netwo
 inline constexpr std::string_view addresses = "/addresses/";      // NETWORK/ADDRESS: Address
 inline constexpr std::string_view projects = "/projects/";        // NAME: Project
 inline constexpr std::string_view join_tokens = "/join-tokens/";  // SHA-256: JoinToken
+inline constexpr std::string_view failover = "/failover/state";   // Failover, while it is stopped
 inline constexpr std::string_view leader = "/leader";             // with a lease: who schedules
 
 // Stands for HOST in the status of a microVM that has none. No host can be called so.

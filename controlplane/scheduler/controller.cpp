@@ -6,6 +6,7 @@
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "devices/host/log.h"
 
 namespace shoal::scheduler {
 
@@ -47,6 +48,29 @@ void Controller::on_presence(const std::string& host, failover::Presence presenc
     catalog_.set_presence(host, presence, epoch);
 }
 
+void Controller::on_failover_stopped(const std::string& reason) {
+    stopped_ = reason;
+    has_work_ = true;
+    host::log(host::LogLevel::warn, reason.empty() ? "failover goes on" : reason);
+}
+
+// A leader before this one may have said it.
+void Controller::tell_failover() {
+    if (told_stopped_ == stopped_) {
+        return;
+    }
+    told_stopped_ = stopped_;
+    const std::string key{keys::failover};
+    store::Transaction transaction;
+    if (stopped_.empty()) {
+        transaction.operations.emplace_back(store::Delete{key});
+    } else {
+        transaction.operations.emplace_back(
+            store::Put{key, model::to_json(model::Failover{stopped_})});
+    }
+    commit({}, std::move(transaction));
+}
+
 void Controller::tick() {
     loop_.call_after(settings_.period, [weak = std::weak_ptr{self_}] {
         if (const auto self = weak.lock()) {
@@ -65,6 +89,7 @@ void Controller::tick() {
         told_.erase(name);
     }
     const auto all = [](const Catalog::Names& names) { return Names{names.begin(), names.end()}; };
+    tell_failover();
     write(all(catalog_.lost()), [this](auto&... args) { relinquish(args...); });
     write(all(catalog_.to_stop()), [this](auto&... args) { stop(args...); });
     write(all(catalog_.to_forget()), [this](auto&... args) { forget(args...); });
@@ -128,6 +153,7 @@ void Controller::on_committed(const Names& names, const store::Result<store::Rev
     }
     if (!result) {
         told_drains_.clear();  // Whatever it was: it is told again.
+        told_stopped_.reset();
     }
     if (!result && !is_undone) {
         catalog_.read_again();

@@ -47,8 +47,6 @@ public:
     ~Controller() override = default;
 
     void start();
-    // "failover is stopped: ..."; empty: it is not.
-    [[nodiscard]] const std::string& failover_stopped() const noexcept { return stopped_; }
     [[nodiscard]] Catalog& catalog() noexcept { return catalog_; }
 
 private:
@@ -86,11 +84,12 @@ private:
     [[nodiscard]] std::vector<Request> next_batch();
     void evict(const Decision& decision);
     void tell_reasons(const Decision& decision);
+    void tell_failover();
 
     void on_presence(const std::string& host, failover::Presence presence,
                      model::Epoch epoch) override;
     void on_hosts_known() override { catalog_.hosts_are_known(); }
-    void on_failover_stopped(const std::string& reason) override { stopped_ = reason; }
+    void on_failover_stopped(const std::string& reason) override;
     void on_work() override { has_work_ = true; }
 
     store::EventLoop& loop_;
@@ -101,7 +100,8 @@ private:
     Catalog catalog_;
     Scheduler scheduler_;
     failover::HostWatch watch_;
-    std::string stopped_;
+    std::string stopped_;                      // "failover is stopped: ..."; empty: it is not
+    std::optional<std::string> told_stopped_;  // what the store says; nothing: nobody knows
     std::size_t in_flight_ = 0;
     Moves moves_;
     // As they were looked at last: where each comes from.

@@ -175,6 +175,8 @@ void Contents::apply(const Event& event, store::EventLoop::Duration now) {
         apply_heartbeat(name, event, now);
     } else if (key.starts_with(keys::drains)) {
         apply_drain(name, event);
+    } else if (key == keys::failover) {
+        failover_stopped = decode<model::Failover>(event).value_or(model::Failover{}).stopped;
     } else if (objects.apply(event)) {
         return;
     } else if (is_of_microvm(key)) {

@@ -103,6 +103,7 @@ struct Contents {
     std::map<std::string, MicroVm> microvms;
     std::map<std::string, GroupEntry> groups;
     std::map<std::string, HostEntry> hosts;
+    std::string failover_stopped;  // why; empty: it is not
     Objects objects;
 
     // `now`: when it was seen.
@@ -142,6 +143,7 @@ public:
     }
     [[nodiscard]] const std::map<std::string, HostEntry>& hosts() const { return contents_.hosts; }
     [[nodiscard]] const Objects& objects() const { return contents_.objects; }
+    [[nodiscard]] const std::string& failover_stopped() const { return contents_.failover_stopped; }
     [[nodiscard]] Revision revision() const noexcept { return revision_; }
 
     // Runs `task` once the mirror shows what was committed at `revision`.

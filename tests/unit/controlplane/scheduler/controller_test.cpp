@@ -275,6 +275,26 @@ TEST_CASE("a name that somebody else has keeps a group from that member alone") 
     CHECK(fixture.placement("web-1"));
 }
 
+TEST_CASE("that failover is stopped is in the store for as long as it is") {
+    Fixture fixture;
+    fixture.put("/failover/state", R"({"stopped":"an earlier leader said so"})");
+    const std::vector<std::string> all{"h1", "h2", "h3", "h4"};
+    for (const std::string& host : all) {
+        fixture.add_host(host);
+    }
+    fixture.live(all);
+    CHECK_FALSE(fixture.get("/failover/state"));
+    for (std::uint64_t sequence = 100; sequence < 105; ++sequence) {
+        fixture.beat("h1", {1, sequence});
+        fixture.run(500ms);
+    }
+    const auto said = fixture.get("/failover/state");
+    REQUIRE(said);
+    CHECK(said->value.find("3 of 4 hosts are silent, more than 2") != std::string::npos);
+    fixture.live(all);
+    CHECK_FALSE(fixture.get("/failover/state"));
+}
+
 TEST_CASE("a damaged value stops nothing else") {
     Fixture fixture;
     fixture.put("/hosts/bad", "{");
