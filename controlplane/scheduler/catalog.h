@@ -47,6 +47,9 @@ struct MicroVm {
     bool is_deleted = false;   // somebody wants it gone
     bool is_running = false;   // as its host says
     bool is_finished = false;  // it ended, and is not started again
+    bool has_succeeded = false;
+    failover::Time runs_since{};  // as it was seen here
+    failover::Time ran_for{};
     bool is_stopping = false;  // its host was told to
     bool has_reason = false;   // the store says why it is not placed
     // Who said the latest about how it is: of one that moved, the host that it left takes its word
@@ -186,7 +189,7 @@ private:
     [[nodiscard]] WorkloadRef workload_of(const model::MicroVmSpec& spec);
     void regroup(const std::string& group);
     void regroup_of(const MicroVm& member);
-    void set_status(MicroVm& microvm, bool is_running, bool is_finished);
+    void set_status(MicroVm& microvm, std::optional<model::Phase> phase);
     void refresh(const std::string& name);
     void refresh_placed(const std::string& name, MicroVm& microvm);
     void refresh_unplaced(const std::string& name, MicroVm& microvm);

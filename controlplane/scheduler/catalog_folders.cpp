@@ -198,8 +198,7 @@ void Catalog::on_status(const std::string& path, const store::Entry& entry) {
     unlist(name, microvm);
     microvm.has_reason = host == keys::no_host;
     microvm.status_of = microvm.has_reason ? std::nullopt : std::optional{host_of(host)};
-    set_status(microvm, status && status->phase == model::Phase::running,
-               status && is_final(status->phase));
+    set_status(microvm, status ? std::optional{status->phase} : std::nullopt);
     refresh(name);
 }
 
@@ -214,12 +213,20 @@ void Catalog::on_status_gone(const std::string& path) {
     const auto speaker = host == keys::no_host ? std::nullopt : std::optional{host_of(host)};
     if (microvm.status_of == speaker) {
         microvm.status_of.reset();
-        set_status(microvm, false, false);
+        set_status(microvm, std::nullopt);
     }
     refresh(name);
 }
 
-void Catalog::set_status(MicroVm& microvm, bool is_running, bool is_finished) {
+void Catalog::set_status(MicroVm& microvm, std::optional<model::Phase> phase) {
+    const bool is_running = phase == model::Phase::running;
+    const bool is_finished = phase && is_final(*phase);
+    microvm.has_succeeded = phase == model::Phase::succeeded;
+    if (is_running && !microvm.is_running) {
+        microvm.runs_since = loop_.now();
+    }
+    microvm.ran_for =
+        is_running || microvm.is_running ? loop_.now() - microvm.runs_since : microvm.ran_for;
     const bool was_running = std::exchange(microvm.is_running, is_running);
     const bool was_finished = std::exchange(microvm.is_finished, is_finished);
     if (was_running != is_running || was_finished != is_finished) {

@@ -17,6 +17,7 @@ constexpr std::size_t members_in_transaction = 60;  // with 2 conditions each
 constexpr std::chrono::seconds period{1};
 constexpr std::chrono::seconds settles_within{5};
 constexpr std::chrono::seconds longest_back_off{60};
+constexpr std::chrono::seconds long_run{60};
 
 }  // namespace
 
@@ -126,10 +127,16 @@ MemberState Controller::state_of(const std::string& member, const std::string& g
     return state;
 }
 
-// What has ended comes again ever more slowly: after 1 s, 2 s, 4 s, ...
+// What fails comes again ever more slowly: after 1 s, 2 s, 4 s, ...; after a long run at once. A
+// job that is done is no failure, but its successor need not come at once either.
 void Controller::put_off(const std::string& member) {
+    const MicroVm& microvm = *catalog_.find(member);
     BackOff& back_off = back_off_[member];
-    back_off.failures = std::min(back_off.failures + 1, 7U);
+    if (microvm.has_succeeded) {
+        back_off.failures = 1;
+    } else {
+        back_off.failures = microvm.ran_for >= long_run ? 0 : std::min(back_off.failures + 1, 7U);
+    }
     back_off.until =
         loop_.now() + std::min<failover::Time>(std::chrono::seconds{(1U << back_off.failures) / 2},
                                                longest_back_off);

@@ -7,6 +7,7 @@
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
+#include "controlplane/node/rfc3339.h"
 #include "tests/unit/controlplane/node/manual_store.h"
 
 namespace shoal::node::test {
@@ -41,9 +42,11 @@ public:
         group.microvm.program = program;
         put(keys::of(keys::groups, "g"), model::to_json(group));
     }
-    void set_phase(const std::string& name, Phase phase) {
+    void set_phase(const std::string& name, Phase phase, seconds ran = {}) {
         model::MicroVmStatus status;
         status.phase = phase;
+        status.started_at = to_rfc3339(1000);
+        status.ended_at = to_rfc3339(1000 + milliseconds{ran}.count());
         put(keys::of(keys::statuses, "here/" + name), model::to_json(status));
     }
     // As the node agent does when its processes are gone.
@@ -146,6 +149,27 @@ TEST_CASE("a member that has ended is replaced, ever more slowly") {
         CHECK(cluster.names(false) == Names{"g-0"});
         cluster.loop.advance(milliseconds{20});
         CHECK(cluster.names(false) == Names{"g-0", "g-1"});
+    }
+}
+
+TEST_CASE("a member that ran for long is replaced at once, and one that is done after a second") {
+    Cluster cluster;
+    cluster.put_group(1);
+    const auto replaced_after = [&](Phase phase, seconds ran, milliseconds delay) {
+        cluster.set_phase("g-0", phase, ran);
+        cluster.forget_deleted();
+        cluster.loop.advance(delay - milliseconds{10});
+        CHECK(cluster.names(false).empty() == (delay > milliseconds{10}));
+        cluster.loop.advance(milliseconds{20});
+        CHECK(cluster.names(false) == Names{"g-0"});
+    };
+    replaced_after(Phase::failed, seconds{0}, seconds{1});
+    replaced_after(Phase::failed, seconds{59}, seconds{2});
+    replaced_after(Phase::failed, seconds{60}, milliseconds{10});
+    replaced_after(Phase::failed, seconds{0}, seconds{1});
+    replaced_after(Phase::failed, seconds{0}, seconds{2});
+    for (int time = 0; time < 3; ++time) {
+        replaced_after(Phase::succeeded, seconds{0}, seconds{1});
     }
 }
 

@@ -295,6 +295,60 @@ TEST_CASE("that failover is stopped is in the store for as long as it is") {
     CHECK_FALSE(fixture.get("/failover/state"));
 }
 
+TEST_CASE("a member that fails is replaced ever more slowly, until it has run for a minute") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    model::Group group;
+    group.name = "web";
+    group.count = 1;
+    group.microvm.program = "/bin/true";
+    fixture.put("/groups/web", model::to_json(group));
+    fixture.run(2s);
+    std::uint64_t sequence = 100;
+    const auto live = [&](std::chrono::milliseconds time) {
+        for (; time > 0ms; time -= 500ms) {
+            fixture.beat("h1", {1, ++sequence});
+            fixture.run(500ms);
+        }
+    };
+    // How long its successor takes once what is left of it is gone, in seconds; -1: more than 40.
+    const auto replaced_after = [&](model::Phase phase, std::chrono::milliseconds ran) {
+        REQUIRE(fixture.get("/microvms/web-0"));
+        model::MicroVmStatus status;
+        status.phase = model::Phase::running;
+        fixture.put("/statuses/h1/web-0", model::to_json(status));
+        live(ran);
+        status.phase = phase;
+        fixture.put("/statuses/h1/web-0", model::to_json(status));
+        const auto is_deleted = [&] { return fixture.get("/deletions/web-0").has_value(); };
+        for (int look = 0; look < 5 && !is_deleted(); ++look) {
+            live(500ms);
+        }
+        REQUIRE(is_deleted());
+        for (const char* key : {"/placements/web-0", "/assignments/h1/web-0", "/statuses/h1/web-0",
+                                "/microvms/web-0", "/deletions/web-0"}) {
+            fixture.remove(key);
+        }
+        for (int second = 0; second < 40; ++second) {
+            live(1s);
+            if (fixture.get("/microvms/web-0")) {
+                return second;
+            }
+        }
+        return -1;
+    };
+    int last = 0;
+    for (int failure = 0; failure < 5; ++failure) {
+        last = replaced_after(model::Phase::failed, 1s);
+    }
+    CHECK(last >= 13);
+    CHECK(replaced_after(model::Phase::failed, 61s) <= 2);
+    CHECK(replaced_after(model::Phase::failed, 1s) <= 3);
+    for (int job = 0; job < 5; ++job) {
+        CHECK(replaced_after(model::Phase::succeeded, 1s) <= 3);
+    }
+}
+
 TEST_CASE("a damaged value stops nothing else") {
     Fixture fixture;
     fixture.put("/hosts/bad", "{");
