@@ -27,7 +27,7 @@ inline constexpr Limits some_words{0, 1024};
 inline constexpr Limits a_sentence{0, 1024};
 inline constexpr Limits a_time{0, 35};                  // RFC 3339
 inline constexpr Limits memory_of_microvm{1, 4 << 20};  // 4 TiB
-inline constexpr Limits vcpus_of_microvm{1, 64};
+inline constexpr Limits vcpus_of_microvm{1, 32};        // a VMM's (devices/abi/address_map.h)
 inline constexpr Limits members_of_group{0, 100'000};
 inline constexpr Limits a_priority{-1'000'000, 1'000'000};
 inline constexpr Limits a_time_limit{1, 365LL * 24 * 60 * 60};  // a year

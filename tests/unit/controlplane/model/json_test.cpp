@@ -7,6 +7,7 @@
 #include "controlplane/model/group.h"
 #include "controlplane/model/image.h"
 #include "controlplane/model/template.h"
+#include "devices/abi/address_map.h"
 
 namespace shoal::model::test {
 
@@ -192,7 +193,9 @@ TEST_CASE("a number beyond its limit is refused with the limit") {
           "microvm.memory_mib is 0: 1 to 4194304 are allowed");
     CHECK(refusal(with(R"("memory_mib":4194305)")) ==
           "microvm.memory_mib is 4194305: 1 to 4194304 are allowed");
-    CHECK(refusal(with(R"("vcpus":-1)")) == "microvm.vcpus is -1: 1 to 64 are allowed");
+    CHECK(refusal(with(R"("vcpus":-1)")) == "microvm.vcpus is -1: 1 to 32 are allowed");
+    CHECK(refusal(with(R"("vcpus":33)")) == "microvm.vcpus is 33: 1 to 32 are allowed");
+    CHECK(refusal(with(R"("vcpus":)" + std::to_string(abi::max_vcpus))).empty());
     CHECK(refusal(with(R"("priority":1000001)")) ==
           "microvm.priority is 1000001: -1000000 to 1000000 are allowed");
     CHECK(refusal(with(R"("checkpoint":{"interval_s":0})")) ==
