@@ -53,15 +53,17 @@ MemoryState read_memory_state() {
             stalled_percent_in(read_file("/proc/pressure/memory"))};
 }
 
+// The limits, and not what there is: that changes all the time, and each waiting microVM's status
+// with it.
 std::string shortage(const MemoryState& state, std::uint64_t reserved_mib) {
     if (state.available_mib && *state.available_mib < reserved_mib) {
-        return "the host has " + std::to_string(*state.available_mib) +
-               " MiB available, of which " + std::to_string(reserved_mib) + " are reserved";
+        return "the host has less than " + std::to_string(reserved_mib) +
+               " MiB available, which are reserved";
     }
     if (state.stalled_percent && *state.stalled_percent >= most_stalled_percent) {
         return "the host is short of memory: in " +
-               std::to_string(static_cast<int>(std::min(*state.stalled_percent, 100.0))) +
-               "% of the last 10 s everything waited for it";
+               std::to_string(static_cast<int>(most_stalled_percent)) +
+               "% of the last 10 s or more everything waited for it";
     }
     return {};
 }

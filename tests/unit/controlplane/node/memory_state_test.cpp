@@ -22,9 +22,13 @@ TEST_CASE("available memory and stalls are read from the kernel's lines") {
 TEST_CASE("nothing is started on what is reserved, or while everything waits for memory") {
     CHECK(shortage({}, 512).empty());
     CHECK(shortage({512, 9.9}, 512).empty());
-    CHECK(shortage({511, {}}, 512) == "the host has 511 MiB available, of which 512 are reserved");
+    CHECK(shortage({511, {}}, 512) ==
+          "the host has less than 512 MiB available, which are reserved");
     CHECK(shortage({4096, 10.0}, 512) ==
-          "the host is short of memory: in 10% of the last 10 s everything waited for it");
+          "the host is short of memory: in 10% of the last 10 s or more everything waited for it");
+    // Each change of it is a status of each that waits.
+    CHECK(shortage({100, {}}, 512) == shortage({511, {}}, 512));
+    CHECK(shortage({4096, 10.0}, 512) == shortage({4096, 99.0}, 512));
 }
 
 TEST_CASE("this host says what it has available") {
