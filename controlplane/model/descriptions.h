@@ -261,6 +261,14 @@ struct Description<Move> {
 };
 
 template <>
+struct Description<Leader> {
+    static constexpr std::string_view name = "leader";
+    static constexpr auto fields = std::tuple{
+        required("host", &Leader::host, a_name, Form::name),
+    };
+};
+
+template <>
 struct Description<Failover> {
     static constexpr std::string_view name = "failover";
     static constexpr auto fields = std::tuple{

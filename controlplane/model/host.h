@@ -39,6 +39,11 @@ struct Failover {
     std::string stopped;  // why, in a sentence
 };
 
+// Who schedules (failover/leadership.h).
+struct Leader {
+    std::string host;
+};
+
 // Compare-and-swapped every half second while the epoch is the host's own.
 struct Heartbeat {
     Epoch epoch = 0;

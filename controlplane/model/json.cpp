@@ -316,6 +316,7 @@ template MicroVmSpec from_json(std::string_view, UnknownFields);
 template Placement from_json(std::string_view, UnknownFields);
 template Move from_json(std::string_view, UnknownFields);
 template Checkpoint from_json(std::string_view, UnknownFields);
+template Leader from_json(std::string_view, UnknownFields);
 template Failover from_json(std::string_view, UnknownFields);
 template Drain from_json(std::string_view, UnknownFields);
 template MicroVmStatus from_json(std::string_view, UnknownFields);

@@ -22,14 +22,26 @@ void AddressBook::start() {
     for (const auto& [name, microvm] : mirror_.microvms()) {
         on_microvm_changed(name);
     }
-    std::set<std::string> owners;
-    for (const auto& [network, addresses] : mirror_.objects().addresses) {
-        for (const auto& [ip, owner] : addresses) {
-            owners.insert(owner);
+    for (const auto& [owner, addresses] : mirror_.objects().addresses_of) {
+        on_microvm_changed(owner);
+    }
+}
+
+// One may have become free.
+void AddressBook::on_address_changed(const std::string& network) {
+    if (const auto found = waiting_.find(network); found != waiting_.end()) {
+        const auto waiting = std::move(found->second);
+        waiting_.erase(found);
+        for (const std::string& name : waiting) {
+            on_microvm_changed(name);
         }
     }
-    for (const std::string& owner : owners) {
-        on_microvm_changed(owner);
+}
+
+// What the one before has not taken back is left to the new one.
+void AddressBook::on_leader_changed(const std::string& host) {
+    if (host == host_) {
+        start();
     }
 }
 
@@ -57,14 +69,12 @@ void AddressBook::give(const node::MicroVm& microvm) {
     if (!subnet) {
         return;
     }
-    std::map<Ipv4, std::string> taken;
-    if (const auto addresses = objects.addresses.find(network);
-        addresses != objects.addresses.end()) {
-        taken = addresses->second;
-    }
-    const auto free = find_free(*subnet, taken);
-    if (!free) {
-        return;  // Whoever starts it says so, and its next change asks again.
+    static const std::map<Ipv4, std::string> none;
+    const auto taken = objects.addresses.find(network);
+    const auto free = find_free(*subnet, taken == objects.addresses.end() ? none : taken->second);
+    if (!free) {  // Whoever starts it says so.
+        waiting_[network].insert(microvm.spec.name);
+        return;
     }
     const std::string key = keys::of(keys::addresses, network, to_text(*free));
     store::Transaction transaction;
@@ -76,20 +86,20 @@ void AddressBook::give(const node::MicroVm& microvm) {
     commit(microvm.spec.name, std::move(transaction));
 }
 
+// By one host; by all where nobody leads.
 void AddressBook::take_back(const std::string& name) {
+    const auto held = mirror_.objects().addresses_of.find(name);
+    const bool is_another_ones = !mirror_.leader().empty() && mirror_.leader() != host_;
+    if (held == mirror_.objects().addresses_of.end() || is_another_ones) {
+        return;
+    }
     store::Transaction transaction;
     transaction.conditions = {{keys::of(keys::microvms, name), 0}};
-    for (const auto& [network, addresses] : mirror_.objects().addresses) {
-        for (const auto& [ip, owner] : addresses) {
-            if (owner == name) {
-                transaction.operations.emplace_back(
-                    store::Delete{keys::of(keys::addresses, network, to_text(ip))});
-            }
-        }
+    for (const auto& [network, ip] : held->second) {
+        transaction.operations.emplace_back(
+            store::Delete{keys::of(keys::addresses, network, to_text(ip))});
     }
-    if (!transaction.operations.empty()) {
-        commit(name, std::move(transaction));
-    }
+    commit(name, std::move(transaction));
 }
 
 void AddressBook::commit(const std::string& name, store::Transaction transaction) {
@@ -104,9 +114,6 @@ void AddressBook::commit(const std::string& name, store::Transaction transaction
                           if (const auto book = weak.lock()) {
                               (*book)->committing_.erase(name);
                               (*book)->on_microvm_changed(name);
-                              if ((*book)->mirror_.find(name) == nullptr) {
-                                  (*book)->start();  // others may have waited for its address
-                              }
                           }
                       });
                   });

@@ -1,7 +1,9 @@
 // AddressBook: gives each microVM that is placed on this host an address of its network, and takes
-// addresses back whose microVM is gone. Level-triggered, over the store.
+// addresses back whose microVM is gone, where it leads or is alone. Level-triggered, over the
+// store.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -25,6 +27,8 @@ public:
 
 private:
     void on_microvm_changed(const std::string& name) override;
+    void on_address_changed(const std::string& network) override;
+    void on_leader_changed(const std::string& host) override;
     void give(const node::MicroVm& microvm);
     void take_back(const std::string& name);
     void commit(const std::string& name, store::Transaction transaction);
@@ -34,6 +38,8 @@ private:
     const node::Mirror& mirror_;
     std::string host_;
     std::set<std::string> committing_;
+    // By networks: microVMs that found no address free.
+    std::map<std::string, std::set<std::string>> waiting_;
     std::shared_ptr<AddressBook*> self_ = std::make_shared<AddressBook*>(this);
 };
 

@@ -116,7 +116,9 @@ void Mirror::adopt(Revision revision) {
         }
         for (const auto& [name, entry] : contents->objects.networks) {
             tell(&MirrorListener::on_network_changed, name);
+            tell(&MirrorListener::on_address_changed, name);
         }
+        tell(&MirrorListener::on_leader_changed, contents->leader);
         for (const auto& [name, entry] : contents->objects.templates) {
             tell(&MirrorListener::on_bundle_changed, name);
         }
@@ -175,6 +177,8 @@ void Contents::apply(const Event& event, store::EventLoop::Duration now) {
         apply_heartbeat(name, event, now);
     } else if (key.starts_with(keys::drains)) {
         apply_drain(name, event);
+    } else if (key == keys::leader) {
+        leader = decode<model::Leader>(event).value_or(model::Leader{}).host;
     } else if (key == keys::failover) {
         failover_stopped = decode<model::Failover>(event).value_or(model::Failover{}).stopped;
     } else if (objects.apply(event)) {
@@ -299,6 +303,10 @@ void Mirror::on_changes(std::span<const Event> events) {
             tell(&MirrorListener::on_bundle_changed, name);
         } else if (key.starts_with(keys::networks)) {
             tell(&MirrorListener::on_network_changed, name);
+        } else if (key.starts_with(keys::addresses)) {
+            tell(&MirrorListener::on_address_changed, std::string{host_segment(key)});
+        } else if (key == keys::leader) {
+            tell(&MirrorListener::on_leader_changed, contents_.leader);
         } else if (is_of_microvm(key)) {
             tell(&MirrorListener::on_microvm_changed, name);
         }

@@ -96,6 +96,8 @@ public:
     virtual void on_host_changed(const std::string&) {}    // heartbeats are no changes
     virtual void on_bundle_changed(const std::string&) {}  // a template or image
     virtual void on_network_changed(const std::string&) {}
+    virtual void on_address_changed(const std::string&) {}  // in this network
+    virtual void on_leader_changed(const std::string&) {}
 };
 
 // What the store has, by names.
@@ -104,6 +106,7 @@ struct Contents {
     std::map<std::string, GroupEntry> groups;
     std::map<std::string, HostEntry> hosts;
     std::string failover_stopped;  // why; empty: it is not
+    std::string leader;            // the host that leads; empty: none, or it is alone
     Objects objects;
 
     // `now`: when it was seen.
@@ -144,6 +147,7 @@ public:
     [[nodiscard]] const std::map<std::string, HostEntry>& hosts() const { return contents_.hosts; }
     [[nodiscard]] const Objects& objects() const { return contents_.objects; }
     [[nodiscard]] const std::string& failover_stopped() const { return contents_.failover_stopped; }
+    [[nodiscard]] const std::string& leader() const { return contents_.leader; }
     [[nodiscard]] Revision revision() const noexcept { return revision_; }
 
     // Runs `task` once the mirror shows what was committed at `revision`.

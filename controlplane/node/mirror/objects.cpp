@@ -51,16 +51,30 @@ void Objects::apply_address(const store::Event& event) {
     if (!ip) {
         return;  // Nobody of ours writes such a key.
     }
+    forget_address(network, *ip);
     if (const auto address = decode<model::Address>(event)) {
         addresses[network][*ip] = address->microvm;
+        addresses_of[address->microvm].emplace(network, *ip);
+    }
+}
+
+void Objects::forget_address(const std::string& network, network::Ipv4 ip) {
+    const auto found = addresses.find(network);
+    if (found == addresses.end()) {
         return;
     }
-    const auto found = addresses.find(network);
-    if (found != addresses.end()) {
-        found->second.erase(*ip);
-        if (found->second.empty()) {
-            addresses.erase(found);
-        }
+    const auto taken = found->second.find(ip);
+    if (taken == found->second.end()) {
+        return;
+    }
+    const auto holder = addresses_of.find(taken->second);
+    holder->second.erase({network, ip});
+    if (holder->second.empty()) {
+        addresses_of.erase(holder);
+    }
+    found->second.erase(taken);
+    if (found->second.empty()) {
+        addresses.erase(found);
     }
 }
 
@@ -104,16 +118,13 @@ std::vector<std::string> Objects::hosts_with(const std::string& name,
 
 std::optional<network::Ipv4> Objects::address_of(const std::string& microvm,
                                                  const std::string& network) const {
-    const auto found = addresses.find(network);
-    if (found == addresses.end()) {
+    const auto found = addresses_of.find(microvm);
+    if (found == addresses_of.end()) {
         return std::nullopt;
     }
-    for (const auto& [ip, name] : found->second) {
-        if (name == microvm) {
-            return ip;
-        }
-    }
-    return std::nullopt;
+    const auto first = found->second.lower_bound({network, 0});
+    return first != found->second.end() && first->first == network ? std::optional{first->second}
+                                                                   : std::nullopt;
 }
 
 }  // namespace shoal::node

@@ -3,7 +3,9 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controlplane/model/image.h"
@@ -34,6 +36,8 @@ struct Objects {
     std::map<std::string, ObjectsByName<model::BundleCopy>> copies;
     // Of each network: who has which address.
     std::map<std::string, std::map<network::Ipv4, std::string>> addresses;
+    // The same by microVMs: in which network each has which.
+    std::map<std::string, std::set<std::pair<std::string, network::Ipv4>>> addresses_of;
 
     [[nodiscard]] std::optional<network::Ipv4> address_of(const std::string& microvm,
                                                           const std::string& network) const;
@@ -50,6 +54,7 @@ struct Objects {
 
 private:
     void apply_address(const store::Event& event);
+    void forget_address(const std::string& network, network::Ipv4 ip);
     void apply_copy(const store::Event& event);
 };
 

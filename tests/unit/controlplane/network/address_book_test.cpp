@@ -92,6 +92,25 @@ TEST_CASE("addresses outlive shoald, and those of microVMs that went meanwhile a
     CHECK(host.given() == 2);
 }
 
+TEST_CASE("who leads takes addresses back, and nobody else") {
+    Host host;
+    host.put(std::string{keys::leader}, R"({"host":"there"})");
+    host.create("a");
+    host.create("b");
+    host.remove("a");
+    CHECK(host.address("a") == "10.0.0.10");
+    SUBCASE("the one that comes to lead finds what is left") {
+        host.put(std::string{keys::leader}, R"({"host":"here"})");
+    }
+    SUBCASE("nobody leads, and the next microVM goes") {
+        host.store.remove(std::string{keys::leader}, [](const store::Result<store::Revision>&) {});
+        host.restart();
+    }
+    host.loop.advance(seconds{1});
+    CHECK(host.given() == 1);
+    CHECK(host.address("b") == "10.0.0.11");
+}
+
 TEST_CASE("who finds none left gets the first that is given back") {
     Host host;
     for (const char* name : {"a", "b", "c", "d", "e", "f"}) {
