@@ -157,8 +157,10 @@ std::map<std::string, std::string> MadeObjects<Spec, Body>::wanted(
 
 template <typename Spec, typename Body>
 void MadeObjects<Spec, Body>::collect() const {
-    if (in_making() > 0) {
-        return;  // What is made may be on the disk, and not yet in the store: another time.
+    // What is made may be on the disk, and not yet in the store: another time. What a record says
+    // that cannot be read may be any of them.
+    if (in_making() > 0 || service.mirror.objects().has_damaged(keys)) {
+        return;
     }
     std::set<std::string> digests;
     for (const auto& [name, digest] : wanted(service.mirror.objects())) {

@@ -136,6 +136,9 @@ GroupController::Members GroupController::members_of(const std::string& group) c
 }
 
 void GroupController::reconcile(const std::string& name) {
+    if (mirror_.is_damaged_group(name)) {
+        return;
+    }
     const Members members = members_of(name);
     const auto group = mirror_.groups().find(name);
     if (group == mirror_.groups().end()) {

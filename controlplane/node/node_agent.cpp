@@ -114,6 +114,11 @@ bool NodeAgent::is_here(const MicroVm& microvm) const {
 
 void NodeAgent::reconcile(const std::string& name) {
     const auto found = mirror_.microvms().find(name);
+    // Whatever runs goes on until its record can be read, or somebody wants it gone.
+    if (found != mirror_.microvms().end() && found->second.is_damaged() &&
+        !found->second.deletion) {
+        return;
+    }
     if (found == mirror_.microvms().end() || !is_here(found->second)) {
         return look_from_afar(name, found == mirror_.microvms().end() ? nullptr : &found->second);
     }

@@ -244,7 +244,10 @@ void Catalog::refresh(const std::string& name) {
     }
     MicroVm& microvm = found->second;
     unlist(name, microvm);
-    if (microvm.flight != Flight::none) {
+    // Of one whose spec cannot be read it is known at least that somebody wants it gone.
+    const bool is_left_alone =
+        microvm.is_damaged() && !(microvm.is_deleted && microvm.is_deletable());
+    if (microvm.flight != Flight::none || is_left_alone) {
         return;
     }
     if (microvm.placed) {

@@ -44,6 +44,10 @@ struct MicroVm {
     store::Revision move_revision = 0;
     // What it is restored from once its host is lost; without hosts: from nothing.
     std::optional<model::Checkpoint> checkpoint;
+    // Of a record that is there and cannot be read: nothing is decided about it.
+    bool has_damaged_spec = false;
+    bool has_damaged_placement = false;
+    bool has_damaged_move = false;
     bool is_deleted = false;   // somebody wants it gone
     bool is_running = false;   // as its host says
     bool is_finished = false;  // it ended, and is not started again
@@ -57,6 +61,11 @@ struct MicroVm {
     std::optional<HostIdx> status_of;
     Flight flight = Flight::none;
     failover::Time waits_since{};
+
+    [[nodiscard]] bool is_deletable() const noexcept {
+        return !has_damaged_placement && !has_damaged_move;
+    }
+    [[nodiscard]] bool is_damaged() const noexcept { return has_damaged_spec || !is_deletable(); }
 };
 
 [[nodiscard]] inline bool is_restorable(const MicroVm& microvm) noexcept {
@@ -100,6 +109,10 @@ public:
     [[nodiscard]] bool is_suspected(HostIdx host) const { return hosts_[host].is_suspected; }
     // With a spec. Nothing: none.
     [[nodiscard]] const Names* members(const std::string& group) const;
+    // Its record cannot be read.
+    [[nodiscard]] bool is_damaged_group(const std::string& name) const {
+        return damaged_groups_.contains(name);
+    }
     // Of the group's own description of its members.
     [[nodiscard]] std::size_t fingerprint_of_group(const std::string& name) const;
 
@@ -205,6 +218,7 @@ private:
     std::vector<HostInfo> hosts_;  // by HostIdx
     std::unordered_map<std::string, model::Group> groups_;
     std::unordered_map<std::string, std::size_t> group_fingerprints_;
+    Names damaged_groups_;
     std::unordered_map<std::string, Names> members_;
     std::unordered_map<std::string, MicroVm> microvms_;
     std::unordered_map<std::string, std::string> volume_hosts_;  // by volume

@@ -64,14 +64,17 @@ void Catalog::on_copy_gone(const std::string& path) {
 void Catalog::on_group(const std::string& name, const store::Entry& entry) {
     auto group = decode<model::Group>(entry);
     if (!group) {
+        damaged_groups_.insert(name);
         return;  // Damaged is not deleted: its members go on.
     }
+    damaged_groups_.erase(name);
     group_fingerprints_[name] = fingerprint_of(group->microvm);
     groups_[name] = std::move(*group);
     regroup(name);
 }
 
 void Catalog::on_group_gone(const std::string& name) {
+    damaged_groups_.erase(name);
     groups_.erase(name);
     group_fingerprints_.erase(name);
     regroup(name);
@@ -79,11 +82,13 @@ void Catalog::on_group_gone(const std::string& name) {
 
 void Catalog::on_spec(const std::string& name, const store::Entry& entry) {
     const auto spec = decode<model::MicroVmSpec>(entry);
-    if (!spec) {
-        return on_spec_gone(name);
-    }
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
+    microvm.has_damaged_spec = !spec;
+    if (!spec) {
+        microvm.flight = Flight::none;
+        return refresh(name);
+    }
     if (!spec->group.empty() && members_[spec->group].insert(name).second) {
         changed_groups_.insert(spec->group);
     }
@@ -101,11 +106,15 @@ void Catalog::on_spec(const std::string& name, const store::Entry& entry) {
 
 void Catalog::on_spec_gone(const std::string& name) {
     const auto found = microvms_.find(name);
-    if (found == microvms_.end() || !found->second.workload) {
+    if (found == microvms_.end()) {
         return;
     }
     MicroVm& microvm = found->second;
     unlist(name, microvm);
+    microvm.has_damaged_spec = false;
+    if (!microvm.workload) {
+        return refresh(name);
+    }
     const std::string group = microvm.workload->group;
     if (const auto members = members_.find(group); members != members_.end()) {
         members->second.erase(name);
@@ -137,11 +146,13 @@ void Catalog::on_deletion_gone(const std::string& name) {
 
 void Catalog::on_placement(const std::string& name, const store::Entry& entry) {
     const auto placement = decode<model::Placement>(entry);
-    if (!placement) {
-        return on_placement_gone(name);
-    }
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
+    microvm.has_damaged_placement = !placement;
+    if (!placement) {
+        microvm.flight = Flight::none;
+        return refresh(name);
+    }
     set_placed(name, microvm,
                MicroVm::At{host_of(placement->host), placement->epoch, entry.mod_revision});
     refresh(name);
@@ -150,17 +161,20 @@ void Catalog::on_placement(const std::string& name, const store::Entry& entry) {
 void Catalog::on_placement_gone(const std::string& name) {
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
+    microvm.has_damaged_placement = false;
     set_placed(name, microvm, std::nullopt);
     refresh(name);
 }
 
 void Catalog::on_move(const std::string& name, const store::Entry& entry) {
     auto move = decode<model::Move>(entry);
-    if (!move) {
-        return on_move_gone(name);
-    }
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
+    microvm.has_damaged_move = !move;
+    if (!move) {
+        microvm.flight = Flight::none;
+        return refresh(name);
+    }
     microvm.move = std::move(move);
     microvm.move_revision = entry.mod_revision;
     microvm.flight = Flight::none;
@@ -173,6 +187,7 @@ void Catalog::on_move_gone(const std::string& name) {
     MicroVm& microvm = microvms_[name];
     unlist(name, microvm);
     microvm.move.reset();
+    microvm.has_damaged_move = false;
     microvm.move_revision = 0;
     microvm.flight = Flight::none;
     moving_.erase(name);

@@ -41,6 +41,9 @@ void Controller::reconcile_groups() {
 }
 
 void Controller::reconcile_group(const std::string& name) {
+    if (catalog_.is_damaged_group(name)) {
+        return;
+    }
     const model::Group* known = catalog_.group(name);
     model::Group group = known != nullptr ? *known : model::Group{};
     group.name = name;
@@ -61,7 +64,7 @@ void Controller::reconcile_group(const std::string& name) {
     const std::size_t at_once = singly_.erase(name) != 0 ? 1 : members_in_transaction;
     for (const std::string& member : plan.create) {
         if (const MicroVm* there = catalog_.find(member);
-            there != nullptr && (there->workload || there->placed)) {
+            there != nullptr && (there->workload || there->placed || there->is_damaged())) {
             tell_taken(name, member, *there);
             groups_later_.insert(name);
             continue;

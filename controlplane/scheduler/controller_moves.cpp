@@ -83,6 +83,9 @@ std::optional<std::string> Controller::why_immovable(const std::string& name) {
     if (microvm == nullptr || !microvm->placed || microvm->flight != Flight::none) {
         return "it is being placed";
     }
+    if (microvm->is_damaged()) {
+        return "its record cannot be read";
+    }
     const model::Host& host = catalog_.cluster().host(microvm->placed->host).facts;
     if (host.peer_address.empty()) {
         return "host " + host.name + " has no --address for migrations";

@@ -8,7 +8,7 @@
 
 namespace shoal::scheduler {
 
-// Nothing, where it is damaged: as if it were not there.
+// Nothing, where it is damaged.
 template <typename Body>
 [[nodiscard]] std::optional<Body> decode(const store::Entry& entry) {
     try {

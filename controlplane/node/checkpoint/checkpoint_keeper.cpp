@@ -37,6 +37,9 @@ bool is_kept(const CheckpointId& id, const MicroVm* microvm, const std::string& 
         return false;
     }
     const auto& record = microvm->checkpoint;
+    if (microvm->is_damaged() || (microvm->checkpoint_revision != 0 && !record)) {
+        return true;  // Nobody knows.
+    }
     if (record && is_recorded(id, *record)) {
         const bool starts_here =
             microvm->placement && microvm->placement->host == host &&

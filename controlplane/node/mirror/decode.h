@@ -10,7 +10,7 @@
 
 namespace shoal::node {
 
-// A newer shoald may have written it; one that is damaged is as good as absent.
+// A newer shoald may have written it. Nothing: it is deleted, or cannot be read.
 template <typename Body>
 std::optional<Body> decode(const store::Event& event) {
     if (event.kind == store::Event::Kind::deleted) {

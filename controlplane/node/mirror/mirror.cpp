@@ -191,32 +191,37 @@ void Contents::apply(const Event& event, store::EventLoop::Duration now) {
 void Contents::apply_microvm(const std::string& name, const Event& event) {
     const std::string_view key = event.entry.key;
     MicroVm& microvm = microvms[name];
+    const Revision revision = event.kind == Event::Kind::deleted ? 0 : event.entry.mod_revision;
     if (key.starts_with(keys::microvms)) {
         auto spec = decode<model::MicroVmSpec>(event);
-        microvm.revision = spec ? event.entry.mod_revision : 0;
-        microvm.created = spec ? event.entry.create_revision : 0;
-        microvm.spec = std::move(spec).value_or(model::MicroVmSpec{});
+        microvm.has_damaged_spec = revision != 0 && !spec;
+        microvm.revision = revision;
+        microvm.created = revision == 0 ? 0 : event.entry.create_revision;
+        if (!microvm.has_damaged_spec) {
+            microvm.spec = std::move(spec).value_or(model::MicroVmSpec{});
+        } else if (microvm.spec.name.empty()) {
+            microvm.spec.name = name;
+        }
     } else if (key.starts_with(keys::placements)) {
         microvm.placement = decode<model::Placement>(event);
-        microvm.placement_revision = microvm.placement ? event.entry.mod_revision : 0;
+        microvm.placement_revision = revision;
     } else if (key.starts_with(keys::deletions)) {
         microvm.deletion = decode<model::Deletion>(event);
-        microvm.deletion_revision =
-            event.kind == Event::Kind::deleted ? 0 : event.entry.mod_revision;
+        microvm.deletion_revision = revision;
     } else if (key.starts_with(keys::moves)) {
         microvm.move = decode<model::Move>(event);
-        microvm.move_revision = microvm.move ? event.entry.mod_revision : 0;
+        microvm.move_revision = revision;
     } else if (key.starts_with(keys::checkpoints)) {
         microvm.checkpoint = decode<model::Checkpoint>(event);
         // Also of one that cannot be read: it may be replaced.
-        microvm.checkpoint_revision =
-            event.kind == Event::Kind::deleted ? 0 : event.entry.mod_revision;
+        microvm.checkpoint_revision = revision;
     } else {
         apply_at_host(microvm, event);
     }
     choose_status(microvm);
-    if (microvm.revision == 0 && !microvm.placement && microvm.deletion_revision == 0 &&
-        !microvm.move && microvm.checkpoint_revision == 0 && microvm.at_hosts.empty()) {
+    if (microvm.revision == 0 && microvm.placement_revision == 0 &&
+        microvm.deletion_revision == 0 && microvm.move_revision == 0 &&
+        microvm.checkpoint_revision == 0 && microvm.at_hosts.empty()) {
         microvms.erase(name);
     }
 }
@@ -241,11 +246,16 @@ void Contents::apply_at_host(MicroVm& microvm, const Event& event) {
     }
 }
 
+// One that cannot be read is not deleted: its members go on.
 void Contents::apply_group(const std::string& name, const Event& event) {
     if (auto group = decode<model::Group>(event)) {
         groups[name] = {std::move(*group), event.entry.mod_revision};
-    } else {
+        damaged_groups.erase(name);
+    } else if (event.kind == Event::Kind::deleted) {
         groups.erase(name);
+        damaged_groups.erase(name);
+    } else {
+        damaged_groups.insert(name);
     }
 }
 

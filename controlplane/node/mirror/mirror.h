@@ -36,8 +36,10 @@ struct AtHost {
     [[nodiscard]] bool is_empty() const { return status_revision == 0 && !assignment; }
 };
 
+// A record that cannot be read is there: its revision is known. What it says is not, so that
+// nothing is ended, deleted or begun because of it.
 struct MicroVm {
-    model::MicroVmSpec spec;
+    model::MicroVmSpec spec;  // of one that cannot be read: what was known before, or its name
     Revision created = 0;
     Revision revision = 0;  // of the spec; 0: there is none, only what others left
     std::optional<model::Placement> placement;
@@ -48,12 +50,18 @@ struct MicroVm {
     Revision move_revision = 0;
     std::optional<model::Checkpoint> checkpoint;
     Revision checkpoint_revision = 0;
+    bool has_damaged_spec = false;
     std::vector<std::pair<std::string, AtHost>> at_hosts;  // by name; few
     // Of the host where it is placed; of one that is placed nowhere, why.
     std::optional<model::MicroVmStatus> status;
     Revision status_revision = 0;  // 0: there is none
 
     [[nodiscard]] const AtHost& at(std::string_view host) const;
+    // What it is, where it is or where it goes cannot be read.
+    [[nodiscard]] bool is_damaged() const noexcept {
+        return has_damaged_spec || (placement_revision != 0 && !placement) ||
+               (move_revision != 0 && !move) || (status_revision != 0 && !status);
+    }
 };
 
 [[nodiscard]] inline bool has_ended(const MicroVm& microvm) noexcept {
@@ -104,6 +112,7 @@ public:
 struct Contents {
     std::map<std::string, MicroVm> microvms;
     std::map<std::string, GroupEntry> groups;
+    std::set<std::string> damaged_groups;
     std::map<std::string, HostEntry> hosts;
     std::string failover_stopped;  // why; empty: it is not
     std::string leader;            // the host that leads; empty: none, or it is alone
@@ -143,6 +152,10 @@ public:
     }
     [[nodiscard]] const std::map<std::string, GroupEntry>& groups() const {
         return contents_.groups;
+    }
+    // Its record cannot be read.
+    [[nodiscard]] bool is_damaged_group(const std::string& name) const {
+        return contents_.damaged_groups.contains(name);
     }
     [[nodiscard]] const std::map<std::string, HostEntry>& hosts() const { return contents_.hosts; }
     [[nodiscard]] const Objects& objects() const { return contents_.objects; }

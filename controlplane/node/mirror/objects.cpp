@@ -11,8 +11,12 @@ namespace {
 
 namespace keys = model::keys;
 
+}  // namespace
+
+// One that cannot be read is not used by anybody, but its files are not nobody's.
 template <typename Body>
-bool apply_to(ObjectsByName<Body>& objects, std::string_view folder, const store::Event& event) {
+bool Objects::apply_to(ObjectsByName<Body>& objects, std::string_view folder,
+                       const store::Event& event) {
     const std::string_view key = event.entry.key;
     if (!key.starts_with(folder)) {
         return false;
@@ -20,13 +24,22 @@ bool apply_to(ObjectsByName<Body>& objects, std::string_view folder, const store
     const std::string name{key.substr(folder.size())};
     if (auto body = decode<Body>(event)) {
         objects[name] = {std::move(*body), event.entry.mod_revision};
+        damaged_.erase(event.entry.key);
     } else {
         objects.erase(name);
+        if (event.kind == store::Event::Kind::put) {
+            damaged_.insert(event.entry.key);
+        } else {
+            damaged_.erase(event.entry.key);
+        }
     }
     return true;
 }
 
-}  // namespace
+bool Objects::has_damaged(std::string_view folder) const {
+    const auto first = damaged_.lower_bound(folder);
+    return first != damaged_.end() && first->starts_with(folder);
+}
 
 bool Objects::apply(const store::Event& event) {
     if (event.entry.key.starts_with(keys::addresses)) {

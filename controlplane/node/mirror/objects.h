@@ -1,10 +1,12 @@
 // What microVMs refer to by name, as the store has it. A part of Mirror.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -49,13 +51,19 @@ struct Objects {
     [[nodiscard]] std::vector<std::string> hosts_with(const std::string& name,
                                                       const std::string& digest) const;
 
+    // Whether some record in this folder (model/keys.h) cannot be read.
+    [[nodiscard]] bool has_damaged(std::string_view folder) const;
     // False: it is of none of these.
     bool apply(const store::Event& event);
 
 private:
+    template <typename Body>
+    bool apply_to(ObjectsByName<Body>& objects, std::string_view folder, const store::Event& event);
     void apply_address(const store::Event& event);
     void forget_address(const std::string& network, network::Ipv4 ip);
     void apply_copy(const store::Event& event);
+
+    std::set<std::string, std::less<>> damaged_;  // keys
 };
 
 }  // namespace shoal::node

@@ -268,6 +268,31 @@ TEST_CASE("processes that nobody wants, or of another attempt, are ended before 
     CHECK(host.phase("a") == Phase::pending);
 }
 
+TEST_CASE("what runs goes on while its record cannot be read, until it is to be gone") {
+    for (const char* key : {"/microvms/a", "/placements/a", "/statuses/here/a"}) {
+        for (const bool is_restarted : {false, true}) {
+            CAPTURE(key);
+            CAPTURE(is_restarted);
+            Host host;
+            const Attempt attempt = host.create("a", model::RestartPolicy::always);
+            host.runner.runs(attempt);
+            host.loop.settle();
+            host.put(key, "{");
+            host.loop.advance(seconds{5});
+            if (is_restarted) {
+                host.restart();
+                host.loop.advance(seconds{5});
+            }
+            CHECK(host.runner.stops.empty());
+            CHECK(host.runner.launches.size() == 1);
+            REQUIRE(host.find("a") != nullptr);
+            host.remove("a", 0);
+            host.loop.advance(seconds{1});
+            CHECK_FALSE(host.runner.stops.empty());
+        }
+    }
+}
+
 TEST_CASE("what cannot be started says why, and is tried again") {
     Host host;
     host.runner.is_broken = true;

@@ -349,6 +349,53 @@ TEST_CASE("a member that fails is replaced ever more slowly, until it has run fo
     }
 }
 
+TEST_CASE("what cannot be read is left alone, and keeps nothing else back") {
+    for (const char* key : {"/microvms/a", "/placements/a", "/moves/a"}) {
+        for (const model::Epoch epoch : {1U, 2U}) {  // 2: its host is restarted meanwhile
+            CAPTURE(key);
+            CAPTURE(epoch);
+            Fixture fixture;
+            fixture.add_host("h1");
+            fixture.add_microvm("a");
+            fixture.add_microvm("b");
+            fixture.run(1s);
+            REQUIRE(fixture.placement("a"));
+            const auto before = fixture.get(key);
+            fixture.put(key, "{");
+            fixture.beat("h1", {epoch, 2});
+            fixture.run(2s);
+            REQUIRE(fixture.placement("b"));
+            CHECK(fixture.placement("b")->epoch == epoch);
+            CHECK(fixture.get(key)->value == "{");
+            CHECK(fixture.get("/microvms/a"));
+            CHECK(fixture.get("/placements/a"));
+            CHECK(fixture.assignment("h1", "a")->wanted == model::Assignment::Wanted::run);
+            before ? fixture.put(key, before->value) : fixture.remove(key);
+            fixture.put("/deletions/a", "{}");
+            fixture.beat("h1", {epoch, 3});
+            fixture.run(1s);
+            const auto assignment = fixture.assignment("h1", "a");
+            CHECK((!assignment || assignment->wanted == model::Assignment::Wanted::stop));
+        }
+    }
+}
+
+TEST_CASE("members of a group that cannot be read go on") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    model::MicroVmSpec spec;
+    spec.name = "web-0";
+    spec.group = "web";
+    spec.program = "/bin/true";
+    fixture.put("/groups/web", "{");
+    fixture.put("/microvms/web-0", model::to_json(spec));
+    fixture.run(3s);
+    CHECK_FALSE(fixture.get("/deletions/web-0"));
+    fixture.remove("/groups/web");
+    fixture.run(3s);
+    CHECK((fixture.get("/deletions/web-0") || !fixture.get("/microvms/web-0")));
+}
+
 TEST_CASE("a damaged value stops nothing else") {
     Fixture fixture;
     fixture.put("/hosts/bad", "{");

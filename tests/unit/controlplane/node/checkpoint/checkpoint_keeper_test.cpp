@@ -128,6 +128,18 @@ TEST_CASE("what a host has sent that lost the microVM goes, whatever it is calle
     CHECK_FALSE(is_kept({"a", 10, 4}, &microvm, "keeps", mirror_at));
 }
 
+TEST_CASE("a checkpoint is kept while nobody can read whose it is") {
+    MicroVm microvm = make_microvm();
+    SUBCASE("its microVM's record") {
+        microvm.has_damaged_spec = true;
+    }
+    SUBCASE("its own record") {
+        microvm.checkpoint.reset();
+        microvm.checkpoint_revision = 17;
+    }
+    CHECK(is_kept({"a", 10, 2}, &microvm, "other", mirror_at));
+}
+
 TEST_CASE("nobody keeps a checkpoint of a microVM that is gone, or begins anew") {
     CHECK_FALSE(is_kept({"a", 10, 3}, nullptr, "keeps", mirror_at));
     MicroVm microvm = make_microvm();
