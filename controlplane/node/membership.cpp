@@ -60,8 +60,14 @@ Membership::Membership(store::EventLoop& loop, store::Store& store, NodeAgent& a
       fence_{fence_path(settings.folder), host::DeadlineFile::Access::write},
       heartbeat_{loop, store, settings.host, *this, settings.times} {}
 
+// Where nothing of this start of the host is kept, nor is the deadline: the clock that it is of
+// began anew with the host, and it may be days ahead.
 void Membership::start() {
-    heartbeat_.start(epoch_in(read_whole(folder_.get(), epoch_file).value_or("")));
+    const auto kept = epoch_in(read_whole(folder_.get(), epoch_file).value_or(""));
+    if (!kept) {
+        fence_.set(0);
+    }
+    heartbeat_.start(kept);
 }
 
 // Kept before anything is started under it.

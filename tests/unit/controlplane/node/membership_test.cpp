@@ -88,6 +88,19 @@ std::uint64_t ns(seconds time) {
 
 }  // namespace
 
+TEST_CASE("a deadline of an earlier start of the host is none") {
+    Host host;
+    std::ofstream{host.folder.file("epoch")} << "1 of-another-start\n";
+    host::DeadlineFile{fence_path(host.folder.file("")), host::DeadlineFile::Access::write}.set(
+        ns(seconds{1'000'000}));
+    host.restart();
+    CHECK(host.fence_ns() == 0);
+    host.loop.advance(seconds{20});
+    CHECK(host.heartbeat()->epoch == 2);
+    CHECK(host.fence_ns() > 0);
+    CHECK(host.fence_ns() < ns(seconds{60}));
+}
+
 TEST_CASE("a member keeps its epoch, and its VMMs may run until its last word is 4 s old") {
     Host host;
     CHECK(host.heartbeat()->epoch == 1);
