@@ -82,7 +82,9 @@ void HostHeartbeat::on_answer(store::Result<store::Lookup> lookup) {
     if (epoch_ != found.epoch || found.sequence == 0) {
         return lose();
     }
-    if (found.epoch == last_.epoch && found.sequence == last_.sequence) {
+    // Of an earlier try that came late, only the time of that one would count.
+    if (found.epoch == last_.epoch && found.sequence == last_.sequence &&
+        found.sent_ns == last_.sent_ns) {
         acknowledge(last_sent_);
     }
     revision_ = lookup->entry->mod_revision;
@@ -118,8 +120,9 @@ void HostHeartbeat::beat() {
 
 void HostHeartbeat::send(model::Heartbeat heartbeat, store::Revision over) {
     is_waiting_ = true;
-    last_ = heartbeat;
     last_sent_ = loop_.now();
+    heartbeat.sent_ns = static_cast<std::uint64_t>(last_sent_.count());
+    last_ = heartbeat;
     store::Transaction transaction;
     transaction.conditions.push_back({key_, over});
     transaction.operations.emplace_back(store::Put{key_, model::to_json(heartbeat)});

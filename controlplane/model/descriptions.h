@@ -162,6 +162,7 @@ struct Description<Heartbeat> {
     static constexpr auto fields = std::tuple{
         required("epoch", &Heartbeat::epoch),
         required("sequence", &Heartbeat::sequence),
+        optional("sent_ns", &Heartbeat::sent_ns),
     };
 };
 

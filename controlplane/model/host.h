@@ -48,6 +48,9 @@ struct Leader {
 struct Heartbeat {
     Epoch epoch = 0;
     std::uint64_t sequence = 0;
+    // When it was sent, by the sender's clock, which nobody else reads: of two tries with the same
+    // number it tells which one came through.
+    std::uint64_t sent_ns = 0;
 };
 
 }  // namespace shoal::model

@@ -54,7 +54,8 @@ struct Bench {
 // Passes everything on until it is told to lose things.
 class LossyStore final : public store::Store {
 public:
-    enum class Loss { nothing, requests, answers };
+    // `late`: a commit arrives only with the next one, just before it.
+    enum class Loss { nothing, requests, answers, late };
 
     explicit LossyStore(Bench& bench) : bench_{bench} {}
     Loss loss = Loss::nothing;
@@ -70,6 +71,17 @@ public:
         }
     }
     void commit(store::Transaction transaction, store::Handler<store::Revision> handler) override {
+        if (loss == Loss::late && !late_) {
+            late_ = std::move(transaction);
+            bench_.loop.call_after(100ms, [handler = std::move(handler)]() mutable {
+                handler(std::unexpected{store::Error{store::Failure::uncertain, "late"}});
+            });
+            return;
+        }
+        if (late_) {
+            bench_.store.commit(std::move(*late_), [](const store::Result<store::Revision>&) {});
+            late_.reset();
+        }
         if (may_pass(handler)) {
             bench_.store.commit(std::move(transaction), wrap(std::move(handler)));
         }
@@ -117,6 +129,7 @@ private:
     }
 
     Bench& bench_;
+    std::optional<store::Transaction> late_;
 };
 
 }  // namespace shoal::failover::test

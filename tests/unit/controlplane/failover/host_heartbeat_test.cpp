@@ -162,3 +162,21 @@ TEST_CASE("a heartbeat that somebody deleted counts as lost") {
     fixture.run(1s);
     CHECK(fixture.host.lost == 1);
 }
+
+TEST_CASE("a heartbeat that comes late counts from when it was sent, not from the try after it") {
+    Fixture fixture;
+    fixture.heartbeats.start({});
+    fixture.run(2200ms);
+    REQUIRE(fixture.host.runs_until == Time{2s} + 4s);
+    fixture.lossy.loss = LossyStore::Loss::late;
+    fixture.run(1s);
+    // The first try, of 2.5 s, came through just before the second one, of 3 s, which was refused.
+    const auto seen = fixture.heartbeat("h");
+    REQUIRE(seen);
+    CHECK(seen->sent_ns == static_cast<std::uint64_t>(Time{2500ms}.count()));
+    CHECK(fixture.host.runs_until <= Time{2500ms} + 4s);
+    fixture.lossy.loss = LossyStore::Loss::nothing;
+    fixture.run(2s);
+    CHECK(fixture.host.runs_until > Time{4s} + 4s);
+    CHECK(fixture.host.lost == 0);
+}
