@@ -54,6 +54,7 @@ void SqliteEngine::begin() {
 
 void SqliteEngine::commit() {
     database_.execute("COMMIT");
+    before_ = {revision_, compacted_};  // What fails from now on does not undo this.
 }
 
 void SqliteEngine::rollback() noexcept {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "controlplane/store/limits.h"
+#include "controlplane/store/sqlite_engine.h"
 #include "tests/unit/controlplane/store/scratch_folder.h"
 #include "tests/unit/controlplane/store/store_client.h"
 
@@ -168,6 +169,21 @@ TEST_CASE("a backup is a store of its own, whole or not there") {
     Opened copy{runner, {folder.file("copy")}};
     CHECK(copy.client.value("/a") == "2");
     CHECK(opened.client.put("/a", "3"));
+}
+
+TEST_CASE("what fails outside of a transaction undoes none before it") {
+    const ScratchFolder folder;
+    SqliteEngine engine{{folder.file("store")}};
+    engine.begin();
+    const auto revision = engine.apply(Transaction{{}, {Put{"/a", "1"}}});
+    REQUIRE(revision);
+    engine.commit();
+    engine.rollback();  // as after a failure to read or to compact
+    CHECK(engine.revision() == *revision);
+    engine.begin();
+    CHECK(engine.apply(Transaction{{}, {Put{"/a", "2"}}}) == *revision + 1);
+    engine.rollback();
+    CHECK(engine.revision() == *revision);
 }
 
 TEST_CASE("old revisions are forgotten by themselves, and a late watch is told") {
