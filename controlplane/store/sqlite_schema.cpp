@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <stdexcept>
+#include <system_error>
 
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
@@ -93,8 +94,22 @@ SqliteDatabase open_database(const SqliteOptions& options) {
     }
 }
 
+// By links too: the store is used through the file that is there now.
+void expect_elsewhere(SqliteDatabase& database, const std::string& path) {
+    const std::string store = sqlite3_db_filename(database.get(), "main");
+    for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+        std::error_code ignored;
+        if (path == store + suffix || std::filesystem::equivalent(path, store + suffix, ignored)) {
+            throw SqliteError{SQLITE_MISUSE,
+                              path + " is the store itself: a backup needs another path"};
+        }
+    }
+}
+
 void copy_database(SqliteDatabase& database, const std::string& path) {
     const std::string partial = path + ".partial";
+    expect_elsewhere(database, path);
+    expect_elsewhere(database, partial);
     std::filesystem::remove(partial);
     try {
         SqliteDatabase copy{partial};

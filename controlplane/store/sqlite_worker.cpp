@@ -14,8 +14,14 @@ constexpr std::size_t max_batch = 256;
 constexpr std::size_t events_per_read = 1000;
 
 Error error_of(const SqliteError& error) {
-    const bool is_full = error.code() == SQLITE_FULL;
-    return {is_full ? Failure::no_space : Failure::unavailable, error.what()};
+    switch (error.code()) {
+        case SQLITE_FULL:
+            return {Failure::no_space, error.what()};
+        case SQLITE_MISUSE:
+            return {Failure::invalid, error.what()};
+        default:
+            return {Failure::unavailable, error.what()};
+    }
 }
 
 // A transaction that failed was rolled back: nothing of it is there.

@@ -171,6 +171,31 @@ TEST_CASE("a backup is a store of its own, whole or not there") {
     CHECK(opened.client.put("/a", "3"));
 }
 
+TEST_CASE("a backup is never written over the store itself") {
+    const ScratchFolder folder;
+    EventLoopRunner runner;
+    Opened opened{runner, {folder.file("store")}};
+    REQUIRE(opened.client.put("/a", "1"));
+    std::string path = folder.file("store");
+    SUBCASE("its path") {}
+    SUBCASE("its log") {
+        path += "-wal";
+    }
+    SUBCASE("another way to its path") {
+        path = folder.file("./store");
+    }
+    SUBCASE("a link") {
+        path = folder.file("link");
+        std::filesystem::create_symlink(folder.file("store"), path);
+    }
+    const auto answer = runner.await<Revision>(
+        [&](Handler<Revision> handler) { opened.store.backup(path, std::move(handler)); });
+    CHECK(failure_of(answer) == Failure::invalid);
+    CHECK(answer.error().reason.find("is the store itself") != std::string::npos);
+    REQUIRE(opened.client.put("/a", "2"));
+    CHECK(opened.client.value("/a") == "2");
+}
+
 TEST_CASE("what fails outside of a transaction undoes none before it") {
     const ScratchFolder folder;
     SqliteEngine engine{{folder.file("store")}};
