@@ -2,6 +2,8 @@
 #include "controlplane/api/microvm_creation.h"
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -138,18 +140,46 @@ Creation creation_in(const Service& service, const Request& request) {
     return creation;
 }
 
-}  // namespace
+// Whether it was created by such a request, whatever was changed of it since.
+bool is_made_of(const node::MicroVm& microvm, const model::MicroVmSpec& spec) {
+    model::MicroVmSpec asked = with_changes(spec, microvm.spec);
+    asked.stop = microvm.spec.stop;
+    return model::to_json(asked) == model::to_json(microvm.spec);
+}
 
-void create_microvms(Service& service, const Request& request, Respond respond) {
+constexpr unsigned creation_tries = 5;
+constexpr std::chrono::milliseconds retry_delay{50};
+
+void create_microvms(Service& service, const Request& request, Respond respond, unsigned tries) {
     expect_parameters(request, {"dry_run", "count"});
     Creation creation = creation_in(service, request);
+    const bool is_repeatable = idempotency_key(request).has_value();
     const auto is_there = [&service](const model::MicroVmSpec& spec) {
         const auto* found = service.mirror.find(spec.name);
-        return found != nullptr && !found->deletion &&
-               model::to_json(found->spec) == model::to_json(spec);
+        return found != nullptr && !found->deletion && is_made_of(*found, spec);
     };
-    if (idempotency_key(request) && std::ranges::all_of(creation.specs, is_there)) {
+    if (is_repeatable && std::ranges::all_of(creation.specs, is_there)) {
         return respond(show(service, creation));
+    }
+    // The first one of this key may be under way: what comes of it is seen soon.
+    if (is_repeatable && tries > 1) {
+        respond = [&service, request, tries,
+                   respond = std::move(respond)](Response response) mutable {
+            if (response.status != 409) {
+                return respond(std::move(response));
+            }
+            service.loop.call_after(
+                retry_delay, [&service, request, tries, respond = std::move(respond)]() mutable {
+                    const auto shared = std::make_shared<Respond>(std::move(respond));
+                    try {
+                        create_microvms(
+                            service, request,
+                            [shared](Response answer) { (*shared)(std::move(answer)); }, tries - 1);
+                    } catch (const Problem& problem) {
+                        (*shared)(to_response(problem));
+                    }
+                });
+        };
     }
     for (const model::MicroVmSpec& spec : creation.specs) {
         if (const auto* found = service.mirror.find(spec.name)) {
@@ -158,6 +188,12 @@ void create_microvms(Service& service, const Request& request, Respond respond) 
         }
     }
     create(service, request, std::move(creation), std::move(respond));
+}
+
+}  // namespace
+
+void create_microvms(Service& service, const Request& request, Respond respond) {
+    create_microvms(service, request, std::move(respond), creation_tries);
 }
 
 void create_microvm(Service& service, const Request& request, model::MicroVmSpec spec,

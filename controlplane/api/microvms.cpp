@@ -28,18 +28,6 @@ void put(Service& service, const model::MicroVmSpec& spec, store::Revision expec
         [&service, name = spec.name](store::Revision) { return show_microvm(service, 200, name); });
 }
 
-// What may change while it runs.
-model::MicroVmSpec with_changes(const model::MicroVmSpec& from, const model::MicroVmSpec& to) {
-    model::MicroVmSpec changed = from;
-    changed.labels = to.labels;
-    changed.metadata = to.metadata;
-    changed.priority = to.priority;
-    changed.restart = to.restart;
-    changed.on_host_failure = to.on_host_failure;
-    changed.checkpoint = to.checkpoint;
-    return changed;
-}
-
 void apply(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {"dry_run"});
     auto spec = body_of<model::MicroVmSpec>(request);
@@ -117,6 +105,17 @@ std::string json_or_null(const std::optional<Body>& body) {
 }
 
 }  // namespace
+
+model::MicroVmSpec with_changes(const model::MicroVmSpec& from, const model::MicroVmSpec& to) {
+    model::MicroVmSpec changed = from;
+    changed.labels = to.labels;
+    changed.metadata = to.metadata;
+    changed.priority = to.priority;
+    changed.restart = to.restart;
+    changed.on_host_failure = to.on_host_failure;
+    changed.checkpoint = to.checkpoint;
+    return changed;
+}
 
 std::string to_json(const node::MicroVm& microvm) {
     return R"({"name":)" + quote(microvm.spec.name) + R"(,"resource_version":)" +

@@ -19,6 +19,10 @@ void add_microvms(Api& api, Service& service);
 [[nodiscard]] Response show_microvm(const Service& service, unsigned status,
                                     const std::string& name);
 
+// `from`, with what may change while it runs as it is in `to`.
+[[nodiscard]] model::MicroVmSpec with_changes(const model::MicroVmSpec& from,
+                                              const model::MicroVmSpec& to);
+
 // As microvm.h says, random; "vm-" and 10 characters.
 [[nodiscard]] std::string make_name();
 

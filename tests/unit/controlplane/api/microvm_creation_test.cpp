@@ -4,9 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "controlplane/api/microvms.h"
 #include "controlplane/model/keys.h"
@@ -75,6 +77,49 @@ TEST_CASE(
     CHECK(rig.mirror.find("web-99")->revision == made);
     CHECK(rig.mirror.find("web-0")->placement_revision == made);
     CHECK(rig.placed() == 100);
+}
+
+TEST_CASE("a creation that is repeated while the first one is under way gets its answer") {
+    Rig rig{1000};
+    Request request;
+    request.method = "POST";
+    request.path = {"v1", "microvms"};
+    request.body = R"({"program":"/p"})";
+    request.headers["idempotency-key"] = "k";
+    std::vector<Response> answers;
+    for (int time = 0; time < 2; ++time) {
+        rig.api.handle(request,
+                       [&answers](Response response) { answers.push_back(std::move(response)); });
+    }
+    rig.loop.advance(std::chrono::seconds{1});
+    REQUIRE(answers.size() == 2);
+    CHECK(answers[0].status == 201);
+    CHECK(answers[1].status == 201);
+    CHECK(rig.mirror.microvms().size() == 1);
+}
+
+TEST_CASE("a creation that is repeated after a change gets what is there, another one is refused") {
+    Rig rig{1000};
+    REQUIRE(rig.create("1", web, "k").status == 201);
+    model::MicroVmSpec spec = rig.mirror.find("web-0")->spec;
+    spec.labels["tier"] = "front";
+    spec.stop = model::Deletion{};
+    rig.put(keys::of(keys::microvms, "web-0"), model::to_json(spec));
+    const Response again = rig.create("1", web, "k");
+    CHECK(again.status == 201);
+    CHECK(again.body.find("front") != std::string::npos);
+    CHECK(rig.mirror.find("web-0")->spec.labels.at("tier") == "front");
+    Request other;
+    other.method = "POST";
+    other.path = {"v1", "microvms"};
+    other.query["count"] = "1";
+    other.body = R"({"name":"web","program":"/q"})";
+    other.headers["idempotency-key"] = "k";
+    std::optional<Response> answer;
+    rig.api.handle(other, [&answer](Response response) { answer = std::move(response); });
+    rig.loop.advance(std::chrono::seconds{1});
+    REQUIRE(answer);
+    CHECK(answer->status == 409);
 }
 
 TEST_CASE("of several microVMs those without room wait for it") {
