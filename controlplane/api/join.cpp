@@ -162,10 +162,21 @@ Response renew_certificate(const pki::Authority& authority, const std::string& b
     }
 }
 
-void add_renewal(Api& api, const pki::Authority& authority) {
-    api.add("POST", "/v1/certificate", [&authority](const Request& request, Respond respond) {
-        respond(renew_certificate(authority, request.body));
-    });
+// One that was deleted is not of the cluster until it joins again.
+void add_renewal(Api& api, const Service& service, const pki::Authority& authority) {
+    api.add("POST", "/v1/certificate",
+            [&service, &authority](const Request& request, Respond respond) {
+                Response renewed = renew_certificate(authority, request.body);
+                if (renewed.status == 200) {
+                    const auto wanted = body_of<model::RenewalRequest>(request);
+                    const std::string host = pki::subject_in(wanted.certificate).host;
+                    const auto found = service.mirror.hosts().find(host);
+                    if (found == service.mirror.hosts().end() || found->second.revision == 0) {
+                        throw Problem{403, "there is no host " + host + " in the cluster any more"};
+                    }
+                }
+                respond(std::move(renewed));
+            });
 }
 
 void add_join_tokens(Api& api, Service& service, std::string fingerprint) {

@@ -22,6 +22,6 @@ void add_join(Api& api, Service& service, const pki::Authority& authority);
 [[nodiscard]] Response renew_certificate(const pki::Authority& authority, const std::string& body);
 
 // For hosts that have one. Borrows the authority.
-void add_renewal(Api& api, const pki::Authority& authority);
+void add_renewal(Api& api, const Service& service, const pki::Authority& authority);
 
 }  // namespace shoal::rest

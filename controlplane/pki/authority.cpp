@@ -131,6 +131,10 @@ std::string make_request(const Key& key) {
     return to_pem(request);
 }
 
+Subject subject_in(const std::string& certificate) {
+    return subject_of(parse_certificate(certificate).get());
+}
+
 Authority::Authority()
     : key_{make_key()}, certificate_{begin(key_.get(), "Shoal cluster", authority_lifetime)} {
     X509* const own = certificate_.get();

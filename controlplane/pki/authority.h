@@ -21,6 +21,9 @@ inline constexpr std::chrono::hours host_lifetime{24 * 365};
 // A new key's request, which says nothing but the key.
 [[nodiscard]] std::string make_request(const Key& key);
 
+// Whom a certificate names (PEM), whoever has made it. Throws PkiError.
+[[nodiscard]] Subject subject_in(const std::string& certificate);
+
 // All throw PkiError.
 class Authority {
 public:

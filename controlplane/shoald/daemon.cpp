@@ -296,7 +296,7 @@ Daemon::Daemon(const Options& options)
     }
     if (!options.authority_key.empty()) {
         joining_.emplace(options, context_, service_);
-        rest::add_renewal(peers_->api(), joining_->authority());
+        rest::add_renewal(peers_->api(), service_, joining_->authority());
     }
     facts_.emplace(loop_, *store_, facts_of(options, peers_ ? peers_->address() : ""));
     if (is_clustered(options)) {

@@ -121,6 +121,33 @@ TEST_CASE("a host that was deleted may join again, though its heartbeat is there
     CHECK(rig.join("h2").status == 200);
 }
 
+TEST_CASE("a host that was deleted gets no other certificate") {
+    Rig rig;
+    Api api;
+    add_renewal(api, rig.service, rig.authority);
+    const pki::Key key = pki::make_key();
+    const std::string wanted = pki::make_request(key);
+    Request request;
+    request.method = "POST";
+    request.path = {"v1", "certificate"};
+    request.body = R"({"certificate":)" + quote(rig.authority.sign(wanted, {"h2", "10.0.0.2"})) +
+                   R"(,"request":)" + quote(wanted) + "}";
+    const auto ask = [&] {
+        unsigned status = 0;
+        api.handle(request, [&status](const Response& response) { status = response.status; });
+        return status;
+    };
+    CHECK(ask() == 403);
+    model::Host host;
+    host.name = "h2";
+    rig.put(keys::of(keys::hosts, "h2"), model::to_json(host));
+    CHECK(ask() == 200);
+    rig.put(keys::of(keys::heartbeats, "h2"), model::to_json(model::Heartbeat{3, 0}));
+    rig.store.remove(keys::of(keys::hosts, "h2"), [](const store::Result<store::Revision>&) {});
+    rig.loop.settle();
+    CHECK(ask() == 403);
+}
+
 TEST_CASE("a renewal is answered with a certificate, or says why not") {
     const pki::Authority authority;
     const pki::Key key = pki::make_key();
