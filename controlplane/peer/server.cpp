@@ -1,12 +1,15 @@
 // A connection counts from its first byte on, not from when it has shown a certificate.
 #include "controlplane/peer/server.h"
 
+#include <openssl/ssl.h>
+
 #include <boost/asio/ip/address.hpp>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
 
 #include "controlplane/peer/socket_options.h"
+#include "controlplane/pki/authority.h"
 
 namespace shoal::peer {
 
@@ -15,8 +18,9 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 Server::Server(asio::io_context& context, const std::string& address, std::uint16_t port, Tls tls,
-               rest::Handle handle)
+               rest::Handle handle, IsMember is_member)
     : tls_{std::move(tls)},
+      is_member_{std::move(is_member)},
       sessions_{std::move(handle), rest::PutBodies::in_pieces},
       listener_{context} {
     tcp::acceptor& acceptor = listener_.acceptor();
@@ -39,6 +43,12 @@ void Server::start() {
     listener_.start([this](tcp::socket socket) { admit(std::move(socket)); });
 }
 
+// Of one without a certificate the handshake has decided.
+bool Server::may_ask(rest::Stream& stream) const {
+    const pki::Certificate shown{::SSL_get1_peer_certificate(stream.secure()->native_handle())};
+    return !shown || is_member_(pki::subject_in(shown.get()).host);
+}
+
 void Server::admit(tcp::socket socket) {
     watch_connection(socket);
     const auto session = sessions_.add(rest::Stream{std::move(socket), tls_.get()});
@@ -51,7 +61,7 @@ void Server::admit(tcp::socket socket) {
         if (error == asio::error::operation_aborted) {
             return;  // this may be gone
         }
-        error ? session->close() : sessions_.begin(*session);
+        error || !may_ask(session->stream()) ? session->close() : sessions_.begin(*session);
     });
 }
 

@@ -135,6 +135,10 @@ Subject subject_in(const std::string& certificate) {
     return subject_of(parse_certificate(certificate).get());
 }
 
+Subject subject_in(const X509* certificate) {
+    return subject_of(certificate);
+}
+
 Authority::Authority()
     : key_{make_key()}, certificate_{begin(key_.get(), "Shoal cluster", authority_lifetime)} {
     X509* const own = certificate_.get();

@@ -23,6 +23,7 @@ inline constexpr std::chrono::hours host_lifetime{24 * 365};
 
 // Whom a certificate names (PEM), whoever has made it. Throws PkiError.
 [[nodiscard]] Subject subject_in(const std::string& certificate);
+[[nodiscard]] Subject subject_in(const X509* certificate);
 
 // All throw PkiError.
 class Authority {

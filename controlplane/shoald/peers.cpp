@@ -21,6 +21,11 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
                                         [this](const rest::Request& ready, rest::Respond answer) {
                                             api_.handle(ready, std::move(answer));
                                         });
+              },
+              // One that was deleted has its certificate still, until that expires.
+              [this](const std::string& host) {
+                  const auto found = service_.mirror.hosts().find(host);
+                  return found != service_.mirror.hosts().end() && found->second.revision != 0;
               }},
       client_{context, tls_},
       templates_{{context, workers, templates}, {context, workers, templates, client_}},

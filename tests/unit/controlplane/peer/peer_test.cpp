@@ -63,10 +63,12 @@ struct Hosts {
     explicit Hosts(Tls server_tls = nullptr, Tls client_tls = nullptr)
         : client{runner.context(), std::move(client_tls)} {
         add_files();
-        server.emplace(runner.context(), "127.0.0.1", 0, std::move(server_tls),
-                       [this](const Request& request, Respond respond) {
-                           api.handle(request, std::move(respond));
-                       });
+        server.emplace(
+            runner.context(), "127.0.0.1", 0, std::move(server_tls),
+            [this](const Request& request, Respond respond) {
+                api.handle(request, std::move(respond));
+            },
+            [this](const std::string& host) { return host != deleted; });
         server->start();
     }
 
@@ -111,6 +113,7 @@ struct Hosts {
     store::test::EventLoopRunner runner;
     boost::asio::thread_pool workers{1};
     rest::Api api;
+    std::string deleted;  // a host that is not of the cluster any more
     std::optional<Server> server;
     Client client;
 };
@@ -159,6 +162,21 @@ TEST_CASE("a file goes to another host and comes back, over TLS") {
     CHECK(saved.sha256 == digest);
     CHECK(saved.size_bytes == bytes.size());
     CHECK(read_file(hosts.scratch.file("got")) == bytes);
+}
+
+TEST_CASE("a host that was deleted is no peer, though its certificate is good") {
+    store::test::ScratchFolder keys;
+    const Tls one = make_tls(make_certificate(keys.file(""), "ca", "h1"));
+    Hosts hosts{one, make_tls(make_certificate(keys.file(""), "ca", "h2"))};
+    std::size_t asked = 0;
+    hosts.api.add("GET", "/v1/secret", [&asked](const Request&, Respond respond) {
+        ++asked;
+        respond({200, "{}"});
+    });
+    CHECK(hosts.send(request_of("GET", {"v1", "secret"})).status == 200);
+    hosts.deleted = "h2";
+    CHECK(hosts.send(request_of("GET", {"v1", "secret"})).status == 502);
+    CHECK(asked == 1);
 }
 
 TEST_CASE("a host with another name, of another authority, or with no certificate is no peer") {
