@@ -77,7 +77,10 @@ void LogSource::open() {
     host::UniqueFd changes{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
     const std::string itself = "/proc/self/fd/" + std::to_string(file_.get());
     if (changes && ::inotify_add_watch(changes.get(), itself.c_str(), IN_MODIFY) >= 0) {
-        changes_.assign(::fcntl(changes.get(), F_DUPFD_CLOEXEC, 0));
+        // Out of descriptors: more is seen when the microVM changes.
+        boost::system::error_code ignored;
+        const int copy = ::fcntl(changes.get(), F_DUPFD_CLOEXEC, 0);
+        static_cast<void>(copy >= 0 ? changes_.assign(copy, ignored) : ignored);
     }
 }
 

@@ -94,7 +94,7 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
     launch.limits = limits_of(microvm.spec);
     try {
         runner_.start(launch);
-    } catch (const std::system_error& error) {
+    } catch (const std::exception& error) {
         fail(microvm, error.what());
     }
 }
@@ -163,6 +163,12 @@ void Mover::on_receiving(const MicroVm& microvm, const Attempt& attempt, const S
         return order(attempt, "/migration/cancel", "{}");
     }
     look_later(attempt.name);
+}
+
+void Mover::forget(const std::string& name) {
+    const auto is_of_it = [&name](const auto& entry) { return entry.first.name == name; };
+    std::erase_if(sent_to_, is_of_it);
+    std::erase_if(waiting_since_, is_of_it);
 }
 
 void Mover::send(const MicroVm& microvm, const Attempt& attempt) {

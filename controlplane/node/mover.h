@@ -62,6 +62,8 @@ public:
     [[nodiscard]] bool is_coming(const MicroVm& microvm, model::Epoch epoch) const;
     // One look at one that is coming.
     void receive(const MicroVm& microvm, const Attempt& attempt);
+    // It is not here, nor on its way to here.
+    void forget(const std::string& name);
     // One look at one that runs here and has a move.
     void send(const MicroVm& microvm, const Attempt& attempt);
     // The move of one that leaves the host in another way ends with it.

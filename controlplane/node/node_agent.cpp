@@ -150,6 +150,10 @@ void NodeAgent::look_from_afar(const std::string& name, const MicroVm* microvm) 
     const bool is_coming =
         mover_ != nullptr && microvm != nullptr && mover_->is_coming(*microvm, *epoch_);
     if (!is_coming) {
+        back_off_.erase(name);
+        if (mover_ != nullptr) {
+            mover_->forget(name);
+        }
         static_cast<void>(end_all_but(nullptr, name));
         return;
     }

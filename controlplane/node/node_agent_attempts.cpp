@@ -163,7 +163,7 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
     } catch (const NoCheckpoint& reason) {
         has_volumes_elsewhere(microvm) ? give_back(microvm, reason.what())
                                        : begin_anew(microvm, reason.what());
-    } catch (const std::system_error& error) {
+    } catch (const std::exception& error) {
         // The host's trouble, not the program's: tried again for as long as it is wanted.
         host::log(host::LogLevel::error, attempt.name + " cannot be started: " + error.what());
         postpone(microvm, error.what());

@@ -13,6 +13,7 @@
 
 #include "controlplane/content/copy_file.h"
 #include "controlplane/node/process/child_process.h"
+#include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
 
 namespace shoal::templates {
@@ -67,9 +68,9 @@ public:
 
     void start(const std::vector<std::string>& words) {
         host::Pipe pipe = host::make_pipe();
+        output_.assign(host::check_os(::fcntl(pipe.read.get(), F_DUPFD_CLOEXEC, 0), "F_DUPFD"));
         child_ = node::start_child(words, pipe.write.get());
         pipe.write = {};
-        output_.assign(::fcntl(pipe.read.get(), F_DUPFD_CLOEXEC, 0));
         read();
     }
 
@@ -116,7 +117,7 @@ void TemplateMaker::make(const model::TemplateSpec& spec, Made made) {
     };
     try {
         std::make_shared<Making>(context_, std::move(done))->start(words_of(shoal_, spec, partial));
-    } catch (const std::system_error&) {
+    } catch (...) {
         std::error_code ignored;
         fs::remove_all(partial, ignored);
         throw;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <system_error>
 #include <utility>
@@ -35,6 +36,14 @@ void send_signal(int process, int number, std::chrono::milliseconds grace) {
     static_cast<void>(::syscall(SYS_pidfd_send_signal, process, number, &info, 0));
 }
 
+host::UniqueFd copy_of(const host::UniqueFd& fd) {
+    host::UniqueFd copy{::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)};
+    if (!copy) {
+        host::throw_os_error("cannot start a process");
+    }
+    return copy;
+}
+
 }  // namespace
 
 SupervisedProcess::SupervisedProcess(boost::asio::io_context& context, const std::string& path,
@@ -59,8 +68,11 @@ void SupervisedProcess::start(const std::vector<std::string>& words, const std::
     if (!request.empty()) {
         write_whole(folder_.get(), request_file, request);
     }
+    // For the two that are needed once it runs: then it is too late to be out of descriptors.
+    std::array<host::UniqueFd, 2> spare{copy_of(folder_), copy_of(folder_)};
     Spawned spawned = spawn_supervisor(words, folder_.get(), std::move(lock), cgroup);
     observation_.state = AttemptState::starting;
+    spare = {};
     ready_.assign(::fcntl(spawned.ready.get(), F_DUPFD_CLOEXEC, 0));
     ready_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const error_code& error) {
         if (!error) {
