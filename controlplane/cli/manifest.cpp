@@ -64,8 +64,9 @@ public:
         switch (node.Type()) {
             case YAML::NodeType::Scalar:
                 // "!" is how the library calls what stood in quotes.
-                return node.Tag() == "!" ? json::value(json::string{node.Scalar()})
-                                         : plain(node.Scalar());
+                return node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str"
+                           ? json::value(json::string{node.Scalar()})
+                           : plain(node.Scalar());
             case YAML::NodeType::Sequence:
                 return read_sequence(node, depth);
             case YAML::NodeType::Map:
@@ -120,8 +121,8 @@ void refuse_control_characters(const std::string& text, const std::string& what)
     }
 }
 
-// Where lines begin with "---", which no content may (YAML 1.2, 9.1.2). The library's own way to
-// read several documents does not come to an end with a comma in the wrong place.
+// Where lines begin with "---", or "...", which no content may (YAML 1.2, 9.1.2). The library's own
+// way to read several documents does not come to an end with a comma in the wrong place.
 struct Document {
     std::string text;
     std::int64_t first_line = 0;
@@ -133,10 +134,15 @@ std::vector<Document> documents_in(const std::string& text) {
     for (std::size_t at = 0; at < text.size(); ++number) {
         const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
         const std::string line = text.substr(at, end - at);
-        if (line.starts_with("---") && (line.size() == 3 || line.find_first_of(" \t\r\n") == 3)) {
-            documents.push_back({"", number});
+        const bool is_marker = line.size() == 3 || line.find_first_of(" \t\r\n") == 3;
+        if (line.starts_with("...") && is_marker) {
+            documents.push_back({"", number + 1});
+        } else {
+            if (line.starts_with("---") && is_marker) {
+                documents.push_back({"", number});
+            }
+            documents.back().text += line;
         }
-        documents.back().text += line;
         at = end;
     }
     return documents;

@@ -31,6 +31,8 @@ TEST_CASE("JSON and YAML say the same, alone or in lists and documents") {
     CHECK(read("kind: group\nspec:\n  count: 3\n") == one);
     CHECK(read("---\nkind: group\nspec: {count: 3}\n---\n") == one);
     CHECK(read("a: 1\n---\n- b: 2\n- c: 3\n") == R"([{"a":1},{"b":2},{"c":3}])");
+    CHECK(read("a: 1\n...\n---\nb: 2\n...\n") == R"([{"a":1},{"b":2}])");
+    CHECK(read("a: |\n  ...\n  x\n") == R"([{"a":"...\nx\n"}])");
     CHECK(read("") == "[]");
     CHECK(read("# nothing\n") == "[]");
 }
@@ -38,6 +40,7 @@ TEST_CASE("JSON and YAML say the same, alone or in lists and documents") {
 TEST_CASE("YAML's plain words have the types of its core schema, quoted ones are text") {
     CHECK(read("v: [true, ~, no, 5, -5, '5', \"true\", 1.5, 1.2.3, 0x10, 99999999999999999999]") ==
           R"([{"v":[true,null,"no",5,-5,"5","true",1.5E0,"1.2.3","0x10",1E20]}])");
+    CHECK(read("v: [!!str 123, !!str true, !!str]") == R"([{"v":["123","true",""]}])");
     CHECK(read("v: |\n  echo a\n  echo b\n") == R"([{"v":"echo a\necho b\n"}])");
     CHECK(read("a: &x [1, 2]\nb: *x\n") == R"([{"a":[1,2],"b":[1,2]}])");
 }
