@@ -48,6 +48,27 @@ void check_subnet(const Service& service, const model::Network& network) {
     }
 }
 
+// Another host may have made one that overlaps at the same time: the later one goes.
+void give_way(Service& service, const std::string& name, store::Revision made) {
+    const auto& all = service.mirror.objects().networks;
+    const auto found = all.find(name);
+    const auto subnet =
+        found == all.end() ? std::nullopt : network::parse_subnet(found->second.body.subnet);
+    if (!subnet || found->second.revision != made) {
+        return;
+    }
+    for (const auto& [other, entry] : all) {
+        const auto theirs = network::parse_subnet(entry.body.subnet);
+        if (theirs && entry.revision < made && theirs->overlaps(*subnet)) {
+            const std::string key = keys::of(keys::networks, name);
+            service.store.commit({{{key, made}}, {store::Delete{key}}},
+                                 [](const store::Result<store::Revision>&) {});
+            throw Problem{409, found->second.body.subnet + " overlaps with network " + other +
+                                   ", " + entry.body.subnet};
+        }
+    }
+}
+
 void create(Service& service, const model::Network& network, Respond respond) {
     if (service.mirror.objects().networks.contains(network.name)) {
         throw Problem{409, "there is a network " + network.name + " already"};
@@ -58,7 +79,8 @@ void create(Service& service, const model::Network& network, Respond respond) {
     transaction.conditions = {{key, 0}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(network)});
     commit(service, std::move(transaction), std::move(respond),
-           [&service, name = network.name](store::Revision) {
+           [&service, name = network.name](store::Revision made) {
+               give_way(service, name, made);
                Response response = show(service, 201, name);
                response.headers["Location"] = "/v1/networks/" + name;
                return response;

@@ -2,12 +2,28 @@
 #include "controlplane/api/service.h"
 
 #include <charconv>
+#include <exception>
 #include <utility>
 
 #include "controlplane/api/store_problem.h"
 #include "controlplane/http/target.h"
 
 namespace shoal::rest {
+
+namespace {
+
+Response made_by(std::move_only_function<Response(store::Revision)>& make,
+                 store::Revision revision) {
+    try {
+        return make(revision);
+    } catch (const Problem& problem) {
+        return to_response(problem);
+    } catch (const std::exception& error) {
+        return to_failure(error);
+    }
+}
+
+}  // namespace
 
 void commit(Service& service, store::Transaction transaction, Respond respond,
             std::move_only_function<Response(store::Revision)> make) {
@@ -17,9 +33,9 @@ void commit(Service& service, store::Transaction transaction, Respond respond,
             if (!result) {
                 return respond(to_response(to_problem(result.error())));
             }
-            service.mirror.when(*result,
-                                [revision = *result, respond = std::move(respond),
-                                 make = std::move(make)]() mutable { respond(make(revision)); });
+            service.mirror.when(
+                *result, [revision = *result, respond = std::move(respond),
+                          make = std::move(make)]() mutable { respond(made_by(make, revision)); });
         });
 }
 

@@ -37,7 +37,7 @@ struct Service {
 };
 
 // Commits, waits until the mirror shows it, and then answers with what `make` makes of the
-// revision. Failures are answered as problems.
+// revision, or throws. Failures are answered as problems.
 void commit(Service& service, store::Transaction transaction, Respond respond,
             std::move_only_function<Response(store::Revision)> make);
 
