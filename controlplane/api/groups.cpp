@@ -1,6 +1,7 @@
 // A group is deleted at once; the controller then deletes its members.
 #include "controlplane/api/groups.h"
 
+#include <optional>
 #include <utility>
 
 #include "controlplane/api/references.h"
@@ -97,6 +98,25 @@ void check(const model::Group& group) {
     }
 }
 
+// What was too much, because another host let more in at the same time, is as it was before.
+void keep_within_quota(Service& service, const model::Group& group,
+                       const std::optional<model::Group>& before, store::Revision made) {
+    try {
+        Quotas::expect_within(service.mirror, group.microvm.project, made,
+                              growth(group, before ? &*before : nullptr));
+    } catch (const Problem&) {
+        const std::string key = keys::of(keys::groups, group.name);
+        store::Transaction transaction{{{key, made}}, {}};
+        if (before) {
+            transaction.operations.emplace_back(store::Put{key, model::to_json(*before)});
+        } else {
+            transaction.operations.emplace_back(store::Delete{key});
+        }
+        service.store.commit(std::move(transaction), [](const store::Result<store::Revision>&) {});
+        throw;
+    }
+}
+
 void put(Service& service, const model::Group& group, store::Revision expected, unsigned status,
          Respond respond) {
     const std::string key = keys::of(keys::groups, group.name);
@@ -104,9 +124,13 @@ void put(Service& service, const model::Group& group, store::Revision expected, 
     store::Transaction transaction;
     transaction.conditions = {{key, expected}};
     transaction.operations.emplace_back(store::Put{key, model::to_json(group)});
+    const node::GroupEntry* const there = find(service, group.name);
     commit(service, std::move(transaction), std::move(respond),
-           [&service, status, name = group.name, charge](store::Revision) {
-               return show(service, status, name);
+           [&service, status, group, charge,
+            before = there == nullptr ? std::nullopt
+                                      : std::optional{there->group}](store::Revision made) {
+               keep_within_quota(service, group, before, made);
+               return show(service, status, group.name);
            });
 }
 

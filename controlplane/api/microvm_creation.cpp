@@ -78,6 +78,28 @@ Reservations reserve(Service& service, const Creation& creation, store::Transact
     return reservations;
 }
 
+// What was too much, because another host let more in at the same time, is deleted again.
+void keep_within_quota(Service& service, const Creation& creation, store::Revision made) {
+    const model::MicroVmSpec& first = creation.specs.front();
+    try {
+        Quotas::expect_within(service.mirror, first.project, made,
+                              usage_of(first, creation.specs.size()));
+    } catch (const Problem&) {
+        store::Transaction transaction;
+        for (const model::MicroVmSpec& spec : creation.specs) {
+            if (const auto* found = service.mirror.find(spec.name);
+                found != nullptr && found->created == made) {
+                transaction.conditions.push_back(
+                    {keys::of(keys::microvms, spec.name), found->revision});
+                transaction.operations.emplace_back(store::Put{keys::of(keys::deletions, spec.name),
+                                                               model::to_json(model::Deletion{0})});
+            }
+        }
+        service.store.commit(std::move(transaction), [](const store::Result<store::Revision>&) {});
+        throw;
+    }
+}
+
 void put(Service& service, Creation creation, Quotas::Charge charge, Respond respond) {
     store::Transaction transaction;
     for (const model::MicroVmSpec& spec : creation.specs) {
@@ -89,7 +111,8 @@ void put(Service& service, Creation creation, Quotas::Charge charge, Respond res
     auto reservations = reserve(service, creation, transaction);
     commit(service, std::move(transaction), std::move(respond),
            [&service, creation = std::move(creation), charge = std::move(charge),
-            reservations = std::move(reservations)](store::Revision) {
+            reservations = std::move(reservations)](store::Revision made) {
+               keep_within_quota(service, creation, made);
                return show(service, creation);
            });
 }

@@ -19,6 +19,8 @@ struct Usage {
     Usage& operator+=(const Usage& other) noexcept;
     Usage& operator-=(const Usage& other) noexcept;
 };
+// What a group adds to what it was; null: it was not there.
+[[nodiscard]] Usage growth(const model::Group& group, const model::Group* before) noexcept;
 // Of `count` microVMs.
 [[nodiscard]] Usage usage_of(const model::MicroVmSpec& spec, std::uint64_t count = 1) noexcept;
 
@@ -36,9 +38,17 @@ public:
                                 std::uint64_t count = 1);
     [[nodiscard]] Charge charge(const node::Mirror& mirror, const model::Group& group);
 
+    // Other hosts may have let more in at the same time. Throws Problem 403 when what came at this
+    // revision, which the mirror shows, was too much; `more` is what it added.
+    static void expect_within(const node::Mirror& mirror, const std::string& project,
+                              store::Revision made, const Usage& more);
+
 private:
     using Charges = std::map<std::string, Usage>;
 
+    // Of what was created until this revision, and groups as they are.
+    [[nodiscard]] static Usage used_at(const node::Mirror& mirror, const std::string& project,
+                                       store::Revision revision);
     [[nodiscard]] Charge charge(const node::Mirror& mirror, const std::string& project,
                                 const Usage& more);
 

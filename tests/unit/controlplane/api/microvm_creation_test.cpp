@@ -79,6 +79,32 @@ TEST_CASE(
     CHECK(rig.placed() == 100);
 }
 
+TEST_CASE("of two hosts that let the last one of a project in at once, one takes it back") {
+    Rig rig{1000};
+    node::Mirror mirror{rig.loop, rig.store};
+    Service service{rig.loop, rig.store, mirror, nullptr};
+    Api api;
+    add_microvms(api, service);
+    mirror.start([](const store::Result<store::Revision>&) {});
+    rig.put(keys::of(keys::projects, "p"), R"({"name":"p","microvms":1})");
+    Request request;
+    request.method = "POST";
+    request.path = {"v1", "microvms"};
+    std::vector<Response> answers;
+    for (Api* host : {&rig.api, &api}) {
+        request.body = R"({"name":")" + std::string(host == &api ? "b" : "a") +
+                       R"(","program":"/p","project":"p"})";
+        host->handle(request,
+                     [&answers](Response response) { answers.push_back(std::move(response)); });
+    }
+    rig.loop.settle();
+    REQUIRE(answers.size() == 2);
+    CHECK(answers[0].status + answers[1].status == 201 + 403);
+    REQUIRE(mirror.find("a") != nullptr);
+    REQUIRE(mirror.find("b") != nullptr);
+    CHECK(mirror.find("a")->deletion.has_value() != mirror.find("b")->deletion.has_value());
+}
+
 TEST_CASE("a creation that is repeated while the first one is under way gets its answer") {
     Rig rig{1000};
     Request request;
