@@ -2,6 +2,8 @@
 #include "controlplane/api/volumes.h"
 #include "controlplane/api/store_problem.h"
 
+#include <boost/asio/post.hpp>
+#include <functional>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -14,6 +16,7 @@
 namespace shoal::rest {
 namespace {
 
+namespace asio = boost::asio;
 namespace keys = model::keys;
 using Entry = node::Object<model::Volume>;
 
@@ -39,38 +42,83 @@ void begin(VolumeService& service, const std::string& name) {
     }
 }
 
+using Step = std::function<void(const volumes::VolumeFolder&)>;
+using Then = std::move_only_function<void(std::error_code error, const std::string& what)>;
+
+// Has a worker do it, and goes on here. The folder is a path: a worker has its own.
+void do_to_file(VolumeService& service, Step step, Then then) {
+    asio::post(service.workers, [&context = service.context, folder = service.folder,
+                                 step = std::move(step), then = std::move(then)]() mutable {
+        std::error_code error;
+        std::string what;
+        try {
+            step(folder);
+        } catch (const std::system_error& failure) {
+            error = failure.code();
+            what = failure.what();
+        }
+        asio::post(context, [error, what, then = std::move(then)]() mutable { then(error, what); });
+    });
+}
+
 // What must be possible after it was possible a moment ago; if not, the next shoald does it.
-template <typename Step>
-void finish(Step step) {
-    try {
-        step();
-    } catch (const std::system_error& error) {
-        host::log(host::LogLevel::error, error.what());
+void log_failure(const std::error_code& error, const std::string& what) {
+    if (error) {
+        host::log(host::LogLevel::error, what);
     }
 }
 
-// Commits, and then does `done` or `undone` to the file; answers with what `make` makes.
-template <typename Done, typename Undone, typename Make>
-void commit_with_file(VolumeService& service, const std::string& name,
-                      store::Transaction&& transaction, Respond respond, Done done, Undone undone,
-                      Make make) {
+// What is done to the file before and after its record is written.
+struct Change {
+    std::string name;
+    store::Transaction transaction;
+    Step done;
+    Step undone;
+    std::function<Response()> make;  // the answer
+};
+
+void end(VolumeService& service, const Change& change, store::Revision revision, Respond& respond) {
+    service.service.mirror.when(revision, [&service, name = change.name, make = change.make,
+                                           respond = std::move(respond)]() mutable {
+        service.changing.erase(name);
+        respond(make());
+    });
+}
+
+void take_back(VolumeService& service, const Change& change, Response answer, Respond respond) {
+    do_to_file(
+        service, change.undone,
+        [&service, name = change.name, answer = std::move(answer), respond = std::move(respond)](
+            std::error_code error, const std::string& what) mutable {
+            log_failure(error, what);
+            service.changing.erase(name);
+            respond(std::move(answer));
+        });
+}
+
+void commit_with_file(VolumeService& service, Change change, Respond respond) {
+    auto transaction = std::move(change.transaction);
     service.service.store.commit(
-        std::move(transaction), [&service, name, done, undone, make, respond = std::move(respond)](
-                                    store::Result<store::Revision> result) mutable {
-            if (!result) {
-                // Uncertain: the file stays as it is, for the next shoald to see.
-                if (result.error().failure != store::Failure::uncertain) {
-                    finish(undone);
-                }
-                service.changing.erase(name);
-                return respond(to_response(to_problem(result.error())));
+        std::move(transaction),
+        [&service, change = std::move(change),
+         respond = std::move(respond)](const store::Result<store::Revision>& result) mutable {
+            if (result) {
+                const Step done = change.done;
+                return do_to_file(service, done,
+                                  [&service, change = std::move(change), revision = *result,
+                                   respond = std::move(respond)](std::error_code error,
+                                                                 const std::string& what) mutable {
+                                      log_failure(error, what);
+                                      end(service, change, revision, respond);
+                                  });
             }
-            finish(done);
-            service.service.mirror.when(
-                *result, [&service, name, make, respond = std::move(respond)]() mutable {
-                    service.changing.erase(name);
-                    respond(make());
-                });
+            Response answer = to_response(to_problem(result.error()));
+            if (result.error().failure != store::Failure::uncertain) {
+                return take_back(service, change, std::move(answer), std::move(respond));
+            }
+            // The file stays as it is, for the next shoald to see.
+            service.changing.erase(change.name);
+            respond(std::move(answer));
         });
 }
 
@@ -88,24 +136,28 @@ void create(VolumeService& service, model::Volume volume, Respond respond) {
     }
     volume.host = service.host;
     begin(service, name);
-    try {
-        service.folder.prepare(name, volume.size_mib << 20);
-    } catch (const std::system_error& error) {
-        service.changing.erase(name);
-        throw Problem{507, error.what()};
-    }
-    store::Transaction transaction;
     const std::string key = keys::of(keys::volumes, name);
-    transaction.conditions = {{key, 0}};
-    transaction.operations.emplace_back(store::Put{key, model::to_json(volume)});
-    commit_with_file(
-        service, name, std::move(transaction), std::move(respond),
-        [&service, name] { service.folder.keep(name); },
-        [&service, name] { service.folder.drop(name); },
-        [&service, name] {
-            Response response = show(service.service, 201, name);
-            response.headers["Location"] = "/v1/volumes/" + name;
-            return response;
+    Change change{name,
+                  {{{key, 0}}, {store::Put{key, model::to_json(volume)}}},
+                  [name](const volumes::VolumeFolder& folder) { folder.keep(name); },
+                  [name](const volumes::VolumeFolder& folder) { folder.drop(name); },
+                  [&service, name] {
+                      Response response = show(service.service, 201, name);
+                      response.headers["Location"] = "/v1/volumes/" + name;
+                      return response;
+                  }};
+    do_to_file(
+        service,
+        [name, size_bytes = volume.size_mib << 20](const volumes::VolumeFolder& folder) {
+            folder.prepare(name, size_bytes);
+        },
+        [&service, change = std::move(change), respond = std::move(respond)](
+            std::error_code error, const std::string& what) mutable {
+            if (error) {
+                service.changing.erase(change.name);
+                return respond(to_response(Problem{507, what}));
+            }
+            commit_with_file(service, std::move(change), std::move(respond));
         });
 }
 
@@ -139,26 +191,29 @@ void remove(VolumeService& service, const Request& request, Respond respond) {
     }
     const volumes::VolumeFile file{name, entry.body.takeovers};
     begin(service, name);
-    try {
-        service.folder.mark_deleted(file);
-    } catch (const std::system_error& error) {
-        if (error.code() != std::errc::no_such_file_or_directory) {
-            service.changing.erase(name);
-            throw Problem{500, error.what()};
-        }
-    }
-    store::Transaction transaction;
     const std::string key = keys::of(keys::volumes, name);
-    transaction.conditions = {{key, entry.revision}};
-    transaction.operations.emplace_back(store::Delete{key});
-    commit_with_file(
-        service, name, std::move(transaction), std::move(respond),
-        [&service, file] { service.folder.remove(file); },
-        [&service, file] { service.folder.restore(file); },
-        [] {
-            Response response;
-            response.status = 204;
-            return response;
+    Change change{name,
+                  {{{key, entry.revision}}, {store::Delete{key}}},
+                  [file](const volumes::VolumeFolder& folder) { folder.remove(file); },
+                  [file](const volumes::VolumeFolder& folder) { folder.restore(file); },
+                  [] { return Response{.status = 204}; }};
+    do_to_file(
+        service, [file](const volumes::VolumeFolder& folder) { folder.mark_deleted(file); },
+        [&service, change = std::move(change), respond = std::move(respond)](
+            std::error_code error, const std::string& what) mutable {
+            if (error && error != std::errc::no_such_file_or_directory) {
+                service.changing.erase(change.name);
+                return respond(to_response(Problem{500, what}));
+            }
+            // Somebody may have come meanwhile.
+            if (const std::string user = user_of_volume(service.service, change.name);
+                !user.empty()) {
+                return take_back(service, change,
+                                 to_response(Problem{409, "volume " + change.name +
+                                                              " is attached to microVM " + user}),
+                                 std::move(respond));
+            }
+            commit_with_file(service, std::move(change), std::move(respond));
         });
 }
 

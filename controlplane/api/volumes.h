@@ -1,6 +1,8 @@
 // /v1/volumes: create, get, list, delete.
 #pragma once
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <set>
 #include <string>
 
@@ -10,8 +12,12 @@
 
 namespace shoal::rest {
 
+// Files are made and deleted by the workers: a full disk's flush, and the deletion of a large file,
+// take seconds, for which heartbeats do not wait.
 struct VolumeService {
     Service& service;
+    boost::asio::io_context& context;
+    boost::asio::thread_pool& workers;
     const volumes::VolumeFolder& folder;
     std::string host;
     std::set<std::string> changing{};  // names that are being created or deleted

@@ -258,7 +258,9 @@ private:
         options_.host,
         {copies_of(template_folder_, templates_), copies_of(image_folder_, images_)}};
     volumes::VolumeFolder volume_folder_;
-    rest::VolumeService volumes_{service_, volume_folder_, options_.host};
+    boost::asio::thread_pool volume_workers_{1};  // not behind what is large
+    rest::VolumeService volumes_{service_, context_, volume_workers_, volume_folder_,
+                                 options_.host};
     network::HostNetworks networks_;
     network::AddressBook addresses_{loop_, *store_, mirror_, options_.host};
     network::NetworkSweeper sweeper_{loop_, mirror_, runner_, networks_, options_.host};

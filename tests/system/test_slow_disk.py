@@ -1,5 +1,6 @@
 """Disks that take long to flush, under shoald's own store and under etcd."""
 import threading
+import time
 
 from cluster import Cluster
 from daemon import Daemon
@@ -14,6 +15,19 @@ def when_slow_disks(function):
         function()
 
     return guarded
+
+
+def slowest_read_while(daemon, request):
+    """How long the slowest of many readers waited, in s, and whether the request was answered."""
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(request()))
+    asking.start()
+    slowest = 0
+    while asking.is_alive():
+        began = time.monotonic()
+        expect(daemon.request("GET", "/v1/microvms")[0] == 200, "a reader")
+        slowest = max(slowest, time.monotonic() - began)
+    return slowest, bool(answers)
 
 
 @test("slow disk: shoald answers others meanwhile, and has what it said yes to after kill -9")
@@ -35,6 +49,9 @@ def _():
             for creator in creators:
                 creator.join()
             expect(sorted(answers) == names, f"{answers}")
+            for method, path, body in (("POST", "/v1/volumes", {"name": "v", "size_mib": 8}), ("DELETE", "/v1/volumes/v", None)):
+                slowest, done = slowest_read_while(daemon, lambda m=method, p=path, b=body: daemon.done(m, p, b))
+                expect(done and slowest < 0.4, f"a reader waited for {slowest} s while a volume's file was flushed")
             daemon.kill()
         daemon.start()
         for name in names:
