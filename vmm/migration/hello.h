@@ -10,8 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "vmm/kvm/vcpu_state.h"
-#include "vmm/machine/config.h"
+#include "vmm/machine/machine_state.h"
 
 namespace shoal::migration {
 
