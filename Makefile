@@ -115,6 +115,7 @@ help:
 	@echo "make test-nested  the system tests and Linux guests on hardware KVM, emulated by QEMU"
 	@echo "make sim        the control plane under a simulated cluster; SEED=N plays one world again"
 	@echo "make fuzz       run the fuzz targets, each for FUZZ_SECONDS ($(FUZZ_SECONDS)) or a third of it"
+	@echo "make fuzz-keep  keep what the fuzz targets found in tests/fuzz/corpus, few and small"
 	@echo "make check      formatting, include directions, clang-tidy"
 	@echo "make bench      measure: a table on the screen and JSON in build/bench/"
 	@echo "make install    install into DESTDIR and PREFIX ($(PREFIX))"

@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 
 unit_variants := build/tests/unit build/asan-ubsan/tests/unit build/tsan/tests/unit
 
-.PHONY: test test-unit test-system test-nested sim fuzz bench unit-sanitized
+.PHONY: test test-unit test-system test-nested sim fuzz fuzz-keep bench unit-sanitized
 # One make for both, which share most objects.
 sanitized := build/asan-ubsan/tests/unit build/asan-ubsan/shoal-vmm
 $(sanitized) &: force
@@ -152,6 +152,10 @@ test-nested: all build/tests/unit $(system_needs)
 
 fuzz: $(fuzz_targets)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test fuzz
+
+# What they found becomes part of what they begin with.
+fuzz-keep: $(fuzz_targets)
+	@scripts/fuzz-keep
 
 # ---- measurements -------------------------------------------------------------------------------
 
