@@ -4,7 +4,7 @@ import os
 from api import ApiVmm
 from certificates import make_authority, make_certificate
 from harness import UNIKERNEL, expect, temporary_folder, test
-from migration_calls import (NO_LOG, expect_one_sequence, kill, listen, read_all, send, start_generations, wait_for_phase,
+from migration_calls import (NO_LOG, OVER, expect_one_sequence, kill, listen, read_all, send, start_generations, wait_for_phase,
                              wait_for_ticks)
 from migration_wire import OtherHello
 from state_file import put_together, take_apart, with_cpuid_bit
@@ -158,3 +158,27 @@ def _():
             wait_for_ticks(two, 3)
             kill([two])
             expect_one_sequence(read_all(one) + read_all(two))
+
+
+@test("migration: the rate and the downtime that are expected fit what is left, and in the end what was sent")
+def _():
+    with (temporary_folder() as folder, ApiVmm(folder, *NO_LOG, socket_name="a") as one,
+          ApiVmm(folder, *NO_LOG, socket_name="b") as two):
+        start_generations(one, folder, mib=24)
+        wire = os.path.join(folder, "wire")
+        listen(two, wire)
+        send(one, wire, max_bytes_per_s=50_000_000, after_hand_over="Stay")
+        seen = []
+        while (status := one.api.get("/migration"))["phase"] not in OVER:
+            expect((status["bytes_per_s"] > 0) == (status["expected_downtime_us"] > 0), f"no rate, no downtime: {status}")
+            if status["phase"] == "Copying" and status["bytes_per_s"] > 0:
+                seen.append(status)
+        expect(status["phase"] == "HandedOver" and len(seen) > 2, f"{len(seen)} looks, then {status}")
+        for look in seen:
+            # The rate is the wire's, without the waits for the limit.
+            expect(10e6 < look["bytes_per_s"] < 100e9, f"the rate: {look}")
+            rest_us = look["remaining_pages"] * 4096 / look["bytes_per_s"] * 1e6
+            expect(0.9 * rest_us <= look["expected_downtime_us"] <= 1.1 * rest_us + 100e3, f"{rest_us} us for the rest: {look}")
+        expect(seen[-1]["remaining_pages"] < seen[0]["remaining_pages"], f"what is left: {seen[0]}, {seen[-1]}")
+        expect(24 << 20 < status["bytes"] < 64 << 20 and status["pages"] * 4096 < status["bytes"], f"what was sent: {status}")
+        expect(status["total_us"] > (status["bytes"] - (8 << 20)) / 50, f"the limit: {status}")

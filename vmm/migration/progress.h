@@ -17,7 +17,7 @@ struct Progress {
     std::uint64_t drive_pages = 0;  // of drives that are copied, likewise
     std::uint64_t remaining_drive_pages = 0;
     std::uint32_t throttle_percent = 0;
-    std::uint64_t expected_downtime_us = 0;  // if the guest were stopped now
+    std::uint64_t expected_downtime_us = 0;  // if the guest were stopped now; 0: not known yet
     std::uint64_t downtime_us = 0;  // of the source: from the pause to the destination's word
     std::uint64_t total_us = 0;
     std::optional<std::string> failure;  // one sentence

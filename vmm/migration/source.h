@@ -132,6 +132,7 @@ private:
     [[nodiscard]] Failure enter(SourceEvent event);
     void fail(const Trouble& trouble) noexcept;
     void note_rest();
+    void note_pace();
     [[nodiscard]] std::chrono::microseconds downtime_of_rest() const;
     [[nodiscard]] std::uint64_t pages_left() const;
     [[nodiscard]] Failure throttle(std::uint64_t pages_before);

@@ -113,13 +113,24 @@ std::chrono::microseconds Source::downtime_of_rest() const {
 void Source::note_rest() {
     const std::uint64_t memory_pages = count_pages(parts_.back().pages);
     const std::uint64_t drive_pages = pages_left() - memory_pages;
-    const auto downtime = downtime_of_rest() + shortest_sync_.value_or(Clock::duration{});
     const std::scoped_lock lock{mutex_};
     progress_.remaining_pages = memory_pages;
     progress_.remaining_drive_pages = drive_pages;
+    note_pace();
+}
+
+// The mutex is held. Nothing is expected before there is a rate.
+void Source::note_pace() {
     progress_.bytes_per_s = pace_.bytes_per_s();
-    progress_.expected_downtime_us = static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(downtime).count());
+    const bool is_measured = progress_.bytes_per_s > 0 && (progress_.remaining_drive_pages == 0 ||
+                                                           drive_pace_.bytes_per_s() > 0);
+    const auto downtime = pace_.expected_downtime(progress_.remaining_pages * page_bytes) +
+                          drive_pace_.time_of(progress_.remaining_drive_pages * page_bytes) +
+                          shortest_sync_.value_or(Clock::duration{});
+    progress_.expected_downtime_us =
+        is_measured ? static_cast<std::uint64_t>(
+                          std::chrono::duration_cast<std::chrono::microseconds>(downtime).count())
+                    : 0;
 }
 
 // What a round brought is on the destination's medium before the next one, so that little is left

@@ -138,7 +138,7 @@ Clock::duration Source::note_run(const PageRun& run, std::uint64_t bytes, Clock:
     // All connections at the same time.
     (run.drive ? drive_pace_ : pace_)
         .add(run.bytes.size(), (now - since) / static_cast<int>(lanes_.size()));
-    progress_.bytes_per_s = pace_.bytes_per_s();
+    note_pace();
     if (lane_failed_) {
         return Clock::duration{-1};
     }
