@@ -10,7 +10,7 @@ from migration_break import break_at
 from migration_calls import expect_one_sequence, start_generations
 from test_migration_drives import DISK_BYTES, make_disk, start_with_disk, to
 
-BREAKS = int(os.environ.get("SHOAL_BREAKS", "40"))  # 300 take two minutes
+BREAKS = int(os.environ.get("SHOAL_BREAKS", "40"))  # 300 take minutes
 VICTIMS = ("wire", "source", "destination")
 
 # Messages, and how many of them there are at the least, or nearly.
