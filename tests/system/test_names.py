@@ -84,9 +84,9 @@ def _(network, tap):
                 file.write(servers)
             subprocess.run(["cp", BUSYBOX, root], check=True)
             with dhcp_server(network, tap, work, configuration):
-                command = network.command([SHOAL, "run", "--network", f"tap={tap.name}", "--root", root, "--",
+                command = network.command([SHOAL, "run", "--network", f"tap={tap.name},mac={tap.guest_mac}", "--root", root, "--",
                                            "/busybox", "cat", "/etc/resolv.conf"])
                 said = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, timeout=60, check=False).stdout
                 expect(said == expected, f"{servers}: {said}")
         with dhcp_server(network, tap, work, configuration):
-            expect_page(network, tap, queries, f",dns={tap.host_address}")
+            expect_page(network, tap, queries, f",dns={tap.host_address},mac={tap.guest_mac}")  # one lease for both

@@ -121,7 +121,7 @@ def _(network, tap):
         expect(redis("redis-cli", "GET", "key7").startswith(b"7-"), "a value after that")
 
 
-NGINX_CONFIG = """daemon off; master_process {master}; worker_processes {workers}; user root root; error_log stderr; pid /tmp/pid;
+NGINX_CONFIG = """daemon off; master_process off; worker_processes 1; user root root; error_log stderr; pid /tmp/pid;
 events {{ worker_connections 2048; }}
 http {{
     access_log off; sendfile on; keepalive_requests 100000; client_body_temp_path /tmp/1;
@@ -136,8 +136,10 @@ def nginx(network, tap, large_bytes, *options_of_run, master="off", workers=1):
     """nginx with a small file and a large one, whose bytes it gives."""
     with temporary_folder() as folder:
         large = os.urandom(large_bytes)
+        config = NGINX_CONFIG.format(root=folder).replace(
+            "master_process off; worker_processes 1", f"master_process {master}; worker_processes {workers}")
         for name, content in (("small", b"a small file\n"), ("large", large),
-                              ("nginx.conf", NGINX_CONFIG.format(root=folder, master=master, workers=workers).encode())):
+                              ("nginx.conf", config.encode())):
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(content)
         with server(network, tap, 80, ["--with", folder, *options_of_run], NGINX, "-p", "/tmp", "-c",

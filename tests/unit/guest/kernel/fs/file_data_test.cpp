@@ -198,10 +198,10 @@ TEST_CASE("pages for shared mappings are the file's own, or borrowed until they 
     CHECK(first != static_cast<const void*>(extent.memory));
     CHECK(first[10] == '?');
     CHECK(first[11] == 'a');
-    fake::pages_left = 0;
+    const std::size_t left = std::exchange(fake::pages_left, 0);
     CHECK(data.page_for_sharing(1) == extent.memory + 4096);
     CHECK(data.page_for_sharing(5) == nullptr);
-    fake::pages_left = std::numeric_limits<std::size_t>::max();
+    fake::pages_left = left;
 }
 
 TEST_CASE("shared pages are forgotten when others take their place, and before they go") {

@@ -84,7 +84,7 @@ TEST_CASE("files are told about in all ways") {
     CHECK(program.value<struct statx>().stx_btime.tv_sec > 1'700'000'000);
     CHECK(program.call(sys_statx, cwd, "/f", 0, 0x80000000, buffer) == -EINVAL);
     CHECK(program.call(sys_statfs, "/f", buffer) == 0);
-    CHECK(program.value<struct statfs>().f_bfree == 25600);
+    CHECK(program.value<struct statfs>().f_bfree == 25088);  // without a 64th of the memory
     CHECK(program.call(sys_fstatfs, 77, buffer) == -EBADF);
     CHECK(program.call(sys_access, "/f", R_OK | W_OK) == 0);
     CHECK(program.call(sys_access, "/f", X_OK) == -EACCES);
