@@ -324,12 +324,25 @@ TEST_CASE("descriptors are the lowest free numbers") {
     CHECK(table.on_exec(1) == OnExec::keep);
     CHECK(table.find(0xFFFFFFFF00000001) == table.find(1));
     CHECK(table.find(0xFFFFFFFF) == nullptr);
+    CHECK(table.put(1024, *file, OnExec::keep).error() == Errno::badf);
+    CHECK(table.add(*file, OnExec::keep, 1024).error() == Errno::mfile);
+    table.set_open_limit(~0ULL);
     CHECK(table.put(FileTable::limit, *file, OnExec::keep).error() == Errno::badf);
     CHECK(table.add(*file, OnExec::keep, FileTable::limit).error() == Errno::mfile);
     CHECK(*table.add(*file, OnExec::keep, FileTable::limit - 1) == FileTable::limit - 1);
     CHECK(table.add(*file, OnExec::keep, FileTable::limit - 1).error() == Errno::mfile);
     CHECK(table.close(FileTable::limit - 1));
     CHECK(table.end() == 7);
+    table.set_open_limit(3);
+    CHECK(table.find(6) != nullptr);
+    CHECK(table.add(*file, OnExec::keep).error() == Errno::mfile);
+    FileTable copy;
+    REQUIRE(copy.copy(table));
+    CHECK(copy.find(6) == table.find(6));
+    CHECK(copy.on_exec(0) == OnExec::keep);
+    CHECK(copy.open_limit() == 3);
+    copy.close_all();
+    CHECK(table.find(6) != nullptr);
 }
 
 }  // namespace
