@@ -8,7 +8,9 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "tests/unit/vmm/api/api_rig.h"
 #include "vmm/api/actions.h"
 #include "vmm/api/balloon.h"
 #include "vmm/api/boot_source.h"
@@ -197,6 +199,106 @@ TEST_CASE("openapi.yaml has every endpoint, with its states, and no other") {
         CHECK(documented.contains(operation));
     }
     CHECK(documented.size() == coded.size());
+}
+
+// The name of the schema that `content` of a request or a response refers to; "" for none.
+std::string schema_of(const json::object& holder) {
+    if (!holder.contains("content")) {
+        return {};
+    }
+    const std::string reference =
+        text_of(holder.at("content").at("application/json").at("schema").as_object(), "$ref");
+    const std::string start = "#/components/schemas/";
+    REQUIRE(reference.starts_with(start));
+    const std::string name = reference.substr(start.size());
+    CHECK(schemas().contains(name));
+    return name;
+}
+
+const json::object* operation_of(const Endpoint& endpoint) {
+    std::string method{name_of(endpoint.method)};
+    std::ranges::transform(method, method.begin(),
+                           [](char byte) { return static_cast<char>(byte + 32); });
+    for (const auto& path : document().at("paths").as_object()) {
+        if (endpoint_path(path.key()) == endpoint.path) {
+            const json::value* const found = path.value().as_object().if_contains(method);
+            return found != nullptr ? &found->as_object() : nullptr;
+        }
+    }
+    return nullptr;
+}
+
+// What the endpoint says that it wanted instead of a number. "Anything": it does not look.
+std::string body_of(const Endpoint& endpoint) {
+    static constexpr std::string_view with_id[]{"drives", "network-interfaces", "pmem"};
+    const bool has_id = std::ranges::find(with_id, endpoint.path) != std::end(with_id);
+    try {
+        static_cast<void>(endpoint.parse(
+            {has_id ? std::vector<std::string_view>{"a"} : std::vector<std::string_view>{}, "0"}));
+    } catch (const Fault& fault) {
+        const std::string text = fault.what();
+        const std::string start = "expected struct ";
+        if (const std::size_t at = text.find(start); at != std::string::npos) {
+            const std::size_t from = at + start.size();
+            return text.substr(from, text.find(' ', from) - from);
+        }
+    }
+    return "Anything";
+}
+
+TEST_CASE("each request of openapi.yaml has the body that its endpoint takes") {
+    std::size_t count = 0;
+    for (const Endpoint& endpoint : endpoints()) {
+        const json::object* const operation = operation_of(endpoint);
+        if (operation == nullptr || !operation->contains("requestBody")) {
+            continue;
+        }
+        CAPTURE(std::string{endpoint.path});
+        CAPTURE(std::string{name_of(endpoint.method)});
+        CHECK(schema_of(operation->at("requestBody").as_object()) == body_of(endpoint));
+        ++count;
+    }
+    CHECK(count > 25);
+}
+
+TEST_CASE("each answer with a body is the one that openapi.yaml says") {
+    testing::ApiRig api;
+    REQUIRE(api.put("/balloon", R"({"amount_mib":0,"deflate_on_oom":false,)"
+                                R"("stats_polling_interval_s":1,"free_page_hinting":true})")
+                .status == Status::no_content);
+    api.start();
+    std::size_t count = 0;
+    for (const Endpoint& endpoint : endpoints()) {
+        const json::object* const operation = operation_of(endpoint);
+        if (operation == nullptr || !operation->at("responses").as_object().contains("200")) {
+            continue;
+        }
+        const json::object& answer = operation->at("responses").at("200").as_object();
+        if (endpoint.path == "metrics") {
+            continue;  // Prometheus' text
+        }
+        CAPTURE(std::string{endpoint.path});
+        const Response response = api.get("/" + std::string{endpoint.path});
+        CAPTURE(response.body);
+        if (response.status != Status::ok) {
+            CHECK(endpoint.path == "snapshot/create");  // there was none
+            continue;
+        }
+        const json::object& schema = schemas().at(schema_of(answer)).as_object();
+        const json::object body = json::parse(response.body).as_object();
+        for (const auto& member : body) {
+            CAPTURE(std::string{member.key()});
+            CHECK(schema.at("properties").as_object().contains(member.key()));
+        }
+        if (const json::value* const required = schema.if_contains("required")) {
+            for (const std::string& name : strings_of(*required)) {
+                CAPTURE(name);
+                CHECK(body.contains(name));
+            }
+        }
+        ++count;
+    }
+    CHECK(count >= 8);
 }
 
 }  // namespace
