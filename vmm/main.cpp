@@ -12,6 +12,7 @@
 #include "vmm/fatal_signals.h"
 #include "vmm/machine/descriptor_limit.h"
 #include "vmm/options.h"
+#include "vmm/state/section.h"
 #include "vmm/state/snapshot_files.h"
 
 namespace {
@@ -37,6 +38,11 @@ int run(const vmm::Options& options, std::uint64_t now_us) {
     }
     if (const auto* rebase = std::get_if<vmm::RebaseOptions>(&options)) {
         state::rebase_memory(rebase->base, rebase->difference);
+        return 0;
+    }
+    if (const auto* describe = std::get_if<vmm::DescribeOptions>(&options)) {
+        static_cast<void>(state::read_state(describe->state));
+        std::puts(state::version_text().c_str());  // no other is read
         return 0;
     }
     std::fputs(std::get<vmm::PrintOptions>(options).text.c_str(), stdout);

@@ -11,14 +11,15 @@
 #include "vmm/api/instance_info.h"
 #include "vmm/api/logger.h"
 #include "vmm/api/network_interface.h"
+#include "vmm/state/section.h"
 #include "vmm/warm_shape.h"
 
 namespace shoal::vmm {
 namespace {
 
 // Firecracker's, for what is still to come.
-constexpr std::array later_options{"--metadata", "--mmds-size-limit", "--describe-snapshot"};
-constexpr std::array later_flags{"--enable-pci", "--snapshot-version"};
+constexpr std::array later_options{"--metadata", "--mmds-size-limit"};
+constexpr std::array later_flags{"--enable-pci"};
 
 constexpr std::size_t max_instance_id_bytes = 64;
 
@@ -35,6 +36,8 @@ struct RawOptions {
     bool no_seccomp = false;
     std::string seccomp_filter;
     bool show_version = false;
+    bool show_snapshot_version = false;
+    DescribeOptions describe;
 };
 
 void define_direct(CLI::App& app, DirectOptions& options) {
@@ -177,6 +180,14 @@ void define_rebase(CLI::App& app, RebaseOptions& options) {
     app.get_option("--rebase")->needs("--diff");
 }
 
+void define_snapshots(CLI::App& app, RawOptions& raw) {
+    app.add_flag("--snapshot-version", raw.show_snapshot_version,
+                 "Print the version of snapshots that are written");
+    app.add_option("--describe-snapshot", raw.describe.state,
+                   "Print the version of this state file, once it is checked")
+        ->type_name("FILE");
+}
+
 void define_later(CLI::App& app) {
     for (const char* name : later_options) {
         app.add_option(name, "Not supported yet");
@@ -285,6 +296,7 @@ Options parse_options(std::span<char*> args) {
     if (!is_direct(args)) {
         define_api(app, raw);
         define_rebase(app, raw.rebase);
+        define_snapshots(app, raw);
         define_later(app);
     }
     try {
@@ -303,6 +315,12 @@ Options parse_options(std::span<char*> args) {
         return raw.direct;
     }
     refuse_later(app);
+    if (raw.show_snapshot_version) {
+        return PrintOptions{state::version_text() + "\n"};
+    }
+    if (!raw.describe.state.empty()) {
+        return raw.describe;
+    }
     if (!raw.rebase.base.empty()) {
         return raw.rebase;
     }

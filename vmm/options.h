@@ -66,12 +66,18 @@ struct RebaseOptions {
     std::string difference;
 };
 
+// Tells the version of a snapshot's state file.
+struct DescribeOptions {
+    std::string state;
+};
+
 // There is nothing to run: what was asked for (--help, --version) is printed on stdout.
 struct PrintOptions {
     std::string text;
 };
 
-using Options = std::variant<DirectOptions, ApiOptions, RebaseOptions, PrintOptions>;
+using Options =
+    std::variant<DirectOptions, ApiOptions, RebaseOptions, DescribeOptions, PrintOptions>;
 
 // Options that cannot be, with the exit code for it.
 struct OptionsError : std::runtime_error {

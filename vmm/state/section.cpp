@@ -28,6 +28,10 @@ std::string name_of(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+std::string version_text() {
+    return "v" + std::to_string(layout_version) + ".0.0";
+}
+
 void SectionWriter::add_payload(SectionId id, Requirement requirement,
                                 std::span<const std::byte> payload) {
     SHOAL_CHECK(id.name.size() <= name_bytes);

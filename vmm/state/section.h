@@ -30,6 +30,9 @@ inline constexpr std::size_t max_file_bytes = 16 << 20;
 
 enum class Requirement : std::uint16_t { optional, required };
 
+// Of the layout, as Firecracker tells its own: "v1.0.0".
+[[nodiscard]] std::string version_text();
+
 struct SectionId {
     std::string_view name;  // at most 16 characters
     std::uint32_t instance = 0;

@@ -188,10 +188,15 @@ TEST_CASE("system call filters are on, off, or somebody else's") {
 }
 
 TEST_CASE("what is still to come is refused by name") {
-    for (const char* name : {"--metadata=f", "--mmds-size-limit=1", "--enable-pci",
-                             "--snapshot-version", "--describe-snapshot=f"}) {
+    for (const char* name : {"--metadata=f", "--mmds-size-limit=1", "--enable-pci"}) {
         CHECK(code_of({name}) == ExitCode::bad_arguments);
     }
+}
+
+TEST_CASE("versions of snapshots are asked for without a microVM") {
+    CHECK(std::get<PrintOptions>(parse({"--snapshot-version"})).text == "v1.0.0\n");
+    CHECK(std::get<DescribeOptions>(parse({"--describe-snapshot", "f"})).state == "f");
+    CHECK(code_of({"--describe-snapshot"}) == ExitCode::bad_arguments);
 }
 
 TEST_CASE("the version's first line is the one that Firecracker's clients look for") {
