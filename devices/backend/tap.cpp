@@ -78,8 +78,9 @@ bool try_set_offloads(int fd, Tap::Offloads offloads) noexcept {
 
 Tap::Offloads probe_offloads(int fd) noexcept {
     Tap::Offloads supported = 0;
-    constexpr Tap::Offloads old = Tap::csum | Tap::tso4 | Tap::tso6 | Tap::ecn | Tap::ufo;
-    for (const Tap::Offloads more : {old, Tap::uso4 | Tap::uso6}) {
+    // Each takes those before it for granted. Kernels have been without UFO, and may be again.
+    constexpr Tap::Offloads always = Tap::csum | Tap::tso4 | Tap::tso6 | Tap::ecn;
+    for (const Tap::Offloads more : {always, Tap::ufo, Tap::uso4 | Tap::uso6}) {
         supported |= try_set_offloads(fd, supported | more) ? more : 0;
     }
     static_cast<void>(try_set_offloads(fd, 0));
@@ -129,6 +130,16 @@ Tap Tap::open(const std::string& name) {
     attach(fd.get(), name);
     const Offloads supported = probe_offloads(fd.get());
     return Tap{std::move(fd), supported};
+}
+
+std::optional<Tap> Tap::try_share() const {
+    ifreq request{};
+    if (::ioctl(fd_.get(), TUNGETIFF, &request) < 0) {
+        return std::nullopt;
+    }
+    return Tap{host::UniqueFd{host::check_os(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0),
+                                             "a descriptor for the network interface")},
+               supported_};
 }
 
 Tap Tap::adopt(host::UniqueFd fd, Offloads supported) noexcept {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -43,6 +44,9 @@ public:
     // and the caller may. Throws std::invalid_argument for what is no interface name, otherwise
     // std::system_error with one sentence that names the interface.
     static Tap open(const std::string& name);
+    // The same TAP on a descriptor of its own; nothing when the interface has been deleted. Throws
+    // std::system_error when the host has no descriptor left.
+    [[nodiscard]] std::optional<Tap> try_share() const;
     // For tests: a socket that keeps packets apart.
     static Tap adopt(host::UniqueFd fd, Offloads supported) noexcept;
 

@@ -64,6 +64,7 @@ public:
     // known, and its next packet tells.
     void announce() noexcept;
 
+    [[nodiscard]] const backend::Tap& tap() const noexcept { return tap_; }
     // With the rate limits of now.
     [[nodiscard]] NetConfig config() const;
     [[nodiscard]] NetMetrics metrics() const noexcept;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -51,6 +52,24 @@ TEST_CASE("what cannot be an interface's name is refused before anything is open
         CHECK_THROWS_AS(Tap::open(name), std::invalid_argument);
         CHECK(contains(refusal(name), "is not the name of a network interface"));
     }
+}
+
+TEST_CASE("a TAP may be shared, and lasts as long as one of its descriptors") {
+    in_network_namespace([] {
+        std::optional<Tap> shared;
+        {
+            const Tap tap = Tap::open("t");
+            shared = tap.try_share();
+            REQUIRE(shared);
+            CHECK(shared->fd() != tap.fd());
+            CHECK(shared->supported_offloads() == tap.supported_offloads());
+            CHECK(contains(refusal("t"), "busy"));
+        }
+        CHECK(::if_nametoindex("t") != 0);
+        CHECK(shared->try_share());
+        shared.reset();
+        CHECK(::if_nametoindex("t") == 0);
+    });
 }
 
 TEST_CASE("a TAP is opened, also one with the longest name, and is gone with its descriptor") {
