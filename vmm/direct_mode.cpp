@@ -185,7 +185,7 @@ int run_direct(const DirectOptions& options, std::uint64_t now_us) {
     if (balloon) {
         devices.push_back({&*balloon});
     }
-    Machine machine{VmShell{kvm, memory, options.vcpus}, loop, memory, config, devices};
+    Machine machine{VmShell{kvm, memory, {options.vcpus}}, loop, memory, config, devices};
     watch_ends(loop, machine, options.timeout_seconds);
     jail.enter(jail::Role::direct);
     machine.start();

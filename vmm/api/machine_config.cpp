@@ -18,6 +18,9 @@ void check(const vmm::MachineShape& machine, const std::optional<vmm::BalloonCon
             "The memory size (MiB) is either 0, or not a multiple of the configured page "
             "size."};
     }
+    if (machine.huge_pages == vmm::HugePages::hugetlbfs_2m) {
+        throw Fault{"Huge pages of hugetlbfs are not supported yet."};
+    }
     if (balloon && machine.mem_size_mib < balloon->amount_mib) {
         throw Fault{
             "The memory size (MiB) is smaller than the previously set balloon device "

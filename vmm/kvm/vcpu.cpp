@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 
 #include "vmm/kvm/cpuid_table.h"
 #include "vmm/kvm/emulated_cpu.h"
@@ -20,53 +19,12 @@ struct OneMsr {
 };
 constexpr unsigned long set_msrs = _IOW(KVMIO, 0x89, CpuidHead);
 
-constexpr std::uint32_t cpuid_ecx_vmx = 1U << 5;
-constexpr std::uint32_t cpuid_ecx_svm = 1U << 2;  // of 0x8000'0001
-constexpr std::uint32_t cpuid_ecx_x2apic = 1U << 21;
-constexpr std::uint32_t cpuid_ecx_tsc_deadline = 1U << 24;
-constexpr std::uint32_t cpuid_ecx_hypervisor = 1U << 31;
-constexpr std::uint32_t cpuid_edx_hyper_threading = 1U << 28;
-
-// The host's CPUID, made this vCPU's: its APIC id, and one socket of `count` cores. No guest is a
-// hypervisor: the state of its guests (KVM_GET_NESTED_STATE) would be lost with each save.
-void adapt_cpuid(kvm_cpuid_entry2& entry, std::uint32_t idx, std::uint32_t count) {
-    const auto id_bits = static_cast<std::uint32_t>(std::bit_width(count - 1));
-    switch (entry.function) {
-        case 0x1:
-            entry.ebx = (entry.ebx & 0xFFFF) | count << 16 | idx << 24;
-            entry.ecx |= cpuid_ecx_x2apic | cpuid_ecx_tsc_deadline | cpuid_ecx_hypervisor;
-            entry.ecx &= ~cpuid_ecx_vmx;
-            entry.edx = count > 1 ? entry.edx | cpuid_edx_hyper_threading
-                                  : entry.edx & ~cpuid_edx_hyper_threading;
-            break;
-        case 0xB:
-        case 0x1F:  // extended topology: level 0 threads (one a core), level 1 cores
-            entry.edx = idx;
-            entry.eax = entry.index == 0 ? 0 : id_bits;
-            entry.ebx = entry.index == 0 ? 1 : count;
-            entry.ecx = entry.index | (entry.index == 0 ? 1U << 8 : 2U << 8);
-            break;
-        case 0x8000'0001:
-            entry.ecx &= ~cpuid_ecx_svm;
-            break;
-        case 0x8000'0008:
-            entry.ecx = (count - 1) | id_bits << 12;
-            break;
-        case 0x8000'001E:
-            entry.eax = idx;
-            entry.ebx = (entry.ebx & ~0xFFFFU) | idx;
-            break;
-        default:
-            break;
-    }
-}
-
-void set_cpuid(int fd, const Kvm& kvm, std::uint32_t idx, std::uint32_t count) {
+void set_cpuid(int fd, const Kvm& kvm, std::uint32_t idx, const CpuTopology& topology) {
     const auto& supported = kvm.supported_cpuid();
     CpuidTable table{static_cast<std::uint32_t>(supported.size())};
     std::ranges::copy(supported, table.entries().begin());
     for (kvm_cpuid_entry2& entry : table.entries()) {
-        adapt_cpuid(entry, idx, count);
+        adapt_cpuid(entry, idx, topology);
     }
     call<set_cpuid2>(fd, "KVM_SET_CPUID2", table.head());
 }
@@ -90,12 +48,12 @@ void enable_vector_state(int fd, const Kvm& kvm) {
 
 }  // namespace
 
-Vcpu::Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count)
+Vcpu::Vcpu(const Vm& vm, std::uint32_t idx, const CpuTopology& topology)
     : kvm_{&vm.kvm()},
       xsave_bytes_{vm.xsave_bytes()},
       fd_{SHOAL_KVM_CALL(vm.fd(), KVM_CREATE_VCPU, idx)},
       run_{vm.kvm().run_size_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get()} {
-    set_cpuid(fd_.get(), vm.kvm(), idx, count);
+    set_cpuid(fd_.get(), vm.kvm(), idx, topology);
     if (is_emulated_cpu()) {
         enable_vector_state(fd_.get(), vm.kvm());
     }

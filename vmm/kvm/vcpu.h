@@ -8,6 +8,7 @@
 
 #include "devices/host/mapping.h"
 #include "devices/host/unique_fd.h"
+#include "vmm/kvm/cpu_topology.h"
 #include "vmm/kvm/exit.h"
 #include "vmm/kvm/vcpu_state.h"
 #include "vmm/kvm/vm.h"
@@ -16,8 +17,8 @@ namespace shoal::kvm {
 
 class Vcpu {
 public:
-    // `idx` is also the local APIC's id; `count` vCPUs in all.
-    Vcpu(const Vm& vm, std::uint32_t idx, std::uint32_t count);
+    // `idx` is also the local APIC's id.
+    Vcpu(const Vm& vm, std::uint32_t idx, const CpuTopology& topology);
 
     // Runs the guest until it needs us. Throws std::system_error only for a broken KVM.
     // A PortAccess or MmioAccess borrows memory of this vCPU until the next run().

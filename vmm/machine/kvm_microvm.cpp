@@ -31,7 +31,7 @@ KvmMicrovm::KvmMicrovm(const MicrovmSurroundings& surroundings)
                      [this](int number) { end(ending_by_signal(number)); });
     if (surroundings.warm) {
         allocate_memory(surroundings.warm->mem_size_mib);
-        warm_shell_.emplace(kvm_, *memory_, surroundings.warm->vcpu_count);
+        warm_shell_.emplace(kvm_, *memory_, kvm::CpuTopology{surroundings.warm->vcpu_count});
     }
 }
 
@@ -81,13 +81,18 @@ void KvmMicrovm::set_drive(const DriveConfig& config) {
 
 void KvmMicrovm::set_network_interface(const NetworkInterfaceConfig& config) {
     const auto before = network_interfaces_.find(config.iface_id);
-    if (before != network_interfaces_.end() &&
-        before->second.host_dev_name == config.host_dev_name) {
-        network_interfaces_.erase(before);  // a TAP is opened once
-    }
     try {
-        auto net = std::make_unique<virtio::Net>(
-            net_config(config), backend::Tap::open(config.host_dev_name), loop_.reactor());
+        // A TAP is opened once: what has it goes only when all went well.
+        std::optional<backend::Tap> tap;
+        if (before != network_interfaces_.end() &&
+            before->second.host_dev_name == config.host_dev_name) {
+            tap = before->second.net->tap().try_share();
+        }
+        if (!tap) {
+            tap = backend::Tap::open(config.host_dev_name);
+        }
+        auto net =
+            std::make_unique<virtio::Net>(net_config(config), std::move(*tap), loop_.reactor());
         network_interfaces_[config.iface_id] = {config.host_dev_name, std::move(net)};
     } catch (const std::exception& error) {
         throw std::runtime_error("Could not create the network device: Open tap device failed: " +
@@ -153,15 +158,6 @@ virtio::Device& KvmMicrovm::drive_of(const DriveConfig& config) {
     return *drive;
 }
 
-virtio::Net& KvmMicrovm::network_interface_of(const std::string& id) {
-    const auto found = network_interfaces_.find(id);
-    if (found == network_interfaces_.end()) {
-        throw std::runtime_error("the network interface " + id +
-                                 " has no TAP since it could not be replaced");
-    }
-    return *found->second.net;
-}
-
 // In the order in which Firecracker's guests find them.
 std::vector<DeviceToAttach> KvmMicrovm::devices_of(const MicrovmConfig& config) {
     std::vector<DeviceToAttach> devices;
@@ -174,7 +170,7 @@ std::vector<DeviceToAttach> KvmMicrovm::devices_of(const MicrovmConfig& config) 
         devices.push_back({&drive_of(drive)});
     }
     for (const NetworkInterfaceConfig& interface : config.network_interfaces) {
-        devices.push_back({&network_interface_of(interface.iface_id)});
+        devices.push_back({network_interfaces_.at(interface.iface_id).net.get()});
     }
     if (vsock_) {
         devices.push_back({vsock_.get()});
@@ -206,11 +202,12 @@ void KvmMicrovm::allocate_memory(std::uint64_t size_mib) {
 
 VmShell KvmMicrovm::take_shell(const MachineShape& shape) {
     std::optional<VmShell> shell = std::exchange(warm_shell_, std::nullopt);
-    if (shell && shell->vcpus.size() == shape.vcpu_count) {
+    const std::uint32_t threads_per_core = shape.smt && shape.vcpu_count > 1 ? 2 : 1;
+    if (shell && shell->vcpus.size() == shape.vcpu_count && threads_per_core == 1) {
         return std::move(*shell);
     }
     shell.reset();
-    return {kvm_, *memory_, shape.vcpu_count};
+    return {kvm_, *memory_, {shape.vcpu_count, threads_per_core}};
 }
 
 void KvmMicrovm::start(const MicrovmConfig& config) {

@@ -80,7 +80,6 @@ private:
 
     [[nodiscard]] MachineConfig machine_config(const MicrovmConfig& config) const;
     [[nodiscard]] virtio::Device& drive_of(const DriveConfig& config);
-    [[nodiscard]] virtio::Net& network_interface_of(const std::string& id);
     [[nodiscard]] std::vector<DeviceToAttach> devices_of(const MicrovmConfig& config);
     void open_backends(const SavedMicrovm& saved);
     void restore_active_devices(const SavedMicrovm& saved);

@@ -41,8 +41,8 @@ void KvmMicrovm::load(const SavedMicrovm& saved) {
         drives_.at(saved.config.drives[idx].drive_id)->restore(saved.drives.at(idx));
     }
     for (std::size_t idx = 0; idx < saved.config.network_interfaces.size(); ++idx) {
-        network_interface_of(saved.config.network_interfaces[idx].iface_id)
-            .restore(saved.network_interfaces.at(idx));
+        network_interfaces_.at(saved.config.network_interfaces[idx].iface_id)
+            .net->restore(saved.network_interfaces.at(idx));
     }
     machine_->restore(saved.machine);
     restore_active_devices(saved);

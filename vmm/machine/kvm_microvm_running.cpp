@@ -68,9 +68,9 @@ void KvmMicrovm::update_drive(const DriveUpdate& update) {
 }
 
 void KvmMicrovm::update_network_interface(const NetworkInterfaceUpdate& update) {
-    network_interface_of(update.iface_id)
-        .update_rate_limiters(update.rx_rate_limiter.value_or(backend::RateLimiterConfig{}),
-                              update.tx_rate_limiter.value_or(backend::RateLimiterConfig{}));
+    network_interfaces_.at(update.iface_id)
+        .net->update_rate_limiters(update.rx_rate_limiter.value_or(backend::RateLimiterConfig{}),
+                                   update.tx_rate_limiter.value_or(backend::RateLimiterConfig{}));
 }
 
 void KvmMicrovm::set_balloon_target(std::uint32_t amount_mib) {

@@ -21,7 +21,7 @@ SavedMicrovm KvmMicrovm::save(const MicrovmConfig& config) {
         saved.drives.push_back(drives_.at(drive.drive_id)->save());
     }
     for (const NetworkInterfaceConfig& interface : config.network_interfaces) {
-        saved.network_interfaces.push_back(network_interface_of(interface.iface_id).save());
+        saved.network_interfaces.push_back(network_interfaces_.at(interface.iface_id).net->save());
     }
     if (vsock_) {
         vsock_->reset_connections();
@@ -80,8 +80,8 @@ void KvmMicrovm::open_backends(const SavedMicrovm& saved) {
     }
     for (std::size_t idx = 0; idx < config.network_interfaces.size(); ++idx) {
         set_network_interface(config.network_interfaces[idx]);
-        network_interface_of(config.network_interfaces[idx].iface_id)
-            .restore(saved.network_interfaces.at(idx));
+        network_interfaces_.at(config.network_interfaces[idx].iface_id)
+            .net->restore(saved.network_interfaces.at(idx));
     }
     if (config.vsock) {
         set_vsock(*config.vsock);

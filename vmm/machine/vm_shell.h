@@ -14,7 +14,8 @@ namespace shoal::vmm {
 
 struct VmShell {
     // What the memory holds may change until a vCPU runs, its place may not. Borrows both.
-    VmShell(const kvm::Kvm& kvm, const machine::GuestMemory& memory, std::uint32_t vcpu_count);
+    VmShell(const kvm::Kvm& kvm, const machine::GuestMemory& memory,
+            const kvm::CpuTopology& topology);
 
     kvm::Vm vm;
     std::vector<kvm::Vcpu> vcpus;

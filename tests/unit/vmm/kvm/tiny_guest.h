@@ -43,7 +43,7 @@ public:
     }
 
     Vcpu make_vcpu() {
-        Vcpu vcpu{vm, 0, 1};
+        Vcpu vcpu{vm, 0, {}};
         kvm_sregs special = vcpu.special_registers();
         kvm_segment code{};
         code.limit = 0xFFFF'FFFF;
