@@ -1,6 +1,6 @@
 // The least that any VMM on KVM has to do: a VM, memory, an interrupt controller, one vCPU in long
-// mode, and one exit. Prints the microseconds from KVM_CREATE_VM to that exit. `floor COUNT` makes so
-// many, says when all are there, and keeps them until its stdin ends.
+// mode, and one exit. Prints the microseconds from KVM_CREATE_VM to that exit. `floor COUNT` makes
+// so many, says when all are there, and keeps them until its stdin ends.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -29,7 +29,7 @@ static double now_us(void) {
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-static int check(int result, const char *what) {
+static int check(int result, const char* what) {
     if (result < 0) {
         fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
         exit(1);
@@ -37,8 +37,8 @@ static int check(int result, const char *what) {
     return result;
 }
 
-static void *map(size_t size, int flags, int fd) {
-    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+static void* map(size_t size, int flags, int fd) {
+    void* at = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (at == MAP_FAILED) {
         fprintf(stderr, "floor: mmap: %s\n", strerror(errno));
         exit(1);
@@ -46,7 +46,7 @@ static void *map(size_t size, int flags, int fd) {
     return at;
 }
 
-static void enter_long_mode(struct kvm_sregs *s) {
+static void enter_long_mode(struct kvm_sregs* s) {
     s->cr0 = 0x80050033;
     s->cr3 = pml4;
     s->cr4 = 0x620;
@@ -67,25 +67,25 @@ static void enter_long_mode(struct kvm_sregs *s) {
 static double run_one(int kvm) {
     const double start = now_us();
     const int vm = check(ioctl(kvm, KVM_CREATE_VM, 0UL), "KVM_CREATE_VM");
-    unsigned char *memory = map(memory_size, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-    const struct kvm_userspace_memory_region region = {
-        .memory_size = memory_size, .userspace_addr = (uintptr_t)memory};
+    unsigned char* memory = map(memory_size, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    const struct kvm_userspace_memory_region region = {.memory_size = memory_size,
+                                                       .userspace_addr = (uintptr_t)memory};
     check(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
     check(ioctl(vm, KVM_CREATE_IRQCHIP, 0UL), "KVM_CREATE_IRQCHIP");
     const int vcpu = check(ioctl(vm, KVM_CREATE_VCPU, 0UL), "KVM_CREATE_VCPU");
     const int run_size = check(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0UL), "KVM_GET_VCPU_MMAP_SIZE");
-    struct kvm_run *run = map((size_t)run_size, MAP_SHARED, vcpu);
+    struct kvm_run* run = map((size_t)run_size, MAP_SHARED, vcpu);
 
-    struct kvm_cpuid2 *cpuid =
+    struct kvm_cpuid2* cpuid =
         calloc(1, sizeof *cpuid + cpuid_entries * sizeof(struct kvm_cpuid_entry2));
     cpuid->nent = cpuid_entries;
     check(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid), "KVM_GET_SUPPORTED_CPUID");
     check(ioctl(vcpu, KVM_SET_CPUID2, cpuid), "KVM_SET_CPUID2");
     free(cpuid);
 
-    *(uint64_t *)(memory + pml4) = pdpt | 3;
-    *(uint64_t *)(memory + pdpt) = pd | 3;
-    *(uint64_t *)(memory + pd) = 0x83;           // 2 MiB from 0
+    *(uint64_t*)(memory + pml4) = pdpt | 3;
+    *(uint64_t*)(memory + pdpt) = pd | 3;
+    *(uint64_t*)(memory + pd) = 0x83;          // 2 MiB from 0
     memcpy(memory + code, "\xe6\x10\xf4", 3);  // out 0x10, al; hlt
     struct kvm_sregs sregs;
     check(ioctl(vcpu, KVM_GET_SREGS, &sregs), "KVM_GET_SREGS");
@@ -117,7 +117,7 @@ static void hold(int kvm, int count) {
     }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     const int kvm = check(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
     if (argc > 1) {
         hold(kvm, atoi(argv[1]));

@@ -1,8 +1,9 @@
 // Vsock sockets, from a microVM's side:
-//     vsock_guest echo PORT COUNT        an epoll server that sends everything back, for COUNT connections
-//     vsock_guest call PORT BYTES        sends so many to the host's port, and compares what comes back
-//     vsock_guest refused PORT           what the host's port answers when nobody listens there
-//     vsock_guest reset PORT HOST_PORT   one connection each way, twice: how each ends
+//     vsock_guest echo PORT COUNT        an epoll server that sends everything back, for COUNT
+//     connections vsock_guest call PORT BYTES        sends so many to the host's port, and compares
+//     what comes back vsock_guest refused PORT           what the host's port answers when nobody
+//     listens there vsock_guest reset PORT HOST_PORT   one connection each way, twice: how each
+//     ends
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -177,7 +178,8 @@ static int be_reset(unsigned port, unsigned host_port) {
 }
 
 int main(int count, char** words) {
-    check(count >= 3, "vsock_guest echo PORT COUNT | call PORT BYTES | refused PORT | reset PORT HOST_PORT");
+    check(count >= 3,
+          "vsock_guest echo PORT COUNT | call PORT BYTES | refused PORT | reset PORT HOST_PORT");
     const unsigned port = (unsigned)atoi(words[2]);
     if (strcmp(words[1], "echo") == 0) {
         return serve(port, atoi(words[3]));
