@@ -34,7 +34,7 @@ PR_SET_PDEATHSIG = 1
 # In an order in which each finds what it needs.
 MODULES = """drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_modern_dev
     drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci drivers/char/virtio_console
-    fs/fuse/fuse fs/fuse/virtiofs fs/overlayfs/overlay drivers/net/tun
+    fs/fuse/fuse fs/fuse/virtiofs fs/overlayfs/overlay drivers/net/tun net/llc/llc net/802/stp net/bridge/bridge
     virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd""".split()
 STREAMS = ("stdin", "stdout", "stderr", "control")
 
