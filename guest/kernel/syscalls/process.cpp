@@ -106,9 +106,8 @@ std::int64_t sys_capget(Process&, const Arguments& args) {
         return negative(Errno::inval);
     }
     std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> data{};
-    for (std::size_t i = 0; i < data.size(); ++i) {
-        data[i].effective = data[i].permitted = static_cast<std::uint32_t>(all >> (32 * i));
-    }
+    data[0].effective = data[0].permitted = static_cast<std::uint32_t>(all);
+    data[1].effective = data[1].permitted = static_cast<std::uint32_t>(all >> 32);
     return copy_to_user(args[1], data.data(), sets * sizeof data[0]) ? 0 : negative(Errno::fault);
 }
 
