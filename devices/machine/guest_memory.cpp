@@ -215,14 +215,12 @@ std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes
     if (!is_done) {
         return std::unexpected(MemoryError::host_refused);
     }
-    if (discarded_) {
-        discarded_->add(first, end - first);
-    }
     log_write(bytes);
     return {};
 }
 
-// Where there are new pages already they are emptied, which splits nothing.
+// Where there are new pages already they are emptied, which splits nothing. What is done is told
+// at once: the rest may fail.
 bool GuestMemory::replace(std::uint64_t from, std::uint64_t end) const noexcept {
     const std::uint64_t last = end / abi::page_size;
     for (std::uint64_t page = from / abi::page_size; page < last;) {
@@ -241,6 +239,10 @@ bool GuestMemory::replace(std::uint64_t from, std::uint64_t end) const noexcept 
         } else {
             replaced_->replaced(page, run.end);
         }
+        if (discarded_) {
+            discarded_->add(page * abi::page_size, size_bytes);
+        }
+        log_write({at, size_bytes});
         page = run.end;
     }
     return true;
