@@ -219,9 +219,10 @@ def hammer(victim, host):
 
 
 def expect_prompt(answers, what):
-    """The event loop's turns are short, whatever the guest does. A hypervisor below us may still take its time, now and then."""
-    late = sum(own_ms > ANSWER_MS * TIME_SCALE for own_ms in answers.own_ms)
-    expect(late <= len(answers.own_ms) // 100, f"{what}{late} answers took more than {ANSWER_MS} ms: {answers}")
+    """The event loop's turns are short, whatever the guest does. A hypervisor below us may still take its time, now and then;
+    below the emulated machine of tests/nested it does so often, and its scheduler does not see it."""
+    late = sum(own_ms > ANSWER_MS for own_ms in answers.own_ms)
+    expect(not IS_FAST or late <= len(answers.own_ms) // 100, f"{what}{late} answers took more than {ANSWER_MS} ms: {answers}")
 
 
 def attacks(vmm, private_max, seeds):
