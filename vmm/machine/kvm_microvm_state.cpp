@@ -45,7 +45,7 @@ RateBudgets KvmMicrovm::save_budgets(const MicrovmConfig& config) {
     }
     for (const NetworkInterfaceConfig& interface : config.network_interfaces) {
         budgets.network_interfaces.push_back(
-            network_interface_of(interface.iface_id).save_budgets());
+            network_interfaces_.at(interface.iface_id).net->save_budgets());
     }
     if (entropy_) {
         budgets.entropy = entropy_->save_budget();
@@ -63,8 +63,8 @@ void KvmMicrovm::restore_budgets(const SavedMicrovm& saved) {
         drives_.at(config.drives[idx].drive_id)->restore_budget(saved.budgets->drives.at(idx));
     }
     for (std::size_t idx = 0; idx < config.network_interfaces.size(); ++idx) {
-        network_interface_of(config.network_interfaces[idx].iface_id)
-            .restore_budgets(saved.budgets->network_interfaces.at(idx));
+        network_interfaces_.at(config.network_interfaces[idx].iface_id)
+            .net->restore_budgets(saved.budgets->network_interfaces.at(idx));
     }
     if (entropy_ && saved.budgets->entropy) {
         entropy_->restore_budget(*saved.budgets->entropy);

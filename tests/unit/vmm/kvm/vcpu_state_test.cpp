@@ -106,7 +106,7 @@ TEST_CASE("a vCPU that was saved goes on in another machine") {
 
     testing::TinyGuest other{*kvm, {0xB0, 7, 0xE6, 0x10, 0xE6, 0x11}};
     other.vm.set_clock(guest.vm.clock());
-    Vcpu restored{other.vm, 0, 1};
+    Vcpu restored{other.vm, 0, {1}};
     restored.restore(saved);
     const VcpuState again = restored.save();
     check_same(again, saved);
@@ -124,7 +124,7 @@ TEST_CASE("each register of a vCPU is saved and restored") {
     testing::TinyGuest guest{*kvm, {}};
     const VcpuState wanted = with_everything_set(guest.make_vcpu().save());
     testing::TinyGuest first{*kvm, {}};
-    Vcpu one{first.vm, 0, 1};
+    Vcpu one{first.vm, 0, {1}};
     one.restore(wanted);
     const VcpuState saved = one.save();
     CHECK(same(saved.debug_registers, wanted.debug_registers));
@@ -134,7 +134,7 @@ TEST_CASE("each register of a vCPU is saved and restored") {
     CHECK(msr_of(saved, msr_lstar) == 0x1234'5000);
     CHECK(msr_of(saved, msr_kernel_gs_base) == 0xFFFF'8000'0000'1000);
     testing::TinyGuest second{*kvm, {}};
-    Vcpu other{second.vm, 0, 1};
+    Vcpu other{second.vm, 0, {1}};
     other.restore(saved);
     check_same(other.save(), saved);
 }
@@ -150,7 +150,7 @@ TEST_CASE("a CPU that lacks a feature is told by its name, not by the size of it
     const auto leaf = std::ranges::find(saved.cpuid, 0x4000'0001U, &kvm_cpuid_entry2::function);
     REQUIRE(leaf != saved.cpuid.end());
     testing::TinyGuest other{*kvm, {}};
-    Vcpu vcpu{other.vm, 0, 1};
+    Vcpu vcpu{other.vm, 0, {1}};
     SUBCASE("a longer state, and a feature") {
         leaf->eax |= 1U << 30;
         saved.xsave.resize(size + 4096);
