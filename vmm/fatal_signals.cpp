@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <csignal>
 #include <string_view>
 
+#include "devices/host/last_words.h"
 #include "vmm/machine/ending.h"
 
 namespace shoal::vmm {
@@ -29,43 +29,21 @@ constexpr std::array fatal_signals{
     FatalSignal{SIGILL, "SIGILL", ExitCode::illegal_instruction, true},
 };
 
-// Of a fixed size: there may be no heap any more.
-class Sentence {
-public:
-    void add(std::string_view text) noexcept {
-        const auto piece = text.substr(0, bytes_.size() - size_);
-        std::ranges::copy(piece, bytes_.begin() + size_);
-        size_ += piece.size();
-    }
-    void add_number(std::uint64_t number, int base) noexcept {
-        std::array<char, 20> digits{};
-        const auto end = std::to_chars(digits.begin(), digits.end(), number, base).ptr;
-        add({digits.begin(), end});
-    }
-    void write_to(int fd) const noexcept {
-        static_cast<void>(!::write(fd, bytes_.data(), size_));  // nobody is left to be told
-    }
-
-private:
-    std::array<char, 128> bytes_{};
-    std::size_t size_ = 0;
-};
-
 void end_process(int number, siginfo_t* info, void*) noexcept {
     const auto found = std::ranges::find(fatal_signals, number, &FatalSignal::number);
-    Sentence sentence;
+    host::LastWords sentence;
     sentence.add("shoal-vmm: ended by ");
     sentence.add(found->name);
     if (info->si_code <= 0) {
         sentence.add(" from process ");
-        sentence.add_number(static_cast<std::uint64_t>(info->si_pid), 10);
+        sentence.add_number(static_cast<std::uint64_t>(info->si_pid));
     } else if (found->has_address) {
         sentence.add(" at address 0x");
         // SAFETY: a number to be shown.
         sentence.add_number(reinterpret_cast<std::uintptr_t>(info->si_addr), 16);
     }
     sentence.add("\n");
-    sentence.write_to(STDERR_FILENO);
+    sentence.say();
     ::_exit(static_cast<int>(found->code));
 }
 

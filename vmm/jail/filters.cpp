@@ -57,8 +57,8 @@ constexpr std::array service_requests{
     number(KVM_ENABLE_CAP), number(KVM_GET_VCPU_MMAP_SIZE), number(KVM_CREATE_VCPU),
     with_head(KVM_GET_SUPPORTED_CPUID, 8), with_head(KVM_SET_CPUID2, 8),
     with_head(KVM_GET_CPUID2, 8), with_head(KVM_GET_MSR_INDEX_LIST, 4), number(USERFAULTFD_IOC_NEW),
-    number(UFFDIO_API), number(UFFDIO_REGISTER), number(TUNSETIFF), number(TUNSETVNETHDRSZ),
-    number(BLKGETSIZE64), number(BLKSSZGET), number(FICLONE),
+    number(UFFDIO_API), number(UFFDIO_REGISTER), number(TUNSETIFF), number(TUNGETIFF),
+    number(TUNSETVNETHDRSZ), number(BLKGETSIZE64), number(BLKSSZGET), number(FICLONE),
     number(TCGETS),  // the C library asks whether stdout is a terminal
 };
 
@@ -153,8 +153,8 @@ constexpr auto direct_calls = calls(SYS_unlink);
 constexpr auto service_calls =
     calls(SYS_openat, SYS_newfstatat, SYS_statx, SYS_access, SYS_unlink, SYS_rename, SYS_link,
           SYS_ftruncate, SYS_bind, SYS_listen, SYS_getsockname, SYS_getpeername, SYS_memfd_create,
-          SYS_userfaultfd, SYS_timerfd_create, SYS_epoll_create1, SYS_pipe2, SYS_dup,
-          SYS_io_uring_setup, SYS_io_uring_register, SYS_wait4, SYS_sysinfo);
+          SYS_userfaultfd, SYS_timerfd_create, SYS_timerfd_gettime, SYS_epoll_create1, SYS_pipe2,
+          SYS_dup, SYS_io_uring_setup, SYS_io_uring_register, SYS_wait4, SYS_getppid, SYS_sysinfo);
 
 constexpr Program vcpu_program = compile(vcpu_rules, {device_calls});
 constexpr Program direct_program = compile(direct_rules, {device_calls, direct_calls});

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <string_view>
 
+#include "devices/host/last_words.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
 #include "vmm/jail/landlock.h"
@@ -19,34 +19,12 @@
 namespace shoal::jail {
 namespace {
 
-// Async-signal-safe.
-class Sentence {
-public:
-    void add(std::string_view words) noexcept {
-        for (const char letter : words.substr(0, text_.size() - size_)) {
-            text_[size_++] = letter;
-        }
-    }
-    void add(int number) noexcept {
-        const auto [end, error] =
-            std::to_chars(text_.data() + size_, text_.data() + text_.size(), number);
-        size_ = error == std::errc{} ? static_cast<std::size_t>(end - text_.data()) : size_;
-    }
-    void say() const noexcept {
-        static_cast<void>(::write(STDERR_FILENO, text_.data(), size_) < 0);
-    }
-
-private:
-    std::array<char, 192> text_{};
-    std::size_t size_ = 0;
-};
-
 void on_violation(int /*signal*/, siginfo_t* info, void* /*context*/) {
     constexpr std::size_t max_name_bytes = 16;
     std::array<char, max_name_bytes> name{};
-    Sentence sentence;
+    host::LastWords sentence;
     sentence.add("shoal-vmm: system call ");
-    sentence.add(info->si_syscall);
+    sentence.add_number(static_cast<std::uint64_t>(info->si_syscall));
     sentence.add(" is not allowed by the filter of this thread");
     if (::prctl(PR_GET_NAME, name.data()) == 0) {
         sentence.add(", ");
