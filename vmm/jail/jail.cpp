@@ -19,7 +19,16 @@
 namespace shoal::jail {
 namespace {
 
-void on_violation(int /*signal*/, siginfo_t* info, void* /*context*/) {
+// SYS_SECCOMP of <asm-generic/siginfo.h>, which the C library's headers do not have.
+constexpr int sent_by_filter = 1;
+
+// Who gets the signal when no filter has sent it.
+struct sigaction before {};
+
+void on_violation(int signal, siginfo_t* info, void* context) {
+    if (info->si_code != sent_by_filter && (before.sa_flags & SA_SIGINFO) != 0) {
+        return before.sa_sigaction(signal, info, context);
+    }
     constexpr std::size_t max_name_bytes = 16;
     std::array<char, max_name_bytes> name{};
     host::LastWords sentence;
@@ -40,7 +49,11 @@ void install_violation_handler() {
     action.sa_sigaction = on_violation;
     action.sa_flags = SA_SIGINFO;
     ::sigfillset(&action.sa_mask);
-    host::check_os(::sigaction(SIGSYS, &action, nullptr), "sigaction(SIGSYS)");
+    struct sigaction old {};
+    host::check_os(::sigaction(SIGSYS, &action, &old), "sigaction(SIGSYS)");
+    if (old.sa_sigaction != on_violation) {
+        before = old;
+    }
 }
 
 void install(std::span<const sock_filter> filter) {
