@@ -81,7 +81,8 @@ void check_same(const VcpuState& one, const VcpuState& other) {
     CHECK(same(one.events, other.events));
     CHECK(one.tsc_khz == other.tsc_khz);
     REQUIRE(one.msrs.size() == other.msrs.size());
-    constexpr std::array clocks{0x10U, 0xE7U, 0xE8U, 0x6E0U};  // TSC, MPERF, APERF, its deadline
+    // TSC, MPERF, APERF, its deadline; Hyper-V's run time and reference time, where KVM has them.
+    constexpr std::array clocks{0x10U, 0xE7U, 0xE8U, 0x6E0U, 0x4000'0010U, 0x4000'0020U};
     for (std::size_t idx = 0; idx < one.msrs.size(); ++idx) {
         CAPTURE(one.msrs[idx].index);
         CHECK(one.msrs[idx].index == other.msrs[idx].index);
