@@ -1,7 +1,7 @@
 // CPU time: how long threads ran, in ticks of the time-stamp counter.
 //
-// Counted where a CPU goes from one thread to another, and where it halts: what a thread uses in the
-// kernel and in its program is one sum, and interrupts belong to whom they meet.
+// Counted where a CPU goes from one thread to another, and where it halts: what a thread uses in
+// the kernel and in its program is one sum, and interrupts belong to whom they meet.
 #pragma once
 
 #include <cstdint>
