@@ -88,7 +88,7 @@ build/tests/guests/hostile.elf: tests/system/guests/hostile/guest.lds $(hostile_
 
 # What the parsers under test need; compiled by clang with the same sanitizers.
 fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
-	vmm/boot/*.cpp vmm/api/*.cpp vmm/state/*.cpp vmm/migration/*.cpp) $(GUEST_HOST_SRCS) \
+	vmm/boot/*.cpp vmm/api/*.cpp vmm/state/*.cpp vmm/migration/*.cpp) $(GUEST_HOST_SRCS) vmm/jail/filter_file.cpp vmm/jail/filters.cpp \
 	vmm/machine/page_set.cpp vmm/machine/page_filler.cpp vmm/machine/userfaultfd.cpp \
 	controlplane/cli/manifest.cpp controlplane/cli/document.cpp controlplane/cli/elf_file.cpp \
 	controlplane/cli/library_cache.cpp controlplane/cli/ready_tables.cpp \
