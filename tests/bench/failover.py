@@ -7,16 +7,17 @@ from figures import ROOT, Target
 from processes import RUNS, say
 
 sys.path.insert(0, str(ROOT / "tests/system"))
-from cluster import PLAIN, Cluster  # noqa: E402
+from cluster import PLAIN, WITNESS, Cluster  # noqa: E402
 
 TITLE = "A host's death and its drain"
 COUNT = 100
 DEADLINE_S = 4
+PAUSE_MS = 100  # of each between two words; oftener, a hundred take both CPUs
 ROUNDS = max(1, RUNS // 10)
 CONDITIONS = (f"local, 3 hosts on one machine, an etcd of 3 members without fsync, {COUNT} microVMs of 32 MiB on the host that dies or is "
-              "drained, each of which says the time every 20 ms; a drain is live migration without TLS")
+              f"drained, each of which says the time every {PAUSE_MS} ms; a drain is live migration without TLS")
 DRAINED = "drain: to the last one's answer elsewhere"
-STOOD = "drain: the longest silence of each"
+STOOD = f"drain: each one's silence, of {PAUSE_MS} ms at rest"
 # How a host may die, and what of etcd dies with it.
 DEATHS = {
     "death alone": lambda etcd, leader: None,
@@ -48,7 +49,7 @@ class Hosts:
         for host in (self.first, self.third):
             self.schedule(host, "cordoned")
         self.schedule(self.full, "enabled")
-        self.cluster.group("web", COUNT)
+        self.cluster.group("web", COUNT, (WITNESS, "alive", str(PAUSE_MS)))
         self.cluster.wait_for_members(self.first, "web", COUNT)
         names = self.first.wait(lambda: self.all_said([self.full], 0), "all to say something")
         for host in (self.first, self.third):
