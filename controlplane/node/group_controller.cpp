@@ -22,9 +22,6 @@ using std::chrono::seconds;
 
 constexpr milliseconds commit_retry{100};
 // Between replacements of a member that fails: 1 s, 2 s, 4 s, ...
-constexpr seconds longest_back_off{60};
-// After this it begins anew.
-constexpr seconds long_run{60};
 // Of one member, or of the group itself, which is a condition too.
 constexpr std::size_t max_changes = store::max_operations - 1;
 
@@ -32,10 +29,10 @@ Phase phase_of(const MicroVm& microvm) {
     return microvm.status.value_or(model::MicroVmStatus{}).phase;
 }
 
-bool ran_long(const model::MicroVmStatus& status) {
+milliseconds ran_for(const model::MicroVmStatus& status) {
     const auto started = from_rfc3339(status.started_at);
     const auto ended = from_rfc3339(status.ended_at);
-    return started && ended && milliseconds{*ended - *started} >= long_run;
+    return milliseconds{started && ended ? *ended - *started : 0};
 }
 
 std::string member_name(const std::string& group, std::uint64_t index) {
@@ -183,15 +180,12 @@ void GroupController::keep(const GroupEntry& entry, const Members& members) {
 }
 
 void GroupController::replace_ended(const MicroVm& member, store::Transaction& transaction) {
-    BackOff& back_off = back_off_[member.spec.name];
+    model::BackOff& back_off = back_off_[member.spec.name];
     if (phase_of(member) == Phase::succeeded) {
-        // A job that is done is no failure, but its successor need not come at once either.
-        back_off.failures = 1;
+        back_off.note_success(loop_.now());
     } else {
-        back_off.failures = ran_long(*member.status) ? 0 : std::min(back_off.failures + 1, 7U);
+        back_off.note_failure(loop_.now(), ran_for(*member.status));
     }
-    back_off.until =
-        loop_.now() + std::min(seconds{(1U << back_off.failures) / 2}, longest_back_off);
     remove(member, transaction);
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/model/back_off.h"
 #include "controlplane/node/mirror/mirror.h"
 
 namespace shoal::node {
@@ -57,11 +58,7 @@ private:
     Mirror& mirror_;
     std::set<std::string> to_look_at_;
     std::set<std::string> committing_;
-    struct BackOff {
-        unsigned failures = 0;
-        store::EventLoop::Duration until{};
-    };
-    std::map<std::string, BackOff> back_off_;  // by the members' names
+    std::map<std::string, model::BackOff> back_off_;  // by the members' names
     std::shared_ptr<GroupController*> self_ = std::make_shared<GroupController*>(this);
 };
 

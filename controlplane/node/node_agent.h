@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "controlplane/model/back_off.h"
 #include "controlplane/node/mirror/mirror.h"
 #include "controlplane/node/mover.h"
 #include "controlplane/node/process/runner.h"
@@ -99,11 +100,7 @@ private:
     std::function<void()> when_gone_;  // while giving up
     std::set<std::string> to_look_at_;
     std::set<std::string> committing_;  // nothing is decided before the answer is seen
-    struct BackOff {
-        unsigned failures = 0;
-        store::EventLoop::Duration until{};
-    };
-    std::map<std::string, BackOff> back_off_;
+    std::map<std::string, model::BackOff> back_off_;
     std::shared_ptr<NodeAgent*> self_ = std::make_shared<NodeAgent*>(this);
 };
 

@@ -19,9 +19,6 @@ using model::Phase;
 using std::chrono::seconds;
 
 // Between starts of a program that ends at once: 1 s, 2 s, 4 s, ...
-constexpr seconds longest_back_off{60};
-// Whoever ran for so long has not failed at its start.
-constexpr std::int64_t long_run_ms = 60'000;
 
 bool starts_again(const model::MicroVmSpec& spec, const Exit& exit) {
     return !spec.stop && (spec.restart == model::RestartPolicy::always ||
@@ -137,7 +134,7 @@ void NodeAgent::begin_anew(const MicroVm& microvm, const std::string& reason) {
 }
 
 void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
-    BackOff& back_off = back_off_[attempt.name];
+    const model::BackOff& back_off = back_off_[attempt.name];
     if (loop_.now() < back_off.until) {
         return look_later(attempt.name, back_off.until - loop_.now());
     }
@@ -193,12 +190,8 @@ void NodeAgent::record_end(const MicroVm& microvm, const Exit& exit, const Obser
     status.vsock = {};
     status.address = {};
     if (starts_again(microvm.spec, exit)) {
-        BackOff& back_off = back_off_[microvm.spec.name];
-        const bool was_long = seen.started_ms && exit.ended_ms - *seen.started_ms >= long_run_ms;
-        back_off.failures = was_long ? 0 : back_off.failures + 1;
-        const unsigned doublings = std::min(back_off.failures, 7U);
-        const auto delay = std::min(seconds{(1U << doublings) / 2}, longest_back_off);
-        back_off.until = loop_.now() + delay;
+        const std::int64_t ran_ms = seen.started_ms ? exit.ended_ms - *seen.started_ms : 0;
+        back_off_[microvm.spec.name].note_failure(loop_.now(), std::chrono::milliseconds{ran_ms});
         status.phase = Phase::pending;
         ++status.restarts;
     } else {

@@ -13,6 +13,7 @@
 
 #include "controlplane/failover/host_watch.h"
 #include "controlplane/failover/leadership.h"
+#include "controlplane/model/back_off.h"
 #include "controlplane/scheduler/catalog.h"
 #include "controlplane/scheduler/drain_plan.h"
 #include "controlplane/scheduler/group_plan.h"
@@ -123,11 +124,7 @@ private:
     Catalog::Names groups_later_;
     Catalog::Names singly_;  // groups whose last transaction was refused
     Catalog::Names taken_;   // members whose names others have, and that was logged
-    struct BackOff {
-        unsigned failures = 0;
-        failover::Time until{};
-    };
-    std::unordered_map<std::string, BackOff> back_off_;  // of members that ended
+    std::unordered_map<std::string, model::BackOff> back_off_;  // of members that ended
     failover::Time groups_at_{};
     std::shared_ptr<Controller*> self_ = std::make_shared<Controller*>(this);
 };

@@ -16,8 +16,6 @@ namespace keys = model::keys;
 constexpr std::size_t members_in_transaction = 60;  // with 2 conditions each
 constexpr std::chrono::seconds period{1};
 constexpr std::chrono::seconds settles_within{5};
-constexpr std::chrono::seconds longest_back_off{60};
-constexpr std::chrono::seconds long_run{60};
 
 }  // namespace
 
@@ -130,19 +128,14 @@ MemberState Controller::state_of(const std::string& member, const std::string& g
     return state;
 }
 
-// What fails comes again ever more slowly: after 1 s, 2 s, 4 s, ...; after a long run at once. A
-// job that is done is no failure, but its successor need not come at once either.
 void Controller::put_off(const std::string& member) {
     const MicroVm& microvm = *catalog_.find(member);
-    BackOff& back_off = back_off_[member];
+    model::BackOff& back_off = back_off_[member];
     if (microvm.has_succeeded) {
-        back_off.failures = 1;
+        back_off.note_success(loop_.now());
     } else {
-        back_off.failures = microvm.ran_for >= long_run ? 0 : std::min(back_off.failures + 1, 7U);
+        back_off.note_failure(loop_.now(), microvm.ran_for);
     }
-    back_off.until =
-        loop_.now() + std::min<failover::Time>(std::chrono::seconds{(1U << back_off.failures) / 2},
-                                               longest_back_off);
 }
 
 void Controller::commit_group(const std::string& group, store::Transaction transaction) {
