@@ -2,30 +2,23 @@
 // seen. Leader: renewals.
 #include "controlplane/failover/leadership.h"
 
-#include <string_view>
 #include <utility>
 
+#include "controlplane/model/host.h"
+#include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 
 namespace shoal::failover {
 
 namespace {
 
-// One object, as everywhere in the store. The name needs no escapes (model/microvm.h).
-constexpr std::string_view before_name = R"({"host":")";
-constexpr std::string_view after_name = R"("})";
-
-std::string value_of(const std::string& name) {
-    return std::string{before_name} + name + std::string{after_name};
-}
-
-// Of anything else: no host's name.
-std::string host_of(std::string_view value) {
-    const bool is_one = value.size() > before_name.size() + after_name.size() &&
-                        value.starts_with(before_name) && value.ends_with(after_name);
-    return is_one ? std::string{value.substr(before_name.size(),
-                                             value.size() - before_name.size() - after_name.size())}
-                  : "";
+// Of a record that cannot be read: no host's name.
+std::string host_of(const std::string& value) {
+    try {
+        return model::from_json<model::Leader>(value, model::UnknownFields::ignored).host;
+    } catch (const model::JsonError&) {
+        return "";
+    }
 }
 
 }  // namespace
@@ -35,7 +28,7 @@ Leadership::Leadership(store::EventLoop& loop, store::Store& store, const std::s
                        const SilenceRecord* record)
     : loop_{loop},
       store_{store},
-      value_{value_of(name)},
+      value_{model::to_json(model::Leader{name})},
       listener_{listener},
       times_{times},
       record_{record} {}

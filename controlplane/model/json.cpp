@@ -348,6 +348,7 @@ template std::string to_json(const MicroVmSpec&);
 template std::string to_json(const Placement&);
 template std::string to_json(const Move&);
 template std::string to_json(const Checkpoint&);
+template std::string to_json(const Leader&);
 template std::string to_json(const Failover&);
 template std::string to_json(const Drain&);
 template std::string to_json(const MicroVmStatus&);
