@@ -53,11 +53,11 @@ std::string to_json(const Service& service, const node::HostEntry& entry, const 
 }
 
 const node::HostEntry& find_host(const Service& service, const std::string& name) {
-    const auto found = service.mirror.hosts().find(name);
-    if (found == service.mirror.hosts().end() || found->second.revision == 0) {
+    const node::HostEntry* const found = service.mirror.find_host(name);
+    if (found == nullptr) {
         throw Problem{404, "there is no host " + (model::is_name(name) ? name : "of that name")};
     }
-    return found->second;
+    return *found;
 }
 
 Response show(const Service& service, const std::string& name) {

@@ -119,8 +119,7 @@ void let_in(Service& service, const pki::Authority& authority, const model::Join
             const store::Result<store::Lookup>& lookup, Respond& respond) {
     const model::JoinToken token = check_token(lookup);
     // Of one that was deleted its heartbeat is left, by which its epochs go on.
-    const auto found = service.mirror.hosts().find(wanted.host);
-    if (found != service.mirror.hosts().end() && found->second.revision != 0) {
+    if (service.mirror.find_host(wanted.host) != nullptr) {
         throw Problem{409, "there is a host " + wanted.host + " already"};
     }
     const std::string body = certificate_json(sign(authority, wanted), authority);
@@ -170,8 +169,7 @@ void add_renewal(Api& api, const Service& service, const pki::Authority& authori
                 if (renewed.status == 200) {
                     const auto wanted = body_of<model::RenewalRequest>(request);
                     const std::string host = pki::subject_in(wanted.certificate).host;
-                    const auto found = service.mirror.hosts().find(host);
-                    if (found == service.mirror.hosts().end() || found->second.revision == 0) {
+                    if (service.mirror.find_host(host) == nullptr) {
                         throw Problem{403, "there is no host " + host + " in the cluster any more"};
                     }
                 }

@@ -15,18 +15,16 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
     : tls_{peer::make_tls(options.peer_tls)},
       service_{service},
       logs_{context, service_, options.state_dir + "/logs"},
-      server_{context, options.address, options.peer_port, tls_,
-              [this](rest::Request request, rest::Respond respond) {
-                  rest::when_up_to_date(service_, std::move(request), std::move(respond),
-                                        [this](const rest::Request& ready, rest::Respond answer) {
-                                            api_.handle(ready, std::move(answer));
-                                        });
-              },
-              // One that was deleted has its certificate still, until that expires.
-              [this](const std::string& host) {
-                  const auto found = service_.mirror.hosts().find(host);
-                  return found != service_.mirror.hosts().end() && found->second.revision != 0;
-              }},
+      server_{
+          context, options.address, options.peer_port, tls_,
+          [this](rest::Request request, rest::Respond respond) {
+              rest::when_up_to_date(service_, std::move(request), std::move(respond),
+                                    [this](const rest::Request& ready, rest::Respond answer) {
+                                        api_.handle(ready, std::move(answer));
+                                    });
+          },
+          // One that was deleted has its certificate still, until that expires.
+          [this](const std::string& host) { return service_.mirror.find_host(host) != nullptr; }},
       client_{context, tls_},
       templates_{{context, workers, templates}, {context, workers, templates, client_}},
       images_{{context, workers, images}, {context, workers, images, client_}} {

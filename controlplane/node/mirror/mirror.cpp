@@ -152,6 +152,11 @@ void Mirror::watch() {
     }
 }
 
+const HostEntry* Mirror::find_host(const std::string& name) const {
+    const auto found = contents_.hosts.find(name);
+    return found != contents_.hosts.end() && found->second.revision != 0 ? &found->second : nullptr;
+}
+
 const MicroVm* Mirror::find(const std::string& name) const {
     const auto found = contents_.microvms.find(name);
     return found == contents_.microvms.end() || found->second.revision == 0 ? nullptr

@@ -158,6 +158,8 @@ public:
         return contents_.damaged_groups.contains(name);
     }
     [[nodiscard]] const std::map<std::string, HostEntry>& hosts() const { return contents_.hosts; }
+    // Of one that is in the cluster; else null, also where a heartbeat is left of one that was.
+    [[nodiscard]] const HostEntry* find_host(const std::string& name) const;
     [[nodiscard]] const Objects& objects() const { return contents_.objects; }
     [[nodiscard]] const std::string& failover_stopped() const { return contents_.failover_stopped; }
     [[nodiscard]] const std::string& leader() const { return contents_.leader; }
