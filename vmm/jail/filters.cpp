@@ -13,6 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
+
 #include "vmm/jail/program.h"
 
 namespace shoal::jail {
@@ -30,6 +33,14 @@ constexpr std::uint32_t with_head(unsigned long request, std::uint32_t head_byte
     return (number(request) & ~size_bits) | head_bytes << _IOC_SIZESHIFT;
 }
 
+// What one role may, and more.
+template <typename T, std::size_t N, std::size_t M>
+constexpr std::array<T, N + M> joined(const std::array<T, N>& one, const std::array<T, M>& more) {
+    std::array<T, N + M> all{};
+    std::ranges::copy(more, std::ranges::copy(one, all.begin()).out);
+    return all;
+}
+
 // Those that are called for every exit come first.
 constexpr std::array device_requests{
     number(KVM_RUN),       number(KVM_SIGNAL_MSI), with_head(KVM_SET_GSI_ROUTING, 8),
@@ -38,11 +49,8 @@ constexpr std::array device_requests{
     number(FIONBIO),
 };
 
-constexpr std::array service_requests{
-    number(KVM_RUN), number(KVM_SIGNAL_MSI), with_head(KVM_SET_GSI_ROUTING, 8), number(KVM_IRQFD),
-    number(KVM_IOEVENTFD), number(KVM_GET_REGS), number(KVM_GET_SREGS), number(TUNSETOFFLOAD),
-    number(BLKDISCARD), number(FIONBIO), number(UFFDIO_COPY), number(UFFDIO_ZEROPAGE),
-    number(UFFDIO_WAKE), number(KVM_GET_DIRTY_LOG),
+constexpr std::array more_requests{
+    number(UFFDIO_COPY), number(UFFDIO_ZEROPAGE), number(UFFDIO_WAKE), number(KVM_GET_DIRTY_LOG),
     // The state of a microVM.
     number(KVM_SET_REGS), number(KVM_SET_SREGS), with_head(KVM_GET_MSRS, 8),
     with_head(KVM_SET_MSRS, 8), number(KVM_GET_LAPIC), number(KVM_SET_LAPIC),
@@ -61,10 +69,11 @@ constexpr std::array service_requests{
     number(TUNSETVNETHDRSZ), number(BLKGETSIZE64), number(BLKSSZGET), number(FICLONE),
     number(TCGETS),  // the C library asks whether stdout is a terminal
 };
+constexpr auto service_requests = joined(device_requests, more_requests);
 
 constexpr std::array device_families{std::uint32_t{AF_UNIX}};
-constexpr std::array service_families{std::uint32_t{AF_UNIX}, std::uint32_t{AF_INET},
-                                      std::uint32_t{AF_INET6}};
+constexpr auto service_families =
+    joined(device_families, std::array{std::uint32_t{AF_INET}, std::uint32_t{AF_INET6}});
 
 // A thread and a fork, as the C library makes them: nothing else, no namespace above all.
 constexpr std::uint32_t thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
@@ -72,13 +81,12 @@ constexpr std::uint32_t thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE
                                        CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 constexpr std::uint32_t fork_flags = CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD;
 constexpr std::array device_clones{thread_flags};
-constexpr std::array service_clones{thread_flags, fork_flags};
+constexpr auto service_clones = joined(device_clones, std::array{fork_flags});
 
 constexpr std::array executable{std::uint32_t{PROT_EXEC}};
 constexpr std::array device_prctls{std::uint32_t{PR_SET_NAME}, std::uint32_t{PR_GET_NAME}};
-constexpr std::array service_prctls{std::uint32_t{PR_SET_NAME}, std::uint32_t{PR_GET_NAME},
-                                    std::uint32_t{PR_SET_PDEATHSIG},
-                                    std::uint32_t{PR_SET_NO_NEW_PRIVS}};
+constexpr auto service_prctls = joined(
+    device_prctls, std::array{std::uint32_t{PR_SET_PDEATHSIG}, std::uint32_t{PR_SET_NO_NEW_PRIVS}});
 constexpr std::array of_descriptor{std::uint32_t{AT_EMPTY_PATH}};  // fstat(3)
 constexpr std::array of_descriptor_or_link{std::uint32_t{AT_EMPTY_PATH},
                                            std::uint32_t{AT_SYMLINK_NOFOLLOW}};  // lstat(3)
@@ -90,34 +98,31 @@ constexpr std::array advice{std::uint32_t{MADV_DONTNEED},      std::uint32_t{MAD
 constexpr std::array kill_signals{std::uint32_t{SIGKILL}};
 constexpr std::array own_limits{std::uint32_t{0}};
 
-constexpr auto device_rules(std::span<const std::uint32_t> stat_flags) {
+using Values = std::span<const std::uint32_t>;
+
+constexpr auto rules_of(Values requests, Values families, Values clones, Values prctls) {
     return std::array{
-        Rule{SYS_ioctl, 1, Check::one_of, device_requests},
+        Rule{SYS_ioctl, 1, Check::one_of, requests},
         Rule{SYS_mmap, 2, Check::without, executable},
         Rule{SYS_mprotect, 2, Check::without, executable},
         Rule{SYS_madvise, 2, Check::one_of, advice},
-        Rule{SYS_socket, 0, Check::one_of, device_families},
-        Rule{SYS_clone, 0, Check::one_of, device_clones},
-        Rule{SYS_newfstatat, 3, Check::one_of, stat_flags},
-        Rule{SYS_prctl, 0, Check::one_of, device_prctls},
+        Rule{SYS_socket, 0, Check::one_of, families},
+        Rule{SYS_clone, 0, Check::one_of, clones},
+        Rule{SYS_prctl, 0, Check::one_of, prctls},
     };
 }
 
-constexpr auto vcpu_rules = device_rules(of_descriptor);
-constexpr auto direct_rules = device_rules(of_descriptor_or_link);
-
-constexpr std::array service_rules{
-    Rule{SYS_ioctl, 1, Check::one_of, service_requests},
-    Rule{SYS_mmap, 2, Check::without, executable},
-    Rule{SYS_mprotect, 2, Check::without, executable},
-    Rule{SYS_madvise, 2, Check::one_of, advice},
-    Rule{SYS_socket, 0, Check::one_of, service_families},
-    Rule{SYS_clone, 0, Check::one_of, service_clones},
-    Rule{SYS_prctl, 0, Check::one_of, service_prctls},
-    Rule{SYS_seccomp, 1, Check::one_of, filter_flags},
-    Rule{SYS_kill, 1, Check::one_of, kill_signals},
-    Rule{SYS_prlimit64, 0, Check::one_of, own_limits},
-};
+constexpr auto device_rules =
+    rules_of(device_requests, device_families, device_clones, device_prctls);
+constexpr auto vcpu_rules =
+    joined(device_rules, std::array{Rule{SYS_newfstatat, 3, Check::one_of, of_descriptor}});
+constexpr auto direct_rules =
+    joined(device_rules, std::array{Rule{SYS_newfstatat, 3, Check::one_of, of_descriptor_or_link}});
+constexpr auto service_rules =
+    joined(rules_of(service_requests, service_families, service_clones, service_prctls),
+           std::array{Rule{SYS_seccomp, 1, Check::one_of, filter_flags},
+                      Rule{SYS_kill, 1, Check::one_of, kill_signals},
+                      Rule{SYS_prlimit64, 0, Check::one_of, own_limits}});
 
 template <typename... Numbers>
 constexpr std::array<std::uint32_t, sizeof...(Numbers)> calls(Numbers... numbers) {
