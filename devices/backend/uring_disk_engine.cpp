@@ -82,11 +82,12 @@ bool enable_for_disks(io_uring& ring) noexcept {
 std::unique_ptr<Ring> Ring::try_open(std::uint32_t entries) {
     std::unique_ptr<Ring> ring{new Ring};
     // The loop makes system calls often enough to see completions without being interrupted.
-    ring->is_open_ =
-        (io_uring_queue_init(entries, ring->get(),
-                             IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED) == 0 &&
-         enable_for_disks(*ring->get())) ||
-        io_uring_queue_init(entries, ring->get(), 0) == 0;  // before Linux 5.19
+    // It is Linux 5.19's, and the restriction 5.10's.
+    for (const unsigned flags :
+         {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED, IORING_SETUP_R_DISABLED, 0U}) {
+        ring->is_open_ = ring->is_open_ || (io_uring_queue_init(entries, ring->get(), flags) == 0 &&
+                                            (flags == 0 || enable_for_disks(*ring->get())));
+    }
     return ring->is_open_ ? std::move(ring) : nullptr;
 }
 
