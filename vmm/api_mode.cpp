@@ -14,6 +14,7 @@
 #include "vmm/api/api.h"
 #include "vmm/api/instance_info.h"
 #include "vmm/api/metrics.h"
+#include "vmm/api/snapshot.h"
 #include "vmm/api/vm_config.h"
 #include "vmm/jail/jail.h"
 #include "vmm/machine/boot_time.h"
@@ -74,6 +75,7 @@ public:
         write_metrics_later();
         loop_.run();
         migration_.stop();
+        record_working_set();
         metrics_.write();
         return finish(microvm_->finish());
     }
@@ -95,6 +97,16 @@ private:
         startup_us_ = now.monotonic_us - started_us_;
         startup_cpu_us_ = now.cpu_us - std::min(now.cpu_us, options_.start_time_cpu_us) +
                           options_.parent_cpu_time_us;
+    }
+
+    // Of a guest that has ended before anybody told the moment.
+    void record_working_set() noexcept {
+        try {
+            api::record_working_set(context_);
+        } catch (const std::exception& error) {
+            host::log(host::LogLevel::warn,
+                      "The working set is not recorded: " + std::string{error.what()});
+        }
     }
 
     void start_from_file(const std::string& path) {

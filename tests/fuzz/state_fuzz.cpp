@@ -1,16 +1,18 @@
 // Fuzzes the reader of state files: it reads or throws StateError. What it reads, it writes as it
-// was. So does the reader of what stands behind a memory. A second way, past the checksums, feeds
-// the bytes to the sections' own fields.
+// was. So do the readers of what stands behind a memory and of working sets. A second way, past the
+// checksums, feeds the bytes to the sections' own fields.
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
 
+#include "devices/abi/address_map.h"
 #include "devices/host/check.h"
 #include "vmm/state/config_fields.h"
 #include "vmm/state/microvm_file.h"
 #include "vmm/state/section.h"
 #include "vmm/state/vcpu_fields.h"
+#include "vmm/state/working_set.h"
 
 namespace {
 
@@ -35,6 +37,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const state::StateError&) {
     }
     constexpr std::uint64_t memory_bytes = 1 << 20;
+    try {
+        const auto pages = state::decode_working_set(bytes, {}, memory_bytes);
+        SHOAL_CHECK(std::ranges::all_of(pages, [](std::uint32_t page) {
+            return page < memory_bytes / abi::page_size;
+        }));
+        SHOAL_CHECK(pages.empty() ||
+                    state::decode_working_set(state::encode_working_set({}, pages), {},
+                                              memory_bytes) == pages);
+    } catch (const state::StateError&) {
+    }
     if (const auto mark = state::parse_mark(bytes, memory_bytes)) {
         SHOAL_CHECK(std::ranges::equal(state::encode(*mark), bytes));
     }
@@ -44,5 +56,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     read_as<virtio::BalloonState>(bytes);
     read_as<legacy::SerialState>(bytes);
     read_as<legacy::I8042State>(bytes);
+    read_as<state::WorkingSet>(bytes);
     return 0;
 }

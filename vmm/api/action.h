@@ -18,6 +18,7 @@
 #include "vmm/api/metrics_file.h"
 #include "vmm/machine/microvm.h"
 #include "vmm/state/drive_copy.h"
+#include "vmm/state/memory_mark.h"
 #include "vmm/state/snapshot_chain.h"
 #include "vmm/state/snapshot_writer.h"
 
@@ -26,6 +27,12 @@ class Migration;
 }
 
 namespace shoal::api {
+
+// Of a load that is to record its working set.
+struct WorkingSetRecord {
+    std::string memory_path;
+    state::SnapshotId snapshot{};
+};
 
 // What actions work on. One per process; borrowed parts outlive it.
 struct Context {
@@ -45,6 +52,8 @@ struct Context {
     // not begun.
     std::map<std::string, std::shared_ptr<state::LoggedDrive>> logged_drives{};
     std::optional<DriveSaving> drive_saving{};
+    // Until it is recorded.
+    std::optional<WorkingSetRecord> working_set{};
 };
 
 using Action = std::function<Response(Context&)>;

@@ -62,6 +62,7 @@ constexpr Endpoint table[]{
     {put,    "snapshot/create",         after_start,   parse_create_snapshot, "snapshot_create"},
     {get,    "snapshot/create",         after_start,   parse_get_created_snapshot, "snapshot_create", no_body},  // ours
     {put,    "snapshot/load",           before_start,  parse_load_snapshot, "snapshot_load"},
+    {put,    "snapshot/working-set",    after_start,   parse_record_working_set, "snapshot_working_set"},  // ours
     {get,    "migration",               always,        parse_get_migration, "migration", no_body},  // ours, as the next four
     {put,    "migration/send",          after_start,   parse_send_migration, "migration"},
     {put,    "migration/receive",       before_start,  parse_receive_migration, "migration"},

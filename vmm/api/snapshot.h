@@ -198,6 +198,7 @@ struct SnapshotLoadParams {
     bool clock_realtime = false;
     LoadHugePages huge_pages = LoadHugePages::snapshot;
     std::optional<vmm::CloneWords> clone;
+    bool record_working_set = false;  // ours
 };
 
 template <>
@@ -217,7 +218,16 @@ struct Description<SnapshotLoadParams> {
         optional("clock_realtime", &Body::clock_realtime),
         optional("huge_pages", &Body::huge_pages),
         optional("clone", &Body::clone),
+        optional("record_working_set", &Body::record_working_set),
     };
+};
+
+struct WorkingSetRecording {};
+
+template <>
+struct Description<WorkingSetRecording> {
+    static constexpr std::string_view name = "WorkingSetRecording";
+    static constexpr std::tuple fields{};
 };
 
 // Whether anything but the serial port was set: then no other microVM can come in its place.
@@ -228,8 +238,13 @@ void override_devices(vmm::MicrovmConfig& config, std::span<const DriveOverride>
                       std::span<const NetworkOverride> networks,
                       const std::optional<VsockOverride>& vsock);
 
+// What the guest has waited for since it was loaded becomes the working set of its memory file,
+// when the load asked for it and it was not recorded yet. Throws with one sentence.
+void record_working_set(Context& context);
+
 [[nodiscard]] ParsedRequest parse_create_snapshot(const Call& call);
 [[nodiscard]] ParsedRequest parse_get_created_snapshot(const Call& call);
 [[nodiscard]] ParsedRequest parse_load_snapshot(const Call& call);
+[[nodiscard]] ParsedRequest parse_record_working_set(const Call& call);
 
 }  // namespace shoal::api

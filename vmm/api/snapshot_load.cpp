@@ -1,9 +1,11 @@
 // Loading a snapshot: what the API refuses, and the way from the files of vmm/state.
 #include <algorithm>
+#include <utility>
 
 #include "devices/host/clock.h"
 #include "vmm/api/snapshot.h"
 #include "vmm/state/snapshot_files.h"
+#include "vmm/state/working_set.h"
 
 namespace shoal::api {
 namespace {
@@ -25,13 +27,15 @@ bool is_of_handler(const SnapshotLoadParams& params) {
     return params.mem_backend && params.mem_backend->backend_type == MemoryBackendType::uffd;
 }
 
+const std::string& memory_path(const SnapshotLoadParams& params) {
+    return params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
+}
+
 vmm::MemorySource memory_source(const SnapshotLoadParams& params, const state::Snapshot& snapshot) {
     if (is_of_handler(params)) {
-        return {{}, params.mem_backend->backend_path, {}};
+        return {{}, memory_path(params), {}, {}};
     }
-    const std::string& path =
-        params.mem_backend ? params.mem_backend->backend_path : *params.mem_file_path;
-    return state::open_memory(path, snapshot);
+    return state::open_memory(memory_path(params), snapshot);
 }
 
 // The guest's clock goes on as if it had run meanwhile. Not back, when the host's clock was.
@@ -82,7 +86,11 @@ void restore(Context& context, const SnapshotLoadParams& params) {
     if (params.clock_realtime) {
         advance(snapshot.microvm.machine.clock);
     }
-    context.microvm.restore(snapshot.microvm, memory_source(params, snapshot));
+    vmm::MemorySource memory = memory_source(params, snapshot);
+    if (params.record_working_set && memory.pages && memory.ahead.empty()) {
+        context.working_set = WorkingSetRecord{memory_path(params), snapshot.id};
+    }
+    context.microvm.restore(snapshot.microvm, std::move(memory));
     context.snapshots.loaded(
         snapshot.id, config.machine.track_dirty_pages ? context.microvm.log_pages() : nullptr);
     context.microvm.renew_generation(params.clone);
@@ -101,6 +109,7 @@ void load(Context& context, const SnapshotLoadParams& params) {
     try {
         restore(context, params);
     } catch (...) {
+        context.working_set.reset();
         context.microvm.give_up();
         throw;
     }
@@ -142,6 +151,22 @@ void override_devices(vmm::MicrovmConfig& config, std::span<const DriveOverride>
         }
         config.vsock->uds_path = vsock->uds_path;
     }
+}
+
+void record_working_set(Context& context) {
+    const auto record = std::exchange(context.working_set, std::nullopt);
+    if (record) {
+        state::write_working_set(record->memory_path, record->snapshot,
+                                 context.microvm.wanted_pages());
+    }
+}
+
+ParsedRequest parse_record_working_set(const Call& call) {
+    static_cast<void>(parse_body<WorkingSetRecording>(call));
+    return {[](Context& context) {
+        with_prefix("Record working set error: ", [&] { record_working_set(context); });
+        return no_content();
+    }};
 }
 
 ParsedRequest parse_load_snapshot(const Call& call) {

@@ -155,11 +155,11 @@ constexpr auto direct_calls = calls(SYS_unlink);
 
 // What the API asks for: files by their names, sockets that listen, memory, a child that writes a
 // snapshot.
-constexpr auto service_calls =
-    calls(SYS_openat, SYS_newfstatat, SYS_statx, SYS_access, SYS_unlink, SYS_rename, SYS_link,
-          SYS_ftruncate, SYS_bind, SYS_listen, SYS_getsockname, SYS_getpeername, SYS_memfd_create,
-          SYS_userfaultfd, SYS_timerfd_create, SYS_timerfd_gettime, SYS_epoll_create1, SYS_pipe2,
-          SYS_dup, SYS_io_uring_setup, SYS_io_uring_register, SYS_wait4, SYS_getppid, SYS_sysinfo);
+constexpr auto service_calls = calls(
+    SYS_openat, SYS_newfstatat, SYS_statx, SYS_access, SYS_unlink, SYS_rename, SYS_link,
+    SYS_ftruncate, SYS_bind, SYS_listen, SYS_getsockname, SYS_getpeername, SYS_memfd_create,
+    SYS_userfaultfd, SYS_timerfd_create, SYS_timerfd_gettime, SYS_epoll_create1, SYS_pipe2, SYS_dup,
+    SYS_io_uring_setup, SYS_io_uring_register, SYS_wait4, SYS_getppid, SYS_sysinfo, SYS_fadvise64);
 
 constexpr Program vcpu_program = compile(vcpu_rules, {device_calls});
 constexpr Program direct_program = compile(direct_rules, {device_calls, direct_calls});

@@ -58,6 +58,7 @@ public:
     void forget_guest() noexcept override { machine_->forget_output(); }
     void end(Ending ending) noexcept override;
     void renew_generation(const std::optional<CloneWords>& clone) override;
+    [[nodiscard]] std::vector<std::uint32_t> wanted_pages() const override;
     void give_up() override;
     void pause() override;
     void resume() override;

@@ -124,6 +124,9 @@ void KvmMicrovm::report_metrics(MetricGroups& groups) const {
     if (entropy_) {
         entropy_->metrics().report(groups.group("entropy", ""));
     }
+    if (page_filler_) {
+        page_filler_->report(groups.group("page_filler", ""));
+    }
     if (machine_) {
         machine_->report_metrics(groups);
     }

@@ -109,7 +109,7 @@ void KvmMicrovm::fill_memory(MemorySource source) {
     }
     memory_->become_private_zeros();
     if (source.pages) {
-        page_filler_.emplace(*memory_, std::move(source.pages));
+        page_filler_.emplace(*memory_, std::move(source.pages), std::move(source.ahead));
     } else {
         fault_handler_.emplace(*memory_, source.handler_path);
     }
@@ -130,6 +130,10 @@ void KvmMicrovm::restore(const SavedMicrovm& saved, MemorySource memory) {
 void KvmMicrovm::renew_generation(const std::optional<CloneWords>& clone) {
     vmm::renew_generation(*memory_, clone);
     machine_->signal_generation();
+}
+
+std::vector<std::uint32_t> KvmMicrovm::wanted_pages() const {
+    return page_filler_ ? page_filler_->wanted() : std::vector<std::uint32_t>{};
 }
 
 // Whoever answers the API writes the answer before the loop gets to this.

@@ -53,6 +53,7 @@ MissingPages::MissingPages(const machine::GuestMemory& memory, PageSet pages, Ch
     : pages_{std::move(pages)},
       filler_{memory,
               std::make_unique<Wanted>(*this, memory.size_bytes() / page_bytes, std::move(wants)),
+              {},
               std::move(on_loss)} {}
 
 void MissingPages::put(const PageRun& run) {

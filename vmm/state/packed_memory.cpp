@@ -1,6 +1,7 @@
 // Compressing a memory by frames, and finding a page in them.
 #include "vmm/state/packed_memory.h"
 
+#include <fcntl.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -174,6 +175,21 @@ void PackedMemory::check_sizes(std::uint64_t memory_bytes) const {
         if (frames_[idx].packed > ZSTD_compressBound(plain)) {
             refuse("frame " + std::to_string(idx) + " is larger than it need be");
         }
+    }
+}
+
+// Neighbours in one call. A hint: what comes of it is not asked.
+void PackedMemory::expect(std::span<const std::uint32_t> pages) const {
+    const std::uint64_t pages_each = frames_.front().plain / abi::page_size;
+    vmm::PageSet frames = vmm::empty_set(frames_.size() * abi::page_size);
+    for (const std::uint32_t page : pages) {
+        vmm::add_range(frames, {page / pages_each, page / pages_each + 1});
+    }
+    for (auto range = vmm::next_range(frames, 0); range;
+         range = vmm::next_range(frames, range->end)) {
+        ::posix_fadvise(fd_.get(), static_cast<off_t>(starts_[range->first]),
+                        static_cast<off_t>(starts_[range->end] - starts_[range->first]),
+                        POSIX_FADV_WILLNEED);
     }
 }
 

@@ -34,6 +34,9 @@ public:
     ~PackedMemory() override;
 
     [[nodiscard]] const MemoryMark& mark() const noexcept { return mark_; }
+    // The frames with these pages, which are within the memory, are wanted soon: the kernel reads
+    // what of them is not in its cache, all together, while this process goes on.
+    void expect(std::span<const std::uint32_t> pages) const;
     // The frame with that page, which is within the memory. Throws StateError with the frame's
     // number, and std::system_error.
     [[nodiscard]] vmm::Pages read(std::uint64_t offset) override;

@@ -18,6 +18,7 @@
 #include "vmm/state/packed_memory.h"
 #include "vmm/state/read_at.h"
 #include "vmm/state/section.h"
+#include "vmm/state/working_set.h"
 
 namespace shoal::state {
 namespace {
@@ -114,6 +115,8 @@ std::optional<vmm::MemorySource> open_packed(const std::string& path, host::Uniq
     if (memory->mark().id != id) {
         return std::nullopt;
     }
+    source.ahead = read_working_set(path, id, memory_bytes);
+    memory->expect(source.ahead);
     source.pages = std::move(memory);
     return source;
 }

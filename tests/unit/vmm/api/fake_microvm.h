@@ -53,6 +53,8 @@ struct FakeMicrovm final : vmm::Microvm {
     vmm::BalloonStatistics statistics;
     std::uint64_t read_bytes = 0;
     std::optional<vmm::CloneWords> clone;
+    std::vector<std::uint32_t> wanted;      // by the guest, since restore()
+    std::vector<std::uint32_t> read_ahead;  // what restore() was to
     machine::GuestMemory ram{1 << 20};
     // What every drive holds, and what is written there.
     static constexpr std::uint64_t drive_bytes = (1 << 20) + 512;
@@ -94,8 +96,9 @@ struct FakeMicrovm final : vmm::Microvm {
         return saved;
     }
     [[nodiscard]] machine::GuestMemory& memory() override { return ram; }
-    void restore(const vmm::SavedMicrovm& saved, vmm::MemorySource) override {
+    void restore(const vmm::SavedMicrovm& saved, vmm::MemorySource source) override {
         called("restore");
+        read_ahead = std::move(source.ahead);
         started_with = saved.config;
         now = vmm::MicrovmState::paused;
     }
@@ -143,6 +146,7 @@ struct FakeMicrovm final : vmm::Microvm {
         called("renew_generation");
         clone = words;
     }
+    [[nodiscard]] std::vector<std::uint32_t> wanted_pages() const override { return wanted; }
     void give_up() override { calls.emplace_back("give_up"); }
     void pause() override {
         called("pause");

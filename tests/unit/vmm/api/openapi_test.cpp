@@ -137,7 +137,7 @@ TEST_CASE("every body has the fields, types, defaults and limits that openapi.ya
                      SnapshotCreateParams, SavedDrive, SnapshotLoadParams, MemoryBackend,
                      NetworkOverride, DriveOverride, VsockOverride, MigrationTls, MigrationSend,
                      MigrationReceive, MigrationCancel, MigrationResolve, MigrationStatus,
-                     vmm::CloneWords, SnapshotProgress>();
+                     vmm::CloneWords, SnapshotProgress, WorkingSetRecording>();
     // Not a struct of ours: written by hand, or still to come.
     checked.insert({"Error", "Anything", "FullVmConfiguration"});
     for (const auto& schema : schemas()) {

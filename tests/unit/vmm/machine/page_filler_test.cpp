@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -24,9 +26,13 @@ class Frames final : public PageSource {
 public:
     explicit Frames(std::atomic<unsigned>& reads) : reads_{reads} {}
 
+    // The last one is damaged.
     Pages read(std::uint64_t offset) override {
         ++reads_;
         const std::uint64_t start = offset / frame_bytes * frame_bytes;
+        if (start == memory_bytes - frame_bytes) {
+            throw std::runtime_error("damaged");
+        }
         for (std::uint64_t at = 0; at < frame_bytes; ++at) {
             bytes_[at] = byte_of((start + at) / abi::page_size);
         }
@@ -43,9 +49,17 @@ struct Filled {
     machine::GuestMemory memory{memory_bytes};
     std::optional<PageFiller> filler;
 
-    Filled() {
+    explicit Filled(std::vector<std::uint32_t> ahead = {}) {
         memory.become_private_zeros();
-        filler.emplace(memory, std::make_unique<Frames>(reads));
+        filler.emplace(memory, std::make_unique<Frames>(reads), std::move(ahead));
+    }
+    // So many reads in all, without anybody waiting for one.
+    void wait_for_reads(unsigned count) const {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+        while (reads < count) {
+            REQUIRE(std::chrono::steady_clock::now() < deadline);
+            std::this_thread::yield();
+        }
     }
     [[nodiscard]] bool is_right(std::uint64_t page) const {
         return std::ranges::all_of(memory.bytes().subspan(page * abi::page_size, abi::page_size),
@@ -62,8 +76,42 @@ TEST_CASE("a memory is filled as it is touched, a frame at a time") {
         CHECK(filled.is_right(page));
     }
     CHECK(filled.reads == 1);
-    CHECK(filled.is_right(memory_bytes / abi::page_size - 1));
+    CHECK(filled.is_right(memory_bytes / abi::page_size - 5));
     CHECK(filled.reads == 2);
+}
+
+TEST_CASE("what is wanted is told in its order, by the first page of what came") {
+    const Filled filled;
+    for (const std::uint64_t page : {14U, 1U, 15U, 41U}) {
+        CHECK(filled.is_right(page));
+    }
+    // The last one is noted after whoever waited goes on.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    while (filled.filler->wanted().size() < 3) {
+        REQUIRE(std::chrono::steady_clock::now() < deadline);
+    }
+    CHECK(filled.filler->wanted() == std::vector<std::uint32_t>{12, 0, 40});
+}
+
+TEST_CASE("pages are read ahead once each, and nobody waits for them") {
+    const Filled filled{{13, 200, 14, 12, 13, 0}};
+    filled.wait_for_reads(3);
+    for (const std::uint64_t page : {0U, 3U, 12U, 15U, 200U, 203U}) {
+        CHECK(filled.is_right(page));
+    }
+    CHECK(filled.reads == 3);
+    CHECK(filled.is_right(16));
+    CHECK(filled.reads == 4);
+    CHECK(filled.filler->wanted().size() <= 4);  // who was as fast has waited
+}
+
+TEST_CASE("reading ahead ends at what cannot be had, and nothing is lost") {
+    const Filled filled{{4, memory_bytes / abi::page_size - 1, 40}};
+    filled.wait_for_reads(2);
+    CHECK(filled.is_right(4));
+    CHECK(filled.reads == 2);
+    CHECK(filled.is_right(40));
+    CHECK(filled.reads == 3);
 }
 
 TEST_CASE("what was written and what was discarded is not filled again") {
@@ -108,7 +156,7 @@ TEST_CASE("threads that want the same pages at the same time all get them") {
         std::vector<std::jthread> threads;
         for (int count = 0; count < 4; ++count) {
             threads.emplace_back([&] {
-                for (std::uint64_t page = 0; page < memory_bytes / abi::page_size; ++page) {
+                for (std::uint64_t page = 0; page < memory_bytes / abi::page_size - 4; ++page) {
                     wrong += filled.is_right(page) ? 0 : 1;
                 }
             });

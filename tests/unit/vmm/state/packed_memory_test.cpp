@@ -13,6 +13,7 @@
 #include "tests/unit/vmm/state/sample_state.h"
 #include "vmm/state/snapshot_files.h"
 #include "vmm/state/state_error.h"
+#include "vmm/state/working_set.h"
 
 namespace shoal::state {
 namespace {
@@ -91,6 +92,20 @@ TEST_CASE("zstd makes the memory file of it that is not compressed") {
     REQUIRE(std::system(("zstd -q -d < " + packed.paths.memory + " > " + plain).c_str()) == 0);
     const vmm::MemorySource source = open_memory(plain, read_state(packed.paths.state));
     CHECK(source.file);
+}
+
+TEST_CASE("a compressed memory is loaded with its working set, and without one") {
+    const Packed packed;
+    const Snapshot snapshot = read_state(packed.paths.state);
+    CHECK(open_memory(packed.paths.memory, snapshot).ahead.empty());
+    // The last page's frame has nothing but the mark's behind it.
+    const WorkingSet pages{memory_bytes / abi::page_size - 1, 0, 21, 16};
+    write_working_set(packed.paths.memory, snapshot.id, pages);
+    const vmm::MemorySource source = open_memory(packed.paths.memory, snapshot);
+    CHECK(source.ahead == pages);
+    CHECK(source.pages->read(0x15000).offset == 0x10000);
+    write_file(packed.paths.memory + ".working-set", {'x'});
+    CHECK(open_memory(packed.paths.memory, snapshot).ahead.empty());
 }
 
 TEST_CASE("a damaged frame is found when it is read, and named") {
