@@ -78,6 +78,7 @@ const Resource& resource_of(Kind kind) {
          {{"NAME", "name"},
           {"HEALTH", "health"},
           {"SCHEDULING", "spec.scheduling"},
+          {"PRESSURE", "spec.memory_pressure"},
           {"ZONE", "spec.zone"},
           {"MICROVMS", "used.microvms"},
           {"MIB USED", "used.memory_mib"},

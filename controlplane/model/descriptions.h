@@ -145,6 +145,7 @@ struct Description<Host> {
         optional("certificate_expires", &Host::certificate_expires, a_sentence),
         optional("authority_expires", &Host::authority_expires, a_sentence),
         optional("renews_certificates", &Host::renews_certificates),
+        optional("memory_pressure", &Host::memory_pressure, a_sentence),
     };
 };
 

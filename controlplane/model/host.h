@@ -28,6 +28,8 @@ struct Host {
     std::string certificate_expires{};  // by which others know it, RFC 3339; empty: it has none
     std::string authority_expires{};  // the same of the authority's, which nobody renews by himself
     bool renews_certificates = false;  // it has the authority's key
+    // Why it takes no more microVMs for now, in a sentence; empty: it is not under pressure.
+    std::string memory_pressure{};
 };
 
 struct SchedulingChange {

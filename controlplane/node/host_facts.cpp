@@ -20,6 +20,15 @@ constexpr std::chrono::milliseconds retry_delay{500};
 void HostFacts::set_expiry(std::string certificate, std::string authority) {
     host_.certificate_expires = std::move(certificate);
     host_.authority_expires = std::move(authority);
+    tell_anew();
+}
+
+void HostFacts::set_memory_pressure(std::string pressure) {
+    host_.memory_pressure = std::move(pressure);
+    tell_anew();
+}
+
+void HostFacts::tell_anew() {
     if (is_told_) {
         tell();
     }

@@ -23,8 +23,10 @@ public:
     void tell();
     // Told at once if it is told already.
     void set_expiry(std::string certificate, std::string authority);
+    void set_memory_pressure(std::string pressure);
 
 private:
+    void tell_anew();
     void write(const store::Lookup& before);
     void tell_later();
 

@@ -68,4 +68,10 @@ std::string shortage(const MemoryState& state, std::uint64_t reserved_mib) {
     return {};
 }
 
+bool is_calm(const MemoryState& state, std::uint64_t reserved_mib) {
+    const bool has_some =
+        !state.available_mib || *state.available_mib >= reserved_mib + reserved_mib / 4;
+    return has_some && state.stalled_percent.value_or(0) < most_stalled_percent / 2;
+}
+
 }  // namespace shoal::node

@@ -21,5 +21,7 @@ struct MemoryState {
 
 // Why nothing should be started; empty: it may.
 [[nodiscard]] std::string shortage(const MemoryState& state, std::uint64_t reserved_mib);
+// Well above that: a quarter more than is reserved, half of those stalls.
+[[nodiscard]] bool is_calm(const MemoryState& state, std::uint64_t reserved_mib);
 
 }  // namespace shoal::node

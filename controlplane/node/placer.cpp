@@ -87,10 +87,16 @@ Resources Placer::free() const {
             less(settings_.allocatable.microvms, in_use.microvms)};
 }
 
-bool Placer::takes_more() const {
-    const auto host = mirror_.hosts().find(settings_.host);
-    return host == mirror_.hosts().end() ||
-           host->second.host.scheduling == model::Scheduling::enabled;
+std::string Placer::refusal() const {
+    const auto entry = mirror_.hosts().find(settings_.host);
+    if (entry == mirror_.hosts().end()) {
+        return {};
+    }
+    const model::Host& host = entry->second.host;
+    if (host.scheduling != model::Scheduling::enabled) {
+        return "the host takes no more: it is cordoned";
+    }
+    return host.memory_pressure.empty() ? "" : "under memory pressure: " + host.memory_pressure;
 }
 
 bool Placer::has_waiting() const {
@@ -100,7 +106,7 @@ bool Placer::has_waiting() const {
 }
 
 std::shared_ptr<Placer::Reservation> Placer::reserve(const model::MicroVmSpec& spec) {
-    if (!takes_more() || committing_.contains(spec.name) || has_waiting() ||
+    if (!refusal().empty() || committing_.contains(spec.name) || has_waiting() ||
         !spec.resources().fits(free())) {
         return nullptr;
     }
@@ -142,8 +148,8 @@ void Placer::look_at(const MicroVm& microvm, Resources& free) {
     const Resources needs = microvm.spec.resources();
     if (microvm.deletion) {
         forget(microvm);
-    } else if (!takes_more()) {
-        explain(microvm, "the host takes no more: it is cordoned");
+    } else if (const std::string why = refusal(); !why.empty()) {
+        explain(microvm, why);
     } else if (needs.fits(free)) {
         free -= needs;
         place(microvm);

@@ -60,7 +60,8 @@ private:
     void look_soon();
     void look();
     void look_at(const MicroVm& microvm, model::Resources& free);
-    [[nodiscard]] bool takes_more() const;
+    // Why the host takes no more; empty: it does.
+    [[nodiscard]] std::string refusal() const;
     [[nodiscard]] bool has_waiting() const;
     [[nodiscard]] model::Resources free() const;
     void committed(const std::string& name);

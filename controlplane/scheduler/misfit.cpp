@@ -16,6 +16,8 @@ const char* text_of(Misfit misfit) {
             return "cordoned";
         case Misfit::draining:
             return "draining";
+        case Misfit::pressure:
+            return "under memory pressure";
         case Misfit::zone:
             return "in another zone";
         case Misfit::labels:
@@ -44,13 +46,13 @@ std::optional<Misfit> misfit_by_state(const HostState& host) {
     }
     switch (host.facts.scheduling) {
         case model::Scheduling::enabled:
-            return std::nullopt;
+            break;
         case model::Scheduling::cordoned:
             return Misfit::cordoned;
         case model::Scheduling::draining:
             return Misfit::draining;
     }
-    return std::nullopt;
+    return host.facts.memory_pressure.empty() ? std::nullopt : std::optional{Misfit::pressure};
 }
 
 bool has_labels(const HostState& host, const model::Labels& wanted) {

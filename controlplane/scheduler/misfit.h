@@ -15,6 +15,7 @@ enum class Misfit {
     silent,
     cordoned,
     draining,
+    pressure,
     zone,
     labels,
     cpu_model,
@@ -26,7 +27,7 @@ enum class Misfit {
     microvms,
 };
 
-inline constexpr std::size_t misfit_count = 12;
+inline constexpr std::size_t misfit_count = 13;
 
 // But for the room that is left: whatever else forbids it.
 [[nodiscard]] std::optional<Misfit> misfit_whatever_room(const Cluster& cluster, HostIdx host,

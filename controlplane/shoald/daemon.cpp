@@ -44,6 +44,7 @@
 #include "controlplane/node/host_facts.h"
 #include "controlplane/node/host_provisions.h"
 #include "controlplane/node/membership.h"
+#include "controlplane/node/memory_watch.h"
 #include "controlplane/node/mirror/mirror.h"
 #include "controlplane/node/mover.h"
 #include "controlplane/node/node_agent.h"
@@ -233,6 +234,9 @@ private:
     node::SupervisedRunner runner_;
     node::NodeAgent agent_;
     std::optional<node::HostFacts> facts_;
+    node::MemoryWatch memory_watch_{
+        loop_, options_.reserved_mib,
+        [this](const std::string& pressure) { facts_->set_memory_pressure(pressure); }};
     std::optional<Alone> alone_;  // or
     std::optional<Clustered> clustered_;
     rest::Service service_;
@@ -375,6 +379,7 @@ void Daemon::run() {
             context_.stop();
         }
     });
+    memory_watch_.start();
     if (clustered_) {  // Heartbeats wait for nothing.
         clustered_->membership.start();
         clustered_->leader.start();

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <vector>
 
+#include "devices/host/oom_score.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
 
@@ -39,6 +40,7 @@ sigset_t watched_signals() {
 [[noreturn]] void become(const std::vector<char*>& words, int output, int errors, pid_t parent) {
     sigset_t none;
     sigemptyset(&none);
+    static_cast<void>(host::set_oom_order(host::OomOrder::first));
     const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     const bool is_ready = ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::dup2(input, 0) == 0 &&
                           ::dup2(output, 1) == 1 && ::dup2(output, 2) == 2 && ::chdir("/") == 0 &&

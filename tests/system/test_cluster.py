@@ -1,10 +1,11 @@
 """shoald on several hosts: placement, hosts that die, hang and come back. Real microVMs, a real etcd."""
 import json
 import os
+import pathlib
 import signal
 import time
 
-from cluster import PLAIN, Cluster, seeded, with_certificates
+from cluster import PLAIN, Cluster, Member, seeded, with_certificates
 from harness import BUSYBOX, ROOT, expect, run, temporary_folder, test
 from link import NO_ANSWERS, PULLED, UP
 from test_shoald_templates import clone, make
@@ -53,6 +54,49 @@ def _():
         expect(reason == "2 hosts: 1 cordoned, 1 too little memory", reason)
         host.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "enabled"})
         cluster.hosts[1].create("/bin/true", name="small", memory_mib=32)
+
+
+class Pressed(Cluster):
+    """Each host's shoald reads a /proc/meminfo that the test writes."""
+
+    def set_available(self, name, mib):
+        (self.folder / f"{name}.meminfo").write_text(f"MemAvailable: {mib << 10:12} kB\n")
+
+    def make_member(self, name, options):
+        self.set_available(name, 4096)
+        mount = f"mount --bind {self.folder}/{name}.meminfo /proc/meminfo && exec \"$@\""
+        return Member(self.folder / name, name, self.etcd, *options, within=("unshare", "--mount", "sh", "-c", mount, "sh"))
+
+    def pressure(self, name):
+        return self.hosts[0].done("GET", f"/v1/hosts/{name}")["spec"]["memory_pressure"]
+
+
+@test("cluster: a host under memory pressure takes no more until that is over, and the kernel takes microVMs before shoald")
+def _():
+    with temporary_folder() as folder, Pressed(folder, 2, options=("--memory-overcommit", "1", "--reserved-memory", "512")) as cluster:
+        host = cluster.hosts[0]
+        cluster.set_available("h1", 511)
+        why = host.wait(lambda: cluster.pressure("h1"), "the pressure to be told")
+        expect(why == "the host has less than 512 MiB available, which are reserved" and not cluster.pressure("h0"), why)
+        cluster.group("web", 4)
+        expect(set(cluster.wait_for_members(host, "web", 4).values()) == {"h0"}, "something is on the host under pressure")
+        host.create("/bin/true", name="huge", memory_mib=4 << 20)
+        reason = host.wait(lambda: host.microvm("huge")["status"]["reason"], "the reason")
+        expect(reason == "2 hosts: 1 under memory pressure, 1 too little memory", reason)
+        host.done("DELETE", "/v1/microvms/huge")
+
+        def score(pid):
+            return int(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+        scores = {b"shoald": {score(host.process.pid)}}
+        for pid, words in host.processes().items():
+            scores.setdefault(os.path.basename(words[0]), set()).add(score(pid))
+        first, last = scores.pop(b"shoal-vmm"), set.union(*scores.values())
+        expect(first == {100} and max(last) < 100 and len(scores) == 2, f"{scores} {first}")
+        cluster.set_available("h1", 4096)
+        host.wait(lambda: not cluster.pressure("h1"), "the pressure to be over")
+        cluster.group("more", 2)
+        expect("h1" in cluster.wait_for_members(host, "more", 2).values(), "h1 takes nothing")
 
 
 @test("cluster: what ran on a host that dies runs elsewhere, and the host comes back clean")

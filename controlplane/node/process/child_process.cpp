@@ -12,6 +12,7 @@
 #include <csignal>
 #include <stdexcept>
 
+#include "devices/host/oom_score.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
 
@@ -50,6 +51,7 @@ pid_t start_child(const std::vector<std::string>& words, int output) {
     if (child == 0) {
         // Async-signal-safe calls alone: other threads' locks are as they were.
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        static_cast<void>(host::set_oom_order(host::OomOrder::first));
         const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
         ::dup2(nothing, STDIN_FILENO);
         ::dup2(output, STDOUT_FILENO);

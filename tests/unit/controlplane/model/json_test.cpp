@@ -97,8 +97,10 @@ TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they w
                     .scheduling = Scheduling::draining,
                     .certificate_expires = "2027-11-28T00:00:00.000Z",
                     .authority_expires = "2036-11-28T00:00:00.000Z",
-                    .renews_certificates = true};
+                    .renews_certificates = true,
+                    .memory_pressure = "it has too little"};
     CHECK(to_json(from_json<Host>(to_json(host))) == to_json(host));
+    CHECK(from_json<Host>(to_json(host)).memory_pressure == "it has too little");
     CHECK(from_json<Host>(to_json(host)).allocatable == host.allocatable);
 
     const auto heartbeat = from_json<Heartbeat>(to_json(Heartbeat{3, 9}));

@@ -196,4 +196,33 @@ TEST_CASE("what a host is is told once, and keeps what users said of it") {
     CHECK(model::from_json<model::Host>(stored()->value).zone == "b");
 }
 
+TEST_CASE("memory pressure is told once the rest is, and keeps what users said of the host") {
+    ManualStore bench;
+    model::Host facts;
+    facts.name = "here";
+    HostFacts host{bench.loop, bench.store, facts};
+    std::optional<model::Host> stored;
+    const auto read = [&] {
+        bench.store.get("/hosts/here", [&stored](const store::Result<store::Lookup>& lookup) {
+            REQUIRE(lookup);
+            stored = lookup->entry
+                         ? std::optional{model::from_json<model::Host>(lookup->entry->value)}
+                         : std::nullopt;
+        });
+        bench.loop.settle();
+        return stored;
+    };
+    host.set_memory_pressure("it has too little");
+    CHECK_FALSE(read());  // Nobody knows yet whether the name is its own.
+    host.tell();
+    REQUIRE(read());
+    CHECK(stored->memory_pressure == "it has too little");
+    model::Host cordoned = *stored;
+    cordoned.scheduling = model::Scheduling::cordoned;
+    bench.put("/hosts/here", model::to_json(cordoned));
+    host.set_memory_pressure("");
+    CHECK(read()->memory_pressure.empty());
+    CHECK(stored->scheduling == model::Scheduling::cordoned);
+}
+
 }  // namespace shoal::node::test

@@ -66,6 +66,12 @@ public:
         host.scheduling = scheduling;
         put(keys::of(keys::hosts, "here"), model::to_json(host));
     }
+    void set_memory_pressure(const std::string& why) {
+        model::Host host;
+        host.name = "here";
+        host.memory_pressure = why;
+        put(keys::of(keys::hosts, "here"), model::to_json(host));
+    }
     bool is_placed(const std::string& name) const {
         return mirror_->find(name) != nullptr && mirror_->find(name)->placement.has_value();
     }
@@ -142,6 +148,19 @@ TEST_CASE("a cordoned host keeps all waiting until it takes more again") {
     CHECK(host.reason("a") == "the host takes no more: it is cordoned");
     host.set_scheduling(model::Scheduling::enabled);
     CHECK(host.is_placed("a"));
+}
+
+TEST_CASE("a host under memory pressure keeps all waiting until that is over") {
+    Host host;
+    host.set_memory_pressure("it has too little");
+    host.want("a");
+    CHECK(host.reason("a") == "under memory pressure: it has too little");
+    model::MicroVmSpec spec;
+    spec.name = "reserved";
+    CHECK_FALSE(host.placer().reserve(spec));
+    host.set_memory_pressure("");
+    CHECK(host.is_placed("a"));
+    CHECK(host.placer().reserve(spec));
 }
 
 TEST_CASE("room that was reserved in vain goes to who waits") {

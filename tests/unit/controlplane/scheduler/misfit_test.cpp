@@ -34,6 +34,14 @@ TEST_CASE("each filter refuses what it is for, and only that") {
         cluster.put_host(facts);
         CHECK(misfit(cluster, host, workload) == Misfit::draining);
     }
+    SUBCASE("memory pressure") {
+        facts.memory_pressure = "the host is short of memory";
+        cluster.put_host(facts);
+        CHECK(misfit(cluster, host, workload) == Misfit::pressure);
+        facts.memory_pressure.clear();
+        cluster.put_host(facts);
+        CHECK_FALSE(misfit(cluster, host, workload));
+    }
     SUBCASE("zone") {
         workload.zone = "b";
         CHECK(misfit(cluster, host, workload) == Misfit::zone);
