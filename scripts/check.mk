@@ -1,4 +1,4 @@
-# make check: formatting, include directions, clang-tidy.
+# make check: formatting, include directions, the table of system calls, clang-tidy.
 
 CLANG_FORMAT := clang-format-14
 CLANG_TIDY := clang-tidy-14
@@ -6,8 +6,8 @@ CLANG_TIDY := clang-tidy-14
 check_folders := $(wildcard devices firmware vmm guest controlplane tests)
 formatted := $(call files,$(check_folders),*.cpp) $(call files,$(check_folders),*.h)
 
-.PHONY: check check-format check-includes check-tidy
-check: check-format check-includes check-tidy
+.PHONY: check check-format check-includes check-syscall-table check-tidy
+check: check-format check-includes check-syscall-table check-tidy
 
 check-format: | setup
 	@$(CLANG_FORMAT) --dry-run -Werror $(formatted)
@@ -15,6 +15,9 @@ check-format: | setup
 
 check-includes: | setup
 	@scripts/check-includes
+
+check-syscall-table:
+	@scripts/syscall-table --check
 
 # A file is looked at again when its object is: that is, when it or a header of it changed.
 tidy_host := $(patsubst %,build/tidy/%.ok,$(sort $(vmm_srcs) $(cli_srcs) $(join_srcs) \
