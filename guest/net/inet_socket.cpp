@@ -113,7 +113,8 @@ Result<Endpoint> InetSocket::endpoint_to_reach(const SocketAddress& address) con
 void InetSocket::apply_options() noexcept {
     if (ip_pcb* pcb = common()) {
         pcb->so_options = static_cast<std::uint8_t>(
-            (pcb->so_options & SOF_INHERITED & ~(SOF_REUSEADDR | SOF_KEEPALIVE)) | options_);
+            (pcb->so_options & SOF_INHERITED & ~(SOF_REUSEADDR | SOF_KEEPALIVE)) | options_ |
+            (reuses_port_ ? SOF_REUSEADDR : 0));
         pcb->tos = type_of_service_;
         if (time_to_live_ != 0) {
             pcb->ttl = time_to_live_;
@@ -126,6 +127,7 @@ void InetSocket::inherit_options(const InetSocket& parent) noexcept {
     time_to_live_ = parent.time_to_live_;
     type_of_service_ = parent.type_of_service_;
     v6_only_ = parent.v6_only_;
+    reuses_port_ = parent.reuses_port_;
 }
 
 Result<void> InetSocket::set_flag(std::uint8_t flag, std::span<const std::byte> value) {
@@ -151,7 +153,8 @@ Result<void> InetSocket::set_option(SocketOption option, std::span<const std::by
     }
     if (option.level == level::socket && option.name == socket_option::reuse_port) {
         reuses_port_ = *number != 0;
-        return set_flag(SOF_REUSEADDR, value);
+        apply_options();
+        return {};
     }
     if (option.level == level::ipv6 && option.name == ipv6_option::v6_only &&
         family() == address_family::inet6) {

@@ -34,6 +34,7 @@ protected:
     // Options that lwIP keeps with each pcb, for those that are made later.
     void apply_options() noexcept;
     void inherit_options(const InetSocket& parent) noexcept;
+    [[nodiscard]] bool reuses_port() const noexcept { return reuses_port_; }
 
     // The kind of addresses that lwIP's part of the socket has.
     [[nodiscard]] std::uint8_t address_type() const noexcept;

@@ -70,6 +70,9 @@ void TcpSocket::close_connection() {
     if (pcb_ == nullptr) {
         return;
     }
+    if (state_ == State::listening && leave_listeners()) {
+        return;
+    }
     tcp_pcb* pcb = std::exchange(pcb_, nullptr);
     tcp_arg(pcb, nullptr);
     if (state_ == State::listening) {
@@ -126,9 +129,13 @@ Result<void> TcpSocket::listen(std::uint32_t backlog) {
         }
         is_bound_ = true;
     }
+    backlog_ = static_cast<std::uint8_t>(std::clamp(backlog, 1U, backlog_max));
+    if (tcp_pcb* shared = listener_to_share()) {
+        join(shared);
+        return {};
+    }
     err_t error = ERR_OK;
-    const auto most = static_cast<std::uint8_t>(std::clamp(backlog, 1U, backlog_max));
-    tcp_pcb* listener = tcp_listen_with_backlog_and_err(pcb_, most, &error);
+    tcp_pcb* listener = tcp_listen_with_backlog_and_err(pcb_, backlog_, &error);
     if (listener == nullptr) {
         return fail(errno_of(error));
     }
@@ -139,11 +146,63 @@ Result<void> TcpSocket::listen(std::uint32_t backlog) {
     return {};
 }
 
-err_t TcpSocket::on_accepted(void* socket, tcp_pcb* pcb, err_t error) {
-    auto* self = static_cast<TcpSocket*>(socket);
-    if (self == nullptr || pcb == nullptr || error != ERR_OK) {
+// The listener at this address of sockets that share their port, if this one does, too.
+tcp_pcb* TcpSocket::listener_to_share() const noexcept {
+    if (!reuses_port()) {
+        return nullptr;
+    }
+    for (tcp_pcb_listen* listener = tcp_listen_pcbs.listen_pcbs; listener != nullptr;
+         listener = listener->next) {
+        if (listener->local_port == pcb_->local_port &&
+            ip_addr_cmp(&listener->local_ip, &pcb_->local_ip)) {
+            const auto* socket = static_cast<const TcpSocket*>(listener->callback_arg);
+            return socket->reuses_port() ? socket->pcb_ : nullptr;
+        }
+    }
+    return nullptr;
+}
+
+void TcpSocket::join(tcp_pcb* listener) {
+    auto* turn = static_cast<TcpSocket*>(listener->callback_arg);
+    next_listener_ = std::exchange(turn->next_listener_, this);
+    tcp_pcb* bound = std::exchange(pcb_, listener);
+    tcp_arg(bound, nullptr);
+    tcp_close(bound);
+    state_ = State::listening;
+    share_backlog();
+}
+
+// False when there is no other.
+bool TcpSocket::leave_listeners() noexcept {
+    if (next_listener_ == this) {
+        return false;
+    }
+    TcpSocket* before = next_listener_;
+    while (before->next_listener_ != this) {
+        before = before->next_listener_;
+    }
+    before->next_listener_ = std::exchange(next_listener_, this);
+    tcp_arg(std::exchange(pcb_, nullptr), before->next_listener_);
+    before->share_backlog();
+    return true;
+}
+
+// lwIP counts connections that wait for any of them.
+void TcpSocket::share_backlog() noexcept {
+    std::uint32_t sum = backlog_;
+    for (const TcpSocket* other = next_listener_; other != this; other = other->next_listener_) {
+        sum += other->backlog_;
+    }
+    tcp_backlog_set(pcb_, static_cast<std::uint8_t>(std::min(sum, backlog_max)));
+}
+
+// The argument is the socket whose turn it was when the connection began, which may be gone.
+err_t TcpSocket::on_accepted(void*, tcp_pcb* pcb, err_t error) {
+    if (pcb == nullptr || error != ERR_OK) {
         return ERR_VAL;
     }
+    auto* self = static_cast<TcpSocket*>(pcb->listener->callback_arg);
+    pcb->listener->callback_arg = self->next_listener_;
     FileSystem& files = self->file_system();
     const auto made = files.make_inode<TcpSocket>(
         files, SocketKind{self->family(), self->socket_type(), self->protocol()});

@@ -64,6 +64,10 @@ private:
     [[nodiscard]] Result<std::size_t> take_bytes(OutgoingMessage& message);
     [[nodiscard]] Result<void> check_sendable();
     void acknowledge_reading(std::size_t count);
+    [[nodiscard]] tcp_pcb* listener_to_share() const noexcept;
+    void join(tcp_pcb* listener);
+    [[nodiscard]] bool leave_listeners() noexcept;
+    void share_backlog() noexcept;
     [[nodiscard]] Result<void> set_tcp_option(std::uint32_t name, std::span<const std::byte> value);
     void apply_tcp_options() noexcept;
 
@@ -85,6 +89,10 @@ private:
     Endpoint peer_{};
     PbufQueue received_;
     std::unique_ptr<SendBuffer> unacknowledged_;
+    // Sockets that listen at one address (SO_REUSEPORT) have one listener of lwIP's, whose argument
+    // is the one that gets the next connection: a ring, as a rule of one.
+    TcpSocket* next_listener_ = this;
+    std::uint8_t backlog_ = 0;
     // Connections that wait for accept(), of a socket that listens: a list in order.
     Ref<TcpSocket> first_accepted_{};
     TcpSocket* last_accepted_ = nullptr;

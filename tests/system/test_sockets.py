@@ -236,6 +236,27 @@ def _(network, tap):
         expect(end_of(server)[0] == 0, "the server failed")
 
 
+@network_test("listeners that share a port get connections in turn, and all of them when the others have ended")
+def _(network, tap):
+    count = 10
+
+    def who_accepts(connections):
+        answers = []
+        for _ in range(connections):
+            with connect(network, address) as client:
+                answers.append(read_all(client))
+        return b"".join(sorted(answers))
+
+    for address in (tap.guest_address, guest6(tap)):
+        with server_inside(network, tap, NET, "serve-shared", address, PORT, count) as server:
+            answers = who_accepts(2 * count)
+            expect(answers == count * b"a" + count * b"b", f"{address}: accepted by {answers}")
+            read_line(server, "a has ended")
+            answers = who_accepts(count)
+            expect(answers == count * b"b", f"{address}: when a has ended, accepted by {answers}")
+            expect(end_of(server) == (0, "b has ended\n"), "the server failed")
+
+
 @network_test("datagrams go both ways, small ones and fragmented ones, IPv4 and IPv6")
 def _(network, tap):
     sizes = (0, 1, 1000, 1472, 1473, 9000, 60000)

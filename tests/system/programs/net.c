@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,19 +52,36 @@ static int connected(const char* host, const char* port) {
     return fd;
 }
 
-static int listening(const char* host, const char* port) {
+// -1 when the address is taken.
+static int listener_with(int option, const char* host, const char* port) {
     struct sockaddr_storage to;
     int on = 1;
     socklen_t size = parse(host, port, &to);
     int fd = socket(to.ss_family, SOCK_STREAM, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, option, &on, sizeof on) != 0) {
         fail("socket");
     }
-    if (bind(fd, (struct sockaddr*)&to, size) != 0 || listen(fd, 255) != 0) {
+    if (bind(fd, (struct sockaddr*)&to, size) == 0 && listen(fd, 255) == 0) {
+        return fd;
+    }
+    if (errno != EADDRINUSE) {
         fail("listen");
     }
+    close(fd);
+    return -1;
+}
+
+static void say_listening(void) {
     puts("listening");
     fflush(stdout);
+}
+
+static int listening(const char* host, const char* port) {
+    int fd = listener_with(SO_REUSEADDR, host, port);
+    if (fd < 0) {
+        fail("listen");
+    }
+    say_listening();
     return fd;
 }
 
@@ -135,6 +153,56 @@ static int accepted(int listener) {
     return fd;
 }
 
+struct Sharer {
+    pthread_t thread;
+    int listener;
+    char name;
+    int count;
+};
+
+// Tells so many connections who has accepted them.
+static void* answer(void* argument) {
+    const struct Sharer* sharer = argument;
+    for (int i = 0; i < sharer->count; ++i) {
+        int fd = accepted(sharer->listener);
+        if (send(fd, &sharer->name, 1, 0) != 1) {
+            fail("send");
+        }
+        close(fd);
+    }
+    close(sharer->listener);
+    printf("%c has ended\n", sharer->name);
+    fflush(stdout);
+    return NULL;
+}
+
+// Two threads listen at one address, each with a socket of its own. The second accepts twice as
+// many connections as the first.
+static void serve_shared(const char* host, const char* port, int count) {
+    struct Sharer sharers[2];
+    for (int i = 0; i < 2; ++i) {
+        sharers[i] = (struct Sharer){.listener = listener_with(SO_REUSEPORT, host, port),
+                                     .name = (char)('a' + i),
+                                     .count = (i + 1) * count};
+        if (sharers[i].listener < 0) {
+            fail("SO_REUSEPORT");
+        }
+    }
+    if (listener_with(SO_REUSEADDR, host, port) >= 0) {
+        fail("a socket without SO_REUSEPORT listens there, too");
+    }
+    say_listening();
+    for (int i = 0; i < 2; ++i) {
+        pthread_create(&sharers[i].thread, NULL, answer, &sharers[i]);
+    }
+    for (int i = 0; i < 2; ++i) {
+        pthread_join(sharers[i].thread, NULL);
+    }
+    if (listener_with(SO_REUSEADDR, host, port) < 0) {
+        fail("nobody listens there any more");
+    }
+}
+
 // All connections are held open until all are there.
 static void hold_many(int listener, int count) {
     static int fds[1024];
@@ -155,13 +223,13 @@ static void udp_echo(const char* host, const char* port, int count) {
     if (fd < 0 || bind(fd, (struct sockaddr*)&at, size) != 0) {
         fail("bind");
     }
-    puts("listening");
-    fflush(stdout);
+    say_listening();
     while (count-- > 0) {
         struct sockaddr_storage from;
         socklen_t from_size = sizeof from;
         ssize_t got = recvfrom(fd, data, sizeof data, 0, (struct sockaddr*)&from, &from_size);
-        if (got < 0 || sendto(fd, data, (size_t)got, 0, (struct sockaddr*)&from, from_size) != got) {
+        if (got < 0 ||
+            sendto(fd, data, (size_t)got, 0, (struct sockaddr*)&from, from_size) != got) {
             fail("udp");
         }
     }
@@ -287,6 +355,8 @@ int main(int argc, char** argv) {
         }
     } else if (strcmp(verb, "serve-many") == 0) {
         hold_many(listening(host, port), atoi(more));
+    } else if (strcmp(verb, "serve-shared") == 0) {
+        serve_shared(host, port, atoi(more));
     } else if (strcmp(verb, "serve-udp") == 0) {
         udp_echo(host, port, atoi(more));
     } else if (strcmp(verb, "udp-refused") == 0) {
