@@ -20,7 +20,8 @@ namespace {
 // A program that frees memory often takes it again soon; and it may not live that long.
 constexpr std::uint64_t delay_ns = 500'000'000;
 constexpr std::uint64_t answer_limit_ns = 2'000'000'000;
-// Which device has interrupted is not known, and to look costs an exit.
+// Which device has interrupted is not known, and to look costs an exit. While none has, there is
+// nothing to look at: a program that wakes by its own timer pays nothing.
 constexpr std::uint64_t look_period_ns = 1'000'000'000;
 
 constexpr auto wanted_features = static_cast<std::uint32_t>(
@@ -117,9 +118,12 @@ void VirtioBalloon::collect() {
 // An event may be the device's wish for another size: it is looked at now, or a moment later if
 // that was only just done.
 void VirtioBalloon::follow_wish(std::uint64_t now_ns) {
-    if (now_ns - looked_ns_ < look_period_ns) {
+    if (looked_interrupts_ == interrupts_of_devices()) {
+        look_ns_ = no_deadline;
+    } else if (now_ns - looked_ns_ < look_period_ns) {
         look_ns_ = looked_ns_ + look_period_ns;
     } else {
+        looked_interrupts_ = interrupts_of_devices();
         looked_ns_ = now_ns;
         look_ns_ = no_deadline;
         device_.acknowledge_interrupt();

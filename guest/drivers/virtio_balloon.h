@@ -61,6 +61,7 @@ private:
     std::uint64_t report_ns_ = no_deadline;  // when the next report is due
     std::uint64_t look_ns_ = no_deadline;    // when to look what the host wants
     std::uint64_t looked_ns_ = 0;
+    std::uint64_t looked_interrupts_ = ~std::uint64_t{0};  // interrupts_of_devices() then
 };
 
 // Uses the first balloon among the devices, if there is one, from now on.

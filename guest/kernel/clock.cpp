@@ -47,6 +47,7 @@ constinit bool has_kvm_clock = false;
 constinit bool clock_started = false;
 constinit std::uint64_t tsc_at_start = 0;
 constinit std::uint64_t tsc_khz = 1'000'000;
+constinit std::uint64_t device_interrupts = 0;
 // The TSC deadline timer may be early by the difference of two clocks.
 constexpr std::uint64_t timer_slack_ns = 1'000'000;
 constexpr std::uint64_t poll_step_ns = 20'000;
@@ -160,8 +161,7 @@ void wait_for_interrupt() {
         return;
     }
     shoal_nub_call(NUB_WAIT);
-    shoal_interrupt_pending = 0;
-    note_interrupt();
+    take_interrupts();
 }
 
 void restore_interrupts() {
@@ -170,25 +170,41 @@ void restore_interrupts() {
     }
 }
 
-void note_interrupt() {
+bool take_interrupts() {
+    const std::uint8_t marks = __atomic_exchange_n(&shoal_interrupt_pending, 0, __ATOMIC_RELAXED);
+    if ((marks & (NUB_MARK_TIMER | NUB_MARK_OTHER)) == 0) {
+        return false;
+    }
+    device_interrupts += (marks & NUB_MARK_OTHER) != 0 ? 1 : 0;
     Cpu& cpu = this_cpu();
     if (cpu.timer_ns != 0) {
         const std::uint64_t slack =
             timer_slack_ns + (cpu.timer_ns - cpu.timer_set_ns) / timer_slack_divisor;
         cpu.timer_ns = monotonic_ns() + slack >= cpu.timer_ns ? 0 : cpu.timer_ns;
     }
+    return true;
 }
 
-void set_timer(std::uint64_t deadline_ns) {
+std::uint64_t interrupts_of_devices() {
+    return device_interrupts;
+}
+
+std::uint64_t prepare_timer(std::uint64_t deadline_ns) {
     const std::uint64_t now = monotonic_ns();
     Cpu& cpu = this_cpu();
     if (cpu.timer_ns != 0 && cpu.timer_ns <= deadline_ns) {
-        return;
+        return 0;
     }
     enable_interrupts();
     cpu.timer_set_ns = now;
     cpu.timer_ns = std::max(deadline_ns, now + 1);
-    shoal_nub_call(NUB_WRITE_MSR, msr_tsc_deadline, read_tsc() + ticks_in(cpu.timer_ns - now));
+    return read_tsc() + ticks_in(cpu.timer_ns - now);
+}
+
+void set_timer(std::uint64_t deadline_ns) {
+    if (const std::uint64_t time_stamp = prepare_timer(deadline_ns); time_stamp != 0) {
+        shoal_nub_call(NUB_WRITE_MSR, msr_tsc_deadline, time_stamp);
+    }
 }
 
 void wait_until(std::uint64_t deadline_ns) {

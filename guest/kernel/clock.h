@@ -26,10 +26,16 @@ void wait_until(std::uint64_t deadline_ns);
 // An interrupt comes when this time has passed, or earlier if it was asked for. Cheap when one is
 // on its way that is early enough.
 void set_timer(std::uint64_t deadline_ns);
+// The same, but for the nub call, which is left to halt_cpu(): what that needs.
+[[nodiscard]] std::uint64_t prepare_timer(std::uint64_t deadline_ns);
 // Turns interrupts on again, if they were.
 void restore_interrupts();
-// An interrupt has come, perhaps the timer's.
-void note_interrupt();
+// Takes the marks of the calling CPU's interrupts, as every look at what has come begins. False:
+// there are none, but perhaps one of the kernel's own.
+bool take_interrupts();
+// How often interrupts were taken among which one was not the timer's: devices have something new
+// when it has grown.
+[[nodiscard]] std::uint64_t interrupts_of_devices();
 // Halts until an interrupt comes (or came since the last wait). With several CPUs returns before,
 // after a while: for drivers, which look again. The kernel's lock stays taken.
 void wait_for_interrupt();

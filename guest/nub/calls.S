@@ -406,7 +406,15 @@ nub_write_devices:
 
 // An interrupt between the test and hlt is held back by sti's shadow, so it ends the hlt. Where the
 // shadow is lost (QEMU's VMRUN does not load it), nub_interrupt leaves the hlt out.
+// rdi: for the timer, or 0.
 nub_wait:
+    test rdi, rdi
+    jz 1f
+    mov ecx, MSR_TSC_DEADLINE
+    mov eax, edi
+    mov rdx, rdi
+    shr rdx, 32
+    wrmsr
 1:  cmp byte ptr shoal_interrupt_pending[rip], 0
     jne 2f
     sti
@@ -629,12 +637,15 @@ nub_stop:
 // An interrupt is remembered where it hits the kernel, which looks before it returns to the program;
 // on the way out after that look, it begins again with the look (kernel/entry.S). Where it hits the
 // program, the kernel gets it as a trap.
-    .globl nub_interrupt, nub_spurious
+    .globl nub_timer_interrupt, nub_interrupt, nub_spurious
+nub_timer_interrupt:
+    or byte ptr shoal_interrupt_pending[rip], NUB_MARK_TIMER
+    jmp 3f
 nub_interrupt:
-    push rax
+    or byte ptr shoal_interrupt_pending[rip], NUB_MARK_OTHER
+3:  push rax
     push rcx
     push rdx
-    mov byte ptr shoal_interrupt_pending[rip], 1
     mov ecx, MSR_X2APIC_EOI
     xor eax, eax
     xor edx, edx

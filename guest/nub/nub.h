@@ -6,8 +6,8 @@
 //   syscall from the program  -> shoal_syscall_entry, registers as `syscall` leaves them, rsp the
 //                                program's
 //   fault or trap at ring 3   -> shoal_trap_entry on the trap stack, with shoal_trap_state filled
-//   interrupt at ring 3       -> acknowledged, shoal_interrupt_pending set; in the program besides
-//                                a trap; on the kernel's way out (shoal_way_out) back to
+//   interrupt at ring 3       -> acknowledged, marked in shoal_interrupt_pending; in the program
+//                                besides a trap; on the kernel's way out (shoal_way_out) back to
 //                                shoal_look_again
 //
 // A nub call is an int3 at the kernel's gate (shoal_nub_call): number in rax, arguments in rdi,
@@ -95,7 +95,8 @@
 // shoal_vdso_data, of the x2APIC the spurious vector, timer and LINT0, and LSTAR to
 // shoal_syscall_entry. The local APIC's mode and place are set at a CPU's start.
 #define NUB_WRITE_MSR 3
-// wait(): halts until shoal_interrupt_pending is set. The kernel clears it.
+// wait(deadline): halts until shoal_interrupt_pending is set, which the kernel clears. A deadline
+// that is not 0 goes to the TSC deadline timer before: cheaper than a call of its own.
 #define NUB_WAIT 4
 // write_devices(writes, count): stores 32-bit values in device registers, in this order. Where ring
 // 0 is emulated, many accesses cost less from here than from ring 3, which works all the same.
@@ -134,6 +135,9 @@
 #define NUB_WAKE_VECTOR 58
 #define NUB_SPURIOUS_VECTOR 63
 #define NUB_VECTORS 64
+// Marks in shoal_interrupt_pending: the timer's interrupt, and any other. The kernel has one, too.
+#define NUB_MARK_OTHER 1
+#define NUB_MARK_TIMER 4
 #define NUB_INTERRUPT 64  // the vector of the trap that an interrupt in the program becomes
 
 #ifndef __ASSEMBLER__
@@ -160,7 +164,7 @@ struct NubWrite {
 std::uint64_t shoal_nub_call(std::uint64_t number, std::uint64_t a = 0, std::uint64_t b = 0,
                              std::uint64_t c = 0);
 
-// Set by the nub with every interrupt, cleared by the kernel.
+// NUB_MARK_...: set by the nub with every interrupt, cleared by the kernel.
 extern volatile std::uint8_t shoal_interrupt_pending;
 
 // Physical addresses of the spaces' roots, or 0. Tables are readable at ring 3. Of CPUs but the

@@ -104,6 +104,8 @@ nub_idt:
     .rept NUB_SPURIOUS_VECTOR - NUB_FIRST_DEVICE_VECTOR
     .if vector == NUB_STOP_VECTOR
     GATE nub_stop, GATE_RING0
+    .elseif vector == NUB_TIMER_VECTOR
+    GATE nub_timer_interrupt, GATE_RING0
     .else
     GATE nub_interrupt, GATE_RING0
     .endif

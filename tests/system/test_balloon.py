@@ -3,7 +3,8 @@ import time
 
 from api import ApiVmm
 from harness import TIME_SCALE, UNIKERNEL, expect, temporary_folder, test
-from test_snapshots import NO_LOG, write_program
+from test_api_output import sample
+from test_snapshots import NO_LOG, boot_counter, write_program
 
 # The balloon is too much beside what the program takes. An emulated CPU (tests/nested) takes long for each MiB.
 MEMORY_MIB, TAKEN_MIB, BALLOON_MIB = (256, 200, 160) if TIME_SCALE == 1 else (128, 72, 80)
@@ -54,3 +55,28 @@ def _():
         expect(left["target_pages"] == BALLOON_MIB * PAGES_OF_MIB, str(left))
         inflate(vmm, 0)
         wait_for_actual(vmm, lambda mib: mib == 0, "all returns")
+
+
+def reads_of_registers(vmm):
+    return sample(vmm.api.request("GET", "/metrics")[1].decode(), "shoal_vcpu_exit_mmio_read")
+
+
+@test("balloon: a program that wakes by its own timer looks at no register, until the host wants something")
+def _():
+    def wait_for_lines(count):
+        for _ in range(count):
+            vmm.wait_for(b"\n")
+
+    with temporary_folder() as folder, ApiVmm(folder, *NO_LOG) as vmm:
+        vmm.api.put("/balloon", amount_mib=0, deflate_on_oom=True)
+        boot_counter(vmm, folder, "witness", "-- alive 100")
+        inflate(vmm, 0)
+        wait_for_lines(20)
+        before = reads_of_registers(vmm)
+        wait_for_lines(20)
+        expect(reads_of_registers(vmm) == before, "reads while nobody wants anything")
+        inflate(vmm, 16)
+        deadline = time.monotonic() + 30 * TIME_SCALE
+        while reads_of_registers(vmm) == before:
+            expect(time.monotonic() < deadline, "the driver never looks what the host wants")
+            time.sleep(0.05)

@@ -106,12 +106,12 @@ void give_kernel_lock() {
     __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
 }
 
-void halt_cpu() {
+void halt_cpu(std::uint64_t timer) {
     Cpu& self = this_cpu();
     self.is_idle = true;
     count_cpu_time();
     unlock_kernel();
-    shoal_nub_call(NUB_WAIT);
+    shoal_nub_call(NUB_WAIT, timer);
     lock_kernel();
     skip_cpu_time();
     self.is_idle = false;

@@ -33,7 +33,7 @@ struct Cpu {
     std::uint64_t counted_until = 0;  // time stamps: cpu_time.h
     std::uint64_t busy_ticks = 0;
     const Thread* running = nullptr;  // only to be compared
-    Thread* idle = nullptr;  // its thread when no other can run; nullptr with one CPU
+    Thread* idle = nullptr;           // its thread when no other can run; nullptr with one CPU
 };
 
 [[nodiscard]] Cpu& this_cpu();
@@ -76,8 +76,8 @@ public:
     KernelLock& operator=(const KernelLock&) = delete;
 };
 
-// Halts without the lock, until an interrupt.
-void halt_cpu();
+// Halts without the lock, until an interrupt. `timer` is 0 or what prepare_timer() said.
+void halt_cpu(std::uint64_t timer);
 // Makes another CPU enter the kernel, or leave its halt.
 void call_cpu(Cpu& cpu);
 // Calls one that is idle. False: none is.

@@ -14,7 +14,7 @@
 namespace shoal::guest {
 namespace {
 
-constexpr std::uint8_t look_requested = 2;  // beside the nub's bit in shoal_interrupt_pending
+constexpr std::uint8_t look_requested = 2;  // beside the nub's marks in shoal_interrupt_pending
 
 constinit EventSources sources{};
 constinit Queue<Thread, &Thread::run_link> runnable{};
@@ -58,15 +58,15 @@ bool look_for_runnable() {
 void wait_for_runnable() {
     while (!look_for_runnable()) {
         const std::uint64_t until = first_deadline();
+        std::uint64_t timer = 0;
         if (until != no_deadline) {
             if (until <= monotonic_ns()) {
                 continue;
             }
-            set_timer(until);
+            timer = prepare_timer(until);
         }
-        halt_cpu();
-        shoal_interrupt_pending = 0;
-        note_interrupt();
+        halt_cpu(timer);
+        take_interrupts();
     }
 }
 
@@ -203,9 +203,7 @@ void leave_thread() {
 }
 
 void look_around() {
-    const std::uint8_t why = __atomic_exchange_n(&shoal_interrupt_pending, 0, __ATOMIC_RELAXED);
-    if ((why & ~look_requested) != 0) {
-        note_interrupt();
+    if (take_interrupts()) {
         take_events();
         yield();
     }
