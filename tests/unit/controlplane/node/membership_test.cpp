@@ -203,6 +203,7 @@ TEST_CASE("memory pressure is told once the rest is, and keeps what users said o
     HostFacts host{bench.loop, bench.store, facts};
     std::optional<model::Host> stored;
     const auto read = [&] {
+        bench.loop.settle();
         bench.store.get("/hosts/here", [&stored](const store::Result<store::Lookup>& lookup) {
             REQUIRE(lookup);
             stored = lookup->entry
