@@ -1,6 +1,7 @@
 // A group is deleted at once; the controller then deletes its members.
 #include "controlplane/api/groups.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -98,6 +99,17 @@ void check(const model::Group& group) {
     }
 }
 
+// Those that are there stay as they are.
+void expect_same_sizes(const model::Group& before, const model::Group& group) {
+    for (const model::VolumeClaim& claim : group.volumes) {
+        const auto known = std::ranges::find(before.volumes, claim.name, &model::VolumeClaim::name);
+        if (known != before.volumes.end() && known->size_mib != claim.size_mib) {
+            throw Problem{422, "the size of volume " + claim.name + " of group " + group.name +
+                                   " cannot be changed"};
+        }
+    }
+}
+
 // What was too much, because another host let more in at the same time, is as it was before.
 void keep_within_quota(Service& service, const model::Group& group,
                        const std::optional<model::Group>& before, store::Revision made) {
@@ -137,7 +149,7 @@ void put(Service& service, const model::Group& group, store::Revision expected, 
 void create(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {"dry_run"});
     auto group = body_of<model::Group>(request);
-    resolve_member(service, group.microvm);
+    resolve_members(service, group);
     check(group);
     if (find(service, group.name) != nullptr) {
         throw Problem{409, "there is a group " + group.name + " already"};
@@ -150,7 +162,7 @@ void create(Service& service, const Request& request, Respond respond) {
 void apply(Service& service, const Request& request, Respond respond) {
     expect_parameters(request, {"dry_run"});
     auto group = body_of<model::Group>(request);
-    resolve_member(service, group.microvm);
+    resolve_members(service, group);
     check(group);
     if (group.name != request.path[2]) {
         throw Problem{400, "group.name and the path do not name the same group"};
@@ -161,6 +173,7 @@ void apply(Service& service, const Request& request, Respond respond) {
     }
     if (found != nullptr) {
         expect_match(request, found->revision);
+        expect_same_sizes(found->group, group);
     }
     if (answer_dry_run(service, request, group, respond)) {
         return;

@@ -95,11 +95,42 @@ void check_volumes(const Service& service, const model::MicroVmSpec& spec) {
     }
 }
 
+constexpr std::uint64_t restored_volume_mib = 1 << 20;  // a checkpoint's limit, exclusive
+
+void check_claims(const model::Group& group) {
+    if (!group.microvm.from_template.empty()) {
+        throw Problem{422, "a clone has the disks of its template: group.volumes must be empty"};
+    }
+    if (group.on_suspicion == model::OnSuspicion::replace) {
+        throw Problem{422,
+                      "a group with volumes cannot have on_suspicion replace: who stands in for a "
+                      "member does not have its volumes"};
+    }
+    const std::string last = std::to_string(group.count == 0 ? 0 : group.count - 1);
+    std::set<std::string> names;
+    for (const model::VolumeClaim& claim : group.volumes) {
+        if (!names.insert(claim.name).second) {
+            throw Problem{422, "group.volumes names " + claim.name + " twice"};
+        }
+        const std::string name = model::volume_of(group.name + "-" + last, claim);
+        if (!model::is_name(name)) {
+            throw Problem{400, "group.volumes: the name " + name + " has " +
+                                   std::to_string(name.size()) + " bytes: 63 are allowed"};
+        }
+        if (group.microvm.on_host_failure == model::HostFailurePolicy::restore &&
+            claim.size_mib >= restored_volume_mib) {
+            throw Problem{422, "group.volumes: " + claim.name +
+                                   " has 1 TiB or more: microVMs with on_host_failure restore "
+                                   "cannot have it"};
+        }
+    }
+}
+
 void check_checkpoint(const Service& service, const model::MicroVmSpec& spec) {
     const bool is_restored = spec.on_host_failure == model::HostFailurePolicy::restore;
     const auto& volumes = service.mirror.objects().volumes;
     for (const std::string& name : spec.volumes) {
-        if (is_restored && volumes.at(name).body.size_mib >= 1 << 20) {
+        if (is_restored && volumes.at(name).body.size_mib >= restored_volume_mib) {
             throw Problem{422, "volume " + name +
                                    " has 1 TiB or more: a microVM with on_host_failure restore "
                                    "cannot have it"};
@@ -138,12 +169,17 @@ std::string user_of(const Service& service,
     return {};
 }
 
-void resolve_member(const Service& service, model::MicroVmSpec& spec) {
+void resolve_members(const Service& service, model::Group& group) {
+    model::MicroVmSpec& spec = group.microvm;
     if (!spec.volumes.empty()) {
         throw Problem{422,
-                      "a group's microVMs cannot have volumes: each has one microVM at a time"};
+                      "group.microvm.volumes must be empty, since a volume has one microVM at a "
+                      "time: group.volumes gives each member its own"};
     }
     resolve(service, spec);
+    if (!group.volumes.empty()) {
+        check_claims(group);
+    }
 }
 
 void resolve(const Service& service, model::MicroVmSpec& spec) {

@@ -5,14 +5,15 @@
 #include <string>
 
 #include "controlplane/api/service.h"
+#include "controlplane/model/group.h"
 
 namespace shoal::rest {
 
 // Throws Problem for what is not there or does not fit together. A clone's memory and CPUs become
 // those of its template.
 void resolve(const Service& service, model::MicroVmSpec& spec);
-// The same for the microVMs of a group, which cannot share what only one may have.
-void resolve_member(const Service& service, model::MicroVmSpec& spec);
+// The same for the microVMs of a group, each of which has volumes of its own.
+void resolve_members(const Service& service, model::Group& group);
 
 // The microVM that has the volume, and has not ended; empty: none. Never `except`.
 [[nodiscard]] std::string user_of_volume(const Service& service, const std::string& volume,

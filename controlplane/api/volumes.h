@@ -1,26 +1,20 @@
 // /v1/volumes: create, get, list, delete.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/thread_pool.hpp>
-#include <set>
 #include <string>
 
 #include "controlplane/api/api.h"
 #include "controlplane/api/service.h"
+#include "controlplane/node/volume_changes.h"
 #include "controlplane/volume/volume_folder.h"
 
 namespace shoal::rest {
 
-// Files are made and deleted by the workers: a full disk's flush, and the deletion of a large file,
-// take seconds, for which heartbeats do not wait.
 struct VolumeService {
     Service& service;
-    boost::asio::io_context& context;
-    boost::asio::thread_pool& workers;
+    node::VolumeChanges& changes;
     const volumes::VolumeFolder& folder;
-    std::string host;
-    std::set<std::string> changing{};  // names that are being created or deleted
+    std::string host;  // this one
 };
 
 // Adds the routes. Borrows the service.

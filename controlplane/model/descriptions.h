@@ -342,6 +342,8 @@ struct Description<Volume> {
         required("size_mib", &Volume::size_mib, size_of_volume),
         optional("host", &Volume::host, a_name, Form::name),
         optional("takeovers", &Volume::takeovers),
+        optional("group", &Volume::group, a_name, Form::name),
+        optional("group_created", &Volume::group_created),
     };
 };
 
@@ -472,6 +474,15 @@ struct Description<OciConfig> {
 };
 
 template <>
+struct Description<VolumeClaim> {
+    static constexpr std::string_view name = "volume";
+    static constexpr auto fields = std::tuple{
+        required("name", &VolumeClaim::name, a_name, Form::name),
+        required("size_mib", &VolumeClaim::size_mib, size_of_volume),
+    };
+};
+
+template <>
 struct Description<Group> {
     static constexpr std::string_view name = "group";
     static constexpr auto fields = std::tuple{
@@ -482,6 +493,7 @@ struct Description<Group> {
         optional("anti_affinity", &Group::anti_affinity),
         optional("host_labels", &Group::host_labels, some_labels),
         optional("on_suspicion", &Group::on_suspicion),
+        optional("volumes", &Group::volumes, some_volumes),
     };
 };
 

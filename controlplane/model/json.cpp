@@ -130,6 +130,19 @@ void read(const json::value& from, Enum& into, const Place& place) {
 template <Described Body>
 void read(const json::value& from, Body& into, const Place& place);
 
+template <Described Body>
+void read(const json::value& from, std::vector<Body>& into, const Place& place) {
+    if (!from.is_array()) {
+        place.refuse("must be an array");
+    }
+    place.check(static_cast<std::int64_t>(from.get_array().size()), " elements");
+    for (const json::value& element : from.get_array()) {
+        const std::string path = place.path + "[" + std::to_string(into.size()) + "]";
+        read(element, into.emplace_back(),
+             {path, {}, Form::any, Presence::required, place.unknown_fields});
+    }
+}
+
 template <typename Value>
 void read(const json::value& from, std::optional<Value>& into, const Place& place) {
     if (!from.is_null()) {
@@ -208,6 +221,15 @@ json::value write(Enum value) {
 
 template <Described Body>
 json::value write(const Body& body);
+
+template <Described Body>
+json::value write(const std::vector<Body>& bodies) {
+    json::array array;
+    for (const Body& body : bodies) {
+        array.push_back(write(body));
+    }
+    return array;
+}
 
 template <typename Value>
 json::value write(const std::optional<Value>& value) {

@@ -39,15 +39,8 @@ std::string member_name(const std::string& group, std::uint64_t index) {
     return group + "-" + std::to_string(index);
 }
 
-model::MicroVmSpec member_spec(const model::Group& group, const std::string& name) {
-    model::MicroVmSpec spec = group.microvm;
-    spec.name = name;
-    spec.group = group.name;
-    return spec;
-}
-
 bool is_outdated(const model::Group& group, const MicroVm& member) {
-    return model::to_json(member.spec) != model::to_json(member_spec(group, member.spec.name));
+    return model::to_json(member.spec) != model::to_json(model::member_of(group, member.spec.name));
 }
 
 void remove(const MicroVm& member, store::Transaction& transaction) {
@@ -216,7 +209,7 @@ void GroupController::create_missing(const GroupEntry& entry, const Members& mem
         const std::string key = keys::of(keys::microvms, name);
         transaction.conditions.push_back({key, 0});
         transaction.operations.emplace_back(
-            store::Put{key, model::to_json(member_spec(entry.group, name))});
+            store::Put{key, model::to_json(model::member_of(entry.group, name))});
     }
 }
 

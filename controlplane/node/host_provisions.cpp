@@ -149,6 +149,7 @@ void HostProvisions::attach_image(const MicroVm& microvm, Launch& launch) {
 
 // Whoever has processes of any attempt may write to what it has.
 void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) const {
+    group_volumes_.expect(microvm);
     auto at = launch.words.begin() + 2;  // behind `shoal run`
     for (const std::string& name : microvm.spec.volumes) {
         const auto& all = mirror_.objects().volumes;

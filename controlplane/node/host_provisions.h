@@ -13,6 +13,7 @@
 #include "controlplane/network/host_networks.h"
 #include "controlplane/node/checkpoint/checkpoint_keeper.h"
 #include "controlplane/node/checkpoint/volume_takeover.h"
+#include "controlplane/node/group_volumes.h"
 #include "controlplane/node/provisions.h"
 #include "controlplane/volume/volume_folder.h"
 
@@ -39,13 +40,14 @@ class HostProvisions final : public Provisions {
 public:
     // Borrows all.
     HostProvisions(const Mirror& mirror, const Runner& runner, Bundles templates, Bundles images,
-                   const volumes::VolumeFolder& volumes, network::HostNetworks& networks,
-                   ProvisionSettings settings)
+                   const volumes::VolumeFolder& volumes, GroupVolumes& group_volumes,
+                   network::HostNetworks& networks, ProvisionSettings settings)
         : mirror_{mirror},
           runner_{runner},
           templates_{std::move(templates)},
           images_{std::move(images)},
           volumes_{volumes},
+          group_volumes_{group_volumes},
           networks_{networks},
           settings_{std::move(settings)} {}
 
@@ -83,6 +85,7 @@ private:
     Bundles templates_;
     Bundles images_;
     const volumes::VolumeFolder& volumes_;
+    GroupVolumes& group_volumes_;
     network::HostNetworks& networks_;
     ProvisionSettings settings_;
     CheckpointKeeper* keeper_ = nullptr;

@@ -185,7 +185,7 @@ WorkloadRef Catalog::workload_of(const model::MicroVmSpec& spec) {
     workload.group = spec.group;
     workload.image =
         spec.image.empty() ? spec.from_template : model::copy_name_of_image(spec.image);
-    workload.volume_host = host_of_volumes(spec.volumes);
+    workload.volume_host = host_of_volumes(spec.volumes, spec.group);
     if (const model::Group* its = group(spec.group)) {
         workload.spreading = its->spreading;
         workload.anti_affinity = its->anti_affinity;
@@ -300,7 +300,8 @@ void Catalog::refresh_placed(const std::string& name, MicroVm& microvm) {
 WorkloadRef Catalog::where_it_can_go_on(const MicroVm& microvm) {
     Workload workload = *microvm.workload;
     workload.cpu_model = is_restorable(microvm) ? microvm.checkpoint->cpu_model : std::string{};
-    workload.volume_host = is_restorable(microvm) ? std::nullopt : host_of_volumes(microvm.volumes);
+    workload.volume_host =
+        is_restorable(microvm) ? std::nullopt : host_of_volumes(microvm.volumes, workload.group);
     workload.kept_on =
         is_restorable(microvm) ? microvm.checkpoint->hosts : std::vector<std::string>{};
     return workload == *microvm.workload ? microvm.workload

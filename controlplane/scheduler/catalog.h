@@ -73,7 +73,7 @@ struct MicroVm {
            !microvm.checkpoint->hosts.empty();
 }
 
-// Of what a microVM is besides its name and its group.
+// Of what a microVM is besides its name, its group and its volumes.
 [[nodiscard]] std::size_t fingerprint_of(model::MicroVmSpec spec);
 
 // Told when there is something to do.
@@ -195,7 +195,7 @@ private:
 
     void set_volumes(const std::string& name, MicroVm& microvm, std::vector<std::string> volumes);
     [[nodiscard]] std::optional<std::string> host_of_volumes(
-        const std::vector<std::string>& volumes) const;
+        const std::vector<std::string>& volumes, const std::string& group) const;
     void relocate_users(const std::string& volume);
     HostIdx host_of(const std::string& name);
     HostInfo& info_of(HostIdx host);

@@ -27,6 +27,7 @@ std::pair<std::string, std::string> split(const std::string& path) {
 std::size_t fingerprint_of(model::MicroVmSpec spec) {
     spec.name.clear();
     spec.group.clear();
+    spec.volumes.clear();
     return std::hash<std::string>{}(model::to_json(spec));
 }
 

@@ -38,11 +38,16 @@ void Catalog::set_volumes(const std::string& name, MicroVm& microvm,
     microvm.volumes = std::move(volumes);
 }
 
-// Nothing: there are no volumes. Empty: no host has all of them.
-std::optional<std::string> Catalog::host_of_volumes(const std::vector<std::string>& volumes) const {
+// Nothing: any host will do. Empty: no host has all of them. What a group's member lacks is made
+// where it is placed.
+std::optional<std::string> Catalog::host_of_volumes(const std::vector<std::string>& volumes,
+                                                    const std::string& group) const {
     std::optional<std::string> host;
     for (const std::string& volume : volumes) {
         const auto found = volume_hosts_.find(volume);
+        if (found == volume_hosts_.end() && !group.empty()) {
+            continue;
+        }
         if (found == volume_hosts_.end() || (host && *host != found->second)) {
             return std::string{};
         }
@@ -60,7 +65,7 @@ void Catalog::relocate_users(const std::string& volume) {
         MicroVm& microvm = microvms_.at(name);
         Workload workload = *microvm.workload;
         unlist(name, microvm);
-        workload.volume_host = host_of_volumes(microvm.volumes);
+        workload.volume_host = host_of_volumes(microvm.volumes, workload.group);
         microvm.workload = workloads_.intern(std::move(workload));
         refresh(name);
     }

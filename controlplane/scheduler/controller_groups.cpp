@@ -73,13 +73,10 @@ void Controller::reconcile_group(const std::string& name) {
             groups_later_.insert(name);
             continue;
         }
-        model::MicroVmSpec spec = group.microvm;
-        spec.name = member;
-        spec.group = name;
         transaction.conditions.push_back({keys::of(keys::microvms, member), 0});
         transaction.conditions.push_back({keys::of(keys::placements, member), 0});
-        transaction.operations.emplace_back(
-            store::Put{keys::of(keys::microvms, member), model::to_json(spec)});
+        transaction.operations.emplace_back(store::Put{
+            keys::of(keys::microvms, member), model::to_json(model::member_of(group, member))});
         if (!flush(at_once)) {
             return static_cast<void>(groups_later_.insert(name));
         }
@@ -124,7 +121,9 @@ MemberState Controller::state_of(const std::string& member, const std::string& g
     state.is_leaving = microvm.is_deleted;
     state.is_suspected = microvm.placed && catalog_.is_suspected(microvm.placed->host);
     state.has_ended = microvm.is_finished;
-    state.is_outdated = microvm.fingerprint != catalog_.fingerprint_of_group(group);
+    const model::Group* known = catalog_.group(group);
+    state.is_outdated = microvm.fingerprint != catalog_.fingerprint_of_group(group) ||
+                        (known != nullptr && microvm.volumes != model::volumes_of(*known, member));
     return state;
 }
 

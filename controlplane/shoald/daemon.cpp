@@ -41,6 +41,7 @@
 #include "controlplane/network/network_sweeper.h"
 #include "controlplane/node/bundle_copies.h"
 #include "controlplane/node/group_controller.h"
+#include "controlplane/node/group_volumes.h"
 #include "controlplane/node/host_facts.h"
 #include "controlplane/node/host_provisions.h"
 #include "controlplane/node/membership.h"
@@ -50,6 +51,7 @@
 #include "controlplane/node/node_agent.h"
 #include "controlplane/node/placer.h"
 #include "controlplane/node/process/supervised_runner.h"
+#include "controlplane/node/volume_changes.h"
 #include "controlplane/scheduler/leader.h"
 #include "controlplane/shoald/checkpointing.h"
 #include "controlplane/shoald/joining.h"
@@ -263,8 +265,10 @@ private:
         {copies_of(template_folder_, templates_), copies_of(image_folder_, images_)}};
     volumes::VolumeFolder volume_folder_;
     boost::asio::thread_pool volume_workers_{1};  // not behind what is large
-    rest::VolumeService volumes_{service_, context_, volume_workers_, volume_folder_,
-                                 options_.host};
+    node::VolumeChanges volume_changes_{
+        {context_, volume_workers_, *store_, mirror_, volume_folder_}};
+    node::GroupVolumes group_volumes_{loop_, mirror_, volume_changes_, options_.host};
+    rest::VolumeService volumes_{service_, volume_changes_, volume_folder_, options_.host};
     network::HostNetworks networks_;
     network::AddressBook addresses_{loop_, *store_, mirror_, options_.host};
     network::NetworkSweeper sweeper_{loop_, mirror_, runner_, networks_, options_.host};
@@ -292,6 +296,7 @@ Daemon::Daemon(const Options& options)
                   bundles(template_folder_, template_check_, &Peers::fetch_template),
                   bundles(image_folder_, image_check_, &Peers::fetch_image),
                   volume_folder_,
+                  group_volumes_,
                   networks_,
                   {options.host, options.reserved_mib, options.run_dir + "/microvms",
                    find_program("shoal-vmm"), node_settings(options).fence}} {
@@ -406,6 +411,8 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
     copies_.look_soon();
     copies_.watch_idle();
     rest::reconcile_volumes(volumes_);
+    mirror_.add_listener(group_volumes_);
+    group_volumes_.start();
     if (checkpointing_) {
         checkpointing_->start();
     }

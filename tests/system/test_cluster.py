@@ -56,6 +56,31 @@ def _():
         cluster.hosts[1].create("/bin/true", name="small", memory_mib=32)
 
 
+@test("cluster: a group's member comes back to the host that has its volume, and the volumes go with the group")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2) as cluster:
+        host, other = cluster.hosts
+        host.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "cordoned"})
+        cluster.group("db", 1, volumes=[{"name": "data", "size_mib": 1}])
+        cluster.group("busy", 3)
+        cluster.wait_for_members(host, "busy", 3)
+        cluster.wait_for_members(host, "db", 1)
+        host.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "enabled"})
+        before = host.microvm("db-0")["created"]
+        host.done("DELETE", "/v1/microvms/db-0?grace_s=0")
+        host.wait(lambda: host.request("GET", "/v1/microvms/db-0")[1].get("created", before) != before, "another db-0")
+        expect(cluster.wait_for_members(host, "db", 1) == {"db-0": "h0"}, "it left its volume")
+        spec = host.done("GET", "/v1/groups/db")["spec"]
+        host.done("PUT", "/v1/groups/db", {**spec, "count": 2})
+        expect(cluster.wait_for_members(host, "db", 2) == {"db-0": "h0", "db-1": "h1"}, "the new one")
+        volumes = {item["name"]: item["spec"]["host"] for item in other.done("GET", "/v1/volumes")["items"]}
+        expect(volumes == {"db-0-data": "h0", "db-1-data": "h1"}, f"{volumes}")
+        other.done("DELETE", "/v1/groups/db")
+        host.wait(lambda: not cluster.etcd.list("/volumes/"), "the volumes to go")
+        for each in cluster.hosts:
+            each.wait(lambda each=each: not os.listdir(each.state_dir / "volumes"), "their files to go")
+
+
 class Pressed(Cluster):
     """Each host's shoald reads a /proc/meminfo that the test writes."""
 

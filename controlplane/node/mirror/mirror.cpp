@@ -254,7 +254,7 @@ void Contents::apply_at_host(MicroVm& microvm, const Event& event) {
 // One that cannot be read is not deleted: its members go on.
 void Contents::apply_group(const std::string& name, const Event& event) {
     if (auto group = decode<model::Group>(event)) {
-        groups[name] = {std::move(*group), event.entry.mod_revision};
+        groups[name] = {std::move(*group), event.entry.mod_revision, event.entry.create_revision};
         damaged_groups.erase(name);
     } else if (event.kind == Event::Kind::deleted) {
         groups.erase(name);

@@ -84,6 +84,7 @@ struct MicroVm {
 struct GroupEntry {
     model::Group group;
     Revision revision = 0;
+    Revision created = 0;
 };
 
 struct HostEntry {

@@ -87,6 +87,38 @@ TEST_CASE("assignments and what a group does on suspicion are read as they were 
     CHECK(from_json<Group>(to_json(group)).on_suspicion == OnSuspicion::replace);
 }
 
+TEST_CASE("volumes of a group's members are read as they were written, each within its limits") {
+    const std::string before =
+        R"({"name":"g","count":1,"microvm":{"program":"/bin/true"},"volumes":)";
+    const auto group = from_json<Group>(
+        before + R"([{"name":"data","size_mib":64},{"name":"log","size_mib":1}]})");
+    REQUIRE(group.volumes.size() == 2);
+    CHECK(group.volumes[0].size_mib == 64);
+    CHECK(volumes_of(group, "g-3") == std::vector<std::string>{"g-3-data", "g-3-log"});
+    CHECK(to_json(from_json<Group>(to_json(group))) == to_json(group));
+    const auto refusal = [&before](const std::string& volumes) {
+        try {
+            static_cast<void>(from_json<Group>(before + volumes + "}"));
+        } catch (const JsonError& error) {
+            return std::string{error.what()};
+        }
+        return std::string{};
+    };
+    CHECK(refusal("7") == "group.volumes must be an array");
+    CHECK(refusal("[7]") == "group.volumes[0] must be an object");
+    CHECK(refusal(R"([{"name":"data"}])") == "group.volumes[0].size_mib is missing");
+    CHECK(refusal(R"([{"name":"data","size_mib":0}])").find("size_mib") != std::string::npos);
+    CHECK(refusal(R"([{"name":"data","size_mib":1},{"name":"D","size_mib":1}])")
+              .starts_with("group.volumes[1].name is no name"));
+    CHECK(refusal(R"([{"name":"data","size_mib":1,"host":"h"}])").find("\"host\"") !=
+          std::string::npos);
+    std::string nine = R"({"name":"data","size_mib":1})";
+    for (int more = 0; more < 8; ++more) {
+        nine += R"(,{"name":"data","size_mib":1})";
+    }
+    CHECK(refusal("[" + nine + "]").find("8") != std::string::npos);
+}
+
 TEST_CASE("hosts, heartbeats, placements, statuses and groups are read as they were written") {
     const Host host{.name = "h1",
                     .zone = "z",

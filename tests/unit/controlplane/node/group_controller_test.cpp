@@ -97,6 +97,23 @@ TEST_CASE("a member's index is a number behind the group's name, written in one 
     }
 }
 
+TEST_CASE("each member names volumes of its own") {
+    Cluster cluster;
+    model::Group group;
+    group.name = "g";
+    group.count = 2;
+    group.microvm.program = "/bin/true";
+    group.volumes = {{"data", 1}, {"log", 2}};
+    cluster.put(keys::of(keys::groups, "g"), model::to_json(group));
+    CHECK(cluster.microvm("g-0").spec.volumes == Names{"g-0-data", "g-0-log"});
+    CHECK(cluster.microvm("g-1").spec.volumes == Names{"g-1-data", "g-1-log"});
+    cluster.run_all();
+    CHECK(cluster.names(true).empty());
+    group.volumes.pop_back();
+    cluster.put(keys::of(keys::groups, "g"), model::to_json(group));
+    CHECK(cluster.names(true).size() == 1);
+}
+
 TEST_CASE("a group gets its members, loses what is beyond its count, and all when it goes") {
     Cluster cluster;
     cluster.put_group(3);

@@ -122,6 +122,45 @@ TEST_CASE("a microVM runs where its volumes are, or waits and says so") {
     CHECK(fixture.placement("early")->host == "h1");
 }
 
+TEST_CASE("a group's member lacks volumes at first, and later runs where they are") {
+    Fixture fixture;
+    fixture.add_host("h1");
+    fixture.add_host("h2");
+    model::Group group;
+    group.name = "g";
+    group.count = 2;
+    group.microvm.program = "/bin/true";
+    group.volumes = {{"data", 1}, {"log", 1}};
+    fixture.put_volume("g-1-log", "h2");
+    fixture.put(keys::of(keys::groups, "g"), model::to_json(group));
+    fixture.run(1s);
+    const auto spec = [&fixture](const std::string& name) {
+        return model::from_json<model::MicroVmSpec>(
+            fixture.get(keys::of(keys::microvms, name))->value);
+    };
+    CHECK(spec("g-0").volumes == std::vector<std::string>{"g-0-data", "g-0-log"});
+    CHECK(fixture.placement("g-0"));
+    REQUIRE(fixture.placement("g-1"));
+    CHECK(fixture.placement("g-1")->host == "h2");
+    for (const char* name : {"g-0", "g-1"}) {
+        model::MicroVmStatus status;
+        status.phase = model::Phase::running;
+        status.host = fixture.placement(name)->host;
+        fixture.put(keys::of(keys::statuses, status.host, name), model::to_json(status));
+    }
+    const auto before = fixture.get(keys::of(keys::microvms, "g-0"))->mod_revision;
+    fixture.live({"h1", "h2"});
+    CHECK_FALSE(fixture.get(keys::of(keys::deletions, "g-0")));  // It is as its group says.
+    CHECK(fixture.get(keys::of(keys::microvms, "g-0"))->mod_revision == before);
+
+    group.volumes.pop_back();
+    fixture.put(keys::of(keys::groups, "g"), model::to_json(group));
+    fixture.live({"h1", "h2"});
+    const bool has_outdated = fixture.get(keys::of(keys::deletions, "g-0")).has_value() !=
+                              fixture.get(keys::of(keys::deletions, "g-1")).has_value();
+    CHECK(has_outdated);  // One at a time.
+}
+
 TEST_CASE("what a lost host had is placed again, or has failed, as each microVM wants it") {
     Fixture fixture;
     fixture.add_host("h1");
