@@ -5,6 +5,16 @@
 #include <utility>
 
 namespace shoal::rest {
+namespace {
+
+void ask(const Service& service, const model::Host& host, const Request& request,
+         std::chrono::seconds patience, Respond respond) {
+    Request passed = request;
+    passed.headers[revision_header] = std::to_string(service.mirror.revision());
+    service.ask_host(host, passed, patience, std::move(respond));
+}
+
+}  // namespace
 
 void when_up_to_date(Service& service, Request request, Respond respond, Handle handle) {
     store::Revision revision = 0;
@@ -33,16 +43,26 @@ bool pass_on(const Service& service, const node::MicroVm& microvm, const Request
         found->second.host.peer_address.empty()) {
         throw Problem{421, "microVM " + name + " is on host " + host + ": ask the shoald there"};
     }
-    Request passed = request;
-    passed.headers[revision_header] = std::to_string(service.mirror.revision());
-    service.ask_host(found->second.host, passed, patience,
-                     [name, respond = std::move(respond)](Response response) mutable {
-                         const bool has_left = response.status == 421;
-                         respond(has_left ? to_response(Problem{
-                                                503, "microVM " + name + " is moving: ask again"})
-                                          : std::move(response));
-                     });
+    ask(service, found->second.host, request, patience,
+        [name, respond = std::move(respond)](Response response) mutable {
+            const bool has_left = response.status == 421;
+            respond(has_left
+                        ? to_response(Problem{503, "microVM " + name + " is moving: ask again"})
+                        : std::move(response));
+        });
     return true;
+}
+
+void pass_on_to(const Service& service, const std::string& host, const Request& request,
+                std::chrono::seconds patience, Respond respond) {
+    const node::HostEntry* const entry = service.mirror.find_host(host);
+    if (entry == nullptr) {
+        throw Problem{404, "there is no host " + (model::is_name(host) ? host : "of that name")};
+    }
+    if (!service.ask_host || entry->host.peer_address.empty()) {
+        throw Problem{421, "host " + host + " cannot be reached from here: ask the shoald there"};
+    }
+    ask(service, entry->host, request, patience, std::move(respond));
 }
 
 }  // namespace shoal::rest

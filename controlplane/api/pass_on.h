@@ -20,4 +20,9 @@ void when_up_to_date(Service& service, Request request, Respond respond, Handle 
 [[nodiscard]] bool pass_on(const Service& service, const node::MicroVm& microvm,
                            const Request& request, std::chrono::seconds patience, Respond& respond);
 
+// That host answers, within so long. Throws Problem 404 or 421 where there is no such host, or no
+// way to it.
+void pass_on_to(const Service& service, const std::string& host, const Request& request,
+                std::chrono::seconds patience, Respond respond);
+
 }  // namespace shoal::rest

@@ -1,4 +1,4 @@
-// /v1/usage: what microVMs use of this host.
+// /v1/usage: what microVMs use of this host, or those of another one, which is asked, of that.
 #pragma once
 
 #include <string>

@@ -6,6 +6,7 @@
 #include "controlplane/api/calls.h"
 #include "controlplane/api/exec.h"
 #include "controlplane/api/pass_on.h"
+#include "controlplane/api/usage.h"
 
 namespace shoal::daemon {
 
@@ -31,6 +32,7 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
     rest::add_logs(api_, logs_);
     rest::add_calls(api_, service_, context);
     rest::add_exec(api_, service_, context);
+    rest::add_usage(api_, service_, options.run_dir + "/microvms");
     peer::add_bundle_files(api_, templates_.files);
     peer::add_bundle_files(api_, images_.files);
     service.ask_host = [this](const model::Host& host, const rest::Request& request,

@@ -1,8 +1,9 @@
 """shoald on several hosts: what one of them has, the others get from it."""
 import http.client
+import signal
 
 from cluster import WITNESS, Cluster, with_certificates
-from harness import BUSYBOX, ROOT, expect, temporary_folder, test
+from harness import BUSYBOX, ROOT, SHOAL, expect, run, temporary_folder, test
 from test_shoald_templates import WAITS, clone, folders, make
 
 ANSWER = ROOT / "build/cluster/answer"
@@ -30,6 +31,31 @@ def _():
             detail = host.refused(502, "POST", "/v1/microvms/answer/call?port=9", "x")
             expect(detail == "nobody listens on port 9 of the microVM", detail)
             expect("there" in host.refused(400, "GET", "/v1/microvms/speaker/logs?what=1"), "a bad parameter")
+
+
+@test("cluster: shoal top shows what microVMs use of every host, and which host does not say")
+def _():
+    with temporary_folder() as folder, Cluster(folder, 2, options=with_certificates(folder)) as cluster:
+        cluster.group("web", 2, anti_affinity="host")
+        members = cluster.wait_for_members(cluster.hosts[0], "web", 2)
+
+        def top():
+            shown = run([SHOAL, "top", "-n", "1", "--socket", cluster.hosts[0].socket])
+            expect(shown.code == 0, f"{shown}")
+            return shown.out.decode()
+
+        rows = {line.split()[0]: line.split() for line in top().splitlines()[1:]}
+        for name, host in members.items():
+            expect(host in rows[name] and 0 < float(rows[name][3]) < 64, f"{rows}")
+        detail = cluster.hosts[0].refused(404, "GET", "/v1/usage?host=nobody")
+        expect("nobody" in detail, detail)
+        silent = cluster.hosts[1]
+        silent.process.send_signal(signal.SIGSTOP)
+        cluster.hosts[0].wait(lambda: cluster.hosts[0].done("GET", "/v1/hosts/h1")["health"] != "alive", "h1 to be missed")
+        shown = top()
+        expect("not shown of host h1: host h1 is" in shown, shown)
+        silent.process.send_signal(signal.SIGCONT)
+        cluster.hosts[0].wait(lambda: cluster.all_alive(2), "h1 to come back")
 
 
 @test("cluster: who follows a microVM of a host that dies is told, and so is who asks afterwards")
