@@ -27,6 +27,14 @@ class HostSilence {
 public:
     explicit HostSilence(SilenceLimits limits = {}) noexcept : limits_{limits} {}
 
+    // The heartbeat was last changed at `revision`, as somebody saw at `now`: also between looks,
+    // or a host that dies as the store goes away would be silent only from its return on.
+    void hear(std::int64_t revision, Time now) noexcept {
+        if (revision != revision_) {
+            revision_ = revision;
+            silent_since_ = now;
+        }
+    }
     // The store answered, at `now`, that the heartbeat was last changed at `revision`. True: the
     // host has fallen silent for longer than its deadline. A gap counts, for nobody extends his
     // deadline without the store, but it decides nothing until the living had time to be heard.
@@ -34,10 +42,7 @@ public:
         if (!last_look_ || now - *last_look_ > limits_.longest_gap) {
             looked_since_ = now;
         }
-        if (!last_look_ || revision != revision_) {
-            revision_ = revision;
-            silent_since_ = now;
-        }
+        hear(revision, now);
         last_look_ = now;
         return silent_for() > limits_.deadline + limits_.margin;
     }
@@ -54,7 +59,7 @@ private:
     SilenceLimits limits_;
     std::optional<Time> last_look_;
     Time looked_since_{};  // without a gap
-    std::int64_t revision_ = 0;
+    std::int64_t revision_ = 0;  // none yet
     Time silent_since_{};
 };
 

@@ -138,6 +138,7 @@ void HostWatch::on_entry(const std::string& name, const store::Entry& entry) {
     const bool is_same_epoch = seen.heartbeat.epoch == heartbeat.epoch;
     seen.heartbeat = heartbeat;
     seen.revision = entry.mod_revision;
+    seen.silence.hear(seen.revision, loop_.now());
     const Presence presence = heartbeat.sequence == 0 ? Presence::vacant : Presence::alive;
     if (!is_same_epoch && presence == seen.told) {
         listener_.on_presence(name, presence, heartbeat.epoch);

@@ -47,6 +47,7 @@ void SilenceRecord::on_entry(const std::string& name, const store::Entry& entry)
         found->second.silence = HostSilence{limits_};
     }
     found->second.revision = entry.mod_revision;
+    found->second.silence.hear(entry.mod_revision, loop_.now());
 }
 
 }  // namespace shoal::failover

@@ -34,6 +34,14 @@ TEST_CASE("a heartbeat starts a host's silence anew") {
     CHECK(silence.look(8, 9s));
 }
 
+TEST_CASE("a host is silent from when it was heard, also where nobody looked soon after") {
+    HostSilence silence;
+    CHECK_FALSE(any_silent(silence, 7, 0s, 500ms));
+    silence.hear(8, 600ms);
+    CHECK_FALSE(any_silent(silence, 8, 3s, 4850ms));
+    CHECK(silence.look(8, 4851ms));
+}
+
 TEST_CASE("after a gap nothing is decided until the living had time to be heard") {
     HostSilence silence;
     CHECK_FALSE(any_silent(silence, 7, 0s, 1s));
