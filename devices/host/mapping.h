@@ -37,6 +37,19 @@ public:
         }
     }
 
+    // Unmaps all but `size_bytes` from `offset` on, which lie within it; both are whole pages.
+    void trim(std::size_t offset, std::size_t size_bytes) noexcept {
+        std::byte* const end = data_ + size_;
+        data_ += offset;
+        size_ = size_bytes;
+        if (offset > 0) {
+            ::munmap(data_ - offset, offset);
+        }
+        if (data_ + size_ < end) {
+            ::munmap(data_ + size_, static_cast<std::size_t>(end - (data_ + size_)));
+        }
+    }
+
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {data_, size_}; }

@@ -13,6 +13,7 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/host/check.h"
+#include "devices/host/log.h"
 
 namespace shoal::machine {
 namespace {
@@ -45,10 +46,17 @@ std::uint64_t checked_length(int file, std::uint64_t size_bytes) {
     return size_bytes;
 }
 
-// Linux puts anonymous mappings of this kind (since 6.7) at a multiple of 2 MiB, but not those of
-// files. There the page tables of a whole 2 MiB can be moved at once, and be one entry.
+constexpr std::uint64_t huge_page_bytes = 2 << 20;
+
+// At a multiple of 2 MiB, where one entry of a page table can stand for all of them. Linux puts
+// anonymous mappings there by itself since 6.7, and those of files never.
 host::Mapping reserve(std::uint64_t size_bytes) {
-    return {size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1};
+    host::Mapping place{size_bytes + huge_page_bytes, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1};
+    // SAFETY: the address as a number.
+    const auto skew = reinterpret_cast<std::uintptr_t>(place.data()) % huge_page_bytes;
+    place.trim((huge_page_bytes - skew) % huge_page_bytes, size_bytes);
+    return place;
 }
 
 void map_over(const host::Mapping& place, int flags, int fd) {
@@ -58,9 +66,14 @@ void map_over(const host::Mapping& place, int flags, int fd) {
     }
 }
 
+// Of anonymous pages.
+bool empty(std::span<std::byte> pages) noexcept {
+    return ::madvise(pages.data(), pages.size(), MADV_DONTNEED) == 0;
+}
+
 // Of a private copy: new pages in the place of old ones. Without them the file's would come back.
-bool replace_with_zeros(std::byte* at, std::uint64_t size_bytes) noexcept {
-    return ::mmap(at, size_bytes, PROT_READ | PROT_WRITE,
+bool replace_with_zeros(std::span<std::byte> pages) noexcept {
+    return ::mmap(pages.data(), pages.size(), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
@@ -78,7 +91,7 @@ bool punch_hole(int memfd, std::uint64_t first, std::uint64_t size_bytes) noexce
 
 GuestMemory::GuestMemory(std::uint64_t size_bytes)
     : size_bytes_{checked_size(size_bytes)},
-      is_shared_{true},
+      backing_{Backing::memfd},
       file_{make_memfd(size_bytes)},
       mapping_{reserve(size_bytes)} {
     map_over(mapping_, MAP_SHARED, file_.get());
@@ -87,33 +100,40 @@ GuestMemory::GuestMemory(std::uint64_t size_bytes)
 
 GuestMemory::GuestMemory(std::uint64_t size_bytes, host::UniqueFd file)
     : size_bytes_{checked_size(size_bytes)},
-      is_shared_{false},
-      file_{std::move(file)},
-      mapping_{reserve(checked_length(file_.get(), size_bytes))} {
-    put_private(MAP_PRIVATE, file_.get());
+      backing_{Backing::copy_of_file},
+      mapping_{reserve(checked_length(file.get(), size_bytes))} {
+    become(Backing::copy_of_file, std::move(file));
     add_regions();
 }
 
 void GuestMemory::become_copy(host::UniqueFd file) {
     checked_length(file.get(), size_bytes_);
-    put_private(MAP_PRIVATE, file.get());
+    become(Backing::copy_of_file, std::move(file));
+}
+
+void GuestMemory::become_huge_pages() {
+    become(Backing::huge_pages, {});
+    if (::madvise(mapping_.data(), size_bytes_, MADV_HUGEPAGE) < 0) {
+        host::log(host::LogLevel::warn, "the host's kernel has no transparent huge pages");
+    }
+}
+
+void GuestMemory::become_filled_by_others() {
+    become(Backing::others, {});
+}
+
+void GuestMemory::become(Backing backing, host::UniqueFd file) {
+    map_over(mapping_, file ? MAP_PRIVATE : MAP_PRIVATE | MAP_ANONYMOUS, file.get());
+    backing_ = backing;
     file_ = std::move(file);
-}
-
-void GuestMemory::become_private_zeros() {
-    put_private(MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    file_ = {};
-}
-
-void GuestMemory::put_private(int flags, int fd) {
-    map_over(mapping_, flags, fd);
-    is_shared_ = false;
-    replaced_ = std::make_unique<ReplacedPages>(size_bytes_ / abi::page_size);
+    if (backing != Backing::huge_pages) {
+        replaced_ = std::make_unique<ReplacedPages>(size_bytes_ / abi::page_size);
+    }
 }
 
 // To move a mapping is to move its page tables; to unmap it would be to look at every page.
 host::Mapping GuestMemory::make_private() {
-    if (!is_shared_) {
+    if (backing_ != Backing::memfd) {
         return {};
     }
     host::Mapping old = reserve(size_bytes_);
@@ -132,7 +152,7 @@ host::Mapping GuestMemory::make_private() {
         SHOAL_CHECK(move(old.data(), mapping_.data()));
         host::throw_os_error("mmap of the guest's memory", error);
     }
-    is_shared_ = false;
+    backing_ = Backing::copy_of_memfd;
     discarded_ = std::move(discarded);
     replaced_ = std::move(replaced);
     return old;
@@ -144,7 +164,7 @@ void GuestMemory::take_discarded(std::span<std::uint64_t> bitmap) const noexcept
 
 std::expected<void, MemoryError> GuestMemory::free_original(
     std::uint64_t offset, std::uint64_t size_bytes) const noexcept {
-    SHOAL_CHECK(has_original());
+    SHOAL_CHECK(backing_ == Backing::copy_of_memfd);
     if (!punch_hole(file_.get(), offset, size_bytes)) {
         return std::unexpected(MemoryError::host_refused);
     }
@@ -210,13 +230,20 @@ std::expected<void, MemoryError> GuestMemory::discard(std::span<std::byte> bytes
     if (first >= end) {
         return {};
     }
-    const bool is_done =
-        is_shared_ ? punch_hole(file_.get(), first, end - first) : replace(first, end);
-    if (!is_done) {
+    if (!(replaced_ ? replace(first, end) : release(first, end))) {
         return std::unexpected(MemoryError::host_refused);
     }
-    log_write(bytes);
     return {};
+}
+
+bool GuestMemory::release(std::uint64_t from, std::uint64_t end) const noexcept {
+    const auto pages = mapping_.bytes().subspan(from, end - from);
+    if (!(backing_ == Backing::memfd ? punch_hole(file_.get(), from, pages.size())
+                                     : empty(pages))) {
+        return false;
+    }
+    log_write(pages);
+    return true;
 }
 
 // Where there are new pages already they are emptied, which splits nothing. What is done is told
@@ -225,24 +252,24 @@ bool GuestMemory::replace(std::uint64_t from, std::uint64_t end) const noexcept 
     const std::uint64_t last = end / abi::page_size;
     for (std::uint64_t page = from / abi::page_size; page < last;) {
         const ReplacedPages::Run run = replaced_->run_from(page, last);
-        std::byte* const at = mapping_.data() + page * abi::page_size;
-        const std::uint64_t size_bytes = (run.end - page) * abi::page_size;
+        const auto pages =
+            mapping_.bytes().subspan(page * abi::page_size, (run.end - page) * abi::page_size);
         if (run.is_replaced) {
-            if (::madvise(at, size_bytes, MADV_DONTNEED) < 0) {
+            if (!empty(pages)) {
                 return false;
             }
         } else if (!replaced_->may_replace(page, run.end)) {
             replaced_->log_limit();
             return false;
-        } else if (!replace_with_zeros(at, size_bytes)) {
+        } else if (!replace_with_zeros(pages)) {
             return false;
         } else {
             replaced_->replaced(page, run.end);
         }
         if (discarded_) {
-            discarded_->add(page * abi::page_size, size_bytes);
+            discarded_->add(page * abi::page_size, pages.size());
         }
-        log_write({at, size_bytes});
+        log_write(pages);
         page = run.end;
     }
     return true;

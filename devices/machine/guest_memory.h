@@ -1,9 +1,10 @@
 // GuestMemory: the microVM's RAM. The only way from a guest address to host memory.
 //
-// RAM is one memfd, or a private copy of a file. It starts at guest address 0; what does not fit
-// below the hole at 3 GiB continues at 4 GiB (devices/abi/address_map.h). Pages that nobody touches
-// cost nothing. Thread-safe: the layout never changes after construction; the bytes are shared with
-// the guest, which may change them at any time, so copy first, then check, then use the copy.
+// RAM is one memfd unless something else was asked for (Backing). It starts at guest address 0;
+// what does not fit below the hole at 3 GiB continues at 4 GiB (devices/abi/address_map.h). In the
+// host it lies at a multiple of 2 MiB, as in the guest. Pages that nobody touches cost nothing.
+// Thread-safe: the layout never changes after construction; the bytes are shared with the guest,
+// which may change them at any time, so copy first, then check, then use the copy.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +29,15 @@ enum class MemoryError {
     host_refused,  // the host did not take the pages back
 };
 
+// Where a page comes from.
+enum class Backing {
+    memfd,          // which others may share
+    copy_of_memfd,  // of its own, since make_private(): pages that it has not written to since
+    copy_of_file,   // the same of a file that others may have, too
+    huge_pages,     // anonymous, by 2 MiB at a time where the host has them: nobody shares it
+    others,         // anonymous, and others fill it: what nobody has touched is not zeros
+};
+
 // What may be copied to and from the guest: no pointers to chase, no padding to leak.
 template <typename T>
 concept GuestLayout =
@@ -50,15 +60,17 @@ public:
     // above, and when the file is too short.
     GuestMemory(std::uint64_t size_bytes, host::UniqueFd file);
 
-    // The same in the place of a memory that nobody has used yet, or of nothing but zeros, which
-    // others fill: what KVM knows of the place stays right. Throws as above.
+    // In the place of a memfd that nobody has used yet: what KVM knows of the place stays right.
+    // Throws as above.
     void become_copy(host::UniqueFd file);
-    void become_private_zeros();
+    void become_huge_pages();
+    void become_filled_by_others();
+    [[nodiscard]] Backing backing() const noexcept { return backing_; }
 
     [[nodiscard]] std::uint64_t size_bytes() const noexcept { return size_bytes_; }
     [[nodiscard]] std::span<const RamRegion> regions() const noexcept { return regions_; }
-    // The memfd, which others may share; -1 when the memory is a copy.
-    [[nodiscard]] int fd() const noexcept { return is_shared_ ? file_.get() : -1; }
+    // The memfd, which others may share; -1 when it has another backing.
+    [[nodiscard]] int fd() const noexcept { return backing_ == Backing::memfd ? file_.get() : -1; }
     // What a page holds that nobody has written to since it became a copy: the memfd or the file;
     // -1 when there is none.
     [[nodiscard]] int content_fd() const noexcept { return file_.get(); }
@@ -89,18 +101,15 @@ public:
         Gpa at, std::span<const std::byte> source) const noexcept;
 
     // From now on writes go to copies of pages, at the same addresses: the memfd keeps what it
-    // holds at this moment. Takes a microsecond for a MiB. A copy stays as it is. Nobody may touch
-    // the memory meanwhile. Returns the mapping of before, whose end takes the kernel a while: let
-    // it end where nobody waits. Throws std::system_error; nothing has changed then.
+    // holds at this moment. Takes a microsecond for a MiB. Another backing stays as it is. Nobody
+    // may touch the memory meanwhile. Returns the mapping of before, whose end takes the kernel a
+    // while: let it end where nobody waits. Throws std::system_error; nothing has changed then.
     [[nodiscard]] host::Mapping make_private();
-    // What it has been a private copy of since then, and whether there is such a thing: not a file
-    // that others have, too.
-    [[nodiscard]] bool has_original() const noexcept { return discarded_ != nullptr; }
-    // Adds the pages that were discarded since it became one, or since the last call: the memfd has
-    // them still. One thread at a time.
+    // Of a copy of its own memfd: adds the pages that were discarded since it became one, or since
+    // the last call: the memfd has them still. One thread at a time.
     void take_discarded(std::span<std::uint64_t> bitmap) const noexcept;
-    // Gives the host these whole pages of the memfd. Only what this memory has copies of, and
-    // nobody else maps.
+    // The same: gives the host these whole pages of the memfd. Only what this memory has copies of,
+    // and nobody else maps.
     [[nodiscard]] std::expected<void, MemoryError> free_original(
         std::uint64_t offset, std::uint64_t size_bytes) const noexcept;
 
@@ -110,7 +119,7 @@ public:
     void map_file(Gpa at, int fd, std::uint64_t size_bytes) const;
 
     // Gives the host the whole pages of a range that lies within one region: they read as zeros
-    // until somebody writes to them, and cost nothing until then. A private memory gives no more
+    // until somebody writes to them, and cost nothing until then. A copy gives no more
     // away when it is in ReplacedPages::max_pieces pieces. One thread at a time.
     [[nodiscard]] std::expected<void, MemoryError> discard(Gpa at,
                                                            std::uint64_t size_bytes) const noexcept;
@@ -125,17 +134,18 @@ public:
 
 private:
     void add_regions();
-    void put_private(int flags, int fd);
+    void become(Backing backing, host::UniqueFd file);
+    [[nodiscard]] bool release(std::uint64_t from, std::uint64_t end) const noexcept;
     [[nodiscard]] bool replace(std::uint64_t from, std::uint64_t end) const noexcept;
     [[nodiscard]] std::uint64_t offset_of(std::span<const std::byte> bytes) const noexcept;
 
     std::uint64_t size_bytes_;
-    bool is_shared_;
+    Backing backing_;
     host::UniqueFd file_;
     host::Mapping mapping_;
     std::vector<RamRegion> regions_;
-    std::unique_ptr<WriteLog> discarded_;      // since it is a copy of its own memfd
-    std::unique_ptr<ReplacedPages> replaced_;  // of a private memory
+    std::unique_ptr<WriteLog> discarded_;      // since it is a copy of its memfd
+    std::unique_ptr<ReplacedPages> replaced_;  // of what discards put in place
     std::unique_ptr<WriteLog> write_log_ = std::make_unique<WriteLog>(size_bytes_);
 };
 

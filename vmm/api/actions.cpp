@@ -1,6 +1,8 @@
 // What a microVM is told to do. Each action has a state of its own in which it may be.
 #include "vmm/api/actions.h"
 
+#include <algorithm>
+
 #include "vmm/api/endpoints.h"
 
 namespace shoal::api {
@@ -26,6 +28,17 @@ Response start(Context& context) {
     return no_content();
 }
 
+void check_huge_pages(const vmm::MicrovmConfig& config) {
+    const auto shared = std::ranges::find_if(
+        config.drives, [](const vmm::DriveConfig& drive) { return drive.socket.has_value(); });
+    if (config.machine.huge_pages == vmm::HugePages::transparent && shared != config.drives.end()) {
+        throw Fault{
+            "Memory with transparent huge pages cannot be shared with the process behind "
+            "the drive " +
+            shared->drive_id + "."};
+    }
+}
+
 }  // namespace
 
 void start_microvm(Context& context) {
@@ -33,6 +46,7 @@ void start_microvm(Context& context) {
         if (!context.config.boot_source) {
             throw Fault{"Cannot start microvm without kernel configuration."};
         }
+        check_huge_pages(context.config);
         context.microvm.start(context.config);
     });
 }

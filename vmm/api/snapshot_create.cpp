@@ -201,7 +201,7 @@ void create(Context& context, const SnapshotCreateParams& params) {
         throw Fault{"Drives are saved behind the guest only: with resume_vm."};
     }
     finish_writer(context);
-    if (params.resume_vm && context.microvm.memory().content_fd() < 0) {
+    if (params.resume_vm && context.microvm.memory().backing() == machine::Backing::others) {
         throw Fault{
             "Memory of a userfaultfd handler, or of a compressed snapshot, can be saved while the "
             "guest stands still only."};

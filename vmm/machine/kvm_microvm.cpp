@@ -185,7 +185,8 @@ std::vector<DeviceToAttach> KvmMicrovm::devices_of(const MicrovmConfig& config) 
 
 // A shell that waits keeps its memory's place.
 void KvmMicrovm::allocate_memory(std::uint64_t size_mib) {
-    if (warm_shell_ && memory_->size_bytes() >> 20 == size_mib) {
+    if (warm_shell_ && memory_->backing() == machine::Backing::memfd &&
+        memory_->size_bytes() >> 20 == size_mib) {
         return;
     }
     warm_shell_.reset();
@@ -197,6 +198,13 @@ void KvmMicrovm::allocate_memory(std::uint64_t size_mib) {
     } catch (const std::exception& error) {
         throw std::runtime_error("Invalid Memory Configuration: " + std::to_string(size_mib) +
                                  " MiB: " + error.what());
+    }
+}
+
+void KvmMicrovm::allocate_memory(const MachineShape& shape) {
+    allocate_memory(shape.mem_size_mib);
+    if (shape.huge_pages == HugePages::transparent) {
+        memory_->become_huge_pages();
     }
 }
 
@@ -216,7 +224,7 @@ void KvmMicrovm::start(const MicrovmConfig& config) {
     balloon_.reset();
     entropy_.reset();
     vhost_user_drives_.clear();
-    allocate_memory(config.machine.mem_size_mib);
+    allocate_memory(config.machine);
     const std::vector<DeviceToAttach> devices = devices_of(config);
     machine_ = std::make_unique<Machine>(take_shell(config.machine), loop_, *memory_,
                                          machine_config(config), devices);

@@ -88,6 +88,7 @@ private:
     void restore_budgets(const SavedMicrovm& saved);
     void announce(unsigned times);
     void allocate_memory(std::uint64_t size_mib);
+    void allocate_memory(const MachineShape& shape);
     void fill_memory(MemorySource source);
     // Of memory_: see there.
     [[nodiscard]] VmShell take_shell(const MachineShape& shape);

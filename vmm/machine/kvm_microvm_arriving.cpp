@@ -23,7 +23,7 @@ void KvmMicrovm::build(const MicrovmConfig& config, const kvm::CpuModel& cpu) {
     if (config.vsock) {
         set_vsock(*config.vsock);
     }
-    allocate_memory(config.machine.mem_size_mib);
+    allocate_memory(config.machine);
     const std::vector<DeviceToAttach> devices = devices_of(config);
     machine_ = std::make_unique<Machine>(take_shell(config.machine), loop_, *memory_,
                                          machine_config(config), devices, Machine::Blank{});

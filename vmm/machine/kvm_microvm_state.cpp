@@ -107,7 +107,7 @@ void KvmMicrovm::fill_memory(MemorySource source) {
         memory_->become_copy(std::move(source.file));
         return;
     }
-    memory_->become_private_zeros();
+    memory_->become_filled_by_others();
     if (source.pages) {
         page_filler_.emplace(*memory_, std::move(source.pages), std::move(source.ahead));
     } else {

@@ -129,14 +129,20 @@ void add_pages(PageSet& pages, std::span<const std::uint64_t> more) noexcept {
 }
 
 PageSet touched_pages(const machine::GuestMemory& memory) {
-    if (memory.content_fd() < 0) {
-        PageSet pages = empty_set(memory.size_bytes());
-        add(pages, 0, memory.size_bytes());  // others know
-        return pages;
-    }
-    PageSet pages = pages_with_data(memory.content_fd(), memory.size_bytes());
-    if (memory.fd() < 0) {
-        add_mapped(memory, is_mapped, pages);  // in the holes of the file, too
+    PageSet pages = memory.content_fd() >= 0
+                        ? pages_with_data(memory.content_fd(), memory.size_bytes())
+                        : empty_set(memory.size_bytes());
+    switch (memory.backing()) {
+        case machine::Backing::memfd:
+            break;
+        case machine::Backing::copy_of_memfd:
+        case machine::Backing::copy_of_file:  // in the holes of the file, too
+        case machine::Backing::huge_pages:
+            add_mapped(memory, is_mapped, pages);
+            break;
+        case machine::Backing::others:
+            add(pages, 0, memory.size_bytes());  // they know
+            break;
     }
     return pages;
 }
@@ -144,7 +150,7 @@ PageSet touched_pages(const machine::GuestMemory& memory) {
 // Once a page is the process's own, or was discarded, nobody looks at the memfd's again. What is
 // freed already is left alone: KVM would have to look for each page anew.
 void free_replaced(const machine::GuestMemory& memory) {
-    if (!memory.has_original()) {
+    if (memory.backing() != machine::Backing::copy_of_memfd) {
         return;
     }
     PageSet pages = empty_set(memory.size_bytes());

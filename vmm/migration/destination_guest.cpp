@@ -31,7 +31,12 @@ Destination::Failure Destination::build(const Frame& hello) {
     if (Failure built = on_loop([this] {
             order_.adapt(hello_.config);
             drives_ = ReceivedDrives{hello_};
-            microvm_.build(hello_.config, hello_.cpu);
+            vmm::MicrovmConfig config = hello_.config;
+            if (hello_.is_post_copy) {
+                // A huge page would bring zeros to the places of neighbours that are missing.
+                config.machine.huge_pages = vmm::HugePages::none;
+            }
+            microvm_.build(config, hello_.cpu);
         })) {
         return built;
     }

@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <string>
 
 #include "devices/abi/address_map.h"
 
@@ -212,12 +214,74 @@ TEST_CASE("a memory that nobody has used becomes a file's copy, or zeros, in its
         CHECK(memory.fd() >= 0);
     }
     SUBCASE("zeros") {
-        memory.become_private_zeros();
+        memory.become_filled_by_others();
+        CHECK(memory.backing() == Backing::others);
         CHECK(memory.fd() == -1);
         CHECK(memory.content_fd() == -1);
         CHECK(memory.read<std::uint8_t>(Gpa{0}).value() == 0);
     }
     CHECK(memory.bytes().data() == place);
+}
+
+// What lies in huge pages of the mapping that begins there.
+std::uint64_t huge_kib(const GuestMemory& memory) {
+    std::ifstream maps{"/proc/self/smaps"};
+    char start[32];
+    // SAFETY: the address as a number.
+    std::snprintf(start, sizeof start, "%lx-",
+                  reinterpret_cast<unsigned long>(memory.bytes().data()));
+    bool is_there = false;
+    for (std::string line; std::getline(maps, line);) {
+        is_there = is_there || line.starts_with(start);
+        if (is_there && line.starts_with("AnonHugePages:")) {
+            return std::stoull(line.substr(line.find(':') + 1));
+        }
+    }
+    return 0;
+}
+
+bool has_host_huge_pages() {
+    std::ifstream file{"/sys/kernel/mm/transparent_hugepage/enabled"};
+    std::string text;
+    std::getline(file, text);
+    return text.find("[always]") != std::string::npos ||
+           text.find("[madvise]") != std::string::npos;
+}
+
+TEST_CASE("memory of huge pages is in its place, where the host and the guest agree about 2 MiB") {
+    constexpr std::uint64_t size = 4 * mib + page;
+    GuestMemory memory{size};
+    const std::byte* const place = memory.bytes().data();
+    // SAFETY: the address as a number.
+    CHECK(reinterpret_cast<std::uintptr_t>(place) % (2 * mib) == 0);
+    memory.become_huge_pages();
+    CHECK(memory.bytes().data() == place);
+    CHECK(memory.backing() == Backing::huge_pages);
+    CHECK(memory.fd() == -1);
+    CHECK(memory.content_fd() == -1);
+    CHECK(memory.write(Gpa{2 * mib + page}, std::uint8_t{1}));
+    CHECK(memory.write(Gpa{size - 1}, std::uint8_t{2}));
+    CHECK(huge_kib(memory) == (has_host_huge_pages() ? 2048 : 0));
+
+    SUBCASE("pages are given back, as often as one likes") {
+        memory.write_log().start();
+        for (int count = 0; count < 2; ++count) {
+            CHECK(memory.write(Gpa{2 * mib}, std::uint8_t{3}));
+            CHECK(memory.write(Gpa{2 * mib + page}, std::uint8_t{4}));
+            CHECK(memory.discard(Gpa{2 * mib + 1}, 2 * page));
+            CHECK(memory.read<std::uint8_t>(Gpa{2 * mib}).value() == 3);
+            CHECK(memory.read<std::uint8_t>(Gpa{2 * mib + page}).value() == 0);
+        }
+        std::array<std::uint64_t, 17> written{};
+        memory.write_log().take(written);
+        CHECK(written[8] == 3);
+        memory.write_log().stop();
+    }
+    SUBCASE("it does not become private: it is") {
+        CHECK(memory.make_private().data() == nullptr);
+        CHECK(memory.backing() == Backing::huge_pages);
+        CHECK(memory.read<std::uint8_t>(Gpa{size - 1}).value() == 2);
+    }
 }
 
 std::size_t mapping_count() {

@@ -65,6 +65,27 @@ TEST_CASE("a drive is a file or a socket, and never both") {
     CHECK_FALSE(api.context.config.drives.at(0).is_read_only);
 }
 
+TEST_CASE("memory in huge pages does not go with a drive whose process would have to share it") {
+    ApiRig api;
+    REQUIRE(api.put("/boot-source", R"({"kernel_image_path":"k"})").status == Status::no_content);
+    REQUIRE(
+        api.put("/drives/f", drive("f", R"("is_root_device":false,"path_on_host":"p")")).status ==
+        Status::no_content);
+    REQUIRE(api.put("/drives/v", drive("v", R"("is_root_device":false,"socket":"s")")).status ==
+            Status::no_content);
+    const auto put = [&](const std::string& huge_pages) {
+        return api.put("/machine-config",
+                       R"({"vcpu_count":1,"mem_size_mib":2,"huge_pages":")" + huge_pages + "\"}");
+    };
+    REQUIRE(put("Transparent").status == Status::no_content);
+    const std::string start = R"({"action_type":"InstanceStart"})";
+    CHECK(fault_of(api.put("/actions", start)) ==
+          "Start microvm error: Memory with transparent huge pages cannot be shared with the "
+          "process behind the drive v.");
+    REQUIRE(put("None").status == Status::no_content);
+    CHECK(api.put("/actions", start).status == Status::no_content);
+}
+
 TEST_CASE("the root device is the only one and stays in front") {
     ApiRig api;
     const std::string data = R"("is_root_device":false,"path_on_host":"d")";

@@ -50,7 +50,7 @@ struct Filled {
     std::optional<PageFiller> filler;
 
     explicit Filled(std::vector<std::uint32_t> ahead = {}) {
-        memory.become_private_zeros();
+        memory.become_filled_by_others();
         filler.emplace(memory, std::make_unique<Frames>(reads), std::move(ahead));
     }
     // So many reads in all, without anybody waiting for one.

@@ -53,6 +53,26 @@ TEST_CASE("of a copy the touched pages are the file's and its own") {
     CHECK(touched_pages(memory) == pages);  // the file's page is hidden, not gone
 }
 
+TEST_CASE("of memory of huge pages those are touched that the host has put there") {
+    GuestMemory memory{4 * mib};
+    memory.become_huge_pages();
+    CHECK(count_pages(touched_pages(memory)) == 0);
+    REQUIRE(memory.write(Gpa{3 * page_bytes}, 1U));
+    const PageSet pages = touched_pages(memory);
+    CHECK((pages[0] & 8) != 0);
+    // One, or all of its 2 MiB.
+    CHECK((count_pages(pages) == 1 || count_pages(pages) == 512));
+    CHECK(pages[8] == 0);
+    REQUIRE(memory.discard(Gpa{0}, 4 * mib));
+    CHECK(count_pages(touched_pages(memory)) == 0);
+}
+
+TEST_CASE("of memory that others fill all pages count as touched") {
+    GuestMemory memory{mib};
+    memory.become_filled_by_others();
+    CHECK(count_pages(touched_pages(memory)) == 256);
+}
+
 TEST_CASE("of a memory that became private the memfd keeps only what is not replaced") {
     GuestMemory memory{mib};
     for (unsigned page = 0; page < 16; ++page) {
