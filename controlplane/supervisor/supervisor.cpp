@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <vector>
 
+#include "controlplane/node/process/console_input.h"
 #include "devices/host/oom_score.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
@@ -41,7 +43,7 @@ sigset_t watched_signals() {
     sigset_t none;
     sigemptyset(&none);
     static_cast<void>(host::set_oom_order(host::OomOrder::first));
-    const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const int input = ::open(node::console_input_file, O_RDWR | O_CLOEXEC);
     const bool is_ready = ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::dup2(input, 0) == 0 &&
                           ::dup2(output, 1) == 1 && ::dup2(output, 2) == 2 && ::chdir("/") == 0 &&
                           ::sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
@@ -106,6 +108,7 @@ void Supervisor::run() {
 void Supervisor::start() {
     host::Pipe output = host::make_pipe();
     host::Pipe errors = host::make_pipe();
+    host::check_os(::mkfifo(node::console_input_file, 0600), "mkfifo");
     const pid_t self = ::getpid();
     const std::vector<char*> words =
         first_request_.with_connection({order_.words.begin(), order_.words.end()});

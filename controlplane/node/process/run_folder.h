@@ -3,9 +3,11 @@
 //     lock        held (flock) while the supervisor or the VMM lives
 //     supervisor  who the supervisor is; written before the VMM is started
 //     request     for a clone, or one that is restored: what the VMM is asked (HTTP) once it runs;
-//     written by shoald exit        how the VMM ended; the supervisor's last word
+//                 written by shoald
+//     input       a named pipe (console_input.h)
+//     exit        how the VMM ended; the supervisor's last word
 //
-// Each file appears whole, by a rename. A folder with a free lock and no exit is that of a
+// Each file but the pipe appears whole, by a rename. A folder with a free lock and no exit is that of a
 // supervisor that was killed; without `supervisor` too, nothing was ever started.
 #pragma once
 
