@@ -12,6 +12,7 @@
 #include "controlplane/api/microvms.h"
 #include "controlplane/api/pass_on.h"
 #include "controlplane/api/start_waits.h"
+#include "controlplane/api/upgrade.h"
 #include "controlplane/exec/frame.h"
 #include "controlplane/http/stream.h"
 
@@ -124,11 +125,7 @@ struct Commands {
 void Commands::run(const Request& request, Respond respond) {
     expect_parameters(request, {});
     const node::MicroVm& microvm = find_microvm(service, request.path[2]);
-    const auto protocol = request.headers.find("upgrade");
-    if (protocol == request.headers.end() || protocol->second != exec::protocol) {
-        throw Problem{426, "exec needs the headers Connection: Upgrade and Upgrade: " +
-                               std::string{exec::protocol}};
-    }
+    expect_upgrade(request, "exec", exec::protocol);
     if (!microvm.spec.vsock) {
         return begin(request, nullptr, respond);
     }

@@ -5,6 +5,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
 #include <utility>
@@ -17,6 +18,29 @@ namespace {
 constexpr std::size_t piece_bytes = std::size_t{64} << 10;
 
 }  // namespace
+
+std::uint64_t offset_of_last_lines(const std::string& path, std::uint64_t count) {
+    const host::UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    const off_t end = file ? ::lseek(file.get(), 0, SEEK_END) : 0;
+    // What was given back to the file system is no lines.
+    const off_t begin =
+        ::lseek(file.get(), std::max<off_t>(end - off_t{piece_bytes}, 0), SEEK_DATA);
+    if (count == 0 || end <= 0 || begin < 0) {
+        return static_cast<std::uint64_t>(std::max<off_t>(end, 0));
+    }
+    std::string text(static_cast<std::size_t>(std::max<off_t>(end - begin, 0)), '\0');
+    const ssize_t size = ::pread(file.get(), text.data(), text.size(), begin);
+    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    std::size_t at = text.size() - (text.ends_with('\n') ? 1 : 0);
+    for (; count > 0; --count) {
+        const std::size_t newline = at == 0 ? std::string::npos : text.rfind('\n', at - 1);
+        if (newline == std::string::npos) {
+            return static_cast<std::uint64_t>(begin);
+        }
+        at = newline;
+    }
+    return static_cast<std::uint64_t>(begin) + at + 1;
+}
 
 LogSource::LogSource(boost::asio::io_context& context, node::Mirror& mirror, LogRequest request)
     : context_{context}, mirror_{mirror}, request_{std::move(request)}, changes_{context} {
@@ -47,22 +71,19 @@ void LogSource::look() {
         return;
     }
     // In this order: what was written before the end is seen.
-    const bool is_over = request_.end == LogRequest::End::at_end_of_file || has_ended();
+    const bool is_last_look = is_over();
     open();
     wait_for_write();
     std::string piece = read();
     if (!piece.empty()) {
         std::exchange(handler_, {})(std::move(piece));
-    } else if (is_over) {
+    } else if (is_last_look) {
         std::exchange(handler_, {})(std::nullopt);
     }
 }
 
-bool LogSource::has_ended() const {
-    const node::MicroVm* microvm = mirror_.find(request_.name);
-    return microvm == nullptr ||
-           (microvm->status && (microvm->status->phase == model::Phase::succeeded ||
-                                microvm->status->phase == model::Phase::failed));
+bool LogSource::is_over() const {
+    return !request_.is_over || request_.is_over(mirror_.find(request_.name));
 }
 
 // It comes with the first start.
@@ -71,7 +92,7 @@ void LogSource::open() {
         return;
     }
     file_ = host::UniqueFd{::open(request_.path.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (!file_ || request_.end == LogRequest::End::at_end_of_file) {
+    if (!file_ || !request_.is_over) {
         return;
     }
     host::UniqueFd changes{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};

@@ -3,6 +3,8 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,13 +15,18 @@
 namespace shoal::rest {
 
 struct LogRequest {
-    enum class End { at_end_of_file, with_microvm };
+    // Of the microVM, null where it is not there any more.
+    using IsOver = std::function<bool(const node::MicroVm*)>;
 
     std::string path;
     std::string name;          // the microVM's
     std::uint64_t offset = 0;  // the first byte; what is older than the oldest kept is skipped
-    End end = End::at_end_of_file;
+    IsOver is_over{};          // whether nothing more will come; empty: the file ends where it does
 };
+
+// Where the last lines of a log begin, as far as they are within its last 64 KiB; its end if there
+// shall be none of them.
+[[nodiscard]] std::uint64_t offset_of_last_lines(const std::string& path, std::uint64_t count);
 
 class LogSource final : public Source, private node::MirrorListener {
 public:
@@ -35,7 +42,7 @@ private:
     void on_microvm_changed(const std::string& name) override;
     void look();
     [[nodiscard]] std::string read();
-    [[nodiscard]] bool has_ended() const;
+    [[nodiscard]] bool is_over() const;
     void open();
     void wait_for_write();
 

@@ -31,8 +31,11 @@ void add_logs(Api& api, LogService& logs) {
             if (follow->second != "true" && follow->second != "false") {
                 throw Problem{400, "the parameter follow must be true or false"};
             }
-            wanted.end = follow->second == "true" ? LogRequest::End::with_microvm
-                                                  : LogRequest::End::at_end_of_file;
+            if (follow->second == "true") {
+                wanted.is_over = [](const node::MicroVm* now) {
+                    return now == nullptr || node::has_ended(*now);
+                };
+            }
         }
         Response response;
         response.content_type = "text/plain; charset=utf-8";

@@ -47,7 +47,7 @@ constexpr std::string_view tail = R"(    case $verb in
         case $verb:$COMP_CWORD in
             get:2 | describe:2 | delete:2) words=$kinds ;;
             get:3 | describe:3 | delete:*) words=$(_shoal_names "${COMP_WORDS[2]}") ;;
-            logs:2 | wait:2 | call:2 | exec:2 | stop:*) words=$(_shoal_names microvms) ;;
+            logs:2 | wait:2 | call:2 | exec:2 | console:2 | stop:*) words=$(_shoal_names microvms) ;;
             scale:2) words=$(_shoal_names groups) ;;
             image:2) words=import ;;
             completion:2) words=bash ;;

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "controlplane/cli/cli_error.h"
+#include "controlplane/cli/console.h"
 #include "controlplane/cli/document.h"
 #include "controlplane/cli/exec.h"
 #include "controlplane/cli/image_words.h"
@@ -202,6 +203,10 @@ void run_verb(const Client& client, const CallOptions& options) {
 
 int run_verb(const Client& client, const ExecOptions& options) {
     return exec(client, options, path_of(Kind::microvm, options.name) + "/exec");
+}
+
+int run_verb(const Client& client, const ConsoleOptions& options) {
+    return console(client, options, path_of(Kind::microvm, options.name) + "/console");
 }
 
 void run_verb(const Client& client, const StopOptions& options) {

@@ -189,6 +189,20 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
                 ->type_name("KEY=VALUE")
                 ->allow_extra_args(false);
         });
+    add_verb<ConsoleOptions>(
+        app, options, is_given, "console",
+        "Type what a microVM reads, and see what it prints, until Ctrl-] or its end",
+        [](CLI::App& sub, ConsoleOptions& verb) {
+            sub.add_option("NAME", verb.name, "The microVM")->required();
+            sub.add_option("--tail", verb.tail,
+                           "Begin with the last lines of its output (default 10)")
+                ->check(CLI::Range(0, 1000))
+                ->type_name("N");
+            sub.add_flag("--raw", verb.is_raw,
+                         "Pass on each key, also Ctrl-C, and show none here:\n"
+                         "for guests that have a terminal of their own, as Linux");
+            sub.add_flag("--force", verb.is_forced, "Cut off whoever is attached already");
+        });
     add_verb<StopOptions>(app, options, is_given, "stop",
                           "End a microVM for good, and keep what is known of it",
                           [](CLI::App& sub, StopOptions& verb) {

@@ -56,6 +56,12 @@ struct ExecOptions {
     std::vector<std::string> env;
     std::vector<std::string> words;
 };
+struct ConsoleOptions {
+    std::string name;
+    std::uint64_t tail = 10;  // lines of what it has printed before
+    bool is_raw = false;
+    bool is_forced = false;  // whoever is attached already is cut off
+};
 struct StopOptions {
     std::vector<std::string> names;
     std::uint64_t grace_s = 10;
@@ -101,7 +107,8 @@ struct RemoteOptions {
     std::string socket = default_socket;
     std::variant<GetOptions, DescribeOptions, ApplyOptions, LogsOptions, DeleteOptions,
                  ScaleOptions, ScheduleOptions, EventsOptions, BackupOptions, WaitOptions,
-                 CallOptions, TopOptions, TokenOptions, ImportOptions, ExecOptions, StopOptions>
+                 CallOptions, TopOptions, TokenOptions, ImportOptions, ExecOptions, StopOptions,
+                 ConsoleOptions>
         verb;
 };
 

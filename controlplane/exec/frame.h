@@ -15,6 +15,7 @@ namespace shoal::exec {
 inline constexpr std::uint32_t agent_port = 7432;
 // Of HTTP's Upgrade.
 inline constexpr std::string_view protocol = "shoal-exec/1";
+inline constexpr std::string_view console_protocol = "shoal-console/1";
 
 inline constexpr std::size_t header_bytes = 5;  // the type, and the payload's size, little-endian
 inline constexpr std::size_t max_payload_bytes = std::size_t{64} << 10;

@@ -21,6 +21,7 @@
 #include "controlplane/api/api.h"
 #include "controlplane/api/backup.h"
 #include "controlplane/api/calls.h"
+#include "controlplane/api/console.h"
 #include "controlplane/api/events.h"
 #include "controlplane/api/exec.h"
 #include "controlplane/api/groups.h"
@@ -243,6 +244,7 @@ private:
     std::optional<Clustered> clustered_;
     rest::Service service_;
     rest::LogService logs_;
+    rest::Consoles consoles_;
     boost::asio::thread_pool workers_{1};  // reads and flushes what is large
     content::BundleFolder template_folder_;
     std::optional<Peers> peers_;
@@ -302,7 +304,8 @@ Daemon::Daemon(const Options& options)
                    find_program("shoal-vmm"), node_settings(options).fence}} {
     service_.host = options.host;
     if (!options.address.empty()) {
-        peers_.emplace(options, context_, workers_, service_, template_folder_, image_folder_);
+        peers_.emplace(options, context_, workers_, service_, consoles_, template_folder_,
+                       image_folder_);
         peers_->on_fetched([this] { copies_.look_soon(); });
     }
     if (!options.authority_key.empty()) {
@@ -332,6 +335,8 @@ Daemon::Daemon(const Options& options)
     rest::add_logs(api_, logs_);
     rest::add_calls(api_, service_, context_);
     rest::add_exec(api_, service_, context_);
+    rest::add_console(api_,
+                      {context_, service_, consoles_, logs_.folder, options.run_dir + "/microvms"});
     rest::add_events(api_, service_);
     rest::add_join_tokens(api_, service_, joining_ ? joining_->fingerprint() : "");
     rest::add_backup(api_, sqlite_);

@@ -11,7 +11,7 @@
 namespace shoal::daemon {
 
 Peers::Peers(const Options& options, boost::asio::io_context& context,
-             boost::asio::thread_pool& workers, rest::Service& service,
+             boost::asio::thread_pool& workers, rest::Service& service, rest::Consoles& consoles,
              const content::BundleFolder& templates, const content::BundleFolder& images)
     : tls_{peer::make_tls(options.peer_tls)},
       service_{service},
@@ -33,6 +33,8 @@ Peers::Peers(const Options& options, boost::asio::io_context& context,
     rest::add_calls(api_, service_, context);
     rest::add_exec(api_, service_, context);
     rest::add_usage(api_, service_, options.run_dir + "/microvms");
+    rest::add_console(api_, {context, service_, consoles, options.state_dir + "/logs",
+                             options.run_dir + "/microvms"});
     peer::add_bundle_files(api_, templates_.files);
     peer::add_bundle_files(api_, images_.files);
     service.ask_host = [this](const model::Host& host, const rest::Request& request,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controlplane/api/api.h"
+#include "controlplane/api/console.h"
 #include "controlplane/api/logs.h"
 #include "controlplane/api/service.h"
 #include "controlplane/peer/bundle_fetcher.h"
@@ -22,7 +23,7 @@ class Peers {
 public:
     // Borrows all but the options. `service` is the users'. Throws std::runtime_error.
     Peers(const Options& options, boost::asio::io_context& context,
-          boost::asio::thread_pool& workers, rest::Service& service,
+          boost::asio::thread_pool& workers, rest::Service& service, rest::Consoles& consoles,
           const content::BundleFolder& templates, const content::BundleFolder& images);
     Peers(const Peers&) = delete;
     Peers& operator=(const Peers&) = delete;

@@ -10,6 +10,7 @@ import threading
 from cluster import Cluster, with_certificates
 from daemon import Daemon
 from harness import BUSYBOX, ENVIRONMENT, PROGRAMS, SHOAL, expect, expect_refused, run, temporary_folder, test
+from test_shoald_console import Console, attached
 from test_shoald_templates import WAITS, clone, make
 
 LIAR = PROGRAMS / "exec_liar"
@@ -265,7 +266,7 @@ def early():
         expect_refused(said, "microVM never does not run: ", program="shoal")
 
 
-@test("cluster: a command is run through any host, also after a move, and goes when who asked for it is killed")
+@test("cluster: commands and consoles go through any host, also after a move, and commands when who asked is killed")
 def passed_on():
     with temporary_folder() as folder, Cluster(folder, 2, options=with_certificates(folder)) as cluster:
         asked, other = cluster.hosts
@@ -292,6 +293,12 @@ def passed_on():
         client.kill()
         client.communicate()
         asked.wait(lambda: commands(asked) == [], "the command to go")
+        asked.create(BUSYBOX, "sh", name="c", memory_mib=32)
+        with attached(asked, "c") as console:
+            console.type(b"A=5; echo $A\n")
+            console.read_to(b"5\n")
+            said = run([SHOAL, "console", "--socket", other.socket, "c"])
+            expect_refused(said, "somebody is attached to the console of microVM c already", program="shoal")
         client = start(asked, "e", "echo started; read line")
         expect(client.stdout.readline() == b"started\n", "it starts")
         asked.kill()
@@ -299,9 +306,17 @@ def passed_on():
         expect((client.returncode, out) == (125, b"") and b"hung up" in err, f"{err}")
         other.wait(lambda: commands(other) == [], "the command to go")
         asked.start()
+        console = Console(asked, "c", "--force")
+        console.read_to(b"5\n")
         other.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "enabled"})
         other.done("PUT", "/v1/hosts/h1/scheduling", {"scheduling": "draining"})
         other.wait(lambda: other.microvm("e")["status"]["host"] == "h0", "it to move")
+        code, _, err = console.end()
+        expect((code, err) == (125, b"shoal: microVM c has moved to host h0: attach again\n"), f"{code} {err}")
+        with attached(other, "c") as console:
+            console.type(b"echo $((A + 1)); exit 3\n")
+            code, out, _ = console.end()
+            expect((code, out) == (3, b"6\n"), f"{code} {out}")
         for host in (other, asked):
             said = shell(host, "e", "echo here; exit 6")
             expect((said.code, said.out) == (6, b"here\n"), f"{host.name}: {said}")

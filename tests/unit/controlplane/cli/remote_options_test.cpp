@@ -57,6 +57,15 @@ TEST_CASE("verbs that ask shoald are told apart, with their words and defaults")
     CHECK(call.name == "a");
     CHECK(call.port == 7);
     CHECK(call.timeout_s == 5);
+    const auto console = parse_verb<ConsoleOptions>({"console", "a"});
+    CHECK(console.name == "a");
+    CHECK(console.tail == 10);
+    CHECK_FALSE((console.is_raw || console.is_forced));
+    const auto forced =
+        parse_verb<ConsoleOptions>({"console", "a", "--tail", "0", "--raw", "--force"});
+    CHECK(forced.tail == 0);
+    CHECK((forced.is_raw && forced.is_forced));
+    CHECK_THROWS_AS(static_cast<void>(parse({"console", "a", "--tail", "1001"})), CliError);
     const auto exec = parse_verb<ExecOptions>(
         {"exec", "--cwd", "/d", "--env", "A=1", "--env", "B=2", "a", "--", "sh", "-c", "--", "-x"});
     CHECK(exec.name == "a");
