@@ -1,4 +1,5 @@
 """Debian's redis-server, nginx and python3 run unmodified, and serve the host over a TAP."""
+import collections
 import contextlib
 import http.client
 import os
@@ -132,12 +133,13 @@ http {{
 
 
 @contextlib.contextmanager
-def nginx(network, tap, large_bytes, *options_of_run, master="off", workers=1):
+def nginx(network, tap, large_bytes, *options_of_run, master="off", workers=1, listen="80 backlog=1024"):
     """nginx with a small file and a large one, whose bytes it gives."""
     with temporary_folder() as folder:
         large = os.urandom(large_bytes)
         config = NGINX_CONFIG.format(root=folder).replace(
-            "master_process off; worker_processes 1", f"master_process {master}; worker_processes {workers}")
+            "master_process off; worker_processes 1", f"master_process {master}; worker_processes {workers}").replace(
+                "80 backlog=1024", listen)
         for name, content in (("small", b"a small file\n"), ("large", large),
                               ("nginx.conf", config.encode())):
             with open(os.path.join(folder, name), "wb") as file:
@@ -201,6 +203,17 @@ def _(network, tap):
             expect(get(each, "/small") == b"a small file\n" and get(each, "/large") == large, "the files")
         for each in clients:
             each.close()
+
+
+@network_test("nginx: two workers with a listener each (reuseport) get connections in turn")
+def _(network, tap):
+    count = collections.Counter()
+    with nginx(network, tap, 0, "--vcpus", "2", master="on", workers=2, listen="80 reuseport; add_header worker $pid"):
+        for _ in range(10):
+            with contextlib.closing(client_of(network, tap)) as client:
+                client.request("GET", "/small")
+                count[client.getresponse().headers["worker"]] += 1
+    expect(sorted(count.values()) == [5, 5], f"connections by worker: {dict(count)}")
 
 
 THREADS = """
