@@ -34,14 +34,7 @@ constexpr std::uint32_t kvm_leaf = 0x4000'0000;
 constexpr std::uint32_t kvm_signature = 0x4B4D'564B;  // "KVMK"
 constexpr std::uint32_t clocksource2_bit = 1U << 3;
 constexpr std::uint8_t tsc_stable_bit = 1U << 0;  // of the flags: time stamps of all CPUs compare
-constexpr std::uint64_t msr_wall_clock = 0x4B56'4D00;
-constexpr std::uint64_t msr_system_time = 0x4B56'4D01;
 constexpr std::uint64_t msr_tsc_deadline = 0x6E0;
-constexpr std::uint64_t msr_x2apic_spurious = 0x80F;
-constexpr std::uint64_t msr_x2apic_timer = 0x832;
-constexpr std::uint64_t msr_x2apic_lint0 = 0x835;
-constexpr std::uint64_t lvt_masked = 1U << 16;
-constexpr std::uint64_t lvt_tsc_deadline = 2U << 17;
 
 constinit bool has_kvm_clock = false;
 constinit bool clock_started = false;
@@ -81,11 +74,7 @@ void enable_interrupts() {
         return;
     }
     cpu.has_apic = true;
-    // First, since a disabled APIC keeps its local vectors masked (Intel SDM 3A, 11.4.7.2).
-    shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_spurious, 0x100 | NUB_SPURIOUS_VECTOR);
-    shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_lint0, lvt_masked);  // no legacy interrupts
-    shoal_nub_call(NUB_WRITE_MSR, msr_x2apic_timer, lvt_tsc_deadline | NUB_TIMER_VECTOR);
-    shoal_nub_call(NUB_ENABLE_INTERRUPTS);  // not before: no legacy interrupt may come
+    shoal_nub_call(NUB_ENABLE_INTERRUPTS);
 }
 
 constinit VdsoData vdso_data;
@@ -108,8 +97,7 @@ void start_clock() {
         }
         return;
     }
-    shoal_nub_call(NUB_WRITE_MSR, msr_wall_clock, physical_address(&shoal_wall_clock));
-    shoal_nub_call(NUB_WRITE_MSR, msr_system_time, physical_address(&vdso_data.system_time) | 1);
+    shoal_nub_call(NUB_START_CLOCK);
     vdso_data.wall_clock_at_start_ns =
         shoal_wall_clock.seconds * nanoseconds_per_second + shoal_wall_clock.nanoseconds;
     tell_vdso();

@@ -56,8 +56,10 @@ nub_serve:
     cmp eax, NUB_RELEASE_TABLES
     jb nub_select_space
     je nub_release_tables
-    cmp eax, NUB_START_CPU
+    cmp eax, NUB_START_CLOCK
     jb nub_enable_interrupts
+    je nub_start_clock
+    cmp eax, NUB_START_CPU
     je nub_start_cpu
     jmp nub_refuse
 nub_flush:
@@ -345,8 +347,10 @@ nub_write_msr:
     je 1f
     cmp ecx, MSR_FS_BASE
     je 1f
+    cmp ecx, MSR_LSTAR
+    je 2f
     cmp ecx, MSR_X2APIC_COMMAND
-    jne 2f
+    jne nub_refuse
     // A vector of ours and no other bit: fixed delivery to the one CPU that the upper half names.
     mov eax, esi
     sub eax, NUB_STOP_VECTOR
@@ -357,28 +361,7 @@ nub_write_msr:
     shr rdx, 32
     wrmsr
     jmp nub_ok
-    // The others have one value each. KVM writes its clock to where it is told.
-2:  cmp ecx, MSR_LSTAR
-    je 4f
-    cmp ecx, MSR_KVM_SYSTEM_TIME
-    mov eax, offset shoal_vdso_data - NUB_BASE + 1
-    je 3f
-    cmp ecx, MSR_KVM_WALL_CLOCK
-    mov eax, offset shoal_wall_clock - NUB_BASE
-    je 3f
-    cmp ecx, MSR_X2APIC_SPURIOUS
-    mov eax, 0x100 | NUB_SPURIOUS_VECTOR
-    je 3f
-    cmp ecx, MSR_X2APIC_TIMER
-    mov eax, LVT_TSC_DEADLINE | NUB_TIMER_VECTOR
-    je 3f
-    cmp ecx, MSR_X2APIC_LINT0
-    mov eax, LVT_MASKED
-    jne nub_refuse
-3:  cmp rax, rsi
-    je 1b
-    jmp nub_refuse
-4:  lea rax, shoal_syscall_entry[rip]
+2:  lea rax, shoal_syscall_entry[rip]
     cmp rax, rsi
     jne nub_refuse
     // There a syscall stays at CPL 3, and would turn interrupts off for ever.
@@ -426,8 +409,31 @@ nub_woken:
 2:  xor eax, eax
     iretq
 
-// Interrupts are on in the frame that this call returns by, and in those of all entries to come.
+// KVM writes its clock to where it is told.
+nub_start_clock:
+    mov ecx, MSR_KVM_WALL_CLOCK
+    mov eax, offset shoal_wall_clock - NUB_BASE
+    xor edx, edx
+    wrmsr
+    mov ecx, MSR_KVM_SYSTEM_TIME
+    mov eax, offset shoal_vdso_data - NUB_BASE + 1
+    wrmsr
+    jmp nub_ok
+
+// The local APIC comes first, as a disabled one keeps its local vectors masked (Intel SDM 3A,
+// 11.4.7.2), and no legacy interrupt may come. Then interrupts are on in the frame that this call
+// returns by, and in those of all entries to come.
 nub_enable_interrupts:
+    mov ecx, MSR_X2APIC_SPURIOUS
+    mov eax, 0x100 | NUB_SPURIOUS_VECTOR
+    xor edx, edx
+    wrmsr
+    mov ecx, MSR_X2APIC_LINT0
+    mov eax, LVT_MASKED
+    wrmsr
+    mov ecx, MSR_X2APIC_TIMER
+    mov eax, LVT_TSC_DEADLINE | NUB_TIMER_VECTOR
+    wrmsr
     or dword ptr [rsp + 16], RFLAGS_IF
     or dword ptr nub_trap_frame[rip + 16], RFLAGS_IF
     or dword ptr nub_syscall_frame[rip + 16], RFLAGS_IF

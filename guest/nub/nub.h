@@ -91,9 +91,7 @@
 // entries are found and refused as by set_leaves.
 #define NUB_CLEAR_WRITE 2
 // write_msr(index, value): FS base and TSC deadline; an interrupt with NUB_STOP_VECTOR or
-// NUB_WAKE_VECTOR to one CPU; and what has one value: KVM's clock to shoal_wall_clock and
-// shoal_vdso_data, of the x2APIC the spurious vector, timer and LINT0, and LSTAR to
-// shoal_syscall_entry. The local APIC's mode and place are set at a CPU's start.
+// NUB_WAKE_VECTOR to one CPU; and LSTAR to shoal_syscall_entry, its one value.
 #define NUB_WRITE_MSR 3
 // wait(deadline): halts until shoal_interrupt_pending is set, which the kernel clears. A deadline
 // that is not 0 goes to the TSC deadline timer before: cheaper than a call of its own.
@@ -116,13 +114,18 @@
 // table, or was released. Nothing ever becomes table memory again, since ring 3 could have kept a
 // way to write it.
 #define NUB_RELEASE_TABLES 9
-// enable_interrupts(): from now on interrupts are on at ring 3. They cannot be turned off again.
+// enable_interrupts(): from now on interrupts are on at ring 3: the timer's with NUB_TIMER_VECTOR,
+// those of the I/O APIC and of CPUs, and no legacy ones. They cannot be turned off again. The local
+// APIC's mode and place are set at a CPU's start.
 #define NUB_ENABLE_INTERRUPTS 10
+// start_clock(): KVM tells the time in shoal_wall_clock and shoal_vdso_data. Only where CPUID has
+// KVM's clock.
+#define NUB_START_CLOCK 11
 // start_cpu(index, page): CPU `index` leaves its parking place, if it is there or when it comes,
 // for shoal_cpu_entry at ring 3, where this physical page is its NUB_CPU_KERNEL_PAGE; send it an
 // interrupt. From now on nub calls of several CPUs wait for one another. Refused besides: a second
 // time.
-#define NUB_START_CPU 11
+#define NUB_START_CPU 12
 
 #define NUB_OK 0
 #define NUB_ENOMEM 1    // no more RAM for page tables

@@ -1,5 +1,5 @@
-// Forges calls of the nub, as a program can that looks for the gate in the kernel's text: what would
-// make a page table or the nub's own memory writable must be refused. Only for the unikernel.
+// Forges calls of the nub, as a program can that looks for the gate in the kernel's text: what
+// would make a page table or the nub's own memory writable must be refused. Only for the unikernel.
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -114,6 +114,7 @@ static void forge_msrs(Gate nub) {
         {"the local APIC over RAM", 0x1B, 0x4000C00},
         {"an NMI by LINT1", 0x836, 0x400},
         {"INIT by LINT0", 0x835, 0x500},
+        {"LINT0 as it is", 0x835, 0x10000},
         {"a timer with another vector", 0x832, 0x4000D},
         {"another spurious vector", 0x80F, 0x10D},
         {"the clock over a table", 0x4B564D01, 0x600001},
@@ -132,7 +133,9 @@ static void forge_msrs(Gate nub) {
     for (unsigned i = 0; i < sizeof writes / sizeof *writes; ++i) {
         expect(writes[i].what, nub(write_msr, writes[i].index, writes[i].value, 0), refused);
     }
-    expect("LINT0 as it is", nub(write_msr, 0x835, 0x10000, 0), ok);
+    uint64_t thread;
+    __asm__("mov %%fs:0, %0" : "=r"(thread));
+    expect("the FS base as it is", nub(write_msr, 0xC0000100, thread, 0), ok);
     // In x2APIC mode there is none to write in memory: reads find no device.
     expect("where a local APIC would lie", nub(link, 0x7040000000, 0xFEE00087 | NO_EXECUTE, 0), ok);
     expect("its version", *(volatile uint32_t*)0x7040000030, 0xFFFFFFFF);
@@ -169,8 +172,10 @@ int main(void) {
     expect("the nub's page", nub(set_leaves, at, 0x100000 | ram, 0), refused);
     expect("a table's page", nub(set_leaves, at, ((at - BASE) & ~0xFFFUL) | ram, 0), refused);
     expect("a page for tables", nub(set_leaves, at, 0x600000 | ram, 0), refused);
-    expect("pages up to one for tables", nub(set_leaves, at & ~0xFFFUL, 0x5FF000 | ram, 1), refused);
-    expect("addresses that wrap", nub(set_leaves, at & ~0xFFFUL, 0xFFFFFFFFFF000 | ram, 511), refused);
+    expect("pages up to one for tables", nub(set_leaves, at & ~0xFFFUL, 0x5FF000 | ram, 1),
+           refused);
+    expect("addresses that wrap", nub(set_leaves, at & ~0xFFFUL, 0xFFFFFFFFFF000 | ram, 511),
+           refused);
     expect("2 MiB for tables", nub(link, 0x7000000000, 0x600000 | ram | LARGE, 0), refused);
     expect("2 MiB with the nub", nub(link, 0x7000000000, ram | LARGE, 0), refused);
     expect("a ready table that is none", nub(link, 0x7000000000, TABLES - BASE, 0), refused);
@@ -180,10 +185,12 @@ int main(void) {
     expect("where the nub lies", nub(link, BASE, 0x4000000 | ram | LARGE, 0), refused);
     // Where the nub remembers the page directory of the last call.
     expect("a leaf table", nub(link, 0x7000000000, 0, 0), ok);
-    expect("2 MiB for tables beside it", nub(link, 0x7000200000, 0x600000 | ram | LARGE, 0), refused);
+    expect("2 MiB for tables beside it", nub(link, 0x7000200000, 0x600000 | ram | LARGE, 0),
+           refused);
     expect("2 MiB over it", nub(link, 0x7000000000, 0x4000000 | ram | LARGE, 0), refused);
     expect("the CPUs' own pages", nub(link, 0x7F7FFFE00000, 0x4000000 | ram | LARGE, 0), refused);
-    expect("addresses beyond all", nub(link, 1UL << 47 | 0x7000200000, 0x4000000 | ram | LARGE, 0), refused);
+    expect("addresses beyond all", nub(link, 1UL << 47 | 0x7000200000, 0x4000000 | ram | LARGE, 0),
+           refused);
     // The same rules where translations are forgotten besides.
     expect("the entry as it is, forgotten", nub(change_leaves, at, *entry, 0), ok);
     expect("writable and executable, forgotten", nub(change_leaves, at, *entry | 2, 0), refused);
@@ -207,8 +214,8 @@ int main(void) {
 
     forge_msrs(nub);
 
-    printf("writable: %d %d %d\n", is_writable((volatile char*)entry), is_writable((volatile char*)TABLES),
-           is_writable((volatile char*)IMAGE_LIMIT - 1));
+    printf("writable: %d %d %d\n", is_writable((volatile char*)entry),
+           is_writable((volatile char*)TABLES), is_writable((volatile char*)IMAGE_LIMIT - 1));
     // The RAM behind is free to go, and is ordinary then.
     expect("what is free", nub(release_tables, 0x1000000, 0, 0), ok);
     expect("the same again", nub(release_tables, 0x1000000, 0, 0), refused);
