@@ -54,7 +54,6 @@ const Resource& resource_of(Kind kind) {
          {{"NAME", "name"},
           {"MIB", "spec.size_mib"},
           {"HOST", "spec.host"},
-          {"GROUP", "spec.group"},
           {"ATTACHED TO", "attached_to"}}},
         {Kind::network,
          "network",

@@ -111,7 +111,7 @@ json::array with_shares(const Rows& rows, const Look& before, Look& now) {
     std::vector<std::pair<double, json::object>> shares;
     for (const auto& [name, row] : rows) {
         json::object shown = row.shown;
-        const json::value item{shown};
+        const json::value item = shown;  // with braces it would be an array
         const std::int64_t cpu_us = number(item, "cpu_us");
         now[name] = {row.at_us, cpu_us};
         const auto seen = before.find(name);

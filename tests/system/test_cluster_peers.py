@@ -46,7 +46,7 @@ def _():
 
         rows = {line.split()[0]: line.split() for line in top().splitlines()[1:]}
         for name, host in members.items():
-            expect(host in rows[name] and 0 < float(rows[name][3]) < 64, f"{rows}")
+            expect(host in rows[name] and rows[name][3] != "-" and 0 < float(rows[name][3]) < 64, f"{rows}")
         detail = cluster.hosts[0].refused(404, "GET", "/v1/usage?host=nobody")
         expect("nobody" in detail, detail)
         silent = cluster.hosts[1]
