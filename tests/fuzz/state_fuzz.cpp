@@ -39,12 +39,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     constexpr std::uint64_t memory_bytes = 1 << 20;
     try {
         const auto pages = state::decode_working_set(bytes, {}, memory_bytes);
-        SHOAL_CHECK(std::ranges::all_of(pages, [](std::uint32_t page) {
-            return page < memory_bytes / abi::page_size;
-        }));
-        SHOAL_CHECK(pages.empty() ||
-                    state::decode_working_set(state::encode_working_set({}, pages), {},
-                                              memory_bytes) == pages);
+        SHOAL_CHECK(std::ranges::all_of(
+            pages, [](std::uint32_t page) { return page < memory_bytes / abi::page_size; }));
+        SHOAL_CHECK(pages.empty() || state::decode_working_set(state::encode_working_set({}, pages),
+                                                               {}, memory_bytes) == pages);
     } catch (const state::StateError&) {
     }
     if (const auto mark = state::parse_mark(bytes, memory_bytes)) {

@@ -151,6 +151,49 @@ TEST_CASE("a load that is refused for its body or its time leaves the process al
     CHECK_FALSE(has_given_up(api));
 }
 
+TEST_CASE("a working set is recorded once, when it was asked for, of compressed memory only") {
+    const testing::TemporaryFolder folder;
+    const std::string memory = folder.path / "memory";
+    const std::string names = R"({"snapshot_path":")" + (folder.path / "state").string() +
+                              R"(","mem_file_path":")" + memory + "\"";
+    const auto create = [&](const std::string& compression) {
+        ApiRig api;
+        REQUIRE(api.put("/machine-config", R"({"vcpu_count":1,"mem_size_mib":1})").status ==
+                Status::no_content);
+        api.start();
+        api.microvm.pause();
+        REQUIRE(api.put("/snapshot/create", names + R"(,"compression":")" + compression + "\"}")
+                    .status == Status::no_content);
+    };
+    // What it reads ahead; afterwards the guest has wanted these.
+    const auto load = [&](bool records, std::vector<std::uint32_t> wanted) {
+        ApiRig api;
+        REQUIRE(api.put("/snapshot/load",
+                        names + R"(,"record_working_set":)" + (records ? "true}" : "false}"))
+                    .status == Status::no_content);
+        api.microvm.wanted = std::move(wanted);
+        CHECK(api.put("/snapshot/working-set", "{}").status == Status::no_content);
+        return api.microvm.read_ahead;
+    };
+    const std::vector<std::uint32_t> none;
+    const std::vector<std::uint32_t> pages{16, 0, 240};
+    create("Zstd");
+    CHECK(load(false, {1}) == none);
+    CHECK(load(true, pages) == none);
+    CHECK(load(true, {2}) == pages);
+    CHECK(load(false, {3}) == pages);
+    create("Zstd");  // another snapshot
+    CHECK(load(true, {4}) == none);
+    CHECK(load(false, {}) == std::vector<std::uint32_t>{4});
+    std::filesystem::remove(memory + ".working-set");
+    create("None");
+    CHECK(load(true, {5}) == none);
+    CHECK_FALSE(std::filesystem::exists(memory + ".working-set"));
+    ApiRig api;
+    CHECK(fault_of(api.put("/snapshot/working-set", "{}")) ==
+          "The requested operation is not supported before starting the microVM.");
+}
+
 TEST_CASE("a load that fails is the end of the process") {
     ApiRig api;
     const Response response =
