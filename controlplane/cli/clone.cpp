@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/installation.h"
@@ -109,10 +110,15 @@ void add_network(boost::json::object& body, const NetworkOption& network) {
     body["clone"].as_object()["boot_args"] = network_words(network);
 }
 
+// The first one records what the clones of a compressed template wait for, unless that is known:
+// until it says something, or else until it ends.
 class Clone {
 public:
     Clone(const CloneOptions& options, std::uint64_t number, const std::string& vmm)
-        : id_{std::to_string(number)}, writer_{options.count > 1 ? id_ + ": " : ""}, process_{vmm} {
+        : id_{std::to_string(number)},
+          writer_{options.count > 1 ? id_ + ": " : ""},
+          process_{vmm},
+          records_{number == 0} {
         boost::json::array args;
         for (const std::string& word : options.words) {
             args.emplace_back(with_id(word, id_));
@@ -123,6 +129,7 @@ public:
              {{"backend_type", "File"}, {"backend_path", template_memory(options.folder)}}},
             {"clock_realtime", true},
             {"resume_vm", true},
+            {"record_working_set", records_},
             {"clone", {{"id", id_}, {"args", std::move(args)}}}};
         if (!options.vsock.empty()) {
             body["vsock_override"] = {{"uds_path", options.vsock + id_}};
@@ -155,15 +162,28 @@ public:
             writer_.finish();
         } else if (size > 0) {
             writer_.write({buffer.data(), static_cast<std::size_t>(size)});
+            stop_recording();
         }
         return size != 0;
     }
     [[nodiscard]] int wait() { return process_.wait(); }
 
 private:
+    // What comes of it is not waited for: without it, clones are slower and nothing else.
+    void stop_recording() {
+        if (std::exchange(records_, false)) {
+            try {
+                process_.send_put("/snapshot/working-set", {});
+            } catch (const CliError&) {
+                // It has ended, and recorded before.
+            }
+        }
+    }
+
     std::string id_;
     OutputWriter writer_;
     VmmProcess process_;
+    bool records_;
 };
 
 // All clones: starts one after another, and takes what comes from them meanwhile.

@@ -1,11 +1,13 @@
 """Snapshots whose memory is compressed, and read as the guest touches it."""
 import os
 import pathlib
+import re
 import subprocess
+import time
 
 from api import ApiVmm
-from harness import PROGRAMS, VMM, expect, run, temporary_folder, test
-from migration_calls import NO_LOG, start_generations, wait_for_ticks
+from harness import DEADLINE_S, PROGRAMS, VMM, expect, run, temporary_folder, test
+from migration_calls import NO_LOG, start_generations, wait_for_ticks, wait_until_checked
 from snapshot_calls import finish_live_snapshot, load, names
 from test_clones import clone, make_template
 
@@ -94,6 +96,56 @@ def _():
             expect("is damaged: frame " in errors and "does not decompress" in errors, f"{errors!r}")
 
 
+def filled(vmm):
+    """How often the guest has waited for its memory, and how often it was read ahead."""
+    text = vmm.api.request("GET", "/metrics")[1].decode()
+    return [int(re.search(rf"^shoal_page_filler_{name}_count{{.*}} (\d+)$", text, re.M)[1]) for name in ("fault", "read_ahead")]
+
+
+def wait_for_reads_ahead(vmm, count):
+    deadline = time.monotonic() + DEADLINE_S
+    while filled(vmm)[1] < count:
+        expect(time.monotonic() < deadline, f"faults and reads ahead: {filled(vmm)} of {count}")
+
+
+@test("compressed snapshot: what one microVM has waited for is read ahead for the next, unless that is damaged")
+def _():
+    with temporary_folder() as folder:
+        make_snapshot(folder)
+        path = names(folder)["mem_file_path"] + ".working-set"
+        with ApiVmm(folder, *NO_LOG, socket_name="first") as vmm:
+            load(vmm, folder, resume_vm=True, record_working_set=True)
+            wait_until_checked(vmm)  # it has wanted all of its memory
+            expect(not os.path.exists(path), "nobody has told the moment")
+            vmm.api.put("/snapshot/working-set")
+            recorded = pathlib.Path(path).read_bytes()
+            waited, ahead = filled(vmm)
+            expect(waited >= 256 and ahead == 0, f"16 MiB in frames of 64 KiB: {waited} faults, {ahead} read ahead")
+        for number in range(2):
+            with ApiVmm(folder, *NO_LOG, socket_name=f"next{number}") as vmm:
+                load(vmm, folder, record_working_set=True)  # again: it is there
+                wait_for_reads_ahead(vmm, waited * 9 // 10)  # two may have wanted one at the same time
+                vmm.api.patch("/vm", state="Resumed")
+                wait_until_checked(vmm)
+                expect(filled(vmm)[0] < waited // 4, f"faults and reads ahead: {filled(vmm)}, before: {waited}")
+                vmm.api.put("/snapshot/working-set")
+                expect(pathlib.Path(path).read_bytes() == recorded, "it is recorded once")
+        damaged = bytearray(recorded)
+        damaged[-1] ^= 1
+        pathlib.Path(path).write_bytes(damaged)
+        log = os.path.join(folder, "log")
+        with ApiVmm(folder, "--log-path", log, socket_name="damaged") as vmm:
+            load(vmm, folder, resume_vm=True, record_working_set=True)
+            wait_until_checked(vmm)
+            expect(filled(vmm)[1] == 0, "a damaged one is not read")
+            expect(pathlib.Path(log).read_text().count("Nothing is read ahead: the working set ") == 1, "one line in the log")
+            vmm.process.terminate()  # the end is the moment, too
+            vmm.wait_end()
+        with ApiVmm(folder, *NO_LOG, socket_name="last") as vmm:
+            load(vmm, folder)
+            wait_for_reads_ahead(vmm, waited // 2)
+
+
 @test("compressed snapshot: a template that is smaller, and its clones")
 def _():
     with temporary_folder() as folder:
@@ -102,5 +154,9 @@ def _():
         make_template(packed, PROGRAMS / "cloned", options=["--compress"])
         used = [os.stat(os.path.join(each, "memory")).st_blocks * 512 for each in (plain, packed)]
         expect(used[1] < used[0], f"plain and compressed take {used} bytes")
-        for number, (line,) in clone(packed, 20, "argument {}").items():
-            expect(line.startswith(f"{number} argument {number} "), f"clone {number} says {line!r}")
+        for count in (1, 20):
+            for number, (line,) in clone(packed, count, "argument {}").items():
+                expect(line.startswith(f"{number} argument {number} "), f"clone {number} says {line!r}")
+            expect(sorted(os.listdir(packed)) == ["memory", "memory.working-set", "state"], f"the files: {os.listdir(packed)}")
+        clone(plain, 1)
+        expect(sorted(os.listdir(plain)) == ["memory", "state"], f"the files: {os.listdir(plain)}")
