@@ -19,6 +19,12 @@ inline constexpr content::BundleKind bundle_kind{"template", file_names};
     return folder + "/memory";
 }
 
+// Beside them where there is one (vmm/state/working_set.h), and no part of the content: hosts do
+// not fetch it from one another.
+[[nodiscard]] inline std::string working_set_in(const std::string& folder) {
+    return memory_in(folder) + ".working-set";
+}
+
 // What a template's folder takes of the disk, and the microVM's memory.
 struct Sizes {
     std::uint64_t disk_bytes = 0;

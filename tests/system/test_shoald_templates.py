@@ -1,5 +1,6 @@
 """shoald: templates, and microVMs that are clones of them."""
 import os
+import pathlib
 import shutil
 
 from daemon import FINAL, Daemon
@@ -129,11 +130,13 @@ def imported():
         source = os.path.join(folder, "source")
         result = run([SHOAL, "snapshot", "--to", source, "--memory", "64", "--", CLONED])
         expect(result.code == 0, f"{result}")
+        pathlib.Path(source, "memory.working-set").write_bytes(b"is no part of the content")
         digests = [daemon.done("POST", "/v1/templates", {"name": name, "from": source})["spec"]["digest"] for name in "ab"]
         expect(digests[0] == digests[1] and folders(daemon) == digests[:1], f"{digests} {folders(daemon)}")
         shutil.rmtree(source)
         memory = daemon.state_dir / "templates" / digests[0] / "memory"
         expect(os.stat(memory).st_blocks * 512 < 32 << 20, "zero pages are holes")
+        expect(memory.with_name("memory.working-set").read_bytes() == b"is no part of the content", "it comes along")
         daemon.done("DELETE", "/v1/templates/a")
         clone(daemon, "c", template="b")
         daemon.wait_phase("c", "succeeded")
