@@ -28,7 +28,7 @@ public:
 
     VirtioDriver(virtio::Device& device, const machine::GuestMemory& memory)
         : device_{device}, memory_{memory}, transport_{device, memory, irq_} {
-        std::ranges::fill(memory.slice(machine::Gpa{0}, window_bytes).value(), std::byte{0});
+        clear();
     }
 
     [[nodiscard]] virtio::MmioTransport& transport() { return transport_; }
@@ -61,6 +61,19 @@ public:
             transport_.process_queues();
         }
     }
+    // As every driver begins, in memory of zeros.
+    void reset() {
+        write(Register::status, static_cast<std::uint32_t>(virtio::Status::reset));
+        clear();
+    }
+    // As a good one does it: sets the queues up and offers a chain.
+    void start() {
+        constexpr std::uint8_t nothing = 0;
+        Input zeros{&nothing, 0};
+        set_up(zeros);
+        offer(zeros);
+        serve();
+    }
 
 private:
     using Register = abi::virtio::MmioRegister;
@@ -71,6 +84,9 @@ private:
     static constexpr std::uint64_t avail_offset = 0x400;
     static constexpr std::uint64_t used_offset = 0x800;
 
+    void clear() {
+        std::ranges::fill(memory_.slice(machine::Gpa{0}, window_bytes).value(), std::byte{0});
+    }
     void write(Register which, std::uint32_t value) {
         transport_.write(static_cast<std::uint64_t>(which), std::as_bytes(std::span{&value, 1}));
     }
