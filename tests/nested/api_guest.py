@@ -69,9 +69,9 @@ class Guest(ApiVmm):
     def __init__(self, folder, command=lambda words: words):
         super().__init__(folder, "--log-path", os.path.join(folder, "log"), "--level", "Info", command=command)
 
-    def boot(self, kernel, words="", memory_mib=256, vcpus=1, initrd=True, **machine):
+    def boot(self, kernel, words="", memory_mib=256, vcpus=1, initrd=True):
         """Configures the machine and starts it; what else it has was put before."""
-        self.api.put("/machine-config", vcpu_count=vcpus, mem_size_mib=memory_mib, **machine)
+        self.api.put("/machine-config", vcpu_count=vcpus, mem_size_mib=memory_mib)
         source = {"kernel_image_path": str(kernel),
                   "boot_args": f"console=ttyS0 reboot=k panic=1 quiet mitigations=off {words}".strip()}
         if initrd:

@@ -52,7 +52,7 @@ for vcpus in (1, 2) if "SHOAL_MOVES" in os.environ else (2,):
                 guest.api.put("/vsock", guest_cid=52, uds_path=os.path.join(folder, "vsock0"))
                 guest.api.put("/entropy")
                 guest.api.put("/balloon", amount_mib=0, deflate_on_oom=True, stats_polling_interval_s=1)
-                guest.boot(KERNEL / "vmlinux", vcpus=vcpus, memory_mib=128, huge_pages="Transparent")
+                guest.boot(KERNEL / "vmlinux", vcpus=vcpus, memory_mib=128)
                 guest.wait_ready()
                 guest.run("mount -t ext4 /dev/vda /mnt")
                 guest.run("secret=kept; (while :; do echo x >> /tmp/ticks; usleep 10000; done) &")
