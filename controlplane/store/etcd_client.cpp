@@ -13,7 +13,7 @@ namespace {
 
 namespace ssl = boost::asio::ssl;
 
-constexpr std::size_t max_connections = 16;
+constexpr std::size_t max_active_calls = 16;  // each of which has up to four connections
 constexpr std::size_t max_endpoints = 16;
 
 HttpConnection::Tls make_tls(const TlsFiles& files) {
@@ -53,15 +53,25 @@ Error error_of(const HttpOutcome& outcome, etcd::Effect effect) {
 
 }  // namespace
 
+struct EtcdClient::Attempt {
+    std::shared_ptr<HttpConnection> connection;
+    std::size_t member = 0;
+    std::uint64_t generation = 0;  // when it began
+};
+
 struct EtcdClient::Call {
     std::string path;
     std::string body;
     etcd::Effect effect = etcd::Effect::reads;
     Handler<EtcdAnswer> handler;
     EventLoop::Duration deadline{};
+    std::vector<std::shared_ptr<Attempt>> attempts;  // under way
+    EventLoop::Duration begin{};                     // of the oldest of them
+    std::size_t last_member = 0;                     // asked
+    std::uint64_t turn = 0;                          // the last one's that was arranged
     unsigned failures = 0;
-    std::uint64_t generation = 0;
-    bool is_in_doubt = false;  // an attempt may have been done
+    bool is_in_doubt = false;  // an attempt that has ended may have been done
+    bool is_done = false;
 };
 
 EtcdClient::EtcdClient(boost::asio::io_context& context, EtcdOptions options)
@@ -77,8 +87,10 @@ EtcdClient::EtcdClient(boost::asio::io_context& context, EtcdOptions options)
 }
 
 EtcdClient::~EtcdClient() {
-    for (const auto& connection : busy_) {
-        connection->close();
+    for (const auto& call : active_) {
+        for (const auto& attempt : call->attempts) {
+            attempt->connection->close();
+        }
     }
 }
 
@@ -102,7 +114,7 @@ void EtcdClient::call(std::string path, std::string body, etcd::Effect effect,
 
 void EtcdClient::start_waiting() {
     const std::weak_ptr alive{self_};
-    while (!alive.expired() && !waiting_.empty() && busy_.size() < max_connections) {
+    while (!alive.expired() && !waiting_.empty() && active_.size() < max_active_calls) {
         const auto call = std::move(waiting_.front());
         waiting_.pop_front();
         if (pending_count_ > max_pending_requests) {
@@ -120,39 +132,68 @@ std::shared_ptr<HttpConnection> EtcdClient::make_connection() {
     return std::make_shared<HttpConnection>(context_, options_.endpoints[member_], tls_);
 }
 
-std::shared_ptr<HttpConnection> EtcdClient::take_connection() {
-    while (!idle_.empty()) {
+std::shared_ptr<HttpConnection> EtcdClient::take_connection(std::size_t member) {
+    while (member == member_ && !idle_.empty()) {
         auto connection = std::move(idle_.back());
         idle_.pop_back();
         if (connection->is_reusable()) {
             return connection;
         }
     }
-    return make_connection();
+    return std::make_shared<HttpConnection>(context_, options_.endpoints[member], tls_);
 }
 
+// The member in use; while an attempt is under way, the one after the last that was asked.
 void EtcdClient::attempt(const std::shared_ptr<Call>& call) {
-    const auto connection = take_connection();
-    busy_.insert(connection);
-    call->generation = generation_;
-    // Who hangs is left soon, but another one that is only slow may take longer.
+    const std::size_t members = options_.endpoints.size();
+    if (call->attempts.empty()) {
+        call->begin = loop_.now();
+        call->last_member = member_;
+    } else {
+        call->last_member = (call->last_member + 1) % members;
+    }
+    const auto attempt = std::make_shared<Attempt>(
+        Attempt{take_connection(call->last_member), call->last_member, generation_});
+    call->attempts.push_back(attempt);
+    active_.insert(call);
+    // Who is alone may be no more than slow, and nobody else is asked meanwhile.
+    const bool is_alone_and_slow = members == 1 && call->is_in_doubt;
     const auto left = std::min<EventLoop::Duration>(
-        options_.attempt_timeout * (call->is_in_doubt ? 2 : 1), call->deadline - loop_.now());
-    connection->call(call->path, call->body, left,
-                     [weak = std::weak_ptr{self_}, call, connection](HttpOutcome outcome) {
-                         if (!weak.expired()) {
-                             auto& self = **weak.lock();  // not held meanwhile
-                             self.finish(call, connection, std::move(outcome));
-                         }
-                     });
+        options_.attempt_timeout * (is_alone_and_slow ? 2 : 1), call->deadline - loop_.now());
+    attempt->connection->call(call->path, call->body, left,
+                              [weak = std::weak_ptr{self_}, call, attempt](HttpOutcome outcome) {
+                                  if (!weak.expired()) {
+                                      auto& self = **weak.lock();  // not held meanwhile
+                                      self.finish(call, attempt, std::move(outcome));
+                                  }
+                              });
+    if (members > 1 && call->effect != etcd::Effect::writes) {
+        attempt_after(call, options_.patience);
+    }
 }
 
-void EtcdClient::finish(const std::shared_ptr<Call>& call,
-                        const std::shared_ptr<HttpConnection>& used, HttpOutcome outcome) {
+// Instead of the attempt that was arranged before.
+void EtcdClient::attempt_after(const std::shared_ptr<Call>& call, std::chrono::milliseconds delay) {
+    loop_.call_after(delay, [weak = std::weak_ptr{self_}, call, turn = ++call->turn] {
+        if (weak.expired() || call->is_done || call->turn != turn) {
+            return;
+        }
+        EtcdClient& client = **weak.lock();
+        if (call->attempts.empty()) {
+            client.waiting_.push_front(call);
+            client.start_waiting();
+        } else if (client.loop_.now() < call->deadline) {
+            client.attempt(call);
+        }
+    });
+}
+
+void EtcdClient::finish(const std::shared_ptr<Call>& call, const std::shared_ptr<Attempt>& attempt,
+                        HttpOutcome outcome) {
     auto* answer = std::get_if<HttpAnswer>(&outcome);
-    busy_.erase(used);
-    if (call->generation == generation_ && answer != nullptr && used->is_reusable()) {
-        idle_.push_back(used);
+    std::erase(call->attempts, attempt);
+    if (call->attempts.empty()) {
+        active_.erase(call);
     }
     loop_.post([weak = std::weak_ptr{self_}] {
         if (!weak.expired()) {
@@ -160,53 +201,77 @@ void EtcdClient::finish(const std::shared_ptr<Call>& call,
             self.start_waiting();
         }
     });
+    if (answer != nullptr && attempt->member == member_) {
+        answered_ = loop_.now();
+        if (attempt->connection->is_reusable()) {
+            idle_.push_back(attempt->connection);
+        }
+    }
     if (answer != nullptr && answer->status == 200) {
-        --pending_count_;
-        return call->handler(EtcdAnswer{std::move(answer->body), call->is_in_doubt});
+        follow(*call, *attempt);
+        const bool is_repeated = call->is_in_doubt || !call->attempts.empty();
+        end(call);
+        return call->handler(EtcdAnswer{std::move(answer->body), is_repeated});
     }
     Error error = error_of(outcome, call->effect);
     const bool is_uncertain = error.failure == Failure::uncertain;
-    if (error.failure == Failure::unavailable ||
-        (is_uncertain && call->effect == etcd::Effect::writes_once)) {
-        call->is_in_doubt |= is_uncertain;
-        return retry(call, std::move(error));
+    const bool is_to_repeat = error.failure == Failure::unavailable ||
+                              (is_uncertain && call->effect == etcd::Effect::writes_once);
+    if ((is_to_repeat || is_uncertain) && attempt->member == member_) {
+        leave_member(attempt->generation);
     }
-    if (is_uncertain) {
-        leave_member(call->generation);
+    if (!is_to_repeat) {
+        return fail(call, std::move(error));
     }
-    fail(call, std::move(error));
+    call->is_in_doubt |= is_uncertain;
+    retry(call, std::move(error));
+}
+
+// A member that has answered nothing since it was asked first is left for one that has.
+void EtcdClient::follow(const Call& call, const Attempt& attempt) {
+    if (attempt.member != member_ && attempt.generation == generation_ && answered_ < call.begin) {
+        go_to(attempt.member);
+    }
+}
+
+// Attempts that are slower than another one are of no more use.
+void EtcdClient::end(const std::shared_ptr<Call>& call) {
+    call->is_done = true;
+    for (const auto& attempt : std::exchange(call->attempts, {})) {
+        attempt->connection->close();
+    }
+    active_.erase(call);
+    --pending_count_;
 }
 
 void EtcdClient::fail(const std::shared_ptr<Call>& call, Error error) {
-    --pending_count_;
-    if (call->is_in_doubt) {
+    const bool writes = call->effect != etcd::Effect::reads;
+    if (call->is_in_doubt || (writes && !call->attempts.empty())) {
         error.failure = Failure::uncertain;
     }
+    end(call);
     call->handler(std::unexpected{std::move(error)});
 }
 
 void EtcdClient::retry(const std::shared_ptr<Call>& call, Error error) {
-    leave_member(call->generation);
     const auto delay = backoff(call->failures++);
-    if (loop_.now() + delay >= call->deadline) {
-        return fail(call, std::move(error));
+    if (loop_.now() + delay < call->deadline) {
+        attempt_after(call, delay);
+    } else if (call->attempts.empty()) {
+        fail(call, std::move(error));
     }
-    loop_.call_after(delay, [weak = std::weak_ptr{self_}, call] {
-        if (!weak.expired()) {
-            EtcdClient& client = **weak.lock();
-            client.waiting_.push_front(call);
-            client.start_waiting();
-        }
-    });
 }
 
 void EtcdClient::leave_member(std::uint64_t generation) {
     // Many requests fail with one member; the first of them leaves it.
-    if (generation != generation_) {
-        return;
+    if (generation == generation_) {
+        go_to((member_ + 1) % options_.endpoints.size());
     }
+}
+
+void EtcdClient::go_to(std::size_t member) {
     ++generation_;
-    member_ = (member_ + 1) % options_.endpoints.size();
+    member_ = member;
     idle_.clear();
     if (on_member_left_) {
         on_member_left_();

@@ -1,4 +1,8 @@
 // EtcdClient: requests to an etcd cluster. Finds the member that serves, and another when it stops.
+//
+// What may be repeated is asked of the next member too when one takes long, and the first answer
+// counts. So once etcd serves after an election each request is heard within two patiences, also
+// where one of three members hangs: hosts' deadlines (failover/host_silence.h) build on it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -22,13 +26,15 @@ namespace shoal::store {
 struct EtcdOptions {
     std::vector<Endpoint> endpoints;  // of all members; at most 16
     std::optional<TlsFiles> tls{};    // none: plain TCP
-    // How long one member may take, and how long a request may take with all its attempts. Within a
-    // host's deadline of 4 s there is time for a member that hangs and for one without a leader.
+    // How long one member may take, and how long a request may take with all its attempts.
     std::chrono::milliseconds attempt_timeout{1000};
     std::chrono::milliseconds request_timeout{4000};
+    // After it another member is asked as well. Many times what one takes that is well; a fourth of
+    // the attempt's time, so that a slow etcd has at most four times the work.
+    std::chrono::milliseconds patience{250};
     // Between attempts once all members have failed; doubled each time, and with jitter.
     std::chrono::milliseconds first_backoff{50};
-    std::chrono::milliseconds last_backoff{1000};
+    std::chrono::milliseconds last_backoff{250};
     // How often the member that streams watches is asked whether it still serves.
     std::chrono::milliseconds probe_interval{2000};
     std::uint32_t seed = 1;  // of the jitter
@@ -36,7 +42,7 @@ struct EtcdOptions {
 
 struct EtcdAnswer {
     std::string body;
-    // Of Effect::writes_once: an attempt before this answer's may have been done.
+    // Of Effect::writes_once: another attempt than this answer's may have been done.
     bool is_repeated = false;
 };
 
@@ -69,14 +75,19 @@ public:
 
 private:
     struct Call;
+    struct Attempt;
 
     void start_waiting();
     void attempt(const std::shared_ptr<Call>& call);
-    [[nodiscard]] std::shared_ptr<HttpConnection> take_connection();
-    void finish(const std::shared_ptr<Call>& call, const std::shared_ptr<HttpConnection>& used,
+    void attempt_after(const std::shared_ptr<Call>& call, std::chrono::milliseconds delay);
+    [[nodiscard]] std::shared_ptr<HttpConnection> take_connection(std::size_t member);
+    void finish(const std::shared_ptr<Call>& call, const std::shared_ptr<Attempt>& attempt,
                 HttpOutcome outcome);
+    void follow(const Call& call, const Attempt& attempt);
+    void end(const std::shared_ptr<Call>& call);
     void fail(const std::shared_ptr<Call>& call, Error error);
     void retry(const std::shared_ptr<Call>& call, Error error);
+    void go_to(std::size_t member);
 
     boost::asio::io_context& context_;
     AsioLoop loop_;
@@ -85,9 +96,10 @@ private:
     std::minstd_rand random_;
     std::size_t member_ = 0;
     std::uint64_t generation_ = 0;
+    EventLoop::Duration answered_{};  // when the member did last
     std::function<void()> on_member_left_;
-    std::vector<std::shared_ptr<HttpConnection>> idle_;
-    std::set<std::shared_ptr<HttpConnection>> busy_;
+    std::vector<std::shared_ptr<HttpConnection>> idle_;  // to this member
+    std::set<std::shared_ptr<Call>> active_;             // with attempts
     std::deque<std::shared_ptr<Call>> waiting_;
     std::size_t pending_count_ = 0;
     // What waits in the loop finds the client gone.

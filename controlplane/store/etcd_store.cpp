@@ -187,7 +187,8 @@ void EtcdStore::grant(std::chrono::seconds ttl, Handler<LeaseId> handler) {
     if (auto error = refuse_lease(ttl)) {
         return refuse_later(std::move(handler), std::move(*error));
     }
-    client_.call("/v3/lease/grant", etcd::grant_request(ttl), Effect::writes,
+    // Repeated like what only reads: a lease too many ends by itself.
+    client_.call("/v3/lease/grant", etcd::grant_request(ttl), Effect::reads,
                  decoding(std::move(handler), etcd::decode_grant));
 }
 

@@ -174,6 +174,79 @@ TEST_CASE("a first attempt that comes after the second changes nothing") {
     CHECK(bench.entry("/a").mod_revision == newest);
 }
 
+namespace {
+
+// A store with two members: this wire's, and another one.
+EtcdOptions through(const FlakyWire& wire, const Endpoint& other) {
+    EtcdOptions options;
+    options.endpoints = {wire.endpoint(), other};
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("a member that stands still is left for another one long before its time is over") {
+    Bench bench;
+    EtcdOptions options = through(bench.wire, bench.cluster.endpoint(0));
+    options.attempt_timeout = options.request_timeout = options.probe_interval =
+        std::chrono::minutes{1};
+    EtcdStore store{bench.runner.context(), options};
+    StoreClient client{bench.runner, store};
+    Recorder recorder;
+    const auto watch = client.watch("/w/", 1, recorder);
+    const auto before = client.put("/w/a", "1");
+    REQUIRE(before);
+    bench.runner.run_until([&] { return recorder.events.size() == 1; });
+    bench.wire.set(Requests::held);
+    SUBCASE("by what is read") {
+        CHECK(client.value("/w/a") == "1");
+        CHECK(client.value("/none") == "(absent)");
+    }
+    SUBCASE("by a guarded write") {
+        CHECK(client.commit(swap("/a", 0, "1")) == *before + 1);
+    }
+    SUBCASE("by an election") {
+        CHECK(client.grant(std::chrono::seconds{60}));
+    }
+    const auto requests = bench.wire.requests();
+    REQUIRE(bench.other.put("/w/a", "2"));
+    bench.runner.run_until([&] { return recorder.events.size() == 2; });
+    CHECK(recorder.reconnect_count == 1);
+    CHECK(client.value("/w/a") == "2");
+    CHECK(bench.wire.requests() == requests);
+}
+
+TEST_CASE("who was asked first may answer last, and is not left while he answers") {
+    Bench bench;
+    FlakyWire dead{bench.runner.context(), bench.cluster.endpoint(0)};
+    dead.set(Requests::lost);
+    EtcdStore store{bench.runner.context(), through(bench.wire, dead.endpoint())};
+    StoreClient client{bench.runner, store};
+    bench.wire.set(Requests::held);
+    const auto made = [&] {
+        auto said = std::make_shared<std::optional<Result<Revision>>>();
+        store.commit(swap("/a", 0, "1"),
+                     [said](Result<Revision> result) { *said = std::move(result); });
+        return said;
+    }();
+    bench.runner.run_until([&] { return dead.requests() == 1; });
+    bench.wire.release();
+    bench.runner.run_until([&] { return made->has_value(); });
+    CHECK(**made == bench.entry("/a").mod_revision);
+    CHECK(client.value("/a") == "1");
+    CHECK(dead.requests() == 1);
+}
+
+TEST_CASE("a write without a guard is asked of one member only, however long it takes") {
+    Bench bench;
+    FlakyWire other{bench.runner.context(), bench.cluster.endpoint(0)};
+    EtcdStore store{bench.runner.context(), through(bench.wire, other.endpoint())};
+    StoreClient client{bench.runner, store};
+    bench.wire.set(Requests::lost);
+    CHECK(failure_of(client.put("/a", "1")) == Failure::uncertain);
+    CHECK(other.requests() == 0);
+}
+
 TEST_CASE("compare-and-swap through a wire that loses answers counts each success once") {
     Bench bench;
     std::minstd_rand random{20261128};  // NOLINT: seeded on purpose
