@@ -18,9 +18,12 @@ struct SilenceLimits {
     Time margin = std::chrono::milliseconds{250};  // scheduling delays and clocks' rates
     // Looks further apart than this are a gap: the store or the leader itself was away.
     Time longest_gap = std::chrono::seconds{1};
-    // What the living have after a gap to be heard again: an attempt at a member of the store that
-    // hangs, and the pause after it.
-    Time settling = std::chrono::seconds{2};
+    // What the living have after a gap to be heard again: two patiences of the store's client
+    // (store/etcd_client.h), and 0.3 s for a host that is busy.
+    Time settling = std::chrono::milliseconds{800};
+    // After a gap longer than the deadline, in which requests were given up: all look dead, and
+    // nothing is urgent.
+    Time long_settling = std::chrono::seconds{2};
 };
 
 class HostSilence {
@@ -39,8 +42,10 @@ public:
     // host has fallen silent for longer than its deadline. A gap counts, for nobody extends his
     // deadline without the store, but it decides nothing until the living had time to be heard.
     [[nodiscard]] bool look(std::int64_t revision, Time now) noexcept {
-        if (!last_look_ || now - *last_look_ > limits_.longest_gap) {
+        const Time gap = last_look_ ? now - *last_look_ : Time{};
+        if (!last_look_ || gap > limits_.longest_gap) {
             looked_since_ = now;
+            settling_ = gap > limits_.deadline ? limits_.long_settling : limits_.settling;
         }
         hear(revision, now);
         last_look_ = now;
@@ -48,7 +53,7 @@ public:
     }
 
     // At the last look; nothing while that is too soon after a gap to tell.
-    [[nodiscard]] Time silent_for() const noexcept { return silent_for(limits_.settling); }
+    [[nodiscard]] Time silent_for() const noexcept { return silent_for(settling_); }
     // For what a mistake does less harm to.
     [[nodiscard]] Time silent_for(Time settling) const noexcept {
         const bool is_settled = last_look_ && *last_look_ - looked_since_ >= settling;
@@ -59,6 +64,7 @@ private:
     SilenceLimits limits_;
     std::optional<Time> last_look_;
     Time looked_since_{};  // without a gap
+    Time settling_{};      // from then on
     std::int64_t revision_ = 0;  // none yet
     Time silent_since_{};
 };

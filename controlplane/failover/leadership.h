@@ -26,7 +26,7 @@ struct LeadershipTimes {
     Time renewal = std::chrono::seconds{1};
     Time look = std::chrono::milliseconds{500};      // of others, whether there is a leader
     Time silence = std::chrono::milliseconds{2500};  // of the leader's host: another one stands
-    Time settling = std::chrono::seconds{1};         // a needless election harms nobody
+    Time settling = std::chrono::milliseconds{500};  // a needless election harms nobody
 };
 
 class Leadership {

@@ -63,3 +63,18 @@ TEST_CASE("a gap delays no decision that is due after it has settled") {
     CHECK(silence.silent_for() == 4s);
     CHECK(silence.look(7, 4300ms));
 }
+
+TEST_CASE(
+    "the living have little time after a short gap, and more after one in which all look dead") {
+    HostSilence silence;
+    CHECK_FALSE(any_silent(silence, 7, 0s, 500ms));
+    SUBCASE("an election of the store's") {
+        CHECK_FALSE(silence.look(7, 4s));
+        CHECK_FALSE(silence.look(7, 4799ms));
+        CHECK(silence.look(7, 4800ms));
+    }
+    SUBCASE("longer than the deadline") {
+        CHECK_FALSE(any_silent(silence, 7, 4501ms, 6500ms));
+        CHECK(silence.look(7, 6501ms));
+    }
+}

@@ -148,6 +148,12 @@ TEST_CASE("a host that dies as the store goes away is taken over in time all the
         fixture.run(10s);
         CHECK(leader.taken_at.at("h1") <= death + 4500ms);
     }
+    SUBCASE("for an election that takes long") {
+        fixture.run(3s);
+        lose(LossyStore::Loss::nothing);
+        fixture.run(10s);
+        CHECK(leader.taken_at.at("h1") <= death + 4500ms);
+    }
     SUBCASE("for longer than a deadline: as soon as the others had time to be heard") {
         fixture.run(10s);
         lose(LossyStore::Loss::nothing);
