@@ -2,7 +2,8 @@
 // TRACE=TEXT each change of a key with that text; else many small worlds and a large one, with one
 // line for each that failed and one for all.
 //
-// sim [small|large|huge]; MUTATION=no_fence|no_margin|no_holds breaks a rule, which must be found.
+// sim [small|deaths|large|huge]; MUTATION=no_fence|no_margin|no_settling|no_holds breaks a rule,
+// which must be found.
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
@@ -25,10 +26,11 @@ std::string from_environment(const char* name) {
 
 Mutation mutation() {
     const std::string name = from_environment("MUTATION");
-    return name == "no_fence"    ? Mutation::no_fence
-           : name == "no_margin" ? Mutation::no_margin
-           : name == "no_holds"  ? Mutation::no_holds
-                                 : Mutation::none;
+    return name == "no_fence"      ? Mutation::no_fence
+           : name == "no_margin"   ? Mutation::no_margin
+           : name == "no_settling" ? Mutation::no_settling
+           : name == "no_holds"    ? Mutation::no_holds
+                                   : Mutation::none;
 }
 
 WorldSettings small_world(std::uint64_t seed) {
@@ -90,6 +92,12 @@ void play_small_worlds(std::uint64_t count) {
     }
 }
 
+void play_deaths() {
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        play("deaths " + std::to_string(seed), small_world(seed), false, &World::run_deaths);
+    }
+}
+
 WorldSettings large_world(std::size_t hosts) {
     WorldSettings settings;
     settings.seed = 1;
@@ -108,11 +116,14 @@ int main(int argc, char** argv) {
     if (const std::string seed = from_environment("SEED"); !seed.empty()) {
         WorldSettings settings = small_world(std::stoull(seed));
         settings.trace = from_environment("TRACE");
-        play("SEED=" + seed, settings, true);
+        play("SEED=" + seed, settings, true, what == "deaths" ? &World::run_deaths : &World::run);
     } else if (what == "huge") {
         play("huge", large_world(10'000), true);
+    } else if (what == "deaths") {
+        play_deaths();
     } else {
         if (what != "large") {
+            play_deaths();
             const std::string count = from_environment("WORLDS");
             play_small_worlds(count.empty() ? 1000 : std::stoull(count));
         }

@@ -1,4 +1,5 @@
-// A request travels, acts, and its answer travels back; after a second its sender gives up.
+// A request travels, acts, and its answer travels back; after a second its sender gives up. While
+// the server is away it asks again as store/etcd_client.h does, and gives up after four.
 #include "tests/sim/network.h"
 
 #include <algorithm>
@@ -11,6 +12,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto patience = 1s;
+constexpr auto patience_with_server = 4s;
+// Until each member has been asked again: two patiences of the store's client.
+constexpr auto longest_return = 500ms;
 constexpr std::size_t recent_events = 200'000;
 
 }  // namespace
@@ -146,6 +150,17 @@ void Server::subscribe(LinkWatch& watch, store::Revision from) {
     }
 }
 
+void Server::go_away(Time until) {
+    away_until_ = until;
+    timeline_.at(until, [this] {
+        for (const auto& [prefix, watches] : watches_) {
+            for (const auto& [id, watch] : watches) {
+                watch->reconnected();
+            }
+        }
+    });
+}
+
 void Link::set(State state) {
     const bool is_back = state_ != State::up && state == State::up;
     state_ = state;
@@ -172,25 +187,46 @@ void Link::call(store::Handler<T> handler, store::Failure if_lost, Act<T> act) {
             once(std::move(result));
         }
     };
-    loop_.call_after(patience, [answer, if_lost] {
+    give_up_later(loop_.now(), [answer, if_lost] {
         answer(std::unexpected{store::Error{if_lost, "no answer came"}});
     });
     if (state_ == State::down) {
         return;
     }
-    server_.timeline().after(
-        delay(), [weak = std::weak_ptr{self_}, answer, act = std::move(act)]() mutable {
-            // It is on its way, whatever became of its sender.
-            act([weak, answer](store::Result<T> result) {
-                const auto self = weak.lock();
-                if (self && (*self)->state_ == State::up) {
-                    (*self)->loop_.call_after((*self)->delay(),
-                                              [answer, result = std::move(result)]() mutable {
-                                                  answer(std::move(result));
-                                              });
-                }
-            });
+    auto arrive = [weak = std::weak_ptr{self_}, answer, act = std::move(act)]() mutable {
+        // It is on its way, whatever became of its sender.
+        act([weak, answer](store::Result<T> result) {
+            const auto self = weak.lock();
+            if (self && (*self)->state_ == State::up) {
+                (*self)->loop_.call_after(
+                    (*self)->delay(),
+                    [answer, result = std::move(result)]() mutable { answer(std::move(result)); });
+            }
         });
+    };
+    server_.timeline().after(delay(), [weak = std::weak_ptr{self_}, &server = server_,
+                                       arrive = std::move(arrive)]() mutable {
+        if (server.away_until_ <= server.timeline().now()) {
+            return arrive();
+        }
+        // Who has died meanwhile does not ask again.
+        const Time again = server.away_until_ + server.dice().between({}, longest_return);
+        server.timeline().at(again, [weak, arrive = std::move(arrive)]() mutable {
+            if (!weak.expired()) {
+                arrive();
+            }
+        });
+    });
+}
+
+void Link::give_up_later(Time sent, store::EventLoop::Task give_up) {
+    loop_.call_after(patience, [this, sent, give_up = std::move(give_up)]() mutable {
+        const bool is_away = server_.timeline().now() < server_.away_until_ + patience;
+        if (is_away && loop_.now() - sent < patience_with_server) {
+            return give_up_later(sent, std::move(give_up));
+        }
+        give_up();
+    });
 }
 
 void Link::get(std::string key, store::Handler<store::Lookup> handler) {

@@ -17,6 +17,7 @@
 
 namespace shoal::sim {
 
+class Link;
 class LinkWatch;
 
 // The store, its watches handed out by prefix: 10,000 hosts watch, each its own folder.
@@ -31,9 +32,12 @@ public:
     std::function<void(const store::Event&)> on_event;
     // Requests are this much slower.
     Time slowness{};
+    // Serves nobody until then: its leader has died, or stands still.
+    void go_away(Time until);
 
 private:
     friend LinkWatch;
+    friend Link;
 
     void on_changes(std::span<const store::Event> events) override;
     void on_compacted(store::Revision) override;
@@ -42,6 +46,7 @@ private:
 
     Timeline& timeline_;
     Dice& dice_;
+    Time away_until_{};
     VirtualLoop loop_;
     store::MemoryStore store_;
     std::unique_ptr<store::Watch> watch_;
@@ -82,6 +87,7 @@ private:
 
     template <typename T>
     void call(store::Handler<T> handler, store::Failure if_lost, Act<T> act);
+    void give_up_later(Time sent, store::EventLoop::Task give_up);
     [[nodiscard]] Time delay();
 
     Server& server_;

@@ -38,9 +38,14 @@ void World::add_hosts() {
         if (settings_.mutation == Mutation::no_margin) {
             host.controller.watch.silence.deadline = 3s;
         }
+        if (settings_.mutation == Mutation::no_settling) {
+            host.controller.watch.silence.settling = 0s;
+            host.controller.watch.silence.long_settling = 0s;
+        }
         host_idx_[host.facts.name] = i;
         hosts_.push_back(std::make_unique<SimHost>(server_, truth_, std::move(host)));
         excused_until_.push_back(5s);
+        taken_at_.emplace_back();
     }
 }
 
@@ -173,6 +178,7 @@ void World::on_heartbeat(const std::string& host, const store::Event& event) {
         return;
     }
     ++outcome_.takeovers;
+    taken_at_.at(host_idx_.at(host)) = timeline_.now();
     if (timeline_.now() > excused_until_.at(host_idx_.at(host))) {
         throw Violation{"host " + host + " was healthy, and its epoch was taken"};
     }

@@ -20,9 +20,10 @@ namespace shoal::sim {
 
 enum class Mutation {
     none,
-    no_fence,   // microVMs run on past their host's deadline
-    no_margin,  // the leader does not wait for the deadline before it takes an epoch
-    no_holds,   // no room is held for those that have waited for long
+    no_fence,     // microVMs run on past their host's deadline
+    no_margin,    // the leader does not wait for the deadline before it takes an epoch
+    no_settling,  // nor, after the store was away, until the living are heard again
+    no_holds,     // no room is held for those that have waited for long
 };
 
 struct WorldSettings {
@@ -46,6 +47,7 @@ struct Outcome {
     std::size_t microvms = 0;
     Time all_placed_after{};  // those from the beginning
     Time converged_after{};   // the end of the faults
+    Time slowest_decision{};  // after a death at which the store was away for no longer than usual
 };
 
 class World {
@@ -55,6 +57,9 @@ public:
     Outcome run();
     // More jobs than fit come all the time; a large microVM must find its room all the same.
     Outcome run_crowded();
+    // Hosts die one by one, and with most of them the store's leader: each is taken over in time,
+    // and nobody else is fenced or taken over.
+    Outcome run_deaths();
 
 private:
     struct Spec {
@@ -76,6 +81,10 @@ private:
     void put(const std::string& key, const std::string& value);
     [[nodiscard]] model::MicroVmSpec random_spec();
 
+    void play_death(Time away);
+    [[nodiscard]] std::size_t leading() const;
+    void expect_unfenced(std::size_t dead) const;
+
     void crowd();
     [[nodiscard]] std::size_t working() const { return specs_.size() - finished_.size(); }
 
@@ -96,6 +105,7 @@ private:
     std::vector<std::unique_ptr<SimHost>> hosts_;
     std::unordered_map<std::string, std::size_t> host_idx_;
     std::vector<Time> excused_until_;  // by host: until when it may be taken for dead
+    std::vector<Time> taken_at_;       // by host: when its epoch was taken last
     Time faults_end_{};
     std::uint64_t generation_ = 0;  // of faults: heal() ends those before
     std::uint64_t next_name_ = 0;
