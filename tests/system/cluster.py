@@ -26,6 +26,17 @@ def seeded():
     return random.Random(seed)
 
 
+def kill_member(cluster, member):
+    """What mends it."""
+    cluster.etcd.kill(member)
+    return lambda: cluster.etcd.start(member)
+
+
+def stop_member(cluster, member):
+    cluster.etcd.stop(member)
+    return lambda: cluster.etcd.go_on(member)
+
+
 def with_certificates(folder, authority_of=lambda name: "ca"):
     """Options of hosts whose certificates name them."""
     for authority in ("ca", "other"):
@@ -113,7 +124,7 @@ class Cluster:
         """Until the leader has taken a silent host's epoch: seconds from now."""
         begun = time.monotonic()
         key = f"/heartbeats/{host.name}"
-        while json.loads(self.etcd.list(key)[key])["sequence"] != 0:
+        while json.loads(self.etcd.list(key, is_local=True)[key])["sequence"] != 0:
             expect(time.monotonic() - begun < 60, f"the epoch of {host.name} is never taken")
             time.sleep(0.01)
         return time.monotonic() - begun

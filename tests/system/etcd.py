@@ -90,12 +90,12 @@ class Etcd:
     def runs(self, member):
         return self.processes[member] is not None and member not in self.stopped
 
-    def list(self, prefix):
-        """{key: value}, of whichever member answers."""
+    def list(self, prefix, is_local=False):
+        """{key: value}, of whichever member answers. Local: as that one knows it, whether it has a leader or not."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         words = {name: base64.b64encode(word.encode()).decode() for name, word in (("key", prefix), ("range_end", end))}
         for member in range(len(self.processes)):
-            if self.runs(member) and (answer := self.call(member, "/v3/kv/range", **words)):
+            if self.runs(member) and (answer := self.call(member, "/v3/kv/range", serializable=is_local, **words)):
                 return {base64.b64decode(entry["key"]).decode(): base64.b64decode(entry.get("value", "")).decode()
                         for entry in answer.get("kvs", [])}
         raise Failure("no member of etcd answers")

@@ -5,7 +5,7 @@ import pathlib
 import signal
 import time
 
-from cluster import PLAIN, Cluster, Member, seeded, with_certificates
+from cluster import PLAIN, Cluster, Member, kill_member, seeded, stop_member, with_certificates
 from harness import BUSYBOX, ROOT, expect, run, temporary_folder, test
 from link import NO_ANSWERS, PULLED, UP
 from test_shoald_templates import clone, make
@@ -264,16 +264,6 @@ def _():
         longest = max(b - a for moments in ran.values() for a, b in zip(moments, moments[1:]))
         print(f"        {rounds} times; the longest silence of a microVM: {longest / 1e6:.0f} ms")
         expect(longest < 2_000_000_000, "a microVM stood still, as if its host were fenced")
-
-
-def kill_member(cluster, member):
-    cluster.etcd.kill(member)
-    return lambda: cluster.etcd.start(member)
-
-
-def stop_member(cluster, member):
-    cluster.etcd.stop(member)
-    return lambda: cluster.etcd.go_on(member)
 
 
 @test("cluster: a host that dies with etcd's leader, or while that hangs for 10 s, is taken over, and no other")

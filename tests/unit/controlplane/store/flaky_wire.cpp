@@ -35,6 +35,7 @@ struct FlakyWire::Connection {
     std::array<char, 65536> request{};
     std::array<char, 65536> answer{};
     std::string held;
+    bool was_held = false;  // what is answered though its client may have gone
 };
 
 FlakyWire::FlakyWire(boost::asio::io_context& context, const Endpoint& server)
@@ -80,7 +81,7 @@ void FlakyWire::read_request(const std::shared_ptr<Connection>& connection) {
                 take_request(*connection, size);
                 return read_request(connection);
             }
-            if (connection->held.empty()) {  // Nothing that is still on its way.
+            if (!connection->was_held) {  // Nothing that is still on its way.
                 connection->close();
             }
         });
@@ -94,6 +95,7 @@ void FlakyWire::take_request(Connection& connection, std::size_t size) {
             return send(connection.server, bytes);
         case Requests::held:
             connection.held += bytes;
+            connection.was_held = true;
             return;
         case Requests::lost:
             return;
