@@ -85,6 +85,7 @@ def play_death(cluster, fences, dead, hurt_member):
     dead.start()
     other = next(host for host in cluster.hosts if host is not dead)
     other.wait(lambda: other.done("GET", f"/v1/hosts/{dead.name}")["health"] == "alive", "it to come back")
+    other.wait(lambda: fences.left_ns(dead) > 0, "its deadline to be set")  # others may hear of it before
     fences.dead = set()
     after = cluster.epochs()
     changed = [name for name in before if before[name] != after[name]]
