@@ -77,7 +77,7 @@ std::optional<exec::Ended> FrameExchange::run() {
 }
 
 void FrameExchange::wait_for_event() {
-    const bool wants_input = is_input_open_ && (credit_ > 0 || terminal_);
+    const bool wants_input = is_input_open_ && (credit_ > 0 || (terminal_ && had_credit_));
     std::array<pollfd, 3> entries{{{connection_.get(), POLLIN, 0},
                                    {wants_input ? STDIN_FILENO : -1, POLLIN, 0},
                                    {terminal_ ? terminal_->stop_fd : -1, POLLIN, 0}}};
@@ -151,6 +151,7 @@ void FrameExchange::take(const exec::Frame& frame) {
                 throw exec::FrameError{"its credit for input makes no sense"};
             }
             credit_ += *count;
+            had_credit_ = true;
             return;
         }
         case FrameType::ended:

@@ -17,7 +17,8 @@ struct Typed {
     bool leaves = false;  // behind that
 };
 
-// At a terminal stdin is always read: what the other side has no room for is dropped.
+// At a terminal stdin is always read, once there is some credit: what the other side has no room
+// for then is dropped.
 struct Terminal {
     // Of bytes that were read; of none at the end of input.
     std::function<Typed(std::string_view)> typed;
@@ -47,6 +48,7 @@ private:
     std::optional<Terminal> terminal_;
     exec::FrameReader frames_;
     std::size_t credit_ = 0;
+    bool had_credit_ = false;
     bool is_input_open_ = true;
     bool is_left_ = false;
     std::optional<exec::Ended> ended_;

@@ -119,7 +119,7 @@ def typed():
 @test("console: on a terminal lines are edited here and Ctrl-] leaves, raw passes on each key; both leave it as it was")
 def terminal():
     with temporary_folder() as folder, Daemon(folder) as daemon:
-        daemon.create(BUSYBOX, "cat", name="c")
+        daemon.create(BUSYBOX, "dd", "bs=1", name="c")  # each byte as it comes
         with attached(daemon, "c", "--force", on_terminal=True) as console:
             before = termios.tcgetattr(console.theirs)
             wait_for(console.process.stderr, b"attached to the console of microVM c; Ctrl-] leaves it")
