@@ -63,8 +63,8 @@ public:
 private:
     SilenceLimits limits_;
     std::optional<Time> last_look_;
-    Time looked_since_{};  // without a gap
-    Time settling_{};      // from then on
+    Time looked_since_{};        // without a gap
+    Time settling_{};            // from then on
     std::int64_t revision_ = 0;  // none yet
     Time silent_since_{};
 };

@@ -7,8 +7,8 @@
 //     input       a named pipe (console_input.h)
 //     exit        how the VMM ended; the supervisor's last word
 //
-// Each file but the pipe appears whole, by a rename. A folder with a free lock and no exit is that of a
-// supervisor that was killed; without `supervisor` too, nothing was ever started.
+// Each file but the pipe appears whole, by a rename. A folder with a free lock and no exit is that
+// of a supervisor that was killed; without `supervisor` too, nothing was ever started.
 #pragma once
 
 #include <cstdint>
