@@ -36,16 +36,8 @@ void Api::handle(const Request& request, Respond respond) const {
             allowed += (allowed.empty() ? "" : ", ") + route.method;
             continue;
         }
-        // Kept here too, for what the action refuses before it has promised an answer.
-        const auto shared = std::make_shared<Respond>(std::move(respond));
-        try {
-            return route.action(request,
-                                [shared](Response response) { (*shared)(std::move(response)); });
-        } catch (const Problem& problem) {
-            return (*shared)(to_response(problem));
-        } catch (const std::exception& error) {  // Nobody else's microVMs are to hear of it.
-            return (*shared)(to_failure(error));
-        }
+        return answer_or_refuse(std::move(respond),
+                                [&](Respond answer) { route.action(request, std::move(answer)); });
     }
     if (allowed.empty()) {
         return respond(to_response(Problem{404, "there is nothing at this path"}));
@@ -53,6 +45,18 @@ void Api::handle(const Request& request, Respond respond) const {
     Response response = to_response(Problem{405, "this path takes " + allowed});
     response.headers["Allow"] = allowed;
     respond(std::move(response));
+}
+
+void answer_or_refuse(Respond respond, const std::function<void(Respond)>& act) {
+    // Kept here too, for what is refused before an answer was promised.
+    const auto shared = std::make_shared<Respond>(std::move(respond));
+    try {
+        act([shared](Response response) { (*shared)(std::move(response)); });
+    } catch (const Problem& problem) {
+        (*shared)(to_response(problem));
+    } catch (const std::exception& error) {  // Nobody else's microVMs are to hear of it.
+        (*shared)(to_failure(error));
+    }
 }
 
 }  // namespace shoal::rest

@@ -30,4 +30,8 @@ private:
     std::vector<Route> routes_;
 };
 
+// Has `act` answer, or answers with what it throws: a Problem, or what has failed. Actions have it;
+// what they leave for later needs it for itself.
+void answer_or_refuse(Respond respond, const std::function<void(Respond)>& act);
+
 }  // namespace shoal::rest

@@ -5,7 +5,6 @@
 #include <boost/asio/local/connect_pair.hpp>
 #include <chrono>
 #include <cstdint>
-#include <exception>
 #include <utility>
 
 #include "controlplane/api/log_source.h"
@@ -21,23 +20,12 @@
 namespace shoal::rest {
 namespace {
 
-// Until a microVM runs that was created just before.
-constexpr std::chrono::seconds start_timeout{30};
 // The microVM's host is to be the first who gives up.
-constexpr std::chrono::seconds passing_on = start_timeout + std::chrono::seconds{5};
+constexpr std::chrono::seconds passing_on = start_patience + std::chrono::seconds{5};
 constexpr std::uint64_t max_lines = 1000;
-// Where there is no microVM's own: as `shoal` has it for what failed.
-constexpr std::uint8_t failed = 125;
 
 Consoles::IfTaken if_taken_of(const Request& request) {
-    const auto found = request.query.find("force");
-    if (found == request.query.end() || found->second == "false") {
-        return Consoles::IfTaken::refuse;
-    }
-    if (found->second != "true") {
-        throw Problem{400, "the parameter force must be true or false"};
-    }
-    return Consoles::IfTaken::take_over;
+    return is_asked(request, "force") ? Consoles::IfTaken::take_over : Consoles::IfTaken::refuse;
 }
 
 // One run of a microVM on this host.
@@ -58,12 +46,14 @@ struct Run {
     [[nodiscard]] exec::Ended ending(const node::MicroVm* now) const {
         const std::string who = "microVM " + attempt.name;
         if (now == nullptr || !is_same(*now)) {
-            return {failed, who + " was deleted"};
+            return {console_failed, who + " was deleted"};
         }
         if (is_elsewhere(*now)) {
-            return {failed, who + " has moved to host " + now->placement->host + ": attach again"};
+            return {console_failed,
+                    who + " has moved to host " + now->placement->host + ": attach again"};
         }
-        const int code = now->status ? now->status->exit_code.value_or(failed) : failed;
+        const int code =
+            now->status ? now->status->exit_code.value_or(console_failed) : console_failed;
         const std::string why = now->status ? now->status->reason : "";
         return {static_cast<std::uint8_t>(code),
                 who + " has ended" + (why.empty() ? "" : ": ") + why};
@@ -83,16 +73,10 @@ void Attaching::attach(const Request& request, Respond respond) {
     expect_parameters(request, {"force", "tail"});
     const node::MicroVm& microvm = find_microvm(its.service, request.path[2]);
     expect_upgrade(request, "a console", exec::console_protocol);
-    starts.when_settled(microvm.spec.name, start_timeout,
-                        [this, request, respond = std::move(respond)]() mutable {
-                            try {
-                                begin(request, respond);
-                            } catch (const Problem& problem) {
-                                respond(to_response(problem));
-                            } catch (const std::exception& error) {  // out of descriptors, say
-                                respond(to_response(Problem{500, error.what()}));
-                            }
-                        });
+    starts.when_settled(
+        microvm.spec.name, start_patience, [this, request, respond = std::move(respond)]() mutable {
+            answer_or_refuse(std::move(respond), [&](Respond answer) { begin(request, answer); });
+        });
 }
 
 void Attaching::begin(const Request& request, Respond& respond) {
@@ -119,9 +103,7 @@ ConsoleEnds Attaching::open(const node::MicroVm& microvm, std::uint64_t lines) c
     const Run run{its.service.host, node::attempt_of(name, microvm)};
     const auto phase = microvm.status ? microvm.status->phase : model::Phase::pending;
     if (phase != model::Phase::running && phase != model::Phase::stopping) {
-        const std::string reason = microvm.status ? microvm.status->reason : "";
-        throw Problem{409,
-                      "microVM " + name + " does not run" + (reason.empty() ? "" : ": " + reason)};
+        throw does_not_run(microvm);
     }
     ConsoleEnds ends;
     ends.input = node::try_open_console_input(its.run_folder + "/" + to_folder_name(run.attempt));
@@ -159,7 +141,8 @@ void Consoles::attach(const std::string& name, const std::shared_ptr<ConsoleSess
             throw Problem{409, "somebody is attached to the console of microVM " + name +
                                    " already: take it over by force, or wait"};
         }
-        other->end({failed, "the console of microVM " + name + " was taken over by another"});
+        other->end(
+            {console_failed, "the console of microVM " + name + " was taken over by another"});
     }
     sessions_[name] = session;
 }

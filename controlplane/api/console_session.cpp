@@ -5,7 +5,6 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
-#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -15,9 +14,6 @@ namespace shoal::rest {
 namespace {
 
 using boost::system::error_code;
-
-// Where there is no microVM's own: as `shoal` has it for what failed.
-constexpr std::uint8_t failed = 125;
 
 }  // namespace
 
@@ -123,7 +119,7 @@ void ConsoleSession::take_frames() {
         }
         feed();
     } catch (const exec::FrameError& error) {
-        end({failed, error.what()});
+        end({console_failed, error.what()});
     }
 }
 

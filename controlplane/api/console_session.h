@@ -10,6 +10,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,6 +21,9 @@
 #include "devices/host/unique_fd.h"
 
 namespace shoal::rest {
+
+// The exit code of an end that has no microVM's own: as `shoal` has it for what failed.
+inline constexpr std::uint8_t console_failed = 125;
 
 struct ConsoleEnds {
     host::UniqueFd input;                 // written without waiting

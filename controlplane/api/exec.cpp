@@ -24,10 +24,8 @@ using boost::system::error_code;
 // Until a guest takes a connection; one that offers exec may only be about to listen.
 constexpr std::chrono::seconds connect_timeout{5};
 constexpr std::chrono::milliseconds retry{20};
-// Until a microVM runs that was created just before.
-constexpr std::chrono::seconds start_timeout{30};
 // The microVM's host is to be the first who gives up.
-constexpr std::chrono::seconds passing_on = start_timeout + 2 * connect_timeout;
+constexpr std::chrono::seconds passing_on = start_patience + 2 * connect_timeout;
 
 // One of the commands of a microVM, for as long as it is held.
 std::shared_ptr<void> take_slot(const Service& service, const std::string& name) {
@@ -131,13 +129,10 @@ void Commands::run(const Request& request, Respond respond) {
     }
     auto slot = take_slot(service, microvm.spec.name);
     starts.when_settled(
-        microvm.spec.name, start_timeout,
+        microvm.spec.name, start_patience,
         [this, request, slot = std::move(slot), respond = std::move(respond)]() mutable {
-            try {
-                begin(request, std::move(slot), respond);
-            } catch (const Problem& problem) {
-                respond(to_response(problem));
-            }
+            answer_or_refuse(std::move(respond),
+                             [&](Respond answer) { begin(request, std::move(slot), answer); });
         });
 }
 

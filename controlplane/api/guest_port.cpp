@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "controlplane/api/microvms.h"
 #include "controlplane/http/problem.h"
 
 namespace shoal::rest {
@@ -68,9 +69,7 @@ std::string vsock_path_of(const node::MicroVm& microvm) {
                       "microVM " + name + " has no vsock device: create it with vsock or exec"};
     }
     if (!microvm.status || microvm.status->phase != model::Phase::running) {
-        const std::string reason = microvm.status ? microvm.status->reason : "";
-        throw Problem{409,
-                      "microVM " + name + " does not run" + (reason.empty() ? "" : ": " + reason)};
+        throw does_not_run(microvm);
     }
     return microvm.status->vsock;
 }

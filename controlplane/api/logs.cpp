@@ -27,15 +27,10 @@ void add_logs(Api& api, LogService& logs) {
         wanted.name = microvm.spec.name;
         wanted.path = logs.folder + "/" + wanted.name + ".log";
         wanted.offset = number_of(request, "offset", 0, std::numeric_limits<off_t>::max());
-        if (const auto follow = request.query.find("follow"); follow != request.query.end()) {
-            if (follow->second != "true" && follow->second != "false") {
-                throw Problem{400, "the parameter follow must be true or false"};
-            }
-            if (follow->second == "true") {
-                wanted.is_over = [](const node::MicroVm* now) {
-                    return now == nullptr || node::has_ended(*now);
-                };
-            }
+        if (is_asked(request, "follow")) {
+            wanted.is_over = [](const node::MicroVm* now) {
+                return now == nullptr || node::has_ended(*now);
+            };
         }
         Response response;
         response.content_type = "text/plain; charset=utf-8";

@@ -151,6 +151,12 @@ const node::MicroVm& find_microvm(const Service& service, const std::string& nam
     throw Problem{404, "there is no microVM " + (model::is_name(name) ? name : "of that name")};
 }
 
+Problem does_not_run(const node::MicroVm& microvm) {
+    const std::string reason = microvm.status ? microvm.status->reason : "";
+    return {409, "microVM " + microvm.spec.name + " does not run" +
+                     (reason.empty() ? "" : ": " + reason)};
+}
+
 void add_microvms(Api& api, Service& service) {
     api.add("POST", "/v1/microvms", [&service](const Request& request, Respond respond) {
         create_microvms(service, request, std::move(respond));

@@ -6,6 +6,7 @@
 
 #include "controlplane/api/api.h"
 #include "controlplane/api/service.h"
+#include "controlplane/http/problem.h"
 
 namespace shoal::rest {
 
@@ -28,5 +29,8 @@ void add_microvms(Api& api, Service& service);
 
 // Throws Problem 404. The name may be anything.
 [[nodiscard]] const node::MicroVm& find_microvm(const Service& service, const std::string& name);
+
+// Problem 409, for what only a microVM that runs can do.
+[[nodiscard]] Problem does_not_run(const node::MicroVm& microvm);
 
 }  // namespace shoal::rest

@@ -65,11 +65,7 @@ void expect_match(const Request& request, store::Revision revision) {
 }
 
 bool is_dry_run(const Request& request) {
-    const auto found = request.query.find("dry_run");
-    if (found != request.query.end() && found->second != "true" && found->second != "false") {
-        throw Problem{400, "the parameter dry_run must be true or false"};
-    }
-    return found != request.query.end() && found->second == "true";
+    return is_asked(request, "dry_run");
 }
 
 Response show_dry_run(const std::string& spec) {

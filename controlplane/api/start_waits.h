@@ -12,6 +12,9 @@
 
 namespace shoal::rest {
 
+// Until a microVM runs that was created just before.
+inline constexpr std::chrono::seconds start_patience{30};
+
 class StartWaits final : public node::MirrorListener {
 public:
     using Task = store::EventLoop::Task;

@@ -114,6 +114,14 @@ std::uint64_t number_of(const Request& request, const std::string& name, std::ui
     return number;
 }
 
+bool is_asked(const Request& request, const std::string& name) {
+    const auto found = request.query.find(name);
+    if (found != request.query.end() && found->second != "true" && found->second != "false") {
+        throw Problem{400, "the parameter " + name + " must be true or false"};
+    }
+    return found != request.query.end() && found->second == "true";
+}
+
 void expect_parameters(const Request& request, std::initializer_list<std::string_view> known) {
     for (const auto& [name, value] : request.query) {
         if (std::ranges::find(known, std::string_view{name}) == known.end()) {

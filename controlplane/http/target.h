@@ -21,6 +21,9 @@ void parse_target(std::string_view target, Request& request);
 [[nodiscard]] std::uint64_t number_of(const Request& request, const std::string& name,
                                       std::uint64_t otherwise, std::uint64_t highest);
 
+// Of the query: name=true. Throws Problem where it is neither true nor false.
+[[nodiscard]] bool is_asked(const Request& request, const std::string& name);
+
 // Refuses parameters that are none of `known`. Throws Problem.
 void expect_parameters(const Request& request, std::initializer_list<std::string_view> known);
 
