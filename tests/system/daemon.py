@@ -106,10 +106,14 @@ class Daemon:
 
     def wait(self, is_done, what, timeout_s=60):
         deadline = time.monotonic() + timeout_s * TIME_SCALE
+        asked_at = time.monotonic()
         while not (value := is_done()):
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > deadline:
                 raise Failure(f"waited in vain for {what}")
-            select.select([], [], [], 0.005)
+            # Where asking takes long it is not what the machine shall be busy with.
+            select.select([], [], [], max(0.005, 4 * (now - asked_at)))
+            asked_at = time.monotonic()
         return value
 
     def wait_phase(self, name, *phases):

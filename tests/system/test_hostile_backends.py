@@ -144,12 +144,10 @@ def _():
         attack_from_both_sides(VMM, seed)
 
 
-if IS_FAST:
-
-    @test("a hostile guest attacks the console and the served disk of a monitor with sanitizers, whose backend may be odd")
-    def _():
-        expect(SANITIZED_VMM.exists(), f"there is no {SANITIZED_VMM}: make test builds it")
-        attack_console(SANITIZED_VMM, new_seed())
-        attack_served_disk(SANITIZED_VMM)
-        for seed in (0, 3, new_seed() % 8):
-            attack_from_both_sides(SANITIZED_VMM, seed)
+@test("a hostile guest attacks the console and the served disk of a monitor with sanitizers, whose backend may be odd")
+def _():
+    expect(SANITIZED_VMM.exists(), f"there is no {SANITIZED_VMM}: make test builds it")
+    attack_console(SANITIZED_VMM, new_seed())
+    attack_served_disk(SANITIZED_VMM)
+    for seed in (0, 3, new_seed() % 8):
+        attack_from_both_sides(SANITIZED_VMM, seed)

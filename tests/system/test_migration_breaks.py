@@ -5,12 +5,12 @@ import random
 
 import test_post_copy
 from certificates import make_authority, make_certificate
-from harness import Failure, expect, temporary_folder, test
+from harness import TIME_SCALE, Failure, expect, temporary_folder, test
 from migration_break import break_at
 from migration_calls import expect_one_sequence, start_generations
 from test_migration_drives import DISK_BYTES, make_disk, start_with_disk, to
 
-BREAKS = int(os.environ.get("SHOAL_BREAKS", "40"))  # 300 take minutes
+BREAKS = int(os.environ.get("SHOAL_BREAKS", 40 / TIME_SCALE))  # 300 take minutes
 VICTIMS = ("wire", "source", "destination")
 
 # Messages, and how many of them there are at the least, or nearly.
