@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "devices/host/clock.h"
 #include "vmm/api/snapshot.h"
 #include "vmm/state/snapshot_files.h"
 #include "vmm/state/working_set.h"
@@ -36,15 +35,6 @@ vmm::MemorySource memory_source(const SnapshotLoadParams& params, const state::S
         return {{}, memory_path(params), {}, {}};
     }
     return state::open_memory(memory_path(params), snapshot);
-}
-
-// The guest's clock goes on as if it had run meanwhile. Not back, when the host's clock was.
-void advance(kvm::ClockState& clock) {
-    if (clock.realtime_ns == 0) {
-        throw Fault{"clock_realtime: the snapshot does not say when it was made."};
-    }
-    const std::uint64_t now_ns = host::realtime_ns();
-    clock.guest_ns += now_ns - std::min(now_ns, clock.realtime_ns);
 }
 
 // The driver has to know that there is an address in the device's registers: it asked when it
@@ -83,8 +73,11 @@ void restore(Context& context, const SnapshotLoadParams& params) {
                      params.vsock_override);
     config.serial = context.config.serial;
     config.machine.track_dirty_pages = params.track_dirty_pages || params.enable_diff_snapshots;
-    if (params.clock_realtime) {
-        advance(snapshot.microvm.machine.clock);
+    kvm::ClockState& clock = snapshot.microvm.machine.clock;
+    if (!params.clock_realtime) {
+        clock.realtime_ns = 0;
+    } else if (clock.realtime_ns == 0) {
+        throw Fault{"clock_realtime: the snapshot does not say when it was made."};
     }
     vmm::MemorySource memory = memory_source(params, snapshot);
     if (params.record_working_set && memory.pages && memory.ahead.empty()) {

@@ -43,10 +43,10 @@ constexpr std::array<T, N + M> joined(const std::array<T, N>& one, const std::ar
 
 // Those that are called for every exit come first.
 constexpr std::array device_requests{
-    number(KVM_RUN),       number(KVM_SIGNAL_MSI), with_head(KVM_SET_GSI_ROUTING, 8),
-    number(KVM_IRQFD),     number(KVM_IOEVENTFD),  number(KVM_GET_REGS),
-    number(KVM_GET_SREGS), number(TUNSETOFFLOAD),  number(BLKDISCARD),
-    number(FIONBIO),
+    number(KVM_RUN),       number(KVM_SIGNAL_MSI),    with_head(KVM_SET_GSI_ROUTING, 8),
+    number(KVM_IRQFD),     number(KVM_IOEVENTFD),     number(KVM_GET_REGS),
+    number(KVM_GET_SREGS), number(TUNSETOFFLOAD),     number(BLKDISCARD),
+    number(FIONBIO),       number(KVM_KVMCLOCK_CTRL),
 };
 
 constexpr std::array more_requests{

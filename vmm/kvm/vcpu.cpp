@@ -149,6 +149,10 @@ void Vcpu::make_runnable() {
     SHOAL_KVM_CALL(fd_.get(), KVM_SET_MP_STATE, &state);
 }
 
+void Vcpu::tell_of_pause() noexcept {
+    ::ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0);  // EINVAL: it has none
+}
+
 void Vcpu::set_special_registers(kvm_sregs registers) {
     SHOAL_KVM_CALL(fd_.get(), KVM_SET_SREGS, &registers);
 }

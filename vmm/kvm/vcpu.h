@@ -39,6 +39,10 @@ public:
     // Lets a vCPU that is not the first run without INIT and SIPI from another.
     void make_runnable();
 
+    // Before it runs again: a guest with a kvmclock is told that it stood still, so that its
+    // watchdogs take the time for no lockup.
+    void tell_of_pause() noexcept;
+
     // While the vCPU stands still, on any thread. The latter throws with one sentence when a guest
     // with that CPU cannot run here.
     [[nodiscard]] CpuModel cpu_model() const;
@@ -47,7 +51,7 @@ public:
     // While the vCPU stands still and its last access is complete. Any thread.
     [[nodiscard]] VcpuState save() const;
     // Before the first run(). Throws with one sentence when this KVM cannot go on from there.
-    void restore(const VcpuState& saved);
+    void restore(VcpuState state);
 
 private:
     [[nodiscard]] kvm_run& shared() const noexcept;

@@ -127,6 +127,13 @@ void write_all(int fd, std::span<const kvm_msr_entry> msrs) {
 
 }  // namespace
 
+void advance_tsc(VcpuState& state, std::uint64_t ns) noexcept {
+    if (kvm_msr_entry* const tsc = find(state.msrs, msr_tsc); tsc != nullptr) {
+        __extension__ using Wide = unsigned __int128;
+        tsc->data += static_cast<std::uint64_t>(Wide{ns} * state.tsc_khz / 1'000'000);
+    }
+}
+
 CpuModel Vcpu::cpu_model() const {
     return read_cpuid(fd_.get());
 }
@@ -156,14 +163,13 @@ VcpuState Vcpu::save() const {
     return state;
 }
 
-void Vcpu::restore(const VcpuState& saved) {
-    adopt_cpuid(fd_.get(), saved.cpuid);  // the names of what is missing say more than a size
-    if (saved.xsave.size() > xsave_bytes_) {
+void Vcpu::restore(VcpuState state) {
+    adopt_cpuid(fd_.get(), state.cpuid);  // the names of what is missing say more than a size
+    if (state.xsave.size() > xsave_bytes_) {
         throw std::runtime_error("the saved extended registers have " +
-                                 std::to_string(saved.xsave.size()) + " bytes, here they have " +
+                                 std::to_string(state.xsave.size()) + " bytes, here they have " +
                                  std::to_string(xsave_bytes_));
     }
-    VcpuState state = saved;           // the requests take pointers to what they only read
     state.xsave.resize(xsave_bytes_);  // a greater CPU's: what is more is in its initial state
     const int fd = fd_.get();
     if (SHOAL_KVM_CALL(fd, KVM_GET_TSC_KHZ) != static_cast<int>(state.tsc_khz)) {

@@ -32,10 +32,14 @@ struct VcpuState {
     std::uint32_t tsc_khz = 0;
 };
 
-// kvmclock: what the guest's time was, and the host's at that moment.
+// kvmclock: what the guest's time was, and the host's wall clock at that moment.
 struct ClockState {
     std::uint64_t guest_ns = 0;
-    std::uint64_t realtime_ns = 0;  // 0: not known (of some snapshots of old)
+    std::uint64_t realtime_ns = 0;  // 0: not known (of some snapshots of old), or of no interest
 };
+
+// The time-stamp counter goes on as if the vCPU had run for so long. A deadline that has passed by
+// then is one when it is restored.
+void advance_tsc(VcpuState& state, std::uint64_t ns) noexcept;
 
 }  // namespace shoal::kvm

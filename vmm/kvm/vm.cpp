@@ -105,9 +105,9 @@ ClockState Vm::clock() const {
             (data.flags & KVM_CLOCK_REALTIME) != 0 ? data.realtime : host::realtime_ns()};
 }
 
-void Vm::set_clock(const ClockState& state) {
+void Vm::set_clock(std::uint64_t guest_ns) {
     kvm_clock_data data{};
-    data.clock = state.guest_ns;
+    data.clock = guest_ns;
     SHOAL_KVM_CALL(fd_.get(), KVM_SET_CLOCK, &data);
 }
 

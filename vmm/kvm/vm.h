@@ -53,7 +53,7 @@ public:
 
     // kvmclock, while no vCPU runs. set_clock() before vCPUs are restored.
     [[nodiscard]] ClockState clock() const;
-    void set_clock(const ClockState& state);
+    void set_clock(std::uint64_t guest_ns);
 
     // What KVM_GET_XSAVE2 of its vCPUs writes.
     [[nodiscard]] std::size_t xsave_bytes() const noexcept;

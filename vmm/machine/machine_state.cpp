@@ -1,14 +1,25 @@
 // A machine's state: taken from it, and put into one that was just built.
 #include "vmm/machine/machine_state.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "devices/abi/address_map.h"
+#include "devices/host/clock.h"
 #include "vmm/machine/machine.h"
 
 namespace shoal::vmm {
+namespace {
+
+// By the hosts' wall clocks. Time does not go back where they differ or were set.
+std::uint64_t ns_since(const kvm::ClockState& clock) {
+    const std::uint64_t now_ns = host::realtime_ns();
+    return clock.realtime_ns == 0 ? 0 : now_ns - std::min(now_ns, clock.realtime_ns);
+}
+
+}  // namespace
 
 Machine::Machine(VmShell shell, EventLoop& loop, const machine::GuestMemory& memory,
                  const MachineConfig& config, std::span<const DeviceToAttach> devices,
@@ -32,9 +43,13 @@ void Machine::restore(const MachineState& state) {
                                     " vCPUs, its configuration has " +
                                     std::to_string(vcpus_.size()));
     }
-    vm_.set_clock(state.clock);
+    // At the last moment: making the machine took time, too.
+    const std::uint64_t missed_ns = ns_since(state.clock);
+    vm_.set_clock(state.clock.guest_ns + missed_ns);
     for (std::size_t idx = 0; idx < vcpus_.size(); ++idx) {
-        vcpus_[idx]->restore(state.vcpus[idx]);
+        kvm::VcpuState vcpu = state.vcpus[idx];
+        kvm::advance_tsc(vcpu, missed_ns);
+        vcpus_[idx]->restore(std::move(vcpu));
     }
     // Devices may interrupt as soon as they are restored: rather once too often than never.
     ioapic_.restore(state.ioapic);

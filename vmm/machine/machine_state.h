@@ -20,6 +20,8 @@
 namespace shoal::vmm {
 
 struct MachineState {
+    // Restored, the guest's time goes on as if it had run since `realtime_ns`; with 0, where it
+    // was.
     kvm::ClockState clock;
     std::vector<kvm::VcpuState> vcpus;
     legacy::IoApicState ioapic;

@@ -146,6 +146,7 @@ void VcpuThread::main() noexcept {
 }
 
 void VcpuThread::run_until_wished_otherwise() {
+    vcpu_.tell_of_pause();
     while (!is_over_) {
         const kvm::Exit exit = vcpu_.run();
         if (std::holds_alternative<kvm::Interrupted>(exit)) {

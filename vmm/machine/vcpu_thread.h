@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <utility>
 
 #include "devices/host/deadline_file.h"
 #include "vmm/kvm/vcpu.h"
@@ -42,7 +43,7 @@ public:
     // While paused. Throws std::system_error for a broken KVM.
     [[nodiscard]] kvm::VcpuState save() const { return vcpu_.save(); }
     // Before the first resume(). Throws with one sentence.
-    void restore(const kvm::VcpuState& state) { vcpu_.restore(state); }
+    void restore(kvm::VcpuState state) { vcpu_.restore(std::move(state)); }
     // At any time.
     [[nodiscard]] const VcpuMetrics& metrics() const noexcept { return metrics_; }
     // Asks the thread to end; does not wait.

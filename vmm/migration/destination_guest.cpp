@@ -13,15 +13,8 @@
 namespace shoal::migration {
 namespace {
 
-// The guest's clock goes on as if it had run meanwhile. Not back, when the hosts' clocks differ.
-void advance(kvm::ClockState& clock) {
-    const std::uint64_t now_ns = host::realtime_ns();
-    // A guest does not stand still for longer: a host whose clock is that wrong is not believed.
-    constexpr std::uint64_t longest_ns = 60'000'000'000;
-    if (clock.realtime_ns != 0 && now_ns > clock.realtime_ns) {
-        clock.guest_ns += std::min(now_ns - clock.realtime_ns, longest_ns);
-    }
-}
+// A guest does not stand still for longer: a host whose clock is that wrong is not believed.
+constexpr std::uint64_t longest_ns = 60'000'000'000;
 
 }  // namespace
 
@@ -134,7 +127,10 @@ Destination::Failure Destination::load(const Frame& frame) {
         expect_missing();
     }
     if (Failure loaded = on_loop([&] {
-            advance(saved.machine.clock);
+            kvm::ClockState& clock = saved.machine.clock;
+            if (clock.realtime_ns != 0) {
+                clock.realtime_ns = std::max(clock.realtime_ns, host::realtime_ns() - longest_ns);
+            }
             microvm_.load(saved);
         })) {
         return loaded;

@@ -39,7 +39,8 @@ struct FakeMicrovm final : vmm::Microvm {
     kvm::CpuModel model = {};
     kvm::CpuModel built_for = {};
     vmm::MicrovmConfig started_with;
-    std::optional<vmm::SavedMicrovm> loaded;
+    std::uint64_t saved_at_ns = 0;            // what save() says of the wall clock
+    std::optional<vmm::SavedMicrovm> loaded;  // or restored
     std::optional<vmm::Ending> ended;
     std::vector<unsigned> throttled;
     std::function<void()> on_save;  // within save()
@@ -92,12 +93,14 @@ struct FakeMicrovm final : vmm::Microvm {
         vmm::SavedMicrovm saved;
         saved.config = config;
         saved.machine.vcpus.resize(config.machine.vcpu_count);
+        saved.machine.clock.realtime_ns = saved_at_ns;
         saved.drives.resize(config.drives.size());
         return saved;
     }
     [[nodiscard]] machine::GuestMemory& memory() override { return ram; }
     void restore(const vmm::SavedMicrovm& saved, vmm::MemorySource source) override {
         called("restore");
+        loaded = saved;
         read_ahead = std::move(source.ahead);
         started_with = saved.config;
         now = vmm::MicrovmState::paused;

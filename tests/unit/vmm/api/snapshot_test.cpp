@@ -194,6 +194,35 @@ TEST_CASE("a working set is recorded once, when it was asked for, of compressed 
           "The requested operation is not supported before starting the microVM.");
 }
 
+TEST_CASE("the clock of a guest that is loaded stood still, unless clock_realtime is wanted") {
+    const testing::TemporaryFolder folder;
+    const std::string names = R"({"snapshot_path":")" + (folder.path / "state").string() +
+                              R"(","mem_file_path":")" + (folder.path / "memory").string() + "\"";
+    const auto create = [&](std::uint64_t saved_at_ns) {
+        ApiRig api;
+        REQUIRE(api.put("/machine-config", R"({"vcpu_count":1,"mem_size_mib":1})").status ==
+                Status::no_content);
+        api.start();
+        api.microvm.pause();
+        api.microvm.saved_at_ns = saved_at_ns;
+        REQUIRE(api.put("/snapshot/create", names + "}").status == Status::no_content);
+    };
+    // Since when it is to have run.
+    const auto load = [&](const std::string& more) {
+        ApiRig api;
+        REQUIRE(api.put("/snapshot/load", names + more + "}").status == Status::no_content);
+        return api.microvm.loaded.value().machine.clock.realtime_ns;
+    };
+    create(7);
+    CHECK(load("") == 0);
+    CHECK(load(R"(,"clock_realtime":true)") == 7);
+    create(0);
+    CHECK(load("") == 0);
+    ApiRig api;
+    CHECK(fault_of(api.put("/snapshot/load", names + R"(,"clock_realtime":true})")) ==
+          "Load snapshot error: clock_realtime: the snapshot does not say when it was made.");
+}
+
 TEST_CASE("a load that fails is the end of the process") {
     ApiRig api;
     const Response response =

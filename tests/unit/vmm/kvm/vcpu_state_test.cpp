@@ -106,7 +106,7 @@ TEST_CASE("a vCPU that was saved goes on in another machine") {
     const VcpuState saved = vcpu.save();
 
     testing::TinyGuest other{*kvm, {0xB0, 7, 0xE6, 0x10, 0xE6, 0x11}};
-    other.vm.set_clock(guest.vm.clock());
+    other.vm.set_clock(guest.vm.clock().guest_ns);
     Vcpu restored{other.vm, 0, {1}};
     restored.restore(saved);
     const VcpuState again = restored.save();
@@ -138,6 +138,25 @@ TEST_CASE("each register of a vCPU is saved and restored") {
     Vcpu other{second.vm, 0, {1}};
     other.restore(saved);
     check_same(other.save(), saved);
+}
+
+TEST_CASE("a time-stamp counter goes on by its frequency, and nothing else does") {
+    constexpr std::uint32_t msr_tsc = 0x10;
+    constexpr std::uint32_t msr_deadline = 0x6E0;
+    VcpuState state;
+    state.tsc_khz = 2'500'000;
+    state.msrs = {{msr_tsc, 0, 1000}, {msr_deadline, 0, 2000}};
+    const auto tsc_after = [&](std::uint64_t ns) {
+        advance_tsc(state, ns);
+        return msr_of(state, msr_tsc);
+    };
+    CHECK(tsc_after(0) == 1000);
+    CHECK(tsc_after(2) == 1005);
+    // A century: the product has more than 64 bits.
+    CHECK(tsc_after(3'155'760'000'000'000'000) == 1005 + 7'889'400'000'000'000'000);
+    CHECK(msr_of(state, msr_deadline) == 2000);
+    state.msrs.clear();
+    CHECK(tsc_after(1) == std::nullopt);
 }
 
 TEST_CASE("a CPU that lacks a feature is told by its name, not by the size of its registers") {

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "devices/host/clock.h"
 #include "tests/unit/vmm/api/fake_microvm.h"
 
 namespace shoal::migration {
@@ -128,6 +129,28 @@ TEST_CASE("a guest moves: memory first, then its state, and it runs there only")
     CHECK_FALSE(pair.taker.is_busy());
     CHECK(pair.giver.source()->progress().pages == 2);
     pair.run_until([&] { return !std::filesystem::exists(pair.path); });
+}
+
+TEST_CASE("a guest's clock goes on from when it stopped, but not by more than a minute") {
+    constexpr std::uint64_t minute_ns = 60'000'000'000;
+    Pair pair;
+    const std::uint64_t before_ns = host::realtime_ns();
+    const auto loaded_ns = [&] {
+        pair.receive();
+        pair.send();
+        pair.run_until(SourcePhase::handed_over);
+        return pair.destination.loaded.value().machine.clock.realtime_ns;
+    };
+    SUBCASE("as the source says") {
+        pair.source.saved_at_ns = before_ns - minute_ns / 2;
+        CHECK(loaded_ns() == pair.source.saved_at_ns);
+    }
+    SUBCASE("a host's clock is an hour behind") {
+        pair.source.saved_at_ns = before_ns - 60 * minute_ns;
+        const std::uint64_t from_ns = loaded_ns();
+        CHECK(from_ns >= before_ns - minute_ns);
+        CHECK(from_ns <= host::realtime_ns() - minute_ns);
+    }
 }
 
 TEST_CASE("the destination knows the guest's CPU before a page is sent") {
