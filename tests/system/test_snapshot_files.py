@@ -122,11 +122,9 @@ def _():
             vmm.api.put("/snapshot/create", **names(folder))
         path = names(folder)["mem_file_path"]
         vmms = [stack.enter_context(ApiVmm(folder, *NO_LOG, socket_name=f"copy{number}")) for number in range(SHARERS)]
-        for vmm in vmms:
+        for vmm in vmms:  # one after the other: a guest that is not paused computes
             load(vmm, folder, resume_vm=True)
-        for vmm in vmms:
             wait_until_checked(vmm)
-        for vmm in vmms:
             vmm.api.patch("/vm", state="Paused")
         sizes = [memory_kib(vmm, path) for vmm in vmms]
         expect(min(rss for rss, _ in sizes) > FILLED_MIB << 10, f"each has read it: {sizes}")
