@@ -1,8 +1,8 @@
 // The host's side of fencing: until when its microVMs may run. No clock and no I/O: time is a
 // parameter, counted from any fixed moment of the host's monotonic clock.
 //
-// Safe because a heartbeat is committed only after it was sent: the leader, which waits for longer
-// than the same deadline since it saw the last one, begins to count later than this host does.
+// Safe because the leader, which waits for longer than the same deadline, begins to count no sooner
+// than this host does (host_silence.h).
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,9 @@ namespace shoal::failover {
 using Time = std::chrono::nanoseconds;
 
 inline constexpr Time default_deadline = std::chrono::seconds{4};
+// A shorter one would end in every election of etcd's, even of members that are near each other.
+inline constexpr std::chrono::seconds shortest_deadline{2};
+inline constexpr std::chrono::seconds longest_deadline{60};
 
 class HostFence {
 public:

@@ -1,6 +1,7 @@
 // One request at a time; whatever is in doubt is read before it is written again.
 #include "controlplane/failover/host_heartbeat.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/model/json.h"
@@ -21,8 +22,7 @@ HostHeartbeat::HostHeartbeat(store::EventLoop& loop, store::Store& store, const 
       key_{model::keys::of(model::keys::heartbeats, host)},
       listener_{listener},
       times_{times},
-      fence_{times.deadline},
-      stranger_silence_{{.deadline = times.deadline}} {}
+      fence_{times.deadline} {}
 
 void HostHeartbeat::start(std::optional<model::Epoch> kept) {
     kept_ = kept;
@@ -105,7 +105,8 @@ void HostHeartbeat::claim_if_silent(const model::Heartbeat& found, store::Revisi
         is_lost_ = true;
         return listener_.on_name_taken();
     }
-    if (stranger_silence_.look(revision, loop_.now())) {
+    stranger_silence_.hear(revision, found, loop_.now());
+    if (stranger_silence_.look(loop_.now())) {
         claim(found.epoch + 1, revision);
     }
 }
@@ -115,13 +116,17 @@ void HostHeartbeat::claim(model::Epoch epoch, store::Revision over) {
 }
 
 void HostHeartbeat::beat() {
-    send({last_.epoch, last_.sequence + 1}, revision_);
+    send({last_.epoch, last_.sequence + 1, 0, last_.runs_until_ns}, revision_);
 }
 
+// A process before this one, with a longer deadline, may have told a later end of the time.
 void HostHeartbeat::send(model::Heartbeat heartbeat, store::Revision over) {
     is_waiting_ = true;
     last_sent_ = loop_.now();
     heartbeat.sent_ns = static_cast<std::uint64_t>(last_sent_.count());
+    heartbeat.runs_until_ns =
+        std::max(heartbeat.runs_until_ns,
+                 static_cast<std::uint64_t>((last_sent_ + times_.deadline).count()));
     last_ = heartbeat;
     store::Transaction transaction;
     transaction.conditions.push_back({key_, over});

@@ -33,7 +33,7 @@ public:
 
 struct HeartbeatTimes {
     Time period = std::chrono::milliseconds{500};
-    Time deadline = default_deadline;
+    Time deadline = default_deadline;  // from the shortest to the longest
 };
 
 class HostHeartbeat {

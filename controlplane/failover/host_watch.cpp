@@ -66,8 +66,8 @@ void HostWatch::look() {
 }
 
 bool HostWatch::look_at(const std::string& host, Seen& seen, Time now) {
-    const bool is_ripe = seen.silence.look(seen.revision, now);
-    if (seen.silence.silent_for() > times_.suspicion) {
+    const bool is_ripe = seen.silence.look(now);
+    if (seen.silence.silent_for() > seen.silence.deadline() / 2) {
         tell(host, seen, Presence::suspected);
     }
     return is_ripe && !seen.is_taking;
@@ -128,9 +128,8 @@ void HostWatch::on_entry(const std::string& name, const store::Entry& entry) {
     const auto [found, is_new] = hosts_.try_emplace(name);
     Seen& seen = found->second;
     if (is_new) {
-        const auto seen_before =
-            record_ != nullptr ? record_->find(name, entry.mod_revision) : std::nullopt;
-        seen.silence = seen_before.value_or(HostSilence{times_.silence});
+        const auto* seen_before = record_ != nullptr ? record_->find(name) : nullptr;
+        seen.silence = seen_before != nullptr ? *seen_before : HostSilence{times_.silence};
     }
     if (!is_new && entry.mod_revision <= seen.revision) {
         return;
@@ -138,7 +137,7 @@ void HostWatch::on_entry(const std::string& name, const store::Entry& entry) {
     const bool is_same_epoch = seen.heartbeat.epoch == heartbeat.epoch;
     seen.heartbeat = heartbeat;
     seen.revision = entry.mod_revision;
-    seen.silence.hear(seen.revision, loop_.now());
+    seen.silence.hear(seen.revision, heartbeat, loop_.now());
     const Presence presence = heartbeat.sequence == 0 ? Presence::vacant : Presence::alive;
     if (!is_same_epoch && presence == seen.told) {
         listener_.on_presence(name, presence, heartbeat.epoch);

@@ -2,7 +2,7 @@
 // works, says which hosts are alive, suspected and lost, and takes the epochs of those that fell
 // silent.
 //
-// Lives for as long as its shoald leads: a new leader's timers start afresh.
+// Lives for as long as its shoald leads.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,7 @@ namespace shoal::failover {
 
 enum class Presence {
     alive,
-    suspected,  // silent for some time: groups without state may replace its microVMs
+    suspected,  // silent for half its deadline: groups without state may replace its microVMs
     vacant,     // its epoch is taken: what was placed there under an older one is lost
 };
 
@@ -37,7 +37,6 @@ public:
 
 struct HostWatchTimes {
     SilenceLimits silence;
-    Time suspicion = std::chrono::seconds{2};
     Time look = std::chrono::milliseconds{100};
     TakeoverLimits takeover;
 };

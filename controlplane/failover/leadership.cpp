@@ -84,9 +84,10 @@ void Leadership::look(store::Result<store::Lookup> lookup) {
     }
 }
 
+// Early enough for the next leader to decide as the deadline is over: 2.5 s of 4.
 bool Leadership::is_silent(const store::Entry& leader) const {
-    return record_ != nullptr &&
-           record_->silent_for(host_of(leader.value), times_.settling) > times_.silence;
+    const auto* host = record_ != nullptr ? record_->find(host_of(leader.value)) : nullptr;
+    return host != nullptr && host->silent_for(times_.settling) > host->deadline() * 5 / 8;
 }
 
 // `over`: the revision of the leader's key, 0 where there is none.

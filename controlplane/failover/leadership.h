@@ -24,9 +24,9 @@ public:
 struct LeadershipTimes {
     std::chrono::seconds lease{3};
     Time renewal = std::chrono::seconds{1};
-    Time look = std::chrono::milliseconds{500};      // of others, whether there is a leader
-    Time silence = std::chrono::milliseconds{2500};  // of the leader's host: another one stands
-    Time settling = std::chrono::milliseconds{500};  // a needless election harms nobody
+    Time look = std::chrono::milliseconds{500};  // of others, whether there is a leader
+    // Two looks of the record's: a needless election harms nobody.
+    Time settling = std::chrono::milliseconds{300};
 };
 
 class Leadership {

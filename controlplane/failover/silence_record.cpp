@@ -1,6 +1,7 @@
 // Heartbeats come by the watch; each answered probe is a look at all hosts.
 #include "controlplane/failover/silence_record.h"
 
+#include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 
 namespace shoal::failover {
@@ -21,33 +22,27 @@ void SilenceRecord::start() {
     probe_.ask();
 }
 
-std::optional<HostSilence> SilenceRecord::find(const std::string& host,
-                                               store::Revision revision) const {
+const HostSilence* SilenceRecord::find(const std::string& host) const {
     const auto found = hosts_.find(host);
-    return found != hosts_.end() && found->second.revision == revision
-               ? std::optional{found->second.silence}
-               : std::nullopt;
-}
-
-Time SilenceRecord::silent_for(const std::string& host, Time settling) const {
-    const auto found = hosts_.find(host);
-    return found != hosts_.end() ? found->second.silence.silent_for(settling) : Time{};
+    return found != hosts_.end() ? &found->second : nullptr;
 }
 
 void SilenceRecord::look() {
-    for (auto& [host, seen] : hosts_) {
+    for (auto& [host, silence] : hosts_) {
         // Whether it is long enough is asked by who leads.
-        static_cast<void>(seen.silence.look(seen.revision, loop_.now()));
+        static_cast<void>(silence.look(loop_.now()));
     }
 }
 
 void SilenceRecord::on_entry(const std::string& name, const store::Entry& entry) {
-    const auto [found, is_new] = hosts_.try_emplace(name);
-    if (is_new) {
-        found->second.silence = HostSilence{limits_};
+    try {
+        const auto heartbeat =
+            model::from_json<model::Heartbeat>(entry.value, model::UnknownFields::ignored);
+        hosts_.try_emplace(name, limits_)
+            .first->second.hear(entry.mod_revision, heartbeat, loop_.now());
+    } catch (const model::JsonError&) {
+        // Damaged: as if it had not been sent.
     }
-    found->second.revision = entry.mod_revision;
-    found->second.silence.hear(entry.mod_revision, loop_.now());
 }
 
 }  // namespace shoal::failover

@@ -4,7 +4,6 @@
 // Its looks are as good as a leader's: by its own clock, and only when the store has answered.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -21,18 +20,10 @@ public:
                   Time period = std::chrono::milliseconds{400});
 
     void start();
-    // As it was seen last, if the heartbeat was then at this revision.
-    [[nodiscard]] std::optional<HostSilence> find(const std::string& host,
-                                                  store::Revision revision) const;
-    // As it was seen last (HostSilence); nothing of a host that is not known.
-    [[nodiscard]] Time silent_for(const std::string& host, Time settling) const;
+    // As it was seen last, valid until the loop goes on; null: not at all.
+    [[nodiscard]] const HostSilence* find(const std::string& host) const;
 
 private:
-    struct Seen {
-        store::Revision revision = 0;
-        HostSilence silence;
-    };
-
     void look();
 
     void on_entry(const std::string& name, const store::Entry& entry) override;
@@ -41,7 +32,7 @@ private:
 
     store::EventLoop& loop_;
     SilenceLimits limits_;
-    std::unordered_map<std::string, Seen> hosts_;
+    std::unordered_map<std::string, HostSilence> hosts_;
     FolderFollower follower_;
     StoreProbe probe_;
 };

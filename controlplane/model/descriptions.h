@@ -164,6 +164,7 @@ struct Description<Heartbeat> {
         required("epoch", &Heartbeat::epoch),
         required("sequence", &Heartbeat::sequence),
         optional("sent_ns", &Heartbeat::sent_ns),
+        optional("runs_until_ns", &Heartbeat::runs_until_ns),
     };
 };
 

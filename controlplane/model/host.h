@@ -50,9 +50,11 @@ struct Leader {
 struct Heartbeat {
     Epoch epoch = 0;
     std::uint64_t sequence = 0;
-    // When it was sent, by the sender's clock, which nobody else reads: of two tries with the same
-    // number it tells which one came through.
+    // By the sender's clock. When it was sent: of two tries with the same number it tells which one
+    // came through, and how long after the one before it the host still lived.
     std::uint64_t sent_ns = 0;
+    // Until when its microVMs may run once this is committed, or once any before it was.
+    std::uint64_t runs_until_ns = 0;
 };
 
 }  // namespace shoal::model

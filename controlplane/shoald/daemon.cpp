@@ -190,7 +190,13 @@ struct Clustered {
                 {options.host, options.address, find_program("shoal-vmm"),
                  node::fence_path(options.run_dir), options.peer_tls.certificate,
                  options.peer_tls.key, options.peer_tls.authority}},
-          membership{loop, store, agent, facts, {options.host, options.run_dir}},
+          membership{loop,
+                     store,
+                     agent,
+                     facts,
+                     {options.host,
+                      options.run_dir,
+                      {.deadline = std::chrono::seconds{options.failure_deadline_s}}}},
           leader{loop, store, options.host, leader_settings()} {
         agent.set_mover(mover);
     }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "controlplane/failover/host_fence.h"
 #include "controlplane/model/json.h"
 #include "devices/host/version.h"
 
@@ -152,6 +153,14 @@ void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
                  "MicroVMs' memory, output and files cross the network without encryption,\n"
                  "and whoever reaches this host may ask for them")
         ->excludes("--peer-cert");
+    app.add_option("--failure-deadline", options.failure_deadline_s,
+                   "For how many seconds the microVMs run on while etcd does not hear of this\n"
+                   "host, from 2 to 60; then they pause, and within a second others take them\n"
+                   "over (default 4)")
+        ->type_name("SECONDS")
+        ->check(check_whole)
+        ->check(
+            CLI::Range(failover::shortest_deadline.count(), failover::longest_deadline.count()));
     app.add_option("--zone", options.zone, "Where this host is, for spreading over zones")
         ->type_name("NAME");
     app.add_option("--label", raw.labels, "A label of this host; may be repeated")

@@ -30,6 +30,7 @@ struct Options {
     std::uint64_t log_limit_bytes = std::uint64_t{1} << 20;  // for each microVM
     // The cluster's etcd; without endpoints this host is alone, and its state is in SQLite.
     store::EtcdOptions etcd;
+    std::uint64_t failure_deadline_s = 4;  // of this host among others (failover/host_fence.h)
     std::string zone;
     model::Labels labels;
     // By which other hosts reach this one; empty: they do not, and no microVM moves to or from

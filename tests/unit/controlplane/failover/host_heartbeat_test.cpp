@@ -79,6 +79,40 @@ TEST_CASE("a host that starts without microVMs takes a new epoch, one with them 
     }
 }
 
+TEST_CASE("a heartbeat says until when the host runs, never less than one before it did") {
+    Fixture fixture;
+    const auto allowed = [&fixture] {
+        const auto seen = fixture.heartbeat("h");
+        return Time{seen->runs_until_ns - seen->sent_ns};
+    };
+    std::optional<HostHeartbeat> first{std::in_place, fixture.loop,
+                                       fixture.lossy, "h",
+                                       fixture.host,  HeartbeatTimes{.deadline = 10s}};
+    first->start({});
+    fixture.run(1200ms);
+    CHECK(allowed() == 10s);
+    const std::uint64_t until = fixture.heartbeat("h")->runs_until_ns;
+    first.reset();
+    fixture.heartbeats.start(1);  // with 4 s, of the same epoch
+    fixture.run(3s);
+    CHECK(fixture.heartbeat("h")->runs_until_ns == until);
+    fixture.run(7s);
+    CHECK(allowed() == 4s);
+}
+
+TEST_CASE("a host that boots waits for the deadline of the one before, not its own") {
+    Fixture fixture;
+    model::Heartbeat before{7, 3};
+    before.sent_ns = 1;
+    before.runs_until_ns = 10'000'000'001;
+    fixture.put("/heartbeats/h", model::to_json(before));
+    fixture.heartbeats.start({});
+    fixture.run(10s);
+    CHECK(fixture.host.joined.empty());
+    fixture.run(1s);
+    CHECK(fixture.host.joined == std::vector<model::Epoch>{8});
+}
+
 TEST_CASE("of two hosts of one name the second stops, and the first goes on") {
     Fixture fixture;
     fixture.heartbeats.start({});

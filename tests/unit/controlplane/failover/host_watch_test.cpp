@@ -14,9 +14,10 @@ using namespace shoal::failover::test;
 namespace {
 
 struct Host final : HeartbeatListener {
-    Host(Bench& bench, const std::string& name)
-        : lossy{bench}, heartbeats{bench.loop, lossy, name, *this} {
-        heartbeats.start({});
+    Host(Bench& bench, const std::string& name, Time deadline,
+         std::optional<model::Epoch> kept = {})
+        : lossy{bench}, heartbeats{bench.loop, lossy, name, *this, {.deadline = deadline}} {
+        heartbeats.start(kept);
     }
     void on_joined(model::Epoch) override {}
     void on_extended(Time until) override { runs_until = until; }
@@ -30,11 +31,11 @@ struct Host final : HeartbeatListener {
 };
 
 struct Leader final : LeadershipListener, HostWatchListener {
-    explicit Leader(Bench& bench)
+    explicit Leader(Bench& bench, const SilenceRecord* record = nullptr)
         : bench_{bench},
           lossy{bench},
           leadership{bench.loop, lossy, "leader", *this},
-          watch{bench.loop, lossy, leadership, *this} {
+          watch{bench.loop, lossy, leadership, *this, {}, record} {
         leadership.start();
         bench.run(100ms);
         watch.start();
@@ -65,10 +66,20 @@ struct Fixture : Bench {
 
     explicit Fixture(int count) {
         for (int i = 0; i < count; ++i) {
-            const std::string name = "h" + std::to_string(i);
-            hosts.emplace(name, std::make_unique<Host>(*this, name));
+            start("h" + std::to_string(i));
         }
         run(1s);
+    }
+    void start(const std::string& name, Time deadline = default_deadline) {
+        hosts.emplace(name, std::make_unique<Host>(*this, name, deadline));
+    }
+    // Its last heartbeat, which was on its way.
+    void commit_late(const std::string& name, Time sent) {
+        model::Heartbeat late = *heartbeat(name);
+        ++late.sequence;
+        late.sent_ns = static_cast<std::uint64_t>(sent.count());
+        late.runs_until_ns = static_cast<std::uint64_t>((sent + default_deadline).count());
+        put(model::keys::of(model::keys::heartbeats, name), model::to_json(late));
     }
 };
 
@@ -154,6 +165,14 @@ TEST_CASE("a host that dies as the store goes away is taken over in time all the
         fixture.run(10s);
         CHECK(leader.taken_at.at("h1") <= death + 4500ms);
     }
+    SUBCASE("for an election, after which its last heartbeat is committed") {
+        fixture.run(2800ms);
+        fixture.commit_late("h1", death);
+        lose(LossyStore::Loss::nothing);
+        fixture.run(10s);
+        CHECK(leader.taken_at.at("h1") > death + 4s);
+        CHECK(leader.taken_at.at("h1") <= death + 4500ms);
+    }
     SUBCASE("for longer than a deadline: as soon as the others had time to be heard") {
         fixture.run(10s);
         lose(LossyStore::Loss::nothing);
@@ -166,6 +185,56 @@ TEST_CASE("a host that dies as the store goes away is taken over in time all the
     CHECK(fixture.hosts.at("h0")->lost + fixture.hosts.at("h2")->lost == 0);
 }
 
+TEST_CASE("who comes to lead counts a late heartbeat as one who has watched") {
+    Fixture fixture{3};
+    LossyStore store{fixture};
+    SilenceRecord record{fixture.loop, store};
+    record.start();
+    fixture.run(5200ms);
+    fixture.hosts.erase("h1");
+    const Time death = fixture.timeline.now();
+    fixture.run(3s);
+    fixture.commit_late("h1", death);
+    Leader leader{fixture, &record};
+    fixture.run(10s);
+    CHECK(leader.taken_at.at("h1") > death + 4s);
+    CHECK(leader.taken_at.at("h1") <= death + 4500ms);
+}
+
+TEST_CASE("each host has its own deadline, and the leader waits for that of each") {
+    Fixture fixture{2};
+    fixture.start("quick", 2s);
+    fixture.start("slow", 10s);
+    Leader leader{fixture};
+    fixture.run(5s);
+    SUBCASE("the short one") {
+        const Time death = fixture.timeline.now();
+        fixture.hosts.erase("quick");
+        fixture.run(1700ms);
+        CHECK(leader.hosts.at("quick") == Presence::suspected);
+        fixture.run(10s);
+        CHECK(leader.taken_at.at("quick") <= death + 2500ms);
+    }
+    SUBCASE("the long one") {
+        const Time runs_until = fixture.hosts.at("slow")->runs_until;
+        fixture.hosts.erase("slow");
+        fixture.run(20s);
+        CHECK(leader.taken_at.at("slow") > runs_until);
+        CHECK(leader.taken_at.at("slow") <= runs_until + 500ms);
+    }
+    SUBCASE("the one before, where a host that has it no more was told to run for so long") {
+        const Time runs_until = fixture.hosts.at("slow")->runs_until;
+        fixture.hosts.erase("slow");
+        Host again{fixture, "slow", 2s, fixture.heartbeat("slow")->epoch};
+        fixture.run(600ms);
+        again.lossy.loss = LossyStore::Loss::requests;
+        fixture.run(20s);
+        CHECK(leader.taken_at.at("slow") > runs_until);
+        CHECK(leader.taken_at.at("slow") <= runs_until + 500ms);
+    }
+    CHECK(leader.taken_at.size() == 1);
+}
+
 TEST_CASE("when many fall silent at once nobody is taken over, and it is said") {
     Fixture fixture{10};
     Leader leader{fixture};
@@ -176,7 +245,7 @@ TEST_CASE("when many fall silent at once nobody is taken over, and it is said") 
     fixture.run(20s);
     CHECK(leader.taken_at.empty());
     CHECK(leader.reason == "failover is stopped: 3 of 10 hosts are silent, more than 2");
-    fixture.hosts.emplace("h3", std::make_unique<Host>(fixture, "h3"));
+    fixture.start("h3");
     fixture.run(10s);
     CHECK(leader.taken_at.size() == 2);
     CHECK(leader.reason.empty());
