@@ -92,8 +92,8 @@ void play_small_worlds(std::uint64_t count) {
     }
 }
 
-void play_deaths() {
-    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+void play_deaths(std::uint64_t count) {
+    for (std::uint64_t seed = 1; seed <= count; ++seed) {
         play("deaths " + std::to_string(seed), small_world(seed), false, &World::run_deaths);
     }
 }
@@ -113,6 +113,7 @@ WorldSettings large_world(std::size_t hosts) {
 
 int main(int argc, char** argv) {
     const std::string what = argc > 1 ? argv[1] : "";
+    const std::string count = from_environment("WORLDS");
     if (const std::string seed = from_environment("SEED"); !seed.empty()) {
         WorldSettings settings = small_world(std::stoull(seed));
         settings.trace = from_environment("TRACE");
@@ -120,11 +121,10 @@ int main(int argc, char** argv) {
     } else if (what == "huge") {
         play("huge", large_world(10'000), true);
     } else if (what == "deaths") {
-        play_deaths();
+        play_deaths(count.empty() ? 100 : std::stoull(count));
     } else {
         if (what != "large") {
-            play_deaths();
-            const std::string count = from_environment("WORLDS");
+            play_deaths(100);
             play_small_worlds(count.empty() ? 1000 : std::stoull(count));
         }
         if (what != "small") {

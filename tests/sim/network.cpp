@@ -151,6 +151,7 @@ void Server::subscribe(LinkWatch& watch, store::Revision from) {
 }
 
 void Server::go_away(Time until) {
+    away_since_ = timeline_.now();
     away_until_ = until;
     timeline_.at(until, [this] {
         for (const auto& [prefix, watches] : watches_) {
@@ -178,7 +179,7 @@ Time Link::delay() {
 }
 
 template <typename T>
-void Link::call(store::Handler<T> handler, store::Failure if_lost, Act<T> act) {
+Time Link::call(store::Handler<T> handler, store::Failure if_lost, Act<T> act) {
     // Whoever comes first, the answer or the end of patience.
     auto waiting = std::make_shared<store::Handler<T>>(std::move(handler));
     const auto answer = [waiting](store::Result<T> result) {
@@ -190,8 +191,9 @@ void Link::call(store::Handler<T> handler, store::Failure if_lost, Act<T> act) {
     give_up_later(loop_.now(), [answer, if_lost] {
         answer(std::unexpected{store::Error{if_lost, "no answer came"}});
     });
+    const Time sent = server_.timeline().now();
     if (state_ == State::down) {
-        return;
+        return sent;
     }
     auto arrive = [weak = std::weak_ptr{self_}, answer, act = std::move(act)]() mutable {
         // It is on its way, whatever became of its sender.
@@ -204,10 +206,14 @@ void Link::call(store::Handler<T> handler, store::Failure if_lost, Act<T> act) {
             }
         });
     };
-    server_.timeline().after(delay(), [weak = std::weak_ptr{self_}, &server = server_,
-                                       arrive = std::move(arrive)]() mutable {
+    const Time arrival = sent + delay();
+    server_.timeline().at(arrival, [weak = std::weak_ptr{self_}, &server = server_, sent,
+                                    arrive = std::move(arrive)]() mutable {
         if (server.away_until_ <= server.timeline().now()) {
             return arrive();
+        }
+        if (sent < server.away_since_ && server.dice().one_in(2)) {
+            return server.timeline().at(server.away_until_, std::move(arrive));
         }
         // Who has died meanwhile does not ask again.
         const Time again = server.away_until_ + server.dice().between({}, longest_return);
@@ -217,6 +223,7 @@ void Link::call(store::Handler<T> handler, store::Failure if_lost, Act<T> act) {
             }
         });
     });
+    return arrival;
 }
 
 void Link::give_up_later(Time sent, store::EventLoop::Task give_up) {
@@ -244,7 +251,7 @@ void Link::list(store::ListRequest request, store::Handler<store::Page> handler)
 }
 
 void Link::commit(store::Transaction transaction, store::Handler<store::Revision> handler) {
-    call<store::Revision>(
+    commit_arrives_ = call<store::Revision>(
         std::move(handler), store::Failure::uncertain,
         [this_server = &server_, transaction = std::move(transaction)](auto answer) mutable {
             this_server->store().commit(std::move(transaction), std::move(answer));

@@ -32,7 +32,9 @@ public:
     std::function<void(const store::Event&)> on_event;
     // Requests are this much slower.
     Time slowness{};
-    // Serves nobody until then: its leader has died, or stands still.
+    // Serves nobody until then: its leader has died, or stands still. Half of what was on its way
+    // is done then, before all else, whatever became of its sender: the old leader had handed it
+    // on.
     void go_away(Time until);
 
 private:
@@ -46,6 +48,7 @@ private:
 
     Timeline& timeline_;
     Dice& dice_;
+    Time away_since_{};
     Time away_until_{};
     VirtualLoop loop_;
     store::MemoryStore store_;
@@ -67,6 +70,8 @@ public:
 
     void set(State state);
     [[nodiscard]] State state() const noexcept { return state_; }
+    // Whether one is on its way to the store.
+    [[nodiscard]] bool is_committing() const { return server_.timeline_.now() < commit_arrives_; }
 
     void get(std::string key, store::Handler<store::Lookup> handler) override;
     void list(store::ListRequest request, store::Handler<store::Page> handler) override;
@@ -85,14 +90,16 @@ private:
     template <typename T>
     using Act = std::move_only_function<void(store::Handler<T>)>;
 
+    // Returns when it arrives.
     template <typename T>
-    void call(store::Handler<T> handler, store::Failure if_lost, Act<T> act);
+    Time call(store::Handler<T> handler, store::Failure if_lost, Act<T> act);
     void give_up_later(Time sent, store::EventLoop::Task give_up);
     [[nodiscard]] Time delay();
 
     Server& server_;
     VirtualLoop& loop_;
     State state_ = State::up;
+    Time commit_arrives_{};
     std::map<std::uint64_t, LinkWatch*> watches_;
     std::shared_ptr<Link*> self_ = std::make_shared<Link*>(this);
 };

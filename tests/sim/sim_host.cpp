@@ -20,7 +20,7 @@ public:
         : host_{host},
           loop_{host.server_.timeline(), host.settings_.clock},
           link_{host.server_, loop_},
-          heartbeat_{loop_, link_, host.name(), *this},
+          heartbeat_{loop_, link_, host.name(), *this, {.deadline = host.settings_.deadline}},
           assignments_{loop_, link_, std::string{keys::assignments} + host.name() + "/", *this} {
         link_.set(host.link_);
         if (host.settings_.may_lead) {
@@ -376,6 +376,14 @@ bool SimHost::is_healthy() const {
     return agent_ && link_ == Link::State::up && server_.timeline().now() >= frozen_until_;
 }
 
+std::optional<Time> SimHost::runs_until() const {
+    return runs_until_ ? std::optional{clock_.true_time(*runs_until_)} : std::nullopt;
+}
+
+bool SimHost::is_committing() const {
+    return agent_ && agent_->link().is_committing();
+}
+
 void SimHost::start_agent() {
     if (!agent_) {
         agent_ = std::make_unique<Agent>(*this);
@@ -402,6 +410,8 @@ void SimHost::kill() {
     finished_.clear();
     kept_.reset();
     runs_until_.reset();
+    settings_.clock.offset -= clock_.now();
+    clock_.set_clock(settings_.clock);
 }
 
 void SimHost::set_link(Link::State state) {

@@ -21,6 +21,7 @@ namespace shoal::sim {
 struct HostSettings {
     model::Host facts;
     VirtualLoop::Clock clock;
+    Time deadline = failover::default_deadline;
     bool may_lead = false;
     bool has_no_fence = false;  // a mutation that the checks must find
     scheduler::ControllerSettings controller;
@@ -46,11 +47,17 @@ public:
     // Null: none here.
     [[nodiscard]] scheduler::Controller* controller();
     [[nodiscard]] bool is_healthy() const;
+    // Until when, as it knows; nothing: it has not joined.
+    [[nodiscard]] std::optional<Time> runs_until() const;
+    [[nodiscard]] bool is_committing() const;
+    [[nodiscard]] Time deadline() const noexcept { return settings_.deadline; }
+    // Of the next agent.
+    void set_deadline(Time deadline) noexcept { settings_.deadline = deadline; }
 
     void start_agent();
     void kill_agent();
     void freeze_agent(Time until);
-    void kill();  // with everything on it; start_agent() boots it
+    void kill();  // with everything on it; start_agent() boots it, and its clock begins anew
     void set_link(Link::State state);
 
 private:

@@ -87,6 +87,7 @@ public:
         schedule(Time{static_cast<Time::rep>(static_cast<double>(delay.count()) / clock_.rate)},
                  std::move(task));
     }
+    void set_clock(Clock clock) noexcept { clock_ = clock; }
     // Nothing runs before then.
     void stop_until(Time time) noexcept { stopped_until_ = time; }
     [[nodiscard]] bool is_stopped() const noexcept { return timeline_.now() < stopped_until_; }

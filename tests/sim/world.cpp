@@ -29,6 +29,7 @@ void World::add_hosts() {
         // Half a per cent is more than any clock is wrong by.
         host.clock.rate = 1.0 + (static_cast<double>(dice_.below(1001)) - 500) / 100'000;
         host.clock.offset = dice_.between(1s, 1000s);
+        host.deadline = random_deadline();
         host.may_lead = i < settings_.leaders;
         host.has_no_fence = settings_.mutation == Mutation::no_fence;
         host.controller.seed = settings_.seed;
@@ -36,7 +37,7 @@ void World::add_hosts() {
             host.controller.scheduler.holds_for_long_waits = 0;
         }
         if (settings_.mutation == Mutation::no_margin) {
-            host.controller.watch.silence.deadline = 3s;
+            host.controller.watch.silence.margin = -1s;
         }
         if (settings_.mutation == Mutation::no_settling) {
             host.controller.watch.silence.settling = 0s;
@@ -47,6 +48,11 @@ void World::add_hosts() {
         excused_until_.push_back(5s);
         taken_at_.emplace_back();
     }
+}
+
+// In half of all worlds each has its own.
+Time World::random_deadline() {
+    return settings_.seed % 2 == 0 ? failover::default_deadline : dice_.between(2s, 8s);
 }
 
 void World::step_until(Time until) {

@@ -47,7 +47,7 @@ struct Outcome {
     std::size_t microvms = 0;
     Time all_placed_after{};  // those from the beginning
     Time converged_after{};   // the end of the faults
-    Time slowest_decision{};  // after a death at which the store was away for no longer than usual
+    Time slowest_decision{};  // after the deadline of who died in an election of the store's
 };
 
 class World {
@@ -68,6 +68,7 @@ private:
     };
 
     void add_hosts();
+    [[nodiscard]] Time random_deadline();
     void step_until(Time until);
     // What keeps it from being as it should be; empty: nothing.
     [[nodiscard]] std::string unfinished() const;
@@ -82,7 +83,12 @@ private:
     [[nodiscard]] model::MicroVmSpec random_spec();
 
     void play_death(Time away);
+    void play_cut(Time away);
+    void expect_taken(std::size_t host, Time since, Time away, Time limit);
+    void step_to_commit(std::size_t host);
     [[nodiscard]] std::size_t leading() const;
+    // Of the store's leader, for which nobody is fenced and a death is decided in time.
+    [[nodiscard]] Time longest_election() const;
     void expect_unfenced(std::size_t dead) const;
 
     void crowd();

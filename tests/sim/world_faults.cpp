@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 namespace {
 
 // How long after the end of its fault a host may still be taken for dead: it has to be seen.
-constexpr auto grace = 10s;
+constexpr auto grace = 14s;
 
 }  // namespace
 
@@ -33,6 +33,8 @@ void World::fault() {
                                 excuse(i, end);
                             }
                             timeline_.at(end, [this] { server_.slowness = {}; });
+                        } else if (dice_.one_in(12)) {
+                            server_.go_away(timeline_.now() + dice_.between(500ms, 10s));
                         } else if (dice_.one_in(4)) {
                             fault_of(dice_.below(settings_.leaders));
                         } else {
@@ -46,6 +48,7 @@ void World::fault_of(std::size_t index) {
     SimHost& host = *hosts_[index];
     const Time end = std::min(timeline_.now() + dice_.between(200ms, 15s), faults_end_);
     excuse(index, end);
+    host.set_deadline(random_deadline());
     const auto at_end = [&](auto action) {
         timeline_.at(end, [this, index, generation = generation_, action] {
             if (generation == generation_) {
