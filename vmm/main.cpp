@@ -4,10 +4,14 @@
 
 #include <cstdio>
 
+#include "devices/abi/address_map.h"
 #include "devices/host/clock.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
+#include "devices/machine/guest_memory.h"
 #include "vmm/api_mode.h"
+#include "vmm/boot/boot.h"
+#include "vmm/boot/image_file.h"
 #include "vmm/direct_mode.h"
 #include "vmm/fatal_signals.h"
 #include "vmm/machine/descriptor_limit.h"
@@ -29,6 +33,15 @@ void fill_standard_streams() {
     }
 }
 
+// Loads it into memory of which only what is written to is taken, as much as lies below the hole.
+void check_kernel(const std::string& path) {
+    const machine::GuestMemory memory{abi::ram_hole_start};
+    const boot::ImageFile kernel{"kernel", path};
+    boot::BootSource source;
+    source.kernel = &kernel;
+    static_cast<void>(boot::load(memory, source, {}));
+}
+
 int run(const vmm::Options& options, std::uint64_t now_us) {
     if (const auto* direct = std::get_if<vmm::DirectOptions>(&options)) {
         return vmm::run_direct(*direct, now_us);
@@ -43,6 +56,10 @@ int run(const vmm::Options& options, std::uint64_t now_us) {
     if (const auto* describe = std::get_if<vmm::DescribeOptions>(&options)) {
         static_cast<void>(state::read_state(describe->state));
         std::puts(state::version_text().c_str());  // no other is read
+        return 0;
+    }
+    if (const auto* check = std::get_if<vmm::CheckOptions>(&options)) {
+        check_kernel(check->kernel);
         return 0;
     }
     std::fputs(std::get<vmm::PrintOptions>(options).text.c_str(), stdout);

@@ -38,6 +38,7 @@ struct RawOptions {
     bool show_version = false;
     bool show_snapshot_version = false;
     DescribeOptions describe;
+    CheckOptions check;
 };
 
 void define_direct(CLI::App& app, DirectOptions& options) {
@@ -188,6 +189,14 @@ void define_snapshots(CLI::App& app, RawOptions& raw) {
         ->type_name("FILE");
 }
 
+void define_check(CLI::App& app, CheckOptions& options) {
+    app.add_option(
+           "--check-kernel", options.kernel,
+           "Runs nothing: fails, with a sentence, unless this file is a kernel that can be\n"
+           "started")
+        ->type_name("FILE");
+}
+
 void define_later(CLI::App& app) {
     for (const char* name : later_options) {
         app.add_option(name, "Not supported yet");
@@ -297,6 +306,7 @@ Options parse_options(std::span<char*> args) {
         define_api(app, raw);
         define_rebase(app, raw.rebase);
         define_snapshots(app, raw);
+        define_check(app, raw.check);
         define_later(app);
     }
     try {
@@ -323,6 +333,9 @@ Options parse_options(std::span<char*> args) {
     }
     if (!raw.rebase.base.empty()) {
         return raw.rebase;
+    }
+    if (!raw.check.kernel.empty()) {
+        return raw.check;
     }
     raw.has_api_path = app.count("--api-sock") > 0;
     return api_options(raw);

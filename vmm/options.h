@@ -71,13 +71,18 @@ struct DescribeOptions {
     std::string state;
 };
 
+// Says whether a file is a kernel that can be started.
+struct CheckOptions {
+    std::string kernel;
+};
+
 // There is nothing to run: what was asked for (--help, --version) is printed on stdout.
 struct PrintOptions {
     std::string text;
 };
 
-using Options =
-    std::variant<DirectOptions, ApiOptions, RebaseOptions, DescribeOptions, PrintOptions>;
+using Options = std::variant<DirectOptions, ApiOptions, RebaseOptions, DescribeOptions,
+                             CheckOptions, PrintOptions>;
 
 // Options that cannot be, with the exit code for it.
 struct OptionsError : std::runtime_error {

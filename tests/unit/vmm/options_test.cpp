@@ -199,6 +199,11 @@ TEST_CASE("versions of snapshots are asked for without a microVM") {
     CHECK(code_of({"--describe-snapshot"}) == ExitCode::bad_arguments);
 }
 
+TEST_CASE("a kernel is looked at without a microVM") {
+    CHECK(std::get<CheckOptions>(parse({"--check-kernel", "k"})).kernel == "k");
+    CHECK(code_of({"--check-kernel"}) == ExitCode::bad_arguments);
+}
+
 TEST_CASE("the version's first line is the one that Firecracker's clients look for") {
     const auto text = std::get<PrintOptions>(parse({"--version"})).text;
     CHECK(text.starts_with("Firecracker v1.17.0-dev\n"));
