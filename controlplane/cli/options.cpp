@@ -160,8 +160,28 @@ void describe_clone(CLI::App& clone, CloneOptions& options) {
         "first clone that did not end with 0; 125: shoal itself failed.");
 }
 
+// Instead of a program.
+void describe_kernel(CLI::App& run, RunOptions& options) {
+    CLI::Option* kernel = run.add_option("--kernel", options.kernel,
+                                         "Boot this kernel (bzImage or ELF) and run no PROGRAM: "
+                                         "its console is\n"
+                                         "ttyS0, and --root its first disk")
+                              ->type_name("FILE");
+    run.add_option("--initramfs", options.initramfs, "Of the kernel")
+        ->type_name("FILE")
+        ->needs(kernel);
+    run.add_option("--cmdline", options.cmdline, "Of the kernel (default " + options.cmdline + ")")
+        ->type_name("WORDS")
+        ->needs(kernel);
+    for (const char* name : {"--env", "--workdir", "--with", "--verbose", "--exec", "--timeout",
+                             "--timing", "--trace-syscalls"}) {
+        kernel->excludes(run.get_option(name));
+    }
+}
+
 void describe_run(CLI::App& run, RunOptions& options) {
-    run.formatter(std::make_shared<UsageFormatter>("run [OPTIONS] [--] PROGRAM [ARGS...]"));
+    run.formatter(std::make_shared<UsageFormatter>(
+        "run [OPTIONS] [--] PROGRAM [ARGS...]\n       shoal run --kernel FILE [OPTIONS]"));
     describe_program(run, options);
     run.add_option("--disk", options.disks, "Disk image for /dev/vda and on; may be repeated")
         ->type_name("PATH[,ro]")
@@ -188,6 +208,7 @@ void describe_run(CLI::App& run, RunOptions& options) {
     run.add_flag("--timing", options.timing, "Print when each step happened, in microseconds");
     run.add_flag("--trace-syscalls", options.trace_syscalls,
                  "Print the program's system calls, and those that are missing");
+    describe_kernel(run, options);
     run.footer(
         "PROGRAM is an x86-64 Linux program or a script. Its dynamic linker, libraries and\n"
         "interpreter come along by themselves. It runs with the standard input, output and error\n"
@@ -302,6 +323,13 @@ Command parse_command_line(std::span<char* const> args) {
         return ShowText{bash_completion(app)};
     }
     const std::span<char* const> rest = args.subspan(own);
+    if (run->parsed() && !run_options.kernel.empty()) {
+        if (!rest.empty()) {
+            throw CliError("--kernel runs no program: " + std::string{rest.front()} +
+                           " is one word too many");
+        }
+        return run_options;
+    }
     if (run->parsed()) {
         take_program(rest, "run", run_options);
         return run_options;

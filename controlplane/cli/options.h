@@ -11,6 +11,7 @@
 #include "controlplane/cli/join_options.h"
 #include "controlplane/cli/network.h"
 #include "controlplane/cli/remote_options.h"
+#include "controlplane/model/image.h"
 
 namespace shoal::cli {
 
@@ -31,7 +32,10 @@ struct ProgramOptions {
 
 // `shoal run`
 struct RunOptions : ProgramOptions {
-    std::vector<std::string> disks;        // each PATH or PATH,ro
+    std::string kernel;     // that is booted instead of a program; empty: none
+    std::string initramfs;  // its; empty: none
+    std::string cmdline = model::default_cmdline;  // its
+    std::vector<std::string> disks;                // each PATH or PATH,ro
     std::optional<NetworkOption> network;  // none: the microVM has the loopback interface alone
     std::string vsock;                     // the vsock device's unix socket; empty: no device
     std::string timeout_s;                 // empty: none

@@ -71,29 +71,48 @@ host::UniqueFd config_file(const std::string& text) {
     return file;
 }
 
-[[noreturn]] void run_with_api(const RunOptions& options) {
-    const PackedProgram program = pack(options, FileBytes::copied);
-    std::string line = kernel_command_line(options, program.guest_path);
-    if (!program.root_image.empty()) {
-        line += " rootfstype=erofs";
+[[noreturn]] void run_config(const RunOptions& options, const BootFiles& boot) {
+    const host::UniqueFd config = config_file(vmm_config(options, boot));
+    std::vector<std::string> words{find_vmm(), "--config-file", descriptor_path(config.get()),
+                                   "--level", "Warning"};
+    if (options.api_socket.empty()) {
+        words.emplace_back("--no-api");
+    } else {
+        words.insert(words.end(), {"--api-sock", options.api_socket});
     }
-    const host::UniqueFd config = config_file(vmm_config(options, program, find_unikernel(), line));
-    std::vector<std::string> words{find_vmm(),
-                                   "--api-sock",
-                                   options.api_socket,
-                                   "--config-file",
-                                   descriptor_path(config.get()),
-                                   "--level",
-                                   "Warning"};
     if (!options.fence.empty()) {
         words.insert(words.end(), {"--fence", options.fence});
     }
     become(words);
 }
 
+[[noreturn]] void run_with_api(const RunOptions& options) {
+    const PackedProgram program = pack(options, FileBytes::copied);
+    std::string line = kernel_command_line(options, program.guest_path);
+    if (!program.root_image.empty()) {
+        line += " rootfstype=erofs";
+    }
+    run_config(options, {find_unikernel(), descriptor_path(program.initramfs.archive.get()),
+                         program.root_image, line});
+}
+
+// Always by a configuration, so that it ends with the same codes whether it has an API or not. Our
+// words come first: of two that contradict one another Linux takes the last one.
+[[noreturn]] void run_kernel(const RunOptions& options) {
+    std::string line = options.root.empty() ? "" : "root=/dev/vda rootfstype=erofs ro";
+    if (options.network) {
+        line += network_words(*options.network);
+    }
+    line += (line.empty() ? "" : " ") + options.cmdline;
+    run_config(options, {options.kernel, options.initramfs, options.root, line, RootDevice::plain});
+}
+
 }  // namespace
 
 void run(const RunOptions& options, std::uint64_t started_us) {
+    if (!options.kernel.empty()) {
+        run_kernel(options);
+    }
     if (!options.api_socket.empty()) {
         run_with_api(options);
     }

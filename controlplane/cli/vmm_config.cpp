@@ -15,13 +15,13 @@ std::string absolute(const std::string& path) {
     return std::filesystem::absolute(path).lexically_normal().string();
 }
 
-boost::json::array drives(const RunOptions& options, const PackedProgram& program) {
+boost::json::array drives(const RunOptions& options, const BootFiles& boot) {
     boost::json::array drives;
-    if (!program.root_image.empty()) {
+    if (!boot.root_image.empty()) {
         drives.push_back({{"drive_id", "root"},
-                          {"is_root_device", true},
+                          {"is_root_device", boot.root_device == RootDevice::announced},
                           {"is_read_only", true},
-                          {"path_on_host", absolute(program.root_image)}});
+                          {"path_on_host", absolute(boot.root_image)}});
     }
     constexpr std::string_view read_only = ",ro";
     std::size_t idx = 0;  // whether there is a root or not
@@ -41,20 +41,19 @@ boost::json::array drives(const RunOptions& options, const PackedProgram& progra
 
 }  // namespace
 
-std::string vmm_config(const RunOptions& options, const PackedProgram& program,
-                       const std::string& kernel, const std::string& boot_args) {
+std::string vmm_config(const RunOptions& options, const BootFiles& boot) {
     boost::json::object config{
         {"machine-config",
          {{"vcpu_count", options.vcpus},
           {"mem_size_mib", options.memory_mib},
           // Nothing is logged before the first snapshot.
           {"track_dirty_pages", true}}},
-        {"boot-source",
-         {{"kernel_image_path", kernel},
-          {"initrd_path", descriptor_path(program.initramfs.archive.get())},
-          {"boot_args", boot_args}}},
-        {"drives", drives(options, program)},
+        {"boot-source", {{"kernel_image_path", boot.kernel}, {"boot_args", boot.boot_args}}},
+        {"drives", drives(options, boot)},
         {"balloon", {{"amount_mib", 0}, {"deflate_on_oom", true}, {"free_page_reporting", true}}}};
+    if (!boot.initramfs.empty()) {
+        config["boot-source"].as_object()["initrd_path"] = boot.initramfs;
+    }
     if (options.network) {
         boost::json::object interface {
             {"iface_id", "eth0"}, { "host_dev_name", options.network->tap }

@@ -1,15 +1,27 @@
-// A packed program as the configuration of a shoal-vmm that has an API: what `--config-file` takes.
+// A microVM as the configuration of a shoal-vmm that has an API: what `--config-file` takes.
 #pragma once
 
 #include <string>
 
 #include "controlplane/cli/options.h"
-#include "controlplane/cli/packing.h"
 
 namespace shoal::cli {
 
-// JSON. `boot_args`: the kernel's command line.
-[[nodiscard]] std::string vmm_config(const RunOptions& options, const PackedProgram& program,
-                                     const std::string& kernel, const std::string& boot_args);
+enum class RootDevice {
+    announced,  // the VMM adds root=/dev/vda
+    plain,      // the first disk: the kernel's command line says what is mounted
+};
+
+// What is booted, by paths.
+struct BootFiles {
+    std::string kernel;
+    std::string initramfs;   // empty: none
+    std::string root_image;  // the first disk, read-only; empty: none
+    std::string boot_args;   // the kernel's command line
+    RootDevice root_device = RootDevice::announced;
+};
+
+// JSON.
+[[nodiscard]] std::string vmm_config(const RunOptions& options, const BootFiles& boot);
 
 }  // namespace shoal::cli

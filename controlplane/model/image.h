@@ -1,4 +1,5 @@
-// An image: the root file system of microVMs, with the program that it is for.
+// An image: a file that microVMs begin with. Mostly the root file system, with the program that it
+// is for; or a kernel, or the initramfs of one.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +9,24 @@
 
 namespace shoal::model {
 
+enum class ImageKind { root, kernel, initramfs };
+
+// Of a kernel for which nobody says another one. Linux resets, also after a panic, by a triple
+// fault: that is no good end, as a reset by the keyboard controller (reboot=k) is for a VMM with an
+// API.
+inline constexpr const char* default_cmdline = "console=ttyS0 reboot=t panic=-1";
+
 // What is asked for.
 struct ImageSpec {
     std::string name;
-    std::string from;  // where it is imported from; image/image_source.h
+    std::string from;     // where it is imported from; image/image_source.h
+    std::string cmdline;  // of a kernel; empty: the default one
 };
 
 // What is there. Never changed.
 struct Image {
     std::string name;
-    std::string digest;                    // SHA-256 of its EROFS file, in hexadecimal digits
+    std::string digest;                    // SHA-256 of its file, in hexadecimal digits
     std::string from;                      // as it was asked for
     std::vector<std::string> entrypoint;   // the words before the arguments
     std::vector<std::string> arguments;    // where a microVM has none
@@ -25,6 +34,8 @@ struct Image {
     std::string working_directory;         // absolute; empty: /
     std::string user;              // for whom it is made, and who its program is not; empty: root
     std::uint64_t size_bytes = 0;  // on the disk
+    ImageKind kind = ImageKind::root;
+    std::string cmdline;  // of a kernel, for microVMs that have none
 };
 
 // What a microVM of the image runs, the program first. Empty: nothing says.

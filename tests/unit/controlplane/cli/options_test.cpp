@@ -55,6 +55,28 @@ TEST_CASE("run takes every option before the program") {
     CHECK(options.program == "prog");
 }
 
+TEST_CASE("a kernel runs instead of a program, and takes none of its options") {
+    const RunOptions options =
+        parse_run({"--kernel", "k", "--initramfs", "i", "--cmdline", "a -- b", "--root", "r",
+                   "--disk", "d", "--vsock", "v.sock"});
+    CHECK(options.kernel == "k");
+    CHECK(options.initramfs == "i");
+    CHECK(options.cmdline == "a -- b");
+    CHECK(options.root == "r");
+    CHECK(options.program.empty());
+    CHECK(parse_run({"--kernel", "k"}).cmdline == model::default_cmdline);
+    for (const Words& words : {Words{"--kernel", "k", "prog"},
+                               {"--kernel", "k", "--", "prog"},
+                               {"--kernel", "k", "--env", "A=B"},
+                               {"--kernel", "k", "--timing"},
+                               {"--kernel", "k", "--timeout", "1"},
+                               {"--kernel", "k", "--vsock", "v", "--exec"},
+                               {"--initramfs", "i", "prog"},
+                               {"--cmdline", "x", "prog"}}) {
+        CHECK_THROWS_AS(parse_run(words), CliError);
+    }
+}
+
 TEST_CASE("exec needs a vsock device") {
     CHECK(parse_run({"--exec", "--vsock", "v.sock", "prog"}).exec);
     CHECK_THROWS_AS(parse_run({"--exec", "prog"}), CliError);
