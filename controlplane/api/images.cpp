@@ -1,6 +1,7 @@
 // A kind of made objects.
 #include "controlplane/api/images.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/image/image_source.h"
@@ -9,12 +10,15 @@ namespace shoal::rest {
 namespace {
 
 bool is_used_by(const std::string& name, const model::MicroVmSpec& spec) {
-    return spec.image == name;
+    return std::ranges::count(spec.image_names(), name) != 0;
 }
 
 void check_new(const model::ImageSpec& spec) {
     if (const std::string why = images::refuse_source(spec.from); !why.empty()) {
         throw Problem{400, "image.from: " + why};
+    }
+    if (!spec.cmdline.empty() && images::kind_of(spec.from) != model::ImageKind::kernel) {
+        throw Problem{400, "image.cmdline is a kernel's: image.from must begin with kernel:"};
     }
 }
 

@@ -45,15 +45,60 @@ void resolve_template(const Service& service, model::MicroVmSpec& spec) {
     spec.exec = from.exec;
 }
 
-void check_image(const Service& service, const model::MicroVmSpec& spec) {
-    const auto& all = service.mirror.objects().images;
-    const auto found = all.find(spec.image);
-    if (found == all.end()) {
-        throw Problem{422, "there is no image " + spec.image};
+std::string text_of(model::ImageKind kind) {
+    switch (kind) {
+        case model::ImageKind::root:
+            return "a root";
+        case model::ImageKind::kernel:
+            return "a kernel";
+        case model::ImageKind::initramfs:
+            return "an initramfs";
     }
-    if (model::command_of(found->second.body, spec.arguments).empty()) {
+    return {};
+}
+
+void expect_image(const Service& service, const std::string& field, const std::string& name,
+                  model::ImageKind kind) {
+    if (name.empty()) {
+        return;
+    }
+    const auto& all = service.mirror.objects().images;
+    const auto found = all.find(name);
+    if (found == all.end()) {
+        throw Problem{422, "there is no image " + name};
+    }
+    if (found->second.body.kind != kind) {
+        throw Problem{422, "image " + name + " is " + text_of(found->second.body.kind) + ": " +
+                               field + " must be " + text_of(kind)};
+    }
+}
+
+void check_images(const Service& service, const model::MicroVmSpec& spec) {
+    expect_image(service, "microvm.image", spec.image, model::ImageKind::root);
+    expect_image(service, "microvm.kernel", spec.kernel, model::ImageKind::kernel);
+    expect_image(service, "microvm.initramfs", spec.initramfs, model::ImageKind::initramfs);
+    if (!spec.image.empty() && spec.kernel.empty() &&
+        model::command_of(service.mirror.objects().images.at(spec.image).body, spec.arguments)
+            .empty()) {
         throw Problem{422,
                       "image " + spec.image + " does not say what to run: microvm.arguments must"};
+    }
+}
+
+// What the unikernel and its agent do for a program.
+void check_kernel(const model::MicroVmSpec& spec) {
+    if (spec.kernel.empty()) {
+        return;
+    }
+    if (!spec.arguments.empty() || !spec.environment.empty()) {
+        throw Problem{422,
+                      "a microVM with a kernel of its own has no arguments and no environment: "
+                      "microvm.cmdline is all that it is told"};
+    }
+    if (spec.exec) {
+        throw Problem{422,
+                      "a microVM with a kernel of its own cannot have exec: with vsock, commands "
+                      "can be run in it once its guest has started shoal-exec-agent"};
     }
 }
 
@@ -186,6 +231,7 @@ void resolve(const Service& service, model::MicroVmSpec& spec) {
     if (spec.stop) {
         throw Problem{422, "microvm.stop is set by stopping it alone"};
     }
+    check_kernel(spec);
     spec.vsock = spec.vsock || spec.exec;
     check_network(service, spec);
     check_volumes(service, spec);
@@ -193,9 +239,7 @@ void resolve(const Service& service, model::MicroVmSpec& spec) {
     if (!spec.from_template.empty()) {
         resolve_template(service, spec);
     }
-    if (!spec.image.empty()) {
-        check_image(service, spec);
-    }
+    check_images(service, spec);
 }
 
 void add_conditions(const Service& service, const model::MicroVmSpec& spec,
@@ -206,9 +250,11 @@ void add_conditions(const Service& service, const model::MicroVmSpec& spec,
             {keys::of(keys::templates, spec.from_template), found->second.revision});
     }
     const auto& images = service.mirror.objects().images;
-    if (const auto found = images.find(spec.image); found != images.end()) {
-        transaction.conditions.push_back(
-            {keys::of(keys::images, spec.image), found->second.revision});
+    for (const std::string& name : spec.image_names()) {
+        if (const auto found = images.find(name); found != images.end()) {
+            transaction.conditions.push_back(
+                {keys::of(keys::images, name), found->second.revision});
+        }
     }
     const auto& networks = service.mirror.objects().networks;
     if (const auto found = networks.find(spec.network); found != networks.end()) {

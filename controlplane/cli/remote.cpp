@@ -334,7 +334,10 @@ void run_verb(const Client& client, const TokenOptions& options) {
 void run_verb(const Client& client, const ImportOptions& options) {
     const std::string from = with_absolute_path(options.from);
     const std::string name = options.name.empty() ? image_name(from) : options.name;
-    const json::object body{{"name", name}, {"from", from}};
+    json::object body{{"name", name}, {"from", from}};
+    if (!options.cmdline.empty()) {
+        body["cmdline"] = options.cmdline;
+    }
     const json::value image =
         parse(client.call({"POST", resource_of(Kind::image).path, json::serialize(body)}).body);
     print("image " + name + " imported, sha256:" + text_of(find(image, "spec.digest")) + ", " +

@@ -4,6 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
+#include <string_view>
+
+#include "controlplane/image/image_source.h"
 
 namespace shoal::cli {
 namespace {
@@ -53,6 +56,19 @@ void add_kind(CLI::App& sub, Kind& kind) {
 void add_output(CLI::App& sub, Output& output) {
     sub.add_option("-o", output, "table or json")
         ->transform(CLI::CheckedTransformer(outputs).description(""));
+}
+
+// A file that is imported as it is.
+CLI::Option* add_file(CLI::App& sub, ImportOptions& verb, const char* name,
+                      std::string_view transport, const char* what) {
+    return sub
+        .add_option_function<std::string>(
+            name,
+            [&verb, transport](const std::string& file) {
+                verb.from = std::string{transport} + file;
+            },
+            what)
+        ->type_name("FILE");
 }
 
 void add_grace(CLI::App& sub, std::uint64_t& grace_s) {
@@ -219,15 +235,31 @@ void describe_remote(CLI::App& app, RemoteOptions& options, bool& is_given) {
                 ->check(check_whole)
                 ->type_name("SECONDS");
         });
-    CLI::App* image = app.add_subcommand("image", "Import images, the roots of microVMs");
+    CLI::App* image = app.add_subcommand("image", "Import images: roots of microVMs, and kernels");
     image->require_subcommand(1);
     add_verb<ImportOptions>(
         *image, options, is_given, "import", "Import an image",
         [](CLI::App& sub, ImportOptions& verb) {
-            sub.add_option("FROM", verb.from,
-                           "oci:FOLDER[:TAG], docker-archive:FILE[:TAG] or docker://NAME[:TAG],\n"
-                           "which skopeo and umoci read; or erofs:FILE, of mkfs.erofs")
-                ->required();
+            CLI::Option* from = sub.add_option(
+                "FROM", verb.from,
+                "oci:FOLDER[:TAG], docker-archive:FILE[:TAG] or docker://NAME[:TAG],\n"
+                "which skopeo and umoci read; or erofs:FILE, of mkfs.erofs");
+            CLI::Option* kernel = add_file(sub, verb, "--kernel", images::kernel_transport,
+                                           "Instead: a kernel (bzImage or ELF)");
+            CLI::Option* initramfs = add_file(sub, verb, "--initramfs", images::initramfs_transport,
+                                              "Instead: a kernel's first files");
+            kernel->excludes(from)->excludes(initramfs);
+            initramfs->excludes(from);
+            sub.parse_complete_callback([&verb] {
+                if (verb.from.empty()) {
+                    throw CLI::RequiredError("FROM, --kernel or --initramfs");
+                }
+            });
+            sub.add_option("--cmdline", verb.cmdline,
+                           "A kernel's command line where a microVM has none\n(default " +
+                               std::string{model::default_cmdline} + ")")
+                ->type_name("WORDS")
+                ->needs(kernel);
             sub.add_option("--name", verb.name,
                            "How microVMs call it (default: as FROM calls it, without the tag)")
                 ->type_name("NAME");

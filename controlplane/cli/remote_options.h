@@ -97,7 +97,8 @@ struct TokenOptions {
 // `shoal image import`
 struct ImportOptions {
     std::string from;
-    std::string name;  // empty: as `from` calls it
+    std::string name;     // empty: as `from` calls it
+    std::string cmdline;  // of a kernel; empty: shoald's default
 };
 struct BackupOptions {
     std::string file;

@@ -1,4 +1,4 @@
-// skopeo copies, umoci unpacks, mkfs.erofs packs.
+// skopeo copies, umoci unpacks, mkfs.erofs packs; shoal-vmm looks at kernels.
 #include "controlplane/image/image_build.h"
 
 #include <sys/stat.h>
@@ -44,18 +44,37 @@ void expect_erofs(const std::string& path) {
     }
 }
 
+// By a process of its own, which may fall over what strangers made. Its sentence is about the copy.
+void expect_kernel(const std::string& path, const std::string& vmm, const Guard& guard) {
+    const std::string copy = file_in(guard.folder);
+    try {
+        run_guarded({vmm, "--check-kernel", copy}, guard);
+    } catch (const std::runtime_error& error) {
+        std::string sentence = error.what();
+        if (const std::size_t at = sentence.find(copy); at != std::string::npos) {
+            sentence.replace(0, at + copy.size(), path);
+        }
+        throw std::runtime_error{sentence};
+    }
+}
+
 // A file of the host, as it is.
-void copy_root(const std::string& path, const Guard& guard) {
+void copy_file(const std::string& path, model::ImageKind kind, const Guard& guard) {
     const struct stat status = status_of(path);
     if (!S_ISREG(status.st_mode)) {
         throw std::runtime_error{path + " is no file"};
+    }
+    if (status.st_size == 0) {
+        throw std::runtime_error{path + " is empty"};
     }
     if (static_cast<std::uint64_t>(status.st_size) > guard.limits.bytes) {
         throw std::runtime_error{path + " has more than " + std::to_string(guard.limits.bytes) +
                                  " bytes"};
     }
-    expect_erofs(path);
-    content::copy_file(path, root_in(guard.folder));
+    if (kind == model::ImageKind::root) {
+        expect_erofs(path);
+    }
+    content::copy_file(path, file_in(guard.folder));
 }
 
 model::Image unpack(const std::string& from, const Guard& guard) {
@@ -71,7 +90,7 @@ model::Image unpack(const std::string& from, const Guard& guard) {
     // Linux' alone.
     run_guarded(
         {"/usr/bin/env", "SOURCE_DATE_EPOCH=4102444800", "mkfs.erofs", "--quiet", "-x-1", "-U",
-         "00000000-0000-0000-0000-000000000000", root_in(guard.folder), bundle + "/rootfs"},
+         "00000000-0000-0000-0000-000000000000", file_in(guard.folder), bundle + "/rootfs"},
         guard);
     host::delete_all(bundle);
     return image;
@@ -79,17 +98,26 @@ model::Image unpack(const std::string& from, const Guard& guard) {
 
 }  // namespace
 
-model::Image build_image(const std::string& from, const Guard& guard) {
+model::Image build_image(const model::ImageSpec& spec, const std::string& vmm, const Guard& guard) {
     model::Image image;
-    if (const std::string path = erofs_path(from); !path.empty()) {
-        copy_root(path, guard);
+    const model::ImageKind kind = kind_of(spec.from);
+    const std::string path = file_path(spec.from);
+    if (!path.empty()) {
+        copy_file(path, kind, guard);
     } else {
-        image = unpack(from, guard);
+        image = unpack(spec.from, guard);
     }
-    const std::string root = root_in(guard.folder);
-    expect_erofs(root);
-    image.from = from;
-    image.size_bytes = host::allocated_bytes(root);
+    const std::string file = file_in(guard.folder);
+    image.kind = kind;
+    if (kind == model::ImageKind::root) {
+        expect_erofs(file);
+    } else if (kind == model::ImageKind::kernel) {
+        expect_kernel(path, vmm, guard);
+        image.cmdline = spec.cmdline.empty() ? model::default_cmdline : spec.cmdline;
+    }
+    image.name = spec.name;
+    image.from = spec.from;
+    image.size_bytes = host::allocated_bytes(file);
     return image;
 }
 

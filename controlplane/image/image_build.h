@@ -1,4 +1,4 @@
-// From what an image is imported from to the file that is a microVM's root.
+// From what an image is imported from to its file.
 #pragma once
 
 #include <string>
@@ -9,8 +9,9 @@
 namespace shoal::images {
 
 // Leaves in the guard's folder, which is empty, that file alone, and says what the image is but for
-// its name and digest. The same image gives the same file. Waits: not for the loop's thread. Throws
-// std::runtime_error with a sentence.
-[[nodiscard]] model::Image build_image(const std::string& from, const Guard& guard);
+// its digest. The same image gives the same file. `vmm`, the path of shoal-vmm, looks at kernels.
+// Waits: not for the loop's thread. Throws std::runtime_error with a sentence.
+[[nodiscard]] model::Image build_image(const model::ImageSpec& spec, const std::string& vmm,
+                                       const Guard& guard);
 
 }  // namespace shoal::images

@@ -28,8 +28,7 @@ content::MakeOutcome<model::Image> ImageMaker::make_in(const model::ImageSpec& s
                                                        const std::string& partial) const {
     content::MakeOutcome<model::Image> outcome;
     try {
-        outcome.made = build_image(spec.from, {partial, limits_, stop_.get_token()});
-        outcome.made.name = spec.name;
+        outcome.made = build_image(spec, vmm_, {partial, limits_, stop_.get_token()});
         outcome.made.digest = folder_.adopt(partial);
     } catch (const std::exception& error) {
         host::delete_all(partial);

@@ -5,6 +5,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include "controlplane/content/bundle_folder.h"
 #include "controlplane/content/made.h"
@@ -20,10 +21,10 @@ class ImageMaker {
 public:
     using Made = content::OnMade<model::Image>;
 
-    // Borrows both.
+    // Borrows both. `vmm`: the path of shoal-vmm.
     ImageMaker(boost::asio::io_context& context, const content::BundleFolder& folder,
-               const Limits& limits = {})
-        : context_{context}, folder_{folder}, limits_{limits} {}
+               std::string vmm, const Limits& limits = {})
+        : context_{context}, folder_{folder}, vmm_{std::move(vmm)}, limits_{limits} {}
     ImageMaker(const ImageMaker&) = delete;
     ImageMaker& operator=(const ImageMaker&) = delete;
     // Ends what is being made.
@@ -39,6 +40,7 @@ private:
 
     boost::asio::io_context& context_;
     const content::BundleFolder& folder_;
+    std::string vmm_;
     Limits limits_;
     std::stop_source stop_;
     boost::asio::thread_pool threads_{max_images_in_making};

@@ -15,11 +15,23 @@ std::string refuse_source(std::string_view from) {
                    ? ""
                    : std::string{transport} + " needs an absolute path of the host";
     }
-    return "it begins with none of oci:, docker-archive:, docker:// and erofs:";
+    return "it begins with none of oci:, docker-archive:, docker://, erofs:, kernel: and "
+           "initramfs:";
 }
 
-std::string erofs_path(std::string_view from) {
-    return std::string{from.starts_with(erofs_transport) ? from.substr(erofs_transport.size()) : ""};
+model::ImageKind kind_of(std::string_view from) {
+    return from.starts_with(kernel_transport)      ? model::ImageKind::kernel
+           : from.starts_with(initramfs_transport) ? model::ImageKind::initramfs
+                                                   : model::ImageKind::root;
+}
+
+std::string file_path(std::string_view from) {
+    for (const std::string_view transport : file_transports) {
+        if (from.starts_with(transport)) {
+            return std::string{from.substr(transport.size())};
+        }
+    }
+    return {};
 }
 
 }  // namespace shoal::images

@@ -36,6 +36,7 @@ inline constexpr Limits an_exit_code{0, 255};
 inline constexpr Limits a_time_to_get_ready{1, 3600};
 inline constexpr Limits a_digest{64, 64};
 inline constexpr Limits a_user{0, 255};
+inline constexpr Limits a_cmdline{0, 2047};           // a VMM's (devices/abi/address_map.h)
 inline constexpr Limits size_of_volume{1, 16 << 20};  // 16 TiB, ext4's largest file
 inline constexpr Limits some_volumes{0, 8};
 inline constexpr Limits an_interval{1, 24LL * 60 * 60};  // a day
@@ -73,6 +74,15 @@ struct Names<HostFailurePolicy> {
         {"none", HostFailurePolicy::none},
         {"restart", HostFailurePolicy::restart},
         {"restore", HostFailurePolicy::restore},
+    }};
+};
+
+template <>
+struct Names<ImageKind> {
+    static constexpr std::array<std::pair<std::string_view, ImageKind>, 3> values{{
+        {"root", ImageKind::root},
+        {"kernel", ImageKind::kernel},
+        {"initramfs", ImageKind::initramfs},
     }};
 };
 
@@ -217,10 +227,13 @@ struct Description<MicroVmSpec> {
         optional("name", &MicroVmSpec::name, a_name, Form::name),
         optional("project", &MicroVmSpec::project, {1, 63}, Form::name),
         optional("group", &MicroVmSpec::group, a_name, Form::name),
-        // One of these three, as json.cpp checks.
+        // One of these four, or the last two of them, as json.cpp checks.
         optional("program", &MicroVmSpec::program, a_path),
         optional("template", &MicroVmSpec::from_template, a_name, Form::name),
         optional("image", &MicroVmSpec::image, a_name, Form::name),
+        optional("kernel", &MicroVmSpec::kernel, a_name, Form::name),
+        optional("initramfs", &MicroVmSpec::initramfs, a_name, Form::name),
+        optional("cmdline", &MicroVmSpec::cmdline, a_cmdline),
         optional("arguments", &MicroVmSpec::arguments, some_words),
         optional("environment", &MicroVmSpec::environment, some_words, Form::assignment),
         optional("memory_mib", &MicroVmSpec::memory_mib, memory_of_microvm),
@@ -433,6 +446,7 @@ struct Description<ImageSpec> {
     static constexpr auto fields = std::tuple{
         required("name", &ImageSpec::name, a_name, Form::name),
         required("from", &ImageSpec::from, a_path),
+        optional("cmdline", &ImageSpec::cmdline, a_cmdline),
     };
 };
 
@@ -449,6 +463,8 @@ struct Description<Image> {
         optional("working_directory", &Image::working_directory, a_path),
         optional("user", &Image::user, a_user),
         optional("size_bytes", &Image::size_bytes),
+        optional("kind", &Image::kind),
+        optional("cmdline", &Image::cmdline, a_cmdline),
     };
 };
 

@@ -274,8 +274,17 @@ void check_sources(const std::string& path, std::initializer_list<Source> source
 }
 
 void check_source(const std::string& path, const MicroVmSpec& spec) {
-    check_sources(
-        path, {{"program", spec.program}, {"template", spec.from_template}, {"image", spec.image}});
+    const std::string root_alone = spec.kernel.empty() ? spec.image : "";
+    check_sources(path, {{"program", spec.program},
+                         {"template", spec.from_template},
+                         {"image", root_alone},
+                         {"kernel", spec.kernel}});
+    for (const auto& [field, value] :
+         {Source{"initramfs", spec.initramfs}, Source{"cmdline", spec.cmdline}}) {
+        if (spec.kernel.empty() && !value.empty()) {
+            throw JsonError(path + "." + std::string{field} + " needs a kernel");
+        }
+    }
 }
 
 void check_whole(const MicroVmSpec& spec) {

@@ -26,11 +26,16 @@ struct MicroVmSpec {
     std::string name;
     std::string project = "default";
     std::string group;    // empty: it stands alone
-    std::string program;  // path on the host; empty: one of the next two
+    std::string program;  // path on the host; empty: one of the next three
     // A template's name: the microVM is a clone of it, and the arguments are handed to the clone.
     std::string from_template;
     // An image's name: it is the microVM's root, and says what is run (command_of in image.h).
     std::string image;
+    // The name of an image that is a kernel: it is booted, and runs whatever it runs. `image` is
+    // then merely its first disk, and may be empty.
+    std::string kernel;
+    std::string initramfs;  // its, the name of an image; empty: none
+    std::string cmdline;    // its; empty: as its image has it
     std::vector<std::string> arguments;
     std::vector<std::string> environment;  // KEY=VALUE
     std::uint64_t memory_mib = 128;
@@ -50,6 +55,12 @@ struct MicroVmSpec {
     // It was asked to end for good, and stays to be looked at. Set by stopping it alone.
     std::optional<Deletion> stop;
 
+    // Of all images that it refers to.
+    [[nodiscard]] std::vector<std::string> image_names() const {
+        std::vector<std::string> names{image, kernel, initramfs};
+        std::erase(names, "");
+        return names;
+    }
     // What it may take of its host's memory, its VMM aside. One that is saved while it runs may
     // take its memory twice: what it writes takes pages of its own, beside those that are being
     // saved.

@@ -78,8 +78,8 @@ void BundleCopies::note_use(const MicroVm& microvm) {
     if (!microvm.spec.from_template.empty()) {
         used_at_[microvm.spec.from_template] = loop_.now();
     }
-    if (!microvm.spec.image.empty()) {
-        used_at_[model::copy_name_of_image(microvm.spec.image)] = loop_.now();
+    for (const std::string& name : microvm.spec.image_names()) {
+        used_at_[model::copy_name_of_image(name)] = loop_.now();
     }
 }
 

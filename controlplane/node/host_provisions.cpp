@@ -106,7 +106,9 @@ void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
     if (!microvm.spec.from_template.empty()) {
         return become_clone(microvm, launch);
     }
-    if (!microvm.spec.image.empty()) {
+    if (!microvm.spec.kernel.empty()) {
+        attach_kernel(microvm, launch);
+    } else if (!microvm.spec.image.empty()) {
         attach_image(microvm, launch);
     }
     attach_volumes(microvm, launch);
@@ -119,14 +121,14 @@ void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
     }
 }
 
-std::string HostProvisions::root_of(const MicroVm& microvm) {
-    const std::string& name = microvm.spec.image;
-    if (name.empty()) {
-        return {};
-    }
+std::string HostProvisions::image_file(const std::string& name) {
     const std::string& digest = image_of(mirror_, name).digest;
     expect_sound(images_, name, model::copy_name_of_image(name), digest);
-    return images::root_in(images_.folder.path_of(digest));
+    return images::file_in(images_.folder.path_of(digest));
+}
+
+std::string HostProvisions::root_of(const MicroVm& microvm) {
+    return microvm.spec.image.empty() ? "" : image_file(microvm.spec.image);
 }
 
 // Of two values of a variable the last one counts: the microVM's own.
@@ -145,6 +147,21 @@ void HostProvisions::attach_image(const MicroVm& microvm, Launch& launch) {
         options.insert(options.end(), {"--env", assignment});
     }
     words.insert(words.begin() + 2, options.begin(), options.end());  // behind `shoal run`
+}
+
+void HostProvisions::attach_kernel(const MicroVm& microvm, Launch& launch) {
+    const model::MicroVmSpec& spec = microvm.spec;
+    std::vector<std::string> options{"--kernel", image_file(spec.kernel)};
+    if (!spec.initramfs.empty()) {
+        options.insert(options.end(), {"--initramfs", image_file(spec.initramfs)});
+    }
+    options.insert(options.end(),
+                   {"--cmdline",
+                    spec.cmdline.empty() ? image_of(mirror_, spec.kernel).cmdline : spec.cmdline});
+    if (const std::string root = root_of(microvm); !root.empty()) {
+        options.insert(options.end(), {"--root", root});
+    }
+    launch.words.insert(launch.words.begin() + 2, options.begin(), options.end());
 }
 
 // Whoever has processes of any attempt may write to what it has.

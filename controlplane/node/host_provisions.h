@@ -75,7 +75,10 @@ private:
     [[nodiscard]] std::optional<Attached> attach_network(const MicroVm& microvm) const;
     void become_restored(const MicroVm& microvm, Launch& launch);
     void become_vmm(Launch& launch) const;
+    // The file of an image, here and whole. Throws NotYet.
+    [[nodiscard]] std::string image_file(const std::string& name);
     void attach_image(const MicroVm& microvm, Launch& launch);
+    void attach_kernel(const MicroVm& microvm, Launch& launch);
     void attach_volumes(const MicroVm& microvm, Launch& launch) const;
     void become_clone(const MicroVm& microvm, Launch& launch) const;
     [[nodiscard]] std::string vsock_of(const MicroVm& microvm, const Attempt& attempt) const;

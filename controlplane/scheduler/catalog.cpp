@@ -183,8 +183,10 @@ WorkloadRef Catalog::workload_of(const model::MicroVmSpec& spec) {
     workload.resources = spec.resources();
     workload.priority = spec.priority;
     workload.group = spec.group;
+    const std::vector<std::string> images = spec.image_names();
+    // Of several images the root's, which is the largest.
     workload.image =
-        spec.image.empty() ? spec.from_template : model::copy_name_of_image(spec.image);
+        images.empty() ? spec.from_template : model::copy_name_of_image(images.front());
     workload.volume_host = host_of_volumes(spec.volumes, spec.group);
     if (const model::Group* its = group(spec.group)) {
         workload.spreading = its->spreading;

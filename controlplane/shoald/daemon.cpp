@@ -263,7 +263,7 @@ private:
         rest::make_templates(service_, template_folder_, template_check_, template_maker_);
     content::BundleFolder image_folder_{images::bundle_kind, options_.state_dir + "/images"};
     content::BundleCheck image_check_{context_, workers_, image_folder_};
-    images::ImageMaker image_maker_{context_, image_folder_};
+    images::ImageMaker image_maker_{context_, image_folder_, find_program("shoal-vmm")};
     rest::Images images_ = rest::make_images(service_, image_folder_, image_check_, image_maker_);
     node::BundleCopies copies_{
         loop_,

@@ -1,4 +1,5 @@
 """shoald: images, imported from OCI layouts that umoci makes, and microVMs whose root they are."""
+import hashlib
 import io
 import json
 import os
@@ -9,7 +10,7 @@ import subprocess
 import tarfile
 
 from daemon import FINAL, Daemon
-from harness import BUSYBOX, ENVIRONMENT, SHOAL, expect, run, temporary_folder, test
+from harness import BUSYBOX, ENVIRONMENT, ROOT, SHOAL, expect, run, temporary_folder, test
 
 MIB = 1 << 20
 
@@ -262,6 +263,29 @@ def command_line():
         path.write_text(manifest)
         expect(shoal("apply", "-f", path).out == b"image by-file created\n", "of a manifest")
         expect(shoal("delete", "image", "by-file").code == 0, "deleted")
+
+
+@test("shoald: kernels are looked at before they are taken, and are no roots of microVMs", needs_kvm=False)
+def kernels():
+    with temporary_folder() as folder, Daemon(folder) as daemon:
+        kernel = ROOT / "build/guest/shoal.elf"
+        made = add(daemon, kernel, "k", "kernel")["spec"]
+        expect((made["kind"], made["cmdline"]) == ("kernel", "console=ttyS0 reboot=t panic=-1"), f"{made}")
+        expect(made["digest"] == hashlib.sha256(kernel.read_bytes()).hexdigest(), "the digest is the file's SHA-256")
+        cut = pathlib.Path(folder) / "cut"
+        cut.write_bytes(kernel.read_bytes()[:10000])
+
+        def refused(source, transport="kernel", status=422, **more):
+            return daemon.refused(status, "POST", "/v1/images", {"name": "x", "from": f"{transport}:{source}", **more})
+
+        expect(f"{ROOT}/LICENSE is neither an ELF file nor a bzImage" in refused(ROOT / "LICENSE"), "a text")
+        expect(f"{cut} is truncated" in refused(cut), refused(cut))
+        expect("image.cmdline is a kernel's" in refused(kernel, "initramfs", 400, cmdline="quiet"), "an initramfs has no words")
+        expect(folders(daemon) == [made["digest"]], f"{folders(daemon)}")
+        detail = daemon.refused(422, "POST", "/v1/microvms", {"image": "k", "arguments": ["sh"]})
+        expect(detail == "image k is a kernel: microvm.image must be a root", detail)
+        daemon.done("DELETE", "/v1/images/k")
+        expect(folders(daemon) == [], f"{folders(daemon)}")
 
 
 @test("shoald: it ends at once while it imports, and so do the programs")

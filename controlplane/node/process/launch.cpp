@@ -8,6 +8,21 @@
 
 namespace shoal::node {
 
+namespace {
+
+// What a program gets to know by its environment, which a kernel does not have.
+void add_environment(const model::MicroVmSpec& spec, std::vector<std::string>& words) {
+    words.insert(words.end(), {"--env", "SHOAL_NAME=" + spec.name});
+    for (const std::string& assignment : spec.environment) {
+        words.insert(words.end(), {"--env", assignment});
+    }
+    if (!spec.metadata.empty()) {
+        words.insert(words.end(), {"--env", "SHOAL_METADATA=" + model::to_json(spec.metadata)});
+    }
+}
+
+}  // namespace
+
 CgroupLimits limits_of(const model::MicroVmSpec& spec) {
     return {spec.host_memory_mib(), spec.vcpus};
 }
@@ -16,13 +31,9 @@ Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
                    const LaunchPaths& paths) {
     std::vector<std::string> words{paths.run_command, "run",
                                    "--memory",        std::to_string(spec.memory_mib),
-                                   "--vcpus",         std::to_string(spec.vcpus),
-                                   "--env",           "SHOAL_NAME=" + spec.name};
-    for (const std::string& assignment : spec.environment) {
-        words.insert(words.end(), {"--env", assignment});
-    }
-    if (!spec.metadata.empty()) {
-        words.insert(words.end(), {"--env", "SHOAL_METADATA=" + model::to_json(spec.metadata)});
+                                   "--vcpus",         std::to_string(spec.vcpus)};
+    if (spec.kernel.empty()) {
+        add_environment(spec, words);
     }
     if (spec.exec) {
         words.emplace_back("--exec");  // The vsock device that it needs is a provision.
@@ -33,9 +44,11 @@ Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
     if (!paths.api_socket.empty()) {
         words.insert(words.end(), {"--api-sock", paths.api_socket});
     }
-    // Whatever it begins with, it is no option.
-    words.insert(words.end(), {"--", spec.program});
-    words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
+    if (spec.kernel.empty()) {
+        // Whatever it begins with, it is no option.
+        words.insert(words.end(), {"--", spec.program});
+        words.insert(words.end(), spec.arguments.begin(), spec.arguments.end());
+    }
     return {attempt, std::move(words), paths.log, spec.time_limit_s.value_or(0), limits_of(spec)};
 }
 

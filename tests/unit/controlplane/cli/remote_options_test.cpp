@@ -78,6 +78,25 @@ TEST_CASE("verbs that ask shoald are told apart, with their words and defaults")
     CHECK(std::get<RemoteOptions>(parse({"get", "vms", "--socket", "/x"})).socket == "/x");
 }
 
+TEST_CASE("an image is imported from one source") {
+    const auto import = [](std::vector<std::string> words) {
+        words.insert(words.begin(), {"image", "import"});
+        return parse_verb<ImportOptions>(std::move(words));
+    };
+    CHECK(import({"oci:a"}).from == "oci:a");
+    const auto kernel = import({"--kernel", "vmlinuz", "--cmdline", "a b", "--name", "k"});
+    CHECK(kernel.from == "kernel:vmlinuz");
+    CHECK(kernel.cmdline == "a b");
+    CHECK(kernel.name == "k");
+    CHECK(import({"--initramfs", "/i"}).from == "initramfs:/i");
+    for (const std::vector<std::string>& words : {std::vector<std::string>{},
+                                                  {"oci:a", "--kernel", "k"},
+                                                  {"--kernel", "k", "--initramfs", "i"},
+                                                  {"oci:a", "--cmdline", "x"}}) {
+        CHECK_THROWS_AS(static_cast<void>(import(words)), CliError);
+    }
+}
+
 TEST_CASE("verbs with wrong words are refused") {
     for (const std::vector<std::string>& words : {std::vector<std::string>{"get"},
                                                   {"get", "pods"},

@@ -59,6 +59,7 @@ TEST_CASE("a microVM's fields are written in the order of their table and read b
     CHECK(
         text ==
         R"({"name":"a-1","project":"p","group":"a","program":"/bin/echo","template":"","image":"",)"
+        R"("kernel":"","initramfs":"","cmdline":"",)"
         R"("arguments":["","\"x\"","é"],"environment":["A=","B=c=d"],"memory_mib":64,"vcpus":2,)"
         R"("labels":{"tier":"web","x":""},"metadata":{"note":"y"},"priority":-5,"restart":"on_failure",)"
         R"("on_host_failure":"restore","checkpoint":{"interval_s":5,"copies":2},"time_limit_s":7,"vsock":true,"exec":true,"stop":{"grace_s":3},"network":"","volumes":[]})");
@@ -176,13 +177,16 @@ TEST_CASE("of an image's words a microVM's own arguments replace the arguments a
     image.size_bytes = 4096;
     CHECK(command_of(image, {}) == std::vector<std::string>{"/app", "-v", "serve"});
     CHECK(command_of(image, {"x", "y"}) == std::vector<std::string>{"/app", "-v", "x", "y"});
+    image.kind = ImageKind::kernel;
+    image.cmdline = "quiet";
     CHECK(to_json(from_json<Image>(to_json(image))) == to_json(image));
     CHECK(refusal<ImageSpec>(R"({"name":"i"})") == "image.from is missing");
 }
 
 TEST_CASE("a microVM is a program, a clone of a template or of an image, one of them") {
     CHECK(from_json<MicroVmSpec>(R"({"template":"t","vsock":true})").vsock);
-    CHECK(refusal("{}") == "microvm has neither program, template nor image: one is needed");
+    CHECK(refusal("{}") ==
+          "microvm has neither program, template, image nor kernel: one is needed");
     CHECK(refusal(with(R"("template":"t")")) ==
           "microvm has both program and template: one is needed");
     CHECK(from_json<MicroVmSpec>(R"({"image":"i"})").image == "i");
@@ -205,6 +209,28 @@ TEST_CASE("a microVM is a program, a clone of a template or of an image, one of 
     CHECK(to_json(from_json<Template>(to_json(made))) == to_json(made));
     CHECK(refusal<Template>(R"({"name":"t","digest":"a","memory_mib":1,"vcpus":1,"vsock":false})")
               .starts_with("template.digest has 1 bytes"));
+}
+
+TEST_CASE(
+    "a kernel may have a root, an initramfs and a command line; nothing else has the latter") {
+    const auto spec =
+        from_json<MicroVmSpec>(R"({"kernel":"k","image":"i","initramfs":"f","cmdline":"quiet"})");
+    CHECK(spec.image_names() == std::vector<std::string>{"i", "k", "f"});
+    CHECK(to_json(from_json<MicroVmSpec>(to_json(spec))) == to_json(spec));
+    CHECK(from_json<MicroVmSpec>(R"({"kernel":"k"})").image_names() ==
+          std::vector<std::string>{"k"});
+    CHECK(refusal(with(R"("kernel":"k")")) == "microvm has both program and kernel: one is needed");
+    CHECK(refusal(R"({"kernel":"k","template":"t"})") ==
+          "microvm has both template and kernel: one is needed");
+    CHECK(refusal(with(R"("initramfs":"f")")) == "microvm.initramfs needs a kernel");
+    CHECK(refusal(R"({"image":"i","cmdline":"quiet"})") == "microvm.cmdline needs a kernel");
+    CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":{"image":"i","cmdline":"x"}})") ==
+          "group.microvm.cmdline needs a kernel");
+    const auto of = [](std::size_t bytes) {
+        return R"({"kernel":"k","cmdline":")" + std::string(bytes, 'x') + "\"}";
+    };
+    CHECK(from_json<MicroVmSpec>(of(2047)).cmdline.size() == 2047);
+    CHECK(refusal(of(2048)).starts_with("microvm.cmdline has 2048 bytes"));
 }
 
 TEST_CASE("a field that nobody knows is refused in a request and skipped in the store") {
@@ -261,11 +287,12 @@ TEST_CASE("a value of another type is refused with what it must be") {
 }
 
 TEST_CASE("a field that must be there is named when it is missing") {
-    CHECK(refusal("{}") == "microvm has neither program, template nor image: one is needed");
+    CHECK(refusal("{}") ==
+          "microvm has neither program, template, image nor kernel: one is needed");
     CHECK(refusal(R"({"program":""})") ==
-          "microvm has neither program, template nor image: one is needed");
+          "microvm has neither program, template, image nor kernel: one is needed");
     CHECK(refusal<Group>(R"({"name":"g","count":1,"microvm":{}})") ==
-          "group.microvm has neither program, template nor image: one is needed");
+          "group.microvm has neither program, template, image nor kernel: one is needed");
     CHECK(refusal<Heartbeat>(R"({"epoch":1})") == "heartbeat.sequence is missing");
     CHECK(refusal<Placement>(R"({"host":"","epoch":1})").starts_with("placement.host is no name"));
 }

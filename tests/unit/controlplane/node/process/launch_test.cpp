@@ -18,6 +18,17 @@ TEST_CASE("metadata and exec become words of what runs the microVM") {
                                    "--exec", "--", "--x"});
 }
 
+TEST_CASE("a microVM with a kernel of its own runs no program and has no environment") {
+    model::MicroVmSpec spec;
+    spec.name = "a";
+    spec.kernel = "k";
+    spec.metadata = {{"k", "v"}};
+    spec.memory_mib = 256;
+    CHECK(make_launch(spec, {}, {"/bin/shoal", "/log", "/fence", "/api"}).words ==
+          std::vector<std::string>{"/bin/shoal", "run", "--memory", "256", "--vcpus", "1",
+                                   "--fence", "/fence", "--api-sock", "/api"});
+}
+
 TEST_CASE("a time limit goes on where a microVM has moved to") {
     constexpr std::int64_t now_ms = 1'795'784'709'123;
     MicroVm microvm;
