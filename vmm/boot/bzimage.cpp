@@ -20,6 +20,7 @@ constexpr std::uint32_t header_magic = 0x5372'6448;  // "HdrS"
 constexpr std::uint16_t boot_flag = 0xAA55;
 constexpr std::uint16_t lowest_version = 0x020C;  // 2.12: xloadflags
 constexpr std::uint64_t entry_offset = 0x200;     // startup_64
+constexpr std::uint64_t paragraph_bytes = 16;     // of syssize; the last one need not be whole
 
 std::string hex(std::uint64_t value) {
     std::array<char, 24> text;
@@ -74,8 +75,10 @@ BzImage load_bzimage(const machine::GuestMemory& memory, const ImageFile& file) 
                   ", it has " + std::to_string(file.size_bytes()) + " bytes");
     }
     const std::uint64_t kernel_bytes = file.size_bytes() - kernel_offset;
-    if (kernel_bytes <= entry_offset) {
-        file.fail("is truncated: its kernel has " + std::to_string(kernel_bytes) + " bytes");
+    const std::uint64_t whole_bytes = header.syssize * paragraph_bytes;
+    if (kernel_bytes <= entry_offset || kernel_bytes + paragraph_bytes <= whole_bytes) {
+        file.fail("is truncated: its kernel has " + std::to_string(kernel_bytes) + " bytes of " +
+                  std::to_string(whole_bytes));
     }
     // Where it prefers to be; a relocatable one without a preference is as well off at the start.
     const bool has_preference = header.relocatable_kernel == 0 || header.pref_address != 0;

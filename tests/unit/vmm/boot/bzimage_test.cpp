@@ -22,6 +22,7 @@ struct Image {
 
     Image() {
         header.setup_sects = 1;
+        header.syssize = 2048 / 16;
         header.boot_flag = 0xAA55;
         header.jump = 0x66EB;  // the header ends at 0x202 + 0x66
         header.header = 0x5372'6448;
@@ -118,6 +119,14 @@ TEST_CASE("bzImages that cannot be started are refused by name") {
     SUBCASE("a kernel that ends before its entry point") {
         image.kernel_bytes = 0x200;
         CHECK(is_refused_with(image, "truncated"));
+    }
+    SUBCASE("a kernel that is cut off") {
+        image.kernel_bytes -= 16;
+        CHECK(is_refused_with(image, "truncated: its kernel has 2032 bytes of 2048"));
+    }
+    SUBCASE("a size in paragraphs that overflows 32 bits as bytes") {
+        image.header.syssize = 0xFFFF'FFFF;
+        CHECK(is_refused_with(image, "2048 bytes of 68719476720"));
     }
 }
 
