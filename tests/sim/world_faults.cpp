@@ -34,7 +34,12 @@ void World::fault() {
                             }
                             timeline_.at(end, [this] { server_.slowness = {}; });
                         } else if (dice_.one_in(12)) {
-                            server_.go_away(timeline_.now() + dice_.between(500ms, 10s));
+                            const Time outage = dice_.between(500ms, 10s);
+                            server_.go_away(timeline_.now() + outage);
+                            // Who has just come back from a fault of its own is seen later.
+                            for (Time& until : excused_until_) {
+                                until += until > timeline_.now() ? outage : Time{};
+                            }
                         } else if (dice_.one_in(4)) {
                             fault_of(dice_.below(settings_.leaders));
                         } else {
