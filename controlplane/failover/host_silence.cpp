@@ -49,7 +49,7 @@ bool HostSilence::look(Time now) noexcept {
     const Time gap = last_look_ ? now - *last_look_ : Time{};
     if (!last_look_ || gap > limits_.longest_gap) {
         looked_since_ = now;
-        settling_ = gap > deadline_ ? limits_.long_settling : limits_.settling;
+        settling_ = gap > limits_.given_up_after ? limits_.long_settling : limits_.settling;
     }
     last_look_ = now;
     return silent_for() > with_clock_error(deadline_) + limits_.margin;

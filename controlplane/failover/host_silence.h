@@ -44,8 +44,8 @@ struct SilenceLimits {
     // (store/etcd_client.h), and 0.3 s for a host that is busy. And what each has from one of its
     // heartbeats to the next, whatever its clock says.
     Time settling = std::chrono::milliseconds{800};
-    // After a gap longer than the deadline, in which requests were given up: all look dead, and
-    // nothing is urgent.
+    // After a gap in which requests were given up, whose senders ask anew in their own time.
+    Time given_up_after = std::chrono::seconds{4};  // by the store's client
     Time long_settling = std::chrono::seconds{2};
 };
 

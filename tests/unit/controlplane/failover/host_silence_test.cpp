@@ -199,8 +199,7 @@ TEST_CASE("a gap delays no decision that is due after it has settled") {
     CHECK(silence.look(4300ms));
 }
 
-TEST_CASE(
-    "the living have little time after a short gap, and more after one in which all look dead") {
+TEST_CASE("the living have little time after a short gap, and more where requests were given up") {
     HostSilence silence;
     silence.hear(7, sent(0s), 0s);
     CHECK_FALSE(any_silent(silence, 0s, 500ms));
@@ -209,8 +208,14 @@ TEST_CASE(
         CHECK_FALSE(silence.look(4799ms));
         CHECK(silence.look(4800ms));
     }
-    SUBCASE("longer than the deadline") {
+    SUBCASE("longer than the store's client tries") {
         CHECK_FALSE(any_silent(silence, 4501ms, 6500ms));
         CHECK(silence.look(6501ms));
+    }
+    SUBCASE("and shorter than a host's own deadline") {
+        silence.hear(8, sent(1s, 6s), 1s);
+        CHECK_FALSE(any_silent(silence, 1s, 2s));
+        CHECK_FALSE(any_silent(silence, 6501ms, 8500ms));
+        CHECK(silence.look(8501ms));
     }
 }
