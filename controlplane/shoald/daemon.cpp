@@ -63,6 +63,7 @@
 #include "controlplane/store/fanned_store.h"
 #include "controlplane/store/sqlite_store.h"
 #include "devices/host/log.h"
+#include "devices/host/oom_score.h"
 #include "devices/host/os_error.h"
 
 namespace shoal::daemon {
@@ -72,6 +73,15 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds read_retry{1};
 constexpr std::chrono::seconds rebalance_period{30};
+
+// Supervisors are as it is: they outlive their microVMs, and say how those ended.
+void be_killed_last() {
+    if (!host::set_oom_order(host::OomOrder::last)) {
+        host::log(host::LogLevel::info,
+                  "without CAP_SYS_RESOURCE: when memory runs out the kernel takes microVMs "
+                  "first, and shoald as any other program");
+    }
+}
 
 // Two daemons would both start everything.
 host::UniqueFd lock_folder(const Options& options) {
@@ -395,6 +405,7 @@ void Daemon::run() {
             context_.stop();
         }
     });
+    be_killed_last();
     memory_watch_.start();
     if (clustered_) {  // Heartbeats wait for nothing.
         clustered_->membership.start();

@@ -8,7 +8,6 @@
 #include "controlplane/shoald/daemon.h"
 #include "controlplane/shoald/options.h"
 #include "devices/host/log.h"
-#include "devices/host/oom_score.h"
 
 namespace {
 
@@ -39,12 +38,6 @@ int main(int argc, char** argv) {
         std::signal(SIGPIPE, SIG_IGN);
         raise_descriptor_limit();
         host::configure_log({"shoald", {}, host::LogLevel::info, true, false, {}});
-        // Supervisors are as it is: they outlive their microVMs, and say how those ended.
-        if (!host::set_oom_order(host::OomOrder::last)) {
-            host::log(host::LogLevel::info,
-                      "without CAP_SYS_RESOURCE: when memory runs out the kernel takes microVMs "
-                      "first, and shoald as any other program");
-        }
         daemon::run(options);
         return 0;
     } catch (const daemon::OptionsError& error) {

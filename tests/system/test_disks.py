@@ -184,7 +184,7 @@ def _():
         expect(disk.stat().st_blocks == 8, f"{disk.stat().st_blocks} blocks of the disk are written")
 
 
-@test("a disk or image that is not there is one sentence", needs_kvm=False)
+@test("a disk or image that is not there is one sentence")
 def _():
     hello = PROGRAMS / "hello"
     expect_refused(shoal(hello, options=["--root", "/none"]), "--root: cannot open /none",
