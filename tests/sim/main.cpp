@@ -104,6 +104,7 @@ WorldSettings large_world(std::size_t hosts) {
     settings.hosts = hosts;
     settings.members = hosts * 100;
     settings.groups_change = false;
+    settings.own_deadlines = false;
     settings.faults_last = 20s;
     settings.between_faults = 500ms;
     return settings;

@@ -50,9 +50,9 @@ void World::add_hosts() {
     }
 }
 
-// In half of all worlds each has its own.
 Time World::random_deadline() {
-    return settings_.seed % 2 == 0 ? failover::default_deadline : dice_.between(2s, 8s);
+    return settings_.own_deadlines && settings_.seed % 2 == 1 ? dice_.between(2s, 8s)
+                                                              : failover::default_deadline;
 }
 
 void World::step_until(Time until) {

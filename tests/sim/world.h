@@ -32,6 +32,7 @@ struct WorldSettings {
     std::size_t leaders = 3;
     std::uint64_t members = 20;  // of the groups that are there from the beginning
     bool groups_change = true;
+    bool own_deadlines = true;  // of hosts, where the seed is odd
     Time faults_last = std::chrono::seconds{60};
     Time between_faults = std::chrono::seconds{2};
     Time converges_within = std::chrono::seconds{60};
