@@ -36,6 +36,7 @@ public:
     // is done then, before all else, whatever became of its sender: the old leader had handed it
     // on.
     void go_away(Time until);
+    [[nodiscard]] Time away_until() const noexcept { return away_until_; }
 
 private:
     friend LinkWatch;

@@ -50,9 +50,16 @@ void World::add_hosts() {
     }
 }
 
+bool World::has_own_deadlines() const {
+    return settings_.own_deadlines && settings_.seed % 2 == 1;
+}
+
+Time World::longest_deadline() const {
+    return has_own_deadlines() ? 8s : failover::default_deadline;
+}
+
 Time World::random_deadline() {
-    return settings_.own_deadlines && settings_.seed % 2 == 1 ? dice_.between(2s, 8s)
-                                                              : failover::default_deadline;
+    return has_own_deadlines() ? dice_.between(2s, longest_deadline()) : failover::default_deadline;
 }
 
 void World::step_until(Time until) {

@@ -69,6 +69,8 @@ private:
     };
 
     void add_hosts();
+    [[nodiscard]] bool has_own_deadlines() const;
+    [[nodiscard]] Time longest_deadline() const;
     [[nodiscard]] Time random_deadline();
     void step_until(Time until);
     // What keeps it from being as it should be; empty: nothing.

@@ -9,13 +9,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// How long after the end of its fault a host may still be taken for dead: it has to be seen.
-constexpr auto grace = 14s;
+// How long after the end of its fault, or of the store's absence then, and its deadline a host may
+// still be taken for dead: it has to be seen.
+constexpr auto grace = 6s;
 
 }  // namespace
 
 void World::excuse(std::size_t host, Time until) {
-    excused_until_[host] = std::max(excused_until_[host], until + grace);
+    const Time seen = std::max(until, server_.away_until()) + longest_deadline() + grace;
+    excused_until_[host] = std::max(excused_until_[host], seen);
 }
 
 void World::fault() {
