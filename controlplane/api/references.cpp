@@ -57,32 +57,34 @@ std::string text_of(model::ImageKind kind) {
     return {};
 }
 
-void expect_image(const Service& service, const std::string& field, const std::string& name,
-                  model::ImageKind kind) {
+// Null: no image is named.
+const model::Image* expect_image(const Service& service, const std::string& field,
+                                 const std::string& name, model::ImageKind kind) {
     if (name.empty()) {
-        return;
+        return nullptr;
     }
     const auto& all = service.mirror.objects().images;
     const auto found = all.find(name);
     if (found == all.end()) {
         throw Problem{422, "there is no image " + name};
     }
-    if (found->second.body.kind != kind) {
-        throw Problem{422, "image " + name + " is " + text_of(found->second.body.kind) + ": " +
-                               field + " must be " + text_of(kind)};
+    const model::Image& image = found->second.body;
+    if (image.kind != kind) {
+        throw Problem{422, "image " + name + " is " + text_of(image.kind) + ": " + field +
+                               " must be " + text_of(kind)};
     }
+    return &image;
 }
 
 void check_images(const Service& service, const model::MicroVmSpec& spec) {
-    expect_image(service, "microvm.image", spec.image, model::ImageKind::root);
-    expect_image(service, "microvm.kernel", spec.kernel, model::ImageKind::kernel);
-    expect_image(service, "microvm.initramfs", spec.initramfs, model::ImageKind::initramfs);
-    if (!spec.image.empty() && spec.kernel.empty() &&
-        model::command_of(service.mirror.objects().images.at(spec.image).body, spec.arguments)
-            .empty()) {
+    using enum model::ImageKind;
+    const model::Image* image = expect_image(service, "microvm.image", spec.image, root);
+    if (expect_image(service, "microvm.kernel", spec.kernel, kernel) == nullptr &&
+        image != nullptr && model::command_of(*image, spec.arguments).empty()) {
         throw Problem{422,
                       "image " + spec.image + " does not say what to run: microvm.arguments must"};
     }
+    static_cast<void>(expect_image(service, "microvm.initramfs", spec.initramfs, initramfs));
 }
 
 // What the unikernel and its agent do for a program.
