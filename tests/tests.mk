@@ -136,7 +136,7 @@ build/tests/servers: scripts/fetch-servers | setup
 	@scripts/fetch-servers
 
 test: all $(unit_variants) build/tests/sim $(system_needs) $(ci_needs)
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan sim system nested $(ci_suites)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/test unit asan-ubsan tsan sim system $(ci_suites) nested
 
 test-unit: $(unit_variants)
 	@scripts/test unit asan-ubsan tsan

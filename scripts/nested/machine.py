@@ -10,10 +10,11 @@ some 1,000 interrupts (2 of 4 runs of Linux that wrote 17 kB to its serial port;
 CPU, each 15% slower). QEMU 7.2 changes an emulated CPU's pending interrupts, among them the virtual
 one of VMRUN and #VMEXIT, by instructions that are not atomic, on several threads.
 
-In slow motion the machine's clock counts its instructions, 500 million to the second, and time only passes as it does here
-while it idles. What runs in it meets a machine nearly as fast as this one, whose seconds last five to ten times as long: a cluster
-of several hosts, whose deadlines the emulator's pace made pass (a test of its checkpoints ended in vain after minutes),
-behaves as on real hosts. It costs two to three times the time of the host's CPU.
+In slow motion the machine's clock counts its instructions, 500 million to the second, and time only
+passes as it does here while it idles. What runs in it meets a machine nearly as fast as this one,
+whose seconds last three to five times as long: a cluster of several hosts, whose deadlines the
+emulator's pace made pass (a test of its checkpoints ended in vain after minutes), behaves as on real
+hosts. It costs two to three times the time of the host's CPU.
 """
 import ctypes
 import os
@@ -35,7 +36,8 @@ INIT = pathlib.Path(__file__).with_name("init")
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 BUSYBOX = "/bin/busybox"
 PR_SET_PDEATHSIG = 1
-# Of an instruction in slow motion, as a power of two. With 0 the same test takes as long, with 2 a third longer.
+# Of an instruction in slow motion, as a power of two. With 0 the same test takes as long, with 2 a
+# third longer.
 NS_PER_INSTRUCTION_SHIFT = 1
 # Then the time-stamp counter counts nanoseconds.
 SLOW_MOTION_TSC_KHZ = 1_000_000
@@ -101,7 +103,9 @@ class Machine:
             self.sockets[name], theirs[name] = socket.socketpair()
         files = self._serve_files()
         initramfs = make_initramfs(command, config)
-        pace = ["tcg,thread=single", "-icount", f"shift={NS_PER_INSTRUCTION_SHIFT},sleep=on"] if slow_motion else ["tcg,thread=multi"]
+        pace = ["tcg,thread=multi"]
+        if slow_motion:
+            pace = ["tcg,thread=single", "-icount", f"shift={NS_PER_INSTRUCTION_SHIFT},sleep=on"]
         words = ["qemu-system-x86_64", "-M", "q35,memory-backend=memory", "-accel", *pace,
                  "-cpu", "max,-erms,-la57", "-smp", str(cpus), "-m", f"{memory_mib}M",
                  "-object", f"memory-backend-memfd,id=memory,size={memory_mib}M,share=on",
