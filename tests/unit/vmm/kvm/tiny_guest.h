@@ -19,12 +19,13 @@
 namespace shoal::kvm::testing {
 
 // /dev/kvm, or nothing where it cannot be opened: then the test says so and ends. In CI that is a
-// failure.
+// failure, unless the nested suite runs it (scripts/test).
 inline std::optional<Kvm> open_kvm() {
     try {
         return Kvm{};
     } catch (const std::exception& error) {
-        REQUIRE_MESSAGE(std::getenv("CI") == nullptr, error.what());
+        const bool is_run_elsewhere = std::getenv("SHOAL_KVM_TESTS") != nullptr;
+        REQUIRE_MESSAGE((is_run_elsewhere || std::getenv("CI") == nullptr), error.what());
         MESSAGE("skipped: " << error.what());
         return std::nullopt;
     }
