@@ -30,7 +30,7 @@ tidy_guest_flags := -std=c++2b -D__cpp_concepts=202002L -Wno-builtin-macro-redef
 $(tidy_host): build/tidy/%.ok: build/obj/%.o .clang-tidy
 	@mkdir -p $(@D)
 	@echo "  TIDY  $*"
-	@$(CLANG_TIDY) --quiet $* -- $(CLANG_CXXFLAGS) 2> $@.log || (cat $@.log; false)
+	@$(CLANG_TIDY) --quiet $* -- $(CLANG_CXXFLAGS) $(CLANG_PRELUDE) 2> $@.log || (cat $@.log; false)
 	@touch $@
 
 $(tidy_guest): build/tidy/%.ok: build/guest/obj/%.o .clang-tidy

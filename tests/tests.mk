@@ -1,16 +1,25 @@
 # Tests, fuzz targets and measurements.
 
 FUZZ_SECONDS ?= 60
+fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))
+# In CI the fuzz targets are part of `make test`.
+ci_suites := $(if $(CI),fuzz)
+ci_needs := $(if $(CI),$(fuzz_targets))
 
 # ---- unit tests, plain and under the sanitizers -------------------------------------------------
 
 unit_variants := build/tests/unit build/asan-ubsan/tests/unit build/tsan/tests/unit
 
 .PHONY: test test-unit test-system test-nested sim fuzz fuzz-keep bench unit-sanitized
-# One make for both, which share most objects.
+# One make for what shares objects.
 sanitized := build/asan-ubsan/tests/unit build/asan-ubsan/shoal-vmm
-$(sanitized) &: force
-	@+$(MAKE) --no-print-directory SANITIZE=address,undefined $(sanitized)
+with_sanitized := $(sanitized) $(ci_needs)
+$(with_sanitized) &: force
+	@+$(MAKE) --no-print-directory SANITIZE=address,undefined $(with_sanitized)
+ifeq ($(ci_needs),)
+$(fuzz_targets) &: force
+	@+$(MAKE) --no-print-directory SANITIZE=address,undefined $(fuzz_targets)
+endif
 build/tsan/tests/unit: force
 	@+$(MAKE) --no-print-directory SANITIZE=thread $@
 
@@ -84,49 +93,7 @@ build/tests/guests/hostile.elf: tests/system/guests/hostile/guest.lds $(hostile_
 
 -include $(hostile_objects:.o=.d)
 
-# ---- fuzz targets: libFuzzer, one file each -----------------------------------------------------
-
-# What the parsers under test need; compiled by clang with the same sanitizers.
-fuzz_library_srcs := $(wildcard $(addsuffix /*.cpp,$(DEVICE_FOLDERS)) firmware/*.cpp \
-	vmm/boot/*.cpp vmm/api/*.cpp vmm/state/*.cpp vmm/migration/*.cpp) $(GUEST_HOST_SRCS) vmm/jail/filter_file.cpp vmm/jail/filters.cpp \
-	vmm/machine/page_set.cpp vmm/machine/page_filler.cpp vmm/machine/userfaultfd.cpp \
-	controlplane/cli/manifest.cpp controlplane/cli/document.cpp controlplane/cli/elf_file.cpp \
-	controlplane/cli/library_cache.cpp controlplane/cli/ready_tables.cpp \
-	controlplane/cli/cpio_writer.cpp \
-	controlplane/model/json.cpp controlplane/http/target.cpp controlplane/network/subnet.cpp \
-	controlplane/exec/frame.cpp controlplane/exec/start.cpp controlplane/supervisor/first_request.cpp \
-	controlplane/node/process/run_folder.cpp controlplane/node/rfc3339.cpp controlplane/node/mirror/attempt.cpp \
-	controlplane/node/memory_state.cpp controlplane/node/process/process_identity.cpp \
-	controlplane/node/process/child_process.cpp controlplane/pki/authority.cpp controlplane/pki/openssl.cpp \
-	controlplane/store/etcd_answer.cpp controlplane/store/base64.cpp controlplane/peer/endpoint.cpp \
-	controlplane/image/oci_layout.cpp controlplane/image/guarded_child.cpp \
-	controlplane/content/sha256.cpp controlplane/checkpoint/page_sums.cpp \
-	controlplane/checkpoint/difference.cpp
-fuzz_objects := $(patsubst %,build/fuzz/obj/%.o,$(fuzz_library_srcs))
-fuzz_targets := $(patsubst tests/fuzz/%_fuzz.cpp,build/fuzz/%,$(fuzz_srcs))
-FUZZ_CXXFLAGS := $(CLANG_CXXFLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
-
-build/fuzz/obj/%.cpp.o: %.cpp Makefile tests/tests.mk | setup
-	@mkdir -p $(@D)
-	@echo "  FUZZ  $<"
-	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
-
-build/fuzz/library.a: $(fuzz_objects)
-	@mkdir -p $(@D)
-	@rm -f $@
-	@ar rcs $@ $^
-
-$(fuzz_targets): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.cpp.o build/fuzz/library.a
-	@echo "  LINK  $@"
-	@$(CLANGXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz -lyaml-cpp -lssl -lcrypto -lzstd
-
--include $(wildcard $(patsubst %,build/fuzz/obj/%.d,$(fuzz_library_srcs) $(fuzz_srcs)))
-
 # ---- suites: scripts/test runs the ones it is told and adds up ----------------------------------
-
-# In CI the fuzz targets are part of `make test`.
-ci_suites := $(if $(CI),fuzz)
-ci_needs := $(if $(CI),$(fuzz_targets))
 
 # Hostile guests attack a monitor with sanitizers, too.
 system_needs := $(test_programs) $(test_guests) build/asan-ubsan/shoal-vmm build/tests/servers \

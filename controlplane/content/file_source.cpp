@@ -31,7 +31,7 @@ FileSource::FileSource(boost::asio::io_context& context, boost::asio::thread_poo
     if (!fd) {
         host::throw_os_error("cannot open " + path);
     }
-    file_ = std::make_shared<const File>(std::move(fd), path);
+    file_ = std::make_shared<const File>(File{std::move(fd), path});
 }
 
 void FileSource::next(Handler handler) {

@@ -12,6 +12,7 @@
 
 #include "devices/host/clock.h"
 #include "devices/host/reactor.h"
+#include "devices/host/sanitizers.h"
 
 namespace shoal::host {
 
@@ -30,16 +31,12 @@ public:
     explicit operator bool() const noexcept { return lock_.owns_lock(); }
 
 private:
-#ifdef __SANITIZE_THREAD__
-    // TSan of g++ 12 does not know pthread_mutex_clocklock().
-    static int lock_until(pthread_mutex_t* mutex, const timespec&) {
-        return ::pthread_mutex_trylock(mutex);
-    }
-#else
     static int lock_until(pthread_mutex_t* mutex, const timespec& end) {
+        if constexpr (has_tsan) {  // which does not know the other call
+            return ::pthread_mutex_trylock(mutex);
+        }
         return ::pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &end);
     }
-#endif
 
     [[nodiscard]] bool wait() noexcept {
         const std::uint64_t end_ns = monotonic_ns() + patience_ns;

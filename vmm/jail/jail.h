@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "devices/host/sanitizers.h"
 #include "vmm/jail/filter_file.h"
 #include "vmm/jail/filters.h"
 
@@ -12,11 +13,7 @@ namespace shoal::jail {
 
 // Built with ASan or TSan, whose runtime asks for far more than the lists allow: such a program
 // runs without filters.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool is_sanitized = true;
-#else
-constexpr bool is_sanitized = false;
-#endif
+constexpr bool is_sanitized = host::has_asan || host::has_tsan;
 
 // As Firecracker's, for a system call that is not allowed.
 constexpr int bad_call_exit_code = 148;

@@ -49,6 +49,8 @@ struct Saved {
     State state;
     Budget budget;
 };
+template <typename State, typename Budget>
+Saved(State, Budget) -> Saved<State, Budget>;
 
 class BlockSide {
 public:

@@ -42,9 +42,9 @@ TEST_CASE("malformed JSON is described as serde_json does it") {
         {"{\"a\":\"\xff\"}", "invalid unicode code point at line 1 column 7"},
         {"{\n\"a\": 1\n \"b\"}", "expected `,` or `}` at line 3 column 2"},
     };
-    for (const auto& [text, expected] : cases) {
-        CAPTURE(text);
-        CHECK(error_of(text) == expected);
+    for (const auto& sample : cases) {
+        CAPTURE(sample.first);
+        CHECK(error_of(sample.first) == sample.second);
     }
     CHECK(error_of(std::string_view{"{\"a\":\"\0\"}", 9}) ==
           "control character (\\u0000-\\u001F) found while parsing a string at line 1 column 7");

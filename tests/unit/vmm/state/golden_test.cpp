@@ -88,9 +88,9 @@ struct Expected {
 
 void check_memory(const std::function<std::uint64_t(std::uint64_t)>& get,
                   std::initializer_list<Expected> all) {
-    for (const auto& [at, value] : all) {
-        CAPTURE(at);
-        CHECK(get(at) == value);
+    for (const Expected& expected : all) {
+        CAPTURE(expected.at);
+        CHECK(get(expected.at) == expected.value);
     }
 }
 
@@ -99,15 +99,14 @@ TEST_CASE("the golden states load, and are what is written today") {
         const char* name;
         Snapshot snapshot;
     };
-    for (const auto& [name, snapshot] :
-         {Golden{"v1/state", testing::sample_snapshot()},
-          Golden{"v1.1/state", with_budgets(testing::sample_snapshot())}}) {
-        CAPTURE(name);
-        write_if_missing(golden / name, encode(snapshot));
-        const Bytes file = read_bytes(golden / name);
+    for (const Golden& state : {Golden{"v1/state", testing::sample_snapshot()},
+                                Golden{"v1.1/state", with_budgets(testing::sample_snapshot())}}) {
+        CAPTURE(state.name);
+        write_if_missing(golden / state.name, encode(state.snapshot));
+        const Bytes file = read_bytes(golden / state.name);
         REQUIRE_FALSE(file.empty());
         CHECK(encode(decode(file)) == file);
-        CHECK(encode(snapshot) == file);
+        CHECK(encode(state.snapshot) == file);
     }
 }
 
@@ -116,14 +115,14 @@ TEST_CASE("the golden hellos load, and are what is written today") {
         const char* name;
         migration::Hello hello;
     };
-    for (const auto& [name, hello] :
+    for (const Golden& state :
          {Golden{"v1/hello", sample_hello()}, Golden{"v1.1/hello", with_cpu(sample_hello())}}) {
-        CAPTURE(name);
-        write_if_missing(golden / name, encode_hello(hello));
-        const Bytes file = read_bytes(golden / name);
+        CAPTURE(state.name);
+        write_if_missing(golden / state.name, encode_hello(state.hello));
+        const Bytes file = read_bytes(golden / state.name);
         REQUIRE_FALSE(file.empty());
         CHECK(encode_hello(migration::decode_hello(file)) == file);
-        CHECK(encode_hello(hello) == file);
+        CHECK(encode_hello(state.hello) == file);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "devices/abi/address_map.h"
+#include "devices/host/sanitizers.h"
 #include "tests/unit/vmm/state/crash.h"
 #include "tests/unit/vmm/state/folder.h"
 #include "tests/unit/vmm/state/sample_state.h"
@@ -26,11 +27,7 @@ enum class Kind { full, diff };
 
 // How many calls further the next crash is. A process with a sanitizer's memory takes long to fork,
 // and what is asked for here is no matter of memory or threads.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned stride = 6;
-#else
-constexpr unsigned stride = 1;
-#endif
+constexpr unsigned stride = host::has_asan || host::has_tsan ? 6 : 1;
 
 // What the two paths load as: the snapshot's number, which its memory has.
 struct Loaded {
