@@ -65,7 +65,7 @@ TEST_CASE("a round of level-triggered events ends, and goes on where it stopped"
         std::vector<std::uint64_t> all;
         const std::size_t count = epoll.collect(found, looks);
         for (std::size_t i = 0; i < count; ++i) {
-            all.push_back(found[i].data);
+            all.push_back(std::uint64_t{found[i].data});  // it is packed
         }
         return all;
     };
