@@ -26,8 +26,8 @@ timespec timespec_of(std::uint64_t ns) {
             static_cast<long>(ns % nanoseconds_per_second)};
 }
 
-// The clocks of pthread_getcpuclockid() and clock_getcpuclockid(): a number in the upper bits, below
-// 0, and of whom in the lower three.
+// The clocks of pthread_getcpuclockid() and clock_getcpuclockid(): a number in the upper bits,
+// below 0, and of whom in the lower three.
 Result<std::uint64_t> time_of_number(std::int32_t clock) {
     constexpr std::int32_t kind_mask = 7;
     constexpr std::int32_t of_process = 2;

@@ -124,7 +124,9 @@ TEST_CASE("large pages are withdrawn, whether the host backs them or not, and co
     CHECK(ram.memory.withdraw_large_page() == nullptr);
 }
 
-TEST_CASE("what must be contiguous is found in large pages that came back, and the rest of them is used next") {
+TEST_CASE(
+    "what must be contiguous is found in large pages that came back, and the rest of them is used "
+    "next") {
     Ram ram;
     std::vector<void*> pages;
     while (void* page = ram.memory.allocate_large_page()) {
