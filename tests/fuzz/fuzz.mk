@@ -26,3 +26,5 @@ build/fuzz/library.a: $(fuzz_library)
 build/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.cpp.o build/fuzz/library.a
 	@echo "  LINK  $@"
 	@$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ -lfdt -luring -lz -lyaml-cpp -lssl -lcrypto -lzstd
+
+-include $(wildcard $(patsubst %,$(BUILD)/obj/%.d,$(fuzz_srcs)))
