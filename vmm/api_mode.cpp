@@ -25,6 +25,7 @@ namespace shoal::vmm {
 namespace {
 
 constexpr std::chrono::seconds metrics_period{60};  // Firecracker's
+constexpr std::chrono::seconds max_recording{30};   // of a working set
 
 std::string read_config_file(const std::string& path) {
     std::ifstream file{path, std::ios::binary};
@@ -83,7 +84,9 @@ public:
 private:
     void listen() {
         const api::Session::Handler handler = [this](const api::Request& request) {
-            return api_.handle(request);
+            auto response = api_.handle(request);
+            limit_recording();
+            return response;
         };
         if (options_.connection >= 0) {
             connection_.emplace(loop_.context(), options_.connection, options_.max_body_bytes,
@@ -99,7 +102,21 @@ private:
                           options_.parent_cpu_time_us;
     }
 
-    // Of a guest that has ended before anybody told the moment.
+    // Nobody has to tell the moment: what a guest used for long is not what its copies wait for.
+    void limit_recording() {
+        if (!context_.working_set || is_recording_limited_) {
+            return;
+        }
+        is_recording_limited_ = true;
+        recording_timer_.expires_after(max_recording);
+        recording_timer_.async_wait([this](const boost::system::error_code& error) {
+            if (!error) {
+                record_working_set();
+            }
+        });
+    }
+
+    // Of a guest that has ended, or has run for long enough, before anybody told the moment.
     void record_working_set() noexcept {
         try {
             api::record_working_set(context_);
@@ -170,6 +187,8 @@ private:
     api::Context context_;
     api::Api api_;
     boost::asio::steady_timer metrics_timer_{loop_.context()};
+    boost::asio::steady_timer recording_timer_{loop_.context()};
+    bool is_recording_limited_ = false;
     std::optional<api::Server> connection_;
     std::optional<api::Server> server_;
 };

@@ -110,8 +110,8 @@ void add_network(boost::json::object& body, const NetworkOption& network) {
     body["clone"].as_object()["boot_args"] = network_words(network);
 }
 
-// The first one records what the clones of a compressed template wait for, unless that is known:
-// until it says something, or else until it ends.
+// The first one records what the clones of a template use of its memory, unless that is known:
+// until it says something, or else until it ends, or for 30 s.
 class Clone {
 public:
     Clone(const CloneOptions& options, std::uint64_t number, const std::string& vmm)

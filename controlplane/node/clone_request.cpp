@@ -37,6 +37,7 @@ std::string to_request(const CloneOrder& order) {
     body["clone"] = {{"id", order.id},
                      {"args", json::array(order.arguments.begin(), order.arguments.end())}};
     body["track_dirty_pages"] = order.is_saved;
+    body["record_working_set"] = order.records;
     return to_put(body);
 }
 

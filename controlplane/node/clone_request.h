@@ -27,6 +27,8 @@ struct CloneOrder {
     std::vector<std::string> arguments;
     std::string vsock;      // the path of its own vsock device; empty: it has none
     bool is_saved = false;  // again and again, from now on: what it writes is logged
+    // Says what of the memory it uses, for those that come later, unless one has done so.
+    bool records = false;
 };
 
 // One that goes on as itself, on another host.

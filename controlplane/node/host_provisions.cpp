@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 
 #include "controlplane/image/image_folder.h"
 #include "controlplane/node/clone_request.h"
@@ -241,7 +242,8 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
     launch.request = to_request(
         CloneOrder{templates::state_in(folder), templates::memory_in(folder), microvm.spec.name,
                    microvm.spec.arguments, vsock_of(microvm, launch.attempt),
-                   microvm.spec.on_host_failure == model::HostFailurePolicy::restore});
+                   microvm.spec.on_host_failure == model::HostFailurePolicy::restore,
+                   !std::filesystem::exists(templates::working_set_in(folder))});
 }
 
 // Its memory file may be deleted once it is loaded: it is mapped.

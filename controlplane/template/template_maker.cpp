@@ -49,8 +49,8 @@ std::vector<std::string> words_of(const std::string& shoal, const model::Templat
     return words;
 }
 
-// Of a folder that somebody else has, which may go away. What clones of a compressed memory read
-// ahead comes along where it is there; without it they are slower and nothing else.
+// Of a folder that somebody else has, which may go away. What clones have read ahead comes along
+// where it is there; without it they are slower and nothing else.
 void copy_files(const std::string& from, const std::string& to) {
     for (const auto path_in : {state_in, memory_in}) {
         content::copy_file(path_in(from), path_in(to));

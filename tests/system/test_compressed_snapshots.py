@@ -159,4 +159,4 @@ def _():
                 expect(line.startswith(f"{number} argument {number} "), f"clone {number} says {line!r}")
             expect(sorted(os.listdir(packed)) == ["memory", "memory.working-set", "state"], f"the files: {os.listdir(packed)}")
         clone(plain, 1)
-        expect(sorted(os.listdir(plain)) == ["memory", "state"], f"the files: {os.listdir(plain)}")
+        expect(sorted(os.listdir(plain)) == ["memory", "memory.working-set", "state"], f"the files: {os.listdir(plain)}")

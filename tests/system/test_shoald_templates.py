@@ -38,6 +38,8 @@ def lifecycle():
             words = daemon.log(f"c-{number}").decode().split(" ")
             expect(words[:3] == [f"c-{number}", "argument", f"{number}"], f"{words}")
         daemon.wait(lambda: not daemon.run_folders(), "the run folders to go")
+        made_of = daemon.state_dir / "templates" / made["spec"]["digest"]
+        expect(sorted(os.listdir(made_of)) == ["memory", "memory.working-set", "state"], f"what a clone used is known: {os.listdir(made_of)}")
 
 
 @test("shoald: running clones outlive shoald's kill -9, and are stopped and deleted as others are")

@@ -238,7 +238,7 @@ void override_devices(vmm::MicrovmConfig& config, std::span<const DriveOverride>
                       std::span<const NetworkOverride> networks,
                       const std::optional<VsockOverride>& vsock);
 
-// What the guest has waited for since it was loaded becomes the working set of its memory file,
+// What of its memory the guest has used since it was loaded becomes the working set of its memory file,
 // when the load asked for it and it was not recorded yet. Throws with one sentence.
 void record_working_set(Context& context);
 

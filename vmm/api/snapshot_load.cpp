@@ -80,7 +80,7 @@ void restore(Context& context, const SnapshotLoadParams& params) {
         throw Fault{"clock_realtime: the snapshot does not say when it was made."};
     }
     vmm::MemorySource memory = memory_source(params, snapshot);
-    if (params.record_working_set && memory.pages && memory.ahead.empty()) {
+    if (params.record_working_set && memory.handler_path.empty() && memory.ahead.empty()) {
         context.working_set = WorkingSetRecord{memory_path(params), snapshot.id};
     }
     context.microvm.restore(snapshot.microvm, std::move(memory));
@@ -148,7 +148,10 @@ void override_devices(vmm::MicrovmConfig& config, std::span<const DriveOverride>
 
 void record_working_set(Context& context) {
     const auto record = std::exchange(context.working_set, std::nullopt);
-    if (record) {
+    // Another may have done it meanwhile.
+    if (record && state::read_working_set(record->memory_path, record->snapshot,
+                                          context.microvm.memory().size_bytes())
+                      .empty()) {
         state::write_working_set(record->memory_path, record->snapshot,
                                  context.microvm.wanted_pages());
     }

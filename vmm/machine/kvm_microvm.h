@@ -21,6 +21,7 @@
 #include "vmm/kvm/kvm.h"
 #include "vmm/machine/event_loop.h"
 #include "vmm/machine/fault_handler.h"
+#include "vmm/machine/file_ahead.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/microvm.h"
 #include "vmm/machine/microvm_factory.h"
@@ -115,6 +116,7 @@ private:
     std::optional<VmShell> warm_shell_;
     std::optional<FaultHandler> fault_handler_;  // of memory_
     std::optional<PageFiller> page_filler_;      // of memory_
+    std::optional<FileAhead> file_ahead_;        // of memory_
     std::map<std::string, std::unique_ptr<virtio::VhostUserBlock>> vhost_user_drives_;
     std::unique_ptr<virtio::Entropy> entropy_;
     std::unique_ptr<virtio::Balloon> balloon_;

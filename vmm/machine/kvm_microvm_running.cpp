@@ -127,6 +127,9 @@ void KvmMicrovm::report_metrics(MetricGroups& groups) const {
     if (page_filler_) {
         page_filler_->report(groups.group("page_filler", ""));
     }
+    if (file_ahead_) {
+        file_ahead_->report(groups.group("file_ahead", ""));
+    }
     if (machine_) {
         machine_->report_metrics(groups);
     }

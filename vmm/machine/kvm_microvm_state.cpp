@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "vmm/machine/kvm_microvm.h"
+#include "vmm/machine/page_set.h"
 
 namespace shoal::vmm {
 
@@ -105,6 +106,9 @@ void KvmMicrovm::restore_active_devices(const SavedMicrovm& saved) {
 void KvmMicrovm::fill_memory(MemorySource source) {
     if (source.file) {
         memory_->become_copy(std::move(source.file));
+        if (!source.ahead.empty()) {
+            file_ahead_.emplace(memory_->content_fd(), source.ahead);
+        }
         return;
     }
     memory_->become_filled_by_others();
@@ -133,7 +137,19 @@ void KvmMicrovm::renew_generation(const std::optional<CloneWords>& clone) {
 }
 
 std::vector<std::uint32_t> KvmMicrovm::wanted_pages() const {
-    return page_filler_ ? page_filler_->wanted() : std::vector<std::uint32_t>{};
+    if (page_filler_) {
+        return page_filler_->wanted();
+    }
+    std::vector<std::uint32_t> wanted;
+    if (memory_->backing() == machine::Backing::copy_of_file) {
+        const PageSet pages = mapped_pages(*memory_);
+        for (auto range = next_range(pages, 0); range; range = next_range(pages, range->end)) {
+            for (std::uint64_t page = range->first; page < range->end; ++page) {
+                wanted.push_back(static_cast<std::uint32_t>(page));
+            }
+        }
+    }
+    return wanted;
 }
 
 // Whoever answers the API writes the answer before the loop gets to this.

@@ -52,7 +52,8 @@ struct MemorySource {
     host::UniqueFd file;                // a private copy of it, which nobody may change any more
     std::string handler_path;           // who serves its pages (fault_handler.h)
     std::unique_ptr<PageSource> pages;  // read as they are touched (page_filler.h)
-    std::vector<std::uint32_t> ahead;   // of `pages`: read before they are touched, in this order
+    // Of `file` or `pages`: read before they are touched, those of `pages` in this order.
+    std::vector<std::uint32_t> ahead;
 };
 
 class Microvm {
@@ -112,8 +113,8 @@ public:
     // After restore() from a snapshot, before the first resume(): tells the guest that it is a
     // copy, and which one. A guest that was moved is not told.
     virtual void renew_generation(const std::optional<CloneWords>& clone) = 0;
-    // What the guest has waited for since restore(): see PageFiller. Empty when its memory was not
-    // of `pages`.
+    // What the guest has waited for since restore(): of `pages`, see PageFiller; of `file`, all that
+    // is mapped by now. Empty when another process serves its memory. Throws std::system_error.
     [[nodiscard]] virtual std::vector<std::uint32_t> wanted_pages() const = 0;
     // Ends the microVM and with it the process, but lets the API's last answer go out.
     virtual void give_up() = 0;

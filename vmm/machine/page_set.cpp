@@ -147,6 +147,12 @@ PageSet touched_pages(const machine::GuestMemory& memory) {
     return pages;
 }
 
+PageSet mapped_pages(const machine::GuestMemory& memory) {
+    PageSet pages = empty_set(memory.size_bytes());
+    add_mapped(memory, is_mapped, pages);
+    return pages;
+}
+
 // Once a page is the process's own, or was discarded, nobody looks at the memfd's again. What is
 // freed already is left alone: KVM would have to look for each page anew.
 void free_replaced(const machine::GuestMemory& memory) {

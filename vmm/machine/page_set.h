@@ -35,6 +35,9 @@ void add_pages(PageSet& pages, std::span<const std::uint64_t> more) noexcept;
 // taken while the guest runs: what it touches meanwhile is in a log that was started before. Throws
 // std::system_error.
 [[nodiscard]] PageSet touched_pages(const machine::GuestMemory& memory);
+// The pages that this process has in its page tables: its threads, its devices or its guest have
+// touched them, or the kernel has put them beside one of those. Throws std::system_error.
+[[nodiscard]] PageSet mapped_pages(const machine::GuestMemory& memory);
 // Of a memory that was made private (GuestMemory::make_private()), while no other process has it:
 // gives the host what the memfd has of pages that the memory has copies of, so that it takes its
 // size once and not twice. The guest may run. Throws std::system_error.

@@ -132,6 +132,7 @@ std::optional<vmm::MemorySource> open_plain(const std::string& path, host::Uniqu
                          " has only what changed since another snapshot: rebase it first");
     }
     vmm::MemorySource source;
+    source.ahead = read_working_set(path, id, memory_bytes);
     source.file = std::move(fd);
     return source;
 }

@@ -1,6 +1,7 @@
-// A working set: the pages of a compressed memory that its microVM waited for after a load, in that
-// order. It stands beside the memory file, as `<path>.working-set`: a file of sections (section.h)
-// with the snapshot's id and the pages. Nothing but speed is lost with it.
+// A working set: the pages of its memory file that a microVM used after a load; of a compressed one
+// those it waited for, in that order. It stands beside the memory file, as `<path>.working-set`: a
+// file of sections (section.h) with the snapshot's id and the pages. Nothing but speed is lost with
+// it.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ namespace shoal::state {
 // Numbers of pages of the memory file.
 using WorkingSet = std::vector<std::uint32_t>;
 
-// Those of a memory of 64 GiB, by frames (packed_frame_bytes). What comes later is left out.
+// Those of a compressed memory of 64 GiB, by frames (packed_frame_bytes), or 4 GiB of a plain one.
+// What comes later is left out.
 inline constexpr std::size_t max_working_set_pages = 1 << 20;
 
 [[nodiscard]] std::vector<std::byte> encode_working_set(const SnapshotId& id,

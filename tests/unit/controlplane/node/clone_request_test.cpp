@@ -27,10 +27,12 @@ TEST_CASE("a clone is told who it is, and what it writes is logged if it is to b
     CHECK(body_of(to_request(order)) == boost::json::parse(R"({
         "snapshot_path": "/t/state", "resume_vm": true, "clock_realtime": true,
         "mem_backend": {"backend_type": "File", "backend_path": "/t/memory"},
-        "vsock_override": {"uds_path": "/run/vsock"}, "track_dirty_pages": false,
+        "vsock_override": {"uds_path": "/run/vsock"}, "track_dirty_pages": false, "record_working_set": false,
         "clone": {"id": "a", "args": ["x", "\"y\""]}})"));
     order.is_saved = true;
     CHECK(body_of(to_request(order)).at("track_dirty_pages") == true);
+    order.records = true;
+    CHECK(body_of(to_request(order)).at("record_working_set") == true);
 }
 
 TEST_CASE("one that goes on elsewhere keeps who it is, and gets its devices of that host") {

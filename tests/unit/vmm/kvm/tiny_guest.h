@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "devices/abi/address_map.h"
 #include "devices/machine/guest_memory.h"
@@ -26,7 +27,7 @@ inline std::optional<Kvm> open_kvm() {
     } catch (const std::exception& error) {
         const bool is_run_elsewhere = std::getenv("SHOAL_KVM_TESTS") != nullptr;
         REQUIRE_MESSAGE((is_run_elsewhere || std::getenv("CI") == nullptr), error.what());
-        MESSAGE("skipped: " << error.what());
+        MESSAGE("skipped: " << std::string{error.what()});
         return std::nullopt;
     }
 }

@@ -53,6 +53,21 @@ TEST_CASE("of a copy the touched pages are the file's and its own") {
     CHECK(touched_pages(memory) == pages);  // the file's page is hidden, not gone
 }
 
+TEST_CASE("the pages of a copy that are mapped are those that somebody touched, and neighbours") {
+    host::UniqueFd file{::memfd_create("test", MFD_CLOEXEC)};
+    REQUIRE(::ftruncate(file.get(), 4 * mib) == 0);
+    const GuestMemory memory{4 * mib, std::move(file)};
+    CHECK(count_pages(mapped_pages(memory)) == 0);
+    CHECK(memory.bytes()[3 * page_bytes] == std::byte{});
+    REQUIRE(memory.write(Gpa{70 * page_bytes}, 1U));
+    const PageSet pages = mapped_pages(memory);
+    CHECK((pages[0] & 8) != 0);
+    CHECK((pages[1] & 1 << 6) != 0);
+    CHECK(count_pages(pages) <= 2 * 16);
+    REQUIRE(memory.discard(Gpa{70 * page_bytes}, page_bytes));
+    CHECK((mapped_pages(memory)[1] & 1 << 6) == 0);
+}
+
 TEST_CASE("of memory of huge pages those are touched that the host has put there") {
     GuestMemory memory{4 * mib};
     memory.become_huge_pages();
