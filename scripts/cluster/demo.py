@@ -57,7 +57,9 @@ def start_etcd():
     for name, (client, peer) in members.items():
         start(["etcd", "--name", name, "--data-dir", RUN / name, "--listen-client-urls", client,
                "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-               "--initial-cluster", cluster, "--log-level", "warn"], name)
+               "--initial-cluster", cluster, "--log-level", "warn",
+               # As README.md says, of members that are near each other.
+               "--heartbeat-interval", "50", "--election-timeout", "500"], name)
     return [client for client, _ in members.values()]
 
 

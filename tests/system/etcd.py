@@ -56,7 +56,9 @@ class Etcd:
         with open(self.folder / f"etcd{member}.log", "ab") as log:
             words = ["etcd", "--name", f"m{member}", "--data-dir", self.folder / f"etcd{member}",
                      "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
-                     "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--log-level", "warn"]
+                     "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster, "--log-level", "warn",
+                     # As README.md says, of members that are near each other.
+                     "--heartbeat-interval", "50", "--election-timeout", "500"]
             words += [] if self.flushes else ["--unsafe-no-fsync"]
             self.processes[member] = subprocess.Popen(self.network.command(words) if self.network else words,
                                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
