@@ -6,7 +6,7 @@ from figures import BENCH, Target
 from processes import call, is_shoal_ram, is_shoal_ram_or_program, private_kib, say
 
 TITLE = "A busy Linux guest"
-CONDITIONS = ("nested hardware KVM, 1 CPU; the guest writes 4 KiB blocks at depth 32, sends and receives TCP at once; "
+CONDITIONS = ("nested hardware KVM, 1 CPU, transparent huge pages; the guest writes 4 KiB blocks at depth 32, sends and receives TCP at once; "
               "GET / every 20 ms, and beside it the same from a server that does nothing, which tells what the machine adds; memory with disk, NIC, vsock, balloon, guest excluded, after the load")
 
 CALLS = 25  # at a time

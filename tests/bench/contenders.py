@@ -124,7 +124,7 @@ class Contenders:
         guest.api.put("/network-interfaces/net", iface_id="net", host_dev_name=tap.name, guest_mac=tap.guest_mac)
         guest.api.put("/vsock", guest_cid=3, uds_path=str(self.folder / "vsock"))
         guest.api.put("/balloon", amount_mib=0, deflate_on_oom=True)
-        guest.api.put("/machine-config", vcpu_count=1, mem_size_mib=MEMORY_MIB)
+        guest.api.put("/machine-config", vcpu_count=1, mem_size_mib=MEMORY_MIB, huge_pages="Transparent")
         guest.api.put("/boot-source", kernel_image_path=self.kernel("vmlinux"), boot_args=WORDS,
                       initrd_path=str(self.folder / "initramfs"))
         guest.api.put("/actions", action_type="InstanceStart")

@@ -4,7 +4,7 @@ from figures import Target
 from processes import RUNS, say
 
 TITLE = "Disk of a Linux guest"
-CONDITIONS = (f"nested hardware KVM, 1 CPU, O_DIRECT and io_uring in the guest, one {IMAGE_MIB} MiB raw image on ext4 on a RAM disk, "
+CONDITIONS = (f"nested hardware KVM, 1 CPU, transparent huge pages, O_DIRECT and io_uring in the guest, one {IMAGE_MIB} MiB raw image on ext4 on a RAM disk, "
               "through the page cache, flush on request; Shoal: io_engine Async; QEMU: cache=writeback, the better of "
               "aio=io_uring and aio=threads, virtio-mmio 1.0; both serve it on their main loop")
 

@@ -4,7 +4,7 @@ from figures import Target
 from processes import RUNS, say
 
 TITLE = "Network of a Linux guest"
-CONDITIONS = ("nested hardware KVM, 1 CPU, one TCP connection with the host over a TAP with offloads, MTU 1500; QEMU: "
+CONDITIONS = ("nested hardware KVM, 1 CPU, transparent huge pages, one TCP connection with the host over a TAP with offloads, MTU 1500; QEMU: "
               "virtio-net-device, virtio-mmio 1.0, vhost=off; both serve it on their main loop")
 
 ROUNDS = min(RUNS, 6)
