@@ -78,6 +78,13 @@ void add_ip6(netif& interface, const Ip6Word& word) {
     netif_ip6_addr_set_state(&interface, idx, IP6_ADDR_PREFERRED);
 }
 
+// What the last load of the microVM has said; it lives as long as `words`.
+CommandLine loaded_command_line(std::vector<char>& words) {
+    const std::span<const char> text = loaded_boot_args();
+    words.assign(text.begin(), text.end());
+    return parse_command_line(words);
+}
+
 // Whether somebody waits for bytes of ours.
 bool has_unsent() {
     for (const tcp_pcb* connection = tcp_active_pcbs; connection != nullptr;
@@ -125,7 +132,13 @@ void Network::start_interface(const CommandLine& command_line) {
         set_host_name(ip->hostname);
     }
     interface_ = new Interface{*device, host_name.data()};
-    set_addresses(command_line);
+    // The program's first socket may be a copy's, which has addresses of its own.
+    std::vector<char> words;
+    const CommandLine changes = loaded_command_line(words);
+    CommandLine now = command_line;
+    now.ip = changes.ip.empty() ? now.ip : changes.ip;
+    now.ip6 = changes.ip6.empty() ? now.ip6 : changes.ip6;
+    set_addresses(now);
     loads_ = load_count();
     arrivals_ = arrival_count();
     expect_loads();
@@ -158,9 +171,8 @@ void Network::renew() {
     }
     interface_->renew();
     netif& lwip = interface_->lwip();
-    const std::span<const char> text = loaded_boot_args();
-    std::vector<char> words{text.begin(), text.end()};
-    const CommandLine changes = parse_command_line(words);
+    std::vector<char> words;
+    const CommandLine changes = loaded_command_line(words);
     if (netif_dhcp_data(&lwip) != nullptr) {
         if (changes.ip.empty()) {
             dhcp_network_changed(&lwip);  // asks whether the lease is still ours
