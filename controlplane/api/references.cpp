@@ -30,6 +30,13 @@ void resolve_template(const Service& service, model::MicroVmSpec& spec) {
     if (spec.vsock && !from.vsock) {
         throw Problem{422, "template " + from.name + " has no vsock device"};
     }
+    if (from.network && spec.network.empty()) {
+        throw Problem{422, "template " + from.name +
+                               " has a network device: microvm.network must say which network"};
+    }
+    if (!from.network && !spec.network.empty()) {
+        throw Problem{422, "template " + from.name + " has no network device"};
+    }
     std::size_t bytes = spec.name.size() + 1;
     for (const std::string& argument : spec.arguments) {
         bytes += argument.size() + 1;
@@ -107,10 +114,6 @@ void check_kernel(const model::MicroVmSpec& spec) {
 void check_network(const Service& service, const model::MicroVmSpec& spec) {
     if (spec.network.empty()) {
         return;
-    }
-    if (!spec.from_template.empty()) {
-        throw Problem{422,
-                      "a clone has the network of its template: microvm.network must be empty"};
     }
     if (!service.mirror.objects().networks.contains(spec.network)) {
         throw Problem{422, "there is no network " + spec.network};

@@ -420,6 +420,7 @@ struct Description<TemplateSpec> {
         optional("vcpus", &TemplateSpec::vcpus, vcpus_of_microvm),
         optional("vsock", &TemplateSpec::vsock),
         optional("exec", &TemplateSpec::exec),
+        optional("network", &TemplateSpec::network),
         optional("ready_line", &TemplateSpec::ready_line, a_sentence),
         optional("timeout_s", &TemplateSpec::timeout_s, a_time_to_get_ready),
     };
@@ -437,6 +438,7 @@ struct Description<Template> {
         required("vsock", &Template::vsock),
         optional("size_bytes", &Template::size_bytes),
         optional("exec", &Template::exec),
+        optional("network", &Template::network),
     };
 };
 

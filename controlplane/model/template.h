@@ -20,6 +20,7 @@ struct TemplateSpec {
     std::uint64_t vcpus = 1;         // of a folder too
     bool vsock = false;              // of a folder too
     bool exec = false;               // of a folder too
+    bool network = false;            // of a folder too
     std::optional<std::string> ready_line;  // of its output; none: it waits at /dev/clone
     std::uint64_t timeout_s = 300;          // to get ready
 };
@@ -34,6 +35,7 @@ struct Template {
     bool vsock = false;
     std::uint64_t size_bytes = 0;  // on the disk
     bool exec = false;
+    bool network = false;  // its clones have one, each with an address of its own
 };
 
 // That a host has the files of a template or image.

@@ -22,6 +22,9 @@ struct Subnet {
     [[nodiscard]] Ipv4 last() const noexcept {  // the broadcast address: nobody has it either
         return first | static_cast<Ipv4>((std::uint64_t{1} << (32 - bits)) - 1);
     }
+    [[nodiscard]] Ipv4 mask() const noexcept {
+        return static_cast<Ipv4>(~std::uint64_t{0} << (32 - bits));
+    }
     [[nodiscard]] Ipv4 gateway() const noexcept { return first + 1; }
     [[nodiscard]] bool overlaps(const Subnet& other) const noexcept {
         return first <= other.last() && other.first <= last();

@@ -34,8 +34,15 @@ std::string to_put(const json::object& body) {
 
 std::string to_request(const CloneOrder& order) {
     json::object body = to_body(order.state, order.memory, order.vsock);
-    body["clone"] = {{"id", order.id},
-                     {"args", json::array(order.arguments.begin(), order.arguments.end())}};
+    json::object clone{{"id", order.id},
+                       {"args", json::array(order.arguments.begin(), order.arguments.end())}};
+    if (order.network) {
+        body["network_overrides"] = {{{"iface_id", microvm_interface},
+                                      {"host_dev_name", order.network->tap},
+                                      {"guest_mac", order.network->mac}}};
+        clone["boot_args"] = order.network->words;
+    }
+    body["clone"] = std::move(clone);
     body["track_dirty_pages"] = order.is_saved;
     body["record_working_set"] = order.records;
     return to_put(body);

@@ -1,6 +1,7 @@
 // What a clone's VMM is asked: load the template, go on, and tell the program who it is.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,20 @@ inline constexpr const char* drive_of_image = "root";
     return "disk" + std::to_string(idx);
 }
 
+// A clone's own, in place of its template's.
+struct CloneNetwork {
+    std::string tap;
+    std::string mac;
+    std::string words;  // of the kernel's command line: its addresses
+};
+
 struct CloneOrder {
     std::string state;  // the template's files
     std::string memory;
     std::string id;
-    std::vector<std::string> arguments;
-    std::string vsock;      // the path of its own vsock device; empty: it has none
+    std::vector<std::string> arguments{};
+    std::string vsock{};                    // the path of its own vsock device; empty: it has none
+    std::optional<CloneNetwork> network{};  // nothing: its template has none
     bool is_saved = false;  // again and again, from now on: what it writes is logged
     // Says what of the memory it uses, for those that come later, unless one has done so.
     bool records = false;

@@ -27,14 +27,6 @@ constexpr std::chrono::milliseconds address_retry{2};
 // A small template is read in 30 ms.
 constexpr std::chrono::milliseconds check_retry{10};
 
-// Locally administered; as unique as the address is.
-std::string mac_of(network::Ipv4 ip) {
-    std::array<char, 18> text{};
-    std::snprintf(text.data(), text.size(), "06:00:%02x:%02x:%02x:%02x", ip >> 24, ip >> 16 & 0xFF,
-                  ip >> 8 & 0xFF, ip & 0xFF);
-    return text.data();
-}
-
 const model::Image& image_of(const Mirror& mirror, const std::string& name) {
     const auto& all = mirror.objects().images;
     const auto found = all.find(name);
@@ -114,7 +106,7 @@ void HostProvisions::prepare(const MicroVm& microvm, Launch& launch) {
     }
     attach_volumes(microvm, launch);
     if (const auto network = attach_network(microvm)) {
-        launch.words.insert(launch.words.begin() + 2, {"--network", network->words});
+        launch.words.insert(launch.words.begin() + 2, {"--network", network->run_words()});
     }
     if (const std::string vsock = vsock_of(microvm, launch.attempt); !vsock.empty()) {
         // Behind `shoal run`.
@@ -193,6 +185,24 @@ void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) cons
     }
 }
 
+// Locally administered; as unique as the address is.
+std::string HostProvisions::Attached::mac() const {
+    std::array<char, 18> text{};
+    std::snprintf(text.data(), text.size(), "06:00:%02x:%02x:%02x:%02x", ip >> 24, ip >> 16 & 0xFF,
+                  ip >> 8 & 0xFF, ip & 0xFF);
+    return text.data();
+}
+
+std::string HostProvisions::Attached::run_words() const {
+    return "tap=" + tap + ",mac=" + mac() + ",ip=" + network::to_text(ip) + "/" +
+           std::to_string(subnet.bits) + ",gateway=" + network::to_text(subnet.gateway());
+}
+
+std::string HostProvisions::Attached::boot_words() const {
+    return "ip=" + network::to_text(ip) + "::" + network::to_text(subnet.gateway()) + ":" +
+           network::to_text(subnet.mask()) + ":::off";
+}
+
 std::optional<HostProvisions::Attached> HostProvisions::attach_network(
     const MicroVm& microvm) const {
     const std::string& name = microvm.spec.network;
@@ -214,10 +224,7 @@ std::optional<HostProvisions::Attached> HostProvisions::attach_network(
         throw NotYet{"it has no address yet", address_retry};
     }
     try {
-        const std::string tap = networks_.attach(microvm.spec.name, *found, all);
-        return Attached{tap, "tap=" + tap + ",mac=" + mac_of(*ip) + ",ip=" + network::to_text(*ip) +
-                                 "/" + std::to_string(found->subnet.bits) +
-                                 ",gateway=" + network::to_text(found->subnet.gateway())};
+        return Attached{networks_.attach(microvm.spec.name, *found, all), *ip, found->subnet};
     } catch (const std::runtime_error& error) {
         throw NotYet{"network " + name + ": " + error.what()};
     }
@@ -238,12 +245,19 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
     const std::string& digest = found->second.body.digest;
     expect_sound(templates_, name, name, digest);
     const std::string folder = templates_.folder.path_of(digest);
+    const auto network = attach_network(microvm);
     become_vmm(launch);
     launch.request = to_request(
-        CloneOrder{templates::state_in(folder), templates::memory_in(folder), microvm.spec.name,
-                   microvm.spec.arguments, vsock_of(microvm, launch.attempt),
-                   microvm.spec.on_host_failure == model::HostFailurePolicy::restore,
-                   !std::filesystem::exists(templates::working_set_in(folder))});
+        CloneOrder{.state = templates::state_in(folder),
+                   .memory = templates::memory_in(folder),
+                   .id = microvm.spec.name,
+                   .arguments = microvm.spec.arguments,
+                   .vsock = vsock_of(microvm, launch.attempt),
+                   .network = network ? std::optional{CloneNetwork{network->tap, network->mac(),
+                                                                   network->boot_words()}}
+                                      : std::nullopt,
+                   .is_saved = microvm.spec.on_host_failure == model::HostFailurePolicy::restore,
+                   .records = !std::filesystem::exists(templates::working_set_in(folder))});
 }
 
 // Its memory file may be deleted once it is loaded: it is mapped.

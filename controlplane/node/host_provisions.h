@@ -69,7 +69,12 @@ private:
     void expect_memory();
     struct Attached {
         std::string tap;
-        std::string words;  // for `shoal run`
+        network::Ipv4 ip = 0;
+        network::Subnet subnet;
+
+        [[nodiscard]] std::string mac() const;
+        [[nodiscard]] std::string run_words() const;   // of `shoal run --network`
+        [[nodiscard]] std::string boot_words() const;  // of a kernel's command line
     };
     // Nothing: it has no network.
     [[nodiscard]] std::optional<Attached> attach_network(const MicroVm& microvm) const;

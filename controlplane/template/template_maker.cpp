@@ -7,6 +7,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "controlplane/node/process/child_process.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
+#include "devices/host/random.h"
 
 namespace shoal::templates {
 namespace {
@@ -24,6 +26,14 @@ using boost::system::error_code;
 
 // Of what it printed: the last words, which say what went wrong.
 constexpr std::size_t max_output_bytes = 512;
+
+// The VMM makes the TAP, which goes with it, and which nobody listens to. The address is each
+// clone's own (RFC 3927).
+std::string network_of_template() {
+    std::array<char, 16> tap{};
+    std::snprintf(tap.data(), tap.size(), "tmpl-%08x", host::random_value<std::uint32_t>());
+    return "tap=" + std::string{tap.data()} + ",ip=169.254.1.2/16";
+}
 
 std::vector<std::string> words_of(const std::string& shoal, const model::TemplateSpec& spec,
                                   const std::string& folder) {
@@ -40,6 +50,9 @@ std::vector<std::string> words_of(const std::string& shoal, const model::Templat
     }
     if (spec.exec) {
         words.emplace_back("--exec");
+    }
+    if (spec.network) {
+        words.insert(words.end(), {"--network", network_of_template()});
     }
     if (spec.ready_line) {
         words.insert(words.end(), {"--ready-line", *spec.ready_line});
@@ -138,7 +151,7 @@ void TemplateMaker::adopt(const model::TemplateSpec& spec, const std::string& pa
             const Sizes sizes = sizes_of(partial);
             result.made = model::Template{
                 spec.name,  folder_.adopt(partial), spec.program, sizes.memory_mib, spec.vcpus,
-                spec.vsock, sizes.disk_bytes,       spec.exec};
+                spec.vsock, sizes.disk_bytes,       spec.exec,    spec.network};
         } catch (const std::exception& error) {
             std::error_code ignored;
             fs::remove_all(partial, ignored);

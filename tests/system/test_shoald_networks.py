@@ -10,6 +10,9 @@ from netns import new_namespace, why_no_network
 
 SERVE = f"while :; do echo hello | {BUSYBOX} nc -l -p 7; done"
 
+# Says who it is to whoever asks.
+CLONE = f"{BUSYBOX} cat /dev/clone > /tmp/words; while :; do {BUSYBOX} nc -l -p 7 < /tmp/words; done"
+
 TELL = """
 import socket
 listener = socket.create_server(('', 7))
@@ -122,6 +125,40 @@ def isolation():
         expect("in use by microVM server" in daemon.refused(409, "DELETE", "/v1/networks/n1"), "who uses it")
         for item in daemon.list():
             daemon.done("DELETE", f"/v1/microvms/{item['name']}?grace_s=0")
+        daemon.wait(lambda: not daemon.list(), "the microVMs to go")
+        expect_nothing_left(namespace, daemon)
+
+
+@test("shoald: each clone of a template with a network has an address of its own, and keeps it when it is started anew")
+@when_networks
+def clones():
+    def asked(address):
+        return namespace.run(BUSYBOX, "nc", "-w", "5", address, "7").out.decode().split("\0")[0]
+
+    with host() as (namespace, daemon):
+        make_networks(daemon)
+        template = {"program": BUSYBOX, "arguments": ["sh", "-c", CLONE], "memory_mib": 64}
+        daemon.done("POST", "/v1/templates", {"name": "t", "network": True, **template})
+        daemon.done("POST", "/v1/templates", {"name": "bare", **template})
+        expect(namespace.links() == ["lo"], f"what the template was made with is left: {namespace.links()}")
+        detail = daemon.refused(422, "POST", "/v1/microvms", {"name": "a", "template": "t"})
+        expect("must say which network" in detail, detail)
+        detail = daemon.refused(422, "POST", "/v1/microvms", {"name": "a", "template": "bare", "network": "n1"})
+        expect("bare has no network device" in detail, detail)
+        daemon.done("POST", "/v1/groups", {"name": "g", "count": 3, "microvm": {"template": "t", "network": "n1", "restart": "always"}})
+        daemon.done("POST", "/v1/microvms", {"name": "other", "template": "t", "network": "n2", "restart": "always"})
+        names = ["g-0", "g-1", "g-2", "other"]
+        daemon.wait(lambda: len(daemon.list()) == len(names), "the members")
+        addresses = {name: running(daemon, name) for name in names}
+        expect(sorted(addresses.values()) == ["10.77.1.2", "10.77.1.3", "10.77.1.4", "10.77.2.2"], f"{addresses}")
+        for name, address in addresses.items():
+            daemon.wait(lambda address=address, name=name: asked(address) == name, f"{name} to answer at {address}")
+        os.kill(next(pid for pid, words in daemon.processes().items() if b"shoal-vmm" in words[0]), 9)
+        victim, = daemon.wait(lambda: [name for name in names if daemon.microvm(name)["status"]["restarts"] == 1], "a restart")
+        expect(running(daemon, victim) == addresses[victim], f"{victim} has another address")
+        daemon.wait(lambda: asked(addresses[victim]) == victim, f"the new {victim} to answer")
+        daemon.done("DELETE", "/v1/groups/g")
+        daemon.done("DELETE", "/v1/microvms/other?grace_s=0")
         daemon.wait(lambda: not daemon.list(), "the microVMs to go")
         expect_nothing_left(namespace, daemon)
 

@@ -21,6 +21,8 @@ TEST_CASE("a subnet has its own address, and 8 to 30 bits") {
     REQUIRE(subnet);
     CHECK(to_text(subnet->gateway()) == "10.88.0.1");
     CHECK(to_text(subnet->last()) == "10.88.0.255");
+    CHECK(to_text(subnet->mask()) == "255.255.255.0");
+    CHECK(to_text(parse_subnet("10.0.0.4/30")->mask()) == "255.255.255.252");
     CHECK(parse_subnet("10.0.0.0/8"));
     CHECK(parse_subnet("10.0.0.4/30"));
     for (const char* text : {"10.88.0.0", "10.88.0.1/24", "10.0.0.0/7", "10.0.0.0/31", "10.0.0.0/",

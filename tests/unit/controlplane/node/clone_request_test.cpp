@@ -22,8 +22,13 @@ boost::json::value body_of(const std::string& request) {
 
 }  // namespace
 
-TEST_CASE("a clone is told who it is, and what it writes is logged if it is to be saved") {
-    CloneOrder order{"/t/state", "/t/memory", "a", {"x", "\"y\""}, "/run/vsock"};
+TEST_CASE(
+    "a clone is told who and where it is, and what it writes is logged if it is to be saved") {
+    CloneOrder order{.state = "/t/state",
+                     .memory = "/t/memory",
+                     .id = "a",
+                     .arguments = {"x", "\"y\""},
+                     .vsock = "/run/vsock"};
     CHECK(body_of(to_request(order)) == boost::json::parse(R"({
         "snapshot_path": "/t/state", "resume_vm": true, "clock_realtime": true,
         "mem_backend": {"backend_type": "File", "backend_path": "/t/memory"},
@@ -31,6 +36,11 @@ TEST_CASE("a clone is told who it is, and what it writes is logged if it is to b
         "clone": {"id": "a", "args": ["x", "\"y\""]}})"));
     order.is_saved = true;
     CHECK(body_of(to_request(order)).at("track_dirty_pages") == true);
+    order.network = {"shtap7", "06:00:0a:00:00:02", "ip=10.0.0.2::10.0.0.1:255.255.255.0:::off"};
+    const auto body = body_of(to_request(order));
+    CHECK(body.at("network_overrides") == boost::json::parse(R"([
+        {"iface_id": "eth0", "host_dev_name": "shtap7", "guest_mac": "06:00:0a:00:00:02"}])"));
+    CHECK(body.at("clone").at("boot_args") == "ip=10.0.0.2::10.0.0.1:255.255.255.0:::off");
     order.records = true;
     CHECK(body_of(to_request(order)).at("record_working_set") == true);
 }
