@@ -47,12 +47,14 @@ def with_servers(all_servers, folder):
 @contextlib.contextmanager
 def linux(contenders, network, tap, all_servers, folder):
     """A Linux guest on the TAP, ready for commands."""
-    (contenders.folder / "initramfs").write_bytes(with_servers(all_servers, folder))
-    with Guest(contenders.folder, network.command) as guest:
+    place = contenders.folder / "linux"  # other parts have a guest in the folder itself
+    place.mkdir()
+    (place / "initramfs").write_bytes(with_servers(all_servers, folder))
+    with Guest(place, network.command) as guest:
         guest.api.put("/network-interfaces/net", iface_id="net", host_dev_name=tap.name, guest_mac=tap.guest_mac)
         guest.api.put("/machine-config", vcpu_count=1, mem_size_mib=MEMORY_MIB)
         guest.api.put("/boot-source", kernel_image_path=contenders.kernel("vmlinux"), boot_args=WORDS,
-                      initrd_path=str(contenders.folder / "initramfs"))
+                      initrd_path=str(place / "initramfs"))
         guest.api.put("/actions", action_type="InstanceStart")
         guest.wait_ready()
         guest.run(f"ip addr add {tap.guest_address}/24 dev eth0; ip link set eth0 up; ip link set lo up")
