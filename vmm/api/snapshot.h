@@ -238,8 +238,8 @@ void override_devices(vmm::MicrovmConfig& config, std::span<const DriveOverride>
                       std::span<const NetworkOverride> networks,
                       const std::optional<VsockOverride>& vsock);
 
-// What of its memory the guest has used since it was loaded becomes the working set of its memory file,
-// when the load asked for it and it was not recorded yet. Throws with one sentence.
+// What of its memory the guest has used since it was loaded becomes the working set of its memory
+// file, when the load asked for it and it was not recorded yet. Throws with one sentence.
 void record_working_set(Context& context);
 
 [[nodiscard]] ParsedRequest parse_create_snapshot(const Call& call);
