@@ -113,8 +113,9 @@ public:
     // After restore() from a snapshot, before the first resume(): tells the guest that it is a
     // copy, and which one. A guest that was moved is not told.
     virtual void renew_generation(const std::optional<CloneWords>& clone) = 0;
-    // What the guest has waited for since restore(): of `pages`, see PageFiller; of `file`, all that
-    // is mapped by now. Empty when another process serves its memory. Throws std::system_error.
+    // What the guest has waited for since restore(): of `pages`, see PageFiller; of `file`, all
+    // that is mapped by now. Empty when another process serves its memory. Throws
+    // std::system_error.
     [[nodiscard]] virtual std::vector<std::uint32_t> wanted_pages() const = 0;
     // Ends the microVM and with it the process, but lets the API's last answer go out.
     virtual void give_up() = 0;
