@@ -147,10 +147,7 @@ std::string World::unfinished() const {
             return name + " is not placed";
         }
         const auto& holders = truth_.holders(name);
-        const bool has_just_finished = std::ranges::any_of(hosts_, [&](const auto& host) {
-            return host->name() == placement->second && host->has_finished(name);
-        });
-        if (has_just_finished) {
+        if (hosts_[host_idx_.at(placement->second)]->has_finished(name)) {
             continue;
         }
         if (holders.size() != 1 || holders[0]->name() != placement->second ||
