@@ -15,6 +15,7 @@
 
 #include "devices/abi/address_map.h"
 #include "devices/backend/tap.h"
+#include "devices/host/disk_word.h"
 #include "devices/host/write_signals.h"
 #include "devices/virtio/balloon.h"
 #include "devices/virtio/block.h"
@@ -51,31 +52,28 @@ std::string kernel_command_line(const DirectOptions& options) {
 }
 
 // fsync(2) in the guest means that the host's disk has it.
-virtio::BlockConfig disk_config(std::string path, backend::DiskAccess access) {
+virtio::BlockConfig disk_config(host::DiskWord word) {
     virtio::BlockConfig config;
-    config.disk.path = std::move(path);
-    config.disk.access = access;
+    config.disk.path = std::move(word.path);
+    config.disk.access =
+        word.is_read_only ? backend::DiskAccess::read_only : backend::DiskAccess::read_write;
+    config.disk.caching =
+        word.is_direct ? backend::DiskCaching::direct : backend::DiskCaching::page_cache;
     config.cache = virtio::CacheType::writeback;
     return config;
 }
 
 std::vector<std::unique_ptr<virtio::Block>> open_disks(const DirectOptions& options,
                                                        host::Reactor& reactor) {
-    constexpr std::string_view read_only = ",ro";
     std::vector<std::unique_ptr<virtio::Block>> disks;
-    const auto open = [&](std::string path, backend::DiskAccess access) {
-        disks.push_back(
-            std::make_unique<virtio::Block>(disk_config(std::move(path), access), reactor));
+    const auto open = [&](host::DiskWord word) {
+        disks.push_back(std::make_unique<virtio::Block>(disk_config(std::move(word)), reactor));
     };
     if (!options.root_image.empty()) {
-        open(options.root_image, backend::DiskAccess::read_only);
+        open({options.root_image, true, false});
     }
     for (const std::string& word : options.disks) {
-        if (word.ends_with(read_only)) {
-            open(word.substr(0, word.size() - read_only.size()), backend::DiskAccess::read_only);
-        } else {
-            open(word, backend::DiskAccess::read_write);
-        }
+        open(host::parse_disk_word(word));
     }
     return disks;
 }

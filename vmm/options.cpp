@@ -55,7 +55,7 @@ void define_direct(CLI::App& app, DirectOptions& options) {
         ->type_name("FILE");
     app.add_option("--disk", options.disks, "Disk image or device; may be repeated")
         ->allow_extra_args(false)
-        ->type_name("PATH[,ro]");
+        ->type_name("PATH[,ro][,direct]");
     app.add_option("--memory", options.memory_mib, "Guest memory in MiB")
         ->capture_default_str()
         ->type_name("MIB");

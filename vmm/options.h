@@ -27,7 +27,7 @@ struct DirectOptions {
     std::string initrd_map;
     std::string command_line;
     std::string root_image;          // an EROFS image, the guest's first disk; empty: none
-    std::vector<std::string> disks;  // each PATH or PATH,ro
+    std::vector<std::string> disks;  // PATH[,ro][,direct]
     std::uint64_t memory_mib = 128;
     std::uint32_t vcpus = 1;
     Console console = Console::serial;

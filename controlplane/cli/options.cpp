@@ -183,8 +183,10 @@ void describe_run(CLI::App& run, RunOptions& options) {
     run.formatter(std::make_shared<UsageFormatter>(
         "run [OPTIONS] [--] PROGRAM [ARGS...]\n       shoal run --kernel FILE [OPTIONS]"));
     describe_program(run, options);
-    run.add_option("--disk", options.disks, "Disk image for /dev/vda and on; may be repeated")
-        ->type_name("PATH[,ro]")
+    run.add_option("--disk", options.disks,
+                   "Disk image for /dev/vda and on; may be repeated. ro: read-only;\n"
+                   "direct: past the host's page cache")
+        ->type_name("PATH[,ro][,direct]")
         ->allow_extra_args(false);
     describe_network(run, options.network,
                      "Network over a TAP of the host; without ip= by DHCP. Also: gateway=ADDRESS,\n"

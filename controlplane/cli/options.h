@@ -35,7 +35,7 @@ struct RunOptions : ProgramOptions {
     std::string kernel;     // that is booted instead of a program; empty: none
     std::string initramfs;  // its; empty: none
     std::string cmdline = model::default_cmdline;  // its
-    std::vector<std::string> disks;                // each PATH or PATH,ro
+    std::vector<std::string> disks;                // PATH[,ro][,direct]
     std::optional<NetworkOption> network;  // none: the microVM has the loopback interface alone
     std::string vsock;                     // the vsock device's unix socket; empty: no device
     std::string timeout_s;                 // empty: none

@@ -5,7 +5,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <filesystem>
-#include <string_view>
+
+#include "devices/host/disk_word.h"
 
 namespace shoal::cli {
 namespace {
@@ -23,18 +24,16 @@ boost::json::array drives(const RunOptions& options, const BootFiles& boot) {
                           {"is_read_only", true},
                           {"path_on_host", absolute(boot.root_image)}});
     }
-    constexpr std::string_view read_only = ",ro";
     std::size_t idx = 0;  // whether there is a root or not
     for (const std::string& disk : options.disks) {
-        const bool is_read_only = disk.ends_with(read_only);
-        const std::string path =
-            disk.substr(0, disk.size() - (is_read_only ? read_only.size() : 0));
+        const host::DiskWord word = host::parse_disk_word(disk);
         drives.push_back({{"drive_id", "disk" + std::to_string(idx++)},
                           {"is_root_device", false},
-                          {"is_read_only", is_read_only},
+                          {"is_read_only", word.is_read_only},
                           {"cache_type", "Writeback"},
                           {"io_engine", "Async"},
-                          {"path_on_host", absolute(path)}});
+                          {"direct_io", word.is_direct},
+                          {"path_on_host", absolute(word.path)}});
     }
     return drives;
 }

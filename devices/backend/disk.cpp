@@ -17,17 +17,18 @@ namespace shoal::backend {
 namespace {
 
 // The image may be any file that the operator names. O_NONBLOCK: opening a pipe must not wait.
-host::UniqueFd open_image(const DiskConfig& config, int caching_flag) {
+host::UniqueFd open_image(const DiskConfig& config, int how_to_write) {
     const bool read_only = config.access == DiskAccess::read_only;
-    const int flags = (read_only ? O_RDONLY : O_RDWR) | caching_flag;
+    const int flags = (read_only ? O_RDONLY : O_RDWR) | how_to_write;
     host::UniqueFd fd{::open(config.path.c_str(), flags | O_CLOEXEC | O_NONBLOCK)};
     if (!fd) {
-        const std::string how =
-            caching_flag == 0 ? (read_only ? " for reading" : "") : " with O_DIRECT";
+        const std::string how = (how_to_write & O_DIRECT) != 0 ? " with O_DIRECT"
+                                : read_only                    ? " for reading"
+                                                               : "";
         host::throw_os_error("opening the disk image " + config.path + how);
     }
     // io_uring takes the flag as the wish never to wait for the disk.
-    host::check_os(::fcntl(fd.get(), F_SETFL, caching_flag), "fcntl(F_SETFL)");
+    host::check_os(::fcntl(fd.get(), F_SETFL, how_to_write & O_DIRECT), "fcntl(F_SETFL)");
     return fd;
 }
 
@@ -45,8 +46,14 @@ Disk::Disk(const DiskConfig& config)
     : config_{config}, fd_{open_image(config, is_direct() ? O_DIRECT : 0)} {
     measure();
     if (is_direct()) {
-        cached_ = open_image(config, 0);
+        cached_ = open_image(config, O_DSYNC);
         measure_direct_alignment();
+    }
+}
+
+void Disk::forget_cached() const noexcept {
+    if (is_direct()) {
+        static_cast<void>(::posix_fadvise(cached_.get(), 0, 0, POSIX_FADV_DONTNEED));
     }
 }
 

@@ -59,9 +59,11 @@ public:
     [[nodiscard]] const DiskId& id() const noexcept { return id_; }
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
-    // For what O_DIRECT refuses: the same image through the page cache. Only when nothing else is
-    // in flight, or both would see different bytes.
+    // For what O_DIRECT refuses: the same image through the page cache, where nothing stays that is
+    // not written. Only when nothing else is in flight, or both would see different bytes.
     [[nodiscard]] int cached_fd() const noexcept { return is_direct() ? cached_.get() : fd_.get(); }
+    // Of a direct one: another host may have written to it since.
+    void forget_cached() const noexcept;
     // Whether fd() takes these buffers at this offset.
     [[nodiscard]] bool takes(std::uint64_t offset, std::span<const iovec> buffers) const noexcept;
 

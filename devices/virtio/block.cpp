@@ -120,6 +120,7 @@ BlockState Block::save() {
 void Block::restore(const BlockState& state) {
     const std::scoped_lock lock{mutex()};
     const backend::Disk& disk = engine_->disk();
+    disk.forget_cached();
     if (disk.capacity_sectors() != state.capacity_sectors ||
         disk.block_bytes() != state.block_bytes) {
         throw std::invalid_argument("the disk image " + disk.config().path + " has " +

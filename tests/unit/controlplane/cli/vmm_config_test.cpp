@@ -15,18 +15,21 @@ namespace json = boost::json;
 TEST_CASE(
     "a kernel's files are its configuration's, its disk first, and its words alone say what is /") {
     RunOptions options;
-    options.disks = {"/data"};
+    options.disks = {"/data", "/shared,direct"};
     const json::value config =
         json::parse(vmm_config(options, {"/k", "/i", "/root.erofs", "quiet", RootDevice::plain}));
     CHECK(config.at_pointer("/boot-source") ==
           json::value{{"kernel_image_path", "/k"}, {"boot_args", "quiet"}, {"initrd_path", "/i"}});
     const json::array& drives = config.at_pointer("/drives").as_array();
-    REQUIRE(drives.size() == 2);
+    REQUIRE(drives.size() == 3);
     CHECK(drives[0] == json::value{{"drive_id", "root"},
                                    {"is_root_device", false},
                                    {"is_read_only", true},
                                    {"path_on_host", "/root.erofs"}});
     CHECK(drives[1].at("path_on_host") == "/data");
+    CHECK(drives[1].at("direct_io") == false);
+    CHECK(drives[2].at("path_on_host") == "/shared");
+    CHECK(drives[2].at("direct_io") == true);
 }
 
 TEST_CASE("what a kernel does not have is not in its configuration") {
