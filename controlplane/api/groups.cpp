@@ -100,12 +100,18 @@ void check(const model::Group& group) {
 }
 
 // Those that are there stay as they are.
-void expect_same_sizes(const model::Group& before, const model::Group& group) {
+void expect_same_volumes(const model::Group& before, const model::Group& group) {
     for (const model::VolumeClaim& claim : group.volumes) {
         const auto known = std::ranges::find(before.volumes, claim.name, &model::VolumeClaim::name);
-        if (known != before.volumes.end() && known->size_mib != claim.size_mib) {
-            throw Problem{422, "the size of volume " + claim.name + " of group " + group.name +
-                                   " cannot be changed"};
+        if (known == before.volumes.end()) {
+            continue;
+        }
+        const std::string what = " of volume " + claim.name + " of group " + group.name;
+        if (known->size_mib != claim.size_mib) {
+            throw Problem{422, "the size" + what + " cannot be changed"};
+        }
+        if (known->storage != claim.storage) {
+            throw Problem{422, "the storage" + what + " cannot be changed"};
         }
     }
 }
@@ -173,7 +179,7 @@ void apply(Service& service, const Request& request, Respond respond) {
     }
     if (found != nullptr) {
         expect_match(request, found->revision);
-        expect_same_sizes(found->group, group);
+        expect_same_volumes(found->group, group);
     }
     if (answer_dry_run(service, request, group, respond)) {
         return;

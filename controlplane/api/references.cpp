@@ -120,6 +120,24 @@ void check_network(const Service& service, const model::MicroVmSpec& spec) {
     }
 }
 
+// Those on storages can be reached by others, too.
+void check_host_of_volumes(const std::map<std::string, node::Object<model::Volume>>& volumes,
+                           const std::vector<std::string>& names) {
+    const model::Volume* first = nullptr;
+    for (const std::string& name : names) {
+        const model::Volume& volume = volumes.at(name).body;
+        if (!volume.storage.empty()) {
+            continue;
+        }
+        first = first == nullptr ? &volume : first;
+        if (volume.host != first->host) {
+            throw Problem{422, "volume " + first->name + " is on host " + first->host +
+                                   ", volume " + name + " on host " + volume.host +
+                                   ": a microVM's volumes must be on one host"};
+        }
+    }
+}
+
 void check_volumes(const Service& service, const model::MicroVmSpec& spec) {
     if (!spec.volumes.empty() && !spec.from_template.empty()) {
         throw Problem{422, "a clone has the disks of its template: microvm.volumes must be empty"};
@@ -136,16 +154,14 @@ void check_volumes(const Service& service, const model::MicroVmSpec& spec) {
         if (const std::string user = user_of_volume(service, name, spec.name); !user.empty()) {
             throw Problem{409, "volume " + name + " is attached to microVM " + user};
         }
-        const std::string& host = volumes.at(name).body.host;
-        if (const std::string& first = volumes.at(spec.volumes.front()).body.host; host != first) {
-            throw Problem{422, "volume " + spec.volumes.front() + " is on host " + first +
-                                   ", volume " + name + " on host " + host +
-                                   ": a microVM's volumes must be on one host"};
-        }
     }
+    check_host_of_volumes(volumes, spec.volumes);
 }
 
 constexpr std::uint64_t restored_volume_mib = 1 << 20;  // a checkpoint's limit, exclusive
+constexpr const char* restored_storage =
+    " is on a storage, where it goes on from what it is, not from a checkpoint: on_host_failure "
+    "must be restart or none";
 
 void check_claims(const model::Group& group) {
     if (!group.microvm.from_template.empty()) {
@@ -167,11 +183,14 @@ void check_claims(const model::Group& group) {
             throw Problem{400, "group.volumes: the name " + name + " has " +
                                    std::to_string(name.size()) + " bytes: 63 are allowed"};
         }
-        if (group.microvm.on_host_failure == model::HostFailurePolicy::restore &&
-            claim.size_mib >= restored_volume_mib) {
+        const bool is_restored = group.microvm.on_host_failure == model::HostFailurePolicy::restore;
+        if (is_restored && claim.size_mib >= restored_volume_mib) {
             throw Problem{422, "group.volumes: " + claim.name +
                                    " has 1 TiB or more: microVMs with on_host_failure restore "
                                    "cannot have it"};
+        }
+        if (is_restored && !claim.storage.empty()) {
+            throw Problem{422, "group.volumes: " + claim.name + restored_storage};
         }
     }
 }
@@ -184,6 +203,9 @@ void check_checkpoint(const Service& service, const model::MicroVmSpec& spec) {
             throw Problem{422, "volume " + name +
                                    " has 1 TiB or more: a microVM with on_host_failure restore "
                                    "cannot have it"};
+        }
+        if (is_restored && !volumes.at(name).body.storage.empty()) {
+            throw Problem{422, "volume " + name + restored_storage};
         }
     }
     if (!is_restored && spec.checkpoint) {

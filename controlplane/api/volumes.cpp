@@ -48,9 +48,11 @@ void create(VolumeService& service, model::Volume volume, Respond respond) {
     if (service.service.mirror.objects().volumes.contains(name)) {
         throw Problem{409, "there is a volume " + name + " already"};
     }
-    if (service.changes.has_stray_file(name)) {
-        throw Problem{409, "there is a file of a volume " + name +
-                               " already, which the store does not know: move it away"};
+    if (!service.changes.reaches(volume.storage)) {
+        throw Problem{422, "host " + service.host + " does not reach storage " + volume.storage};
+    }
+    if (const std::string reason = service.changes.why_not(name, volume.storage); !reason.empty()) {
+        throw Problem{409, reason};
     }
     if ((!volume.host.empty() && volume.host != service.host) || volume.takeovers != 0 ||
         !volume.group.empty() || volume.group_created != 0) {
@@ -90,7 +92,19 @@ void apply(VolumeService& service, const Request& request, Respond respond) {
     if (found->second.body.size_mib != volume.size_mib) {
         throw Problem{422, "the size of volume " + volume.name + " cannot be changed"};
     }
+    if (found->second.body.storage != volume.storage) {
+        throw Problem{422, "the storage of volume " + volume.name + " cannot be changed"};
+    }
     respond(show(service.service, 200, volume.name));
+}
+
+void remove_own(VolumeService& service, const Entry& entry, Respond respond) {
+    service.changes.remove(
+        entry.body, entry.revision,
+        [&service, name = entry.body.name] { return user_of_volume(service.service, name); },
+        [respond = std::move(respond)](const std::optional<node::VolumeFailure>& failure) mutable {
+            respond(failure ? to_response(to_problem(*failure, 500)) : Response{.status = 204});
+        });
 }
 
 void remove(VolumeService& service, const Request& request, Respond respond) {
@@ -101,26 +115,45 @@ void remove(VolumeService& service, const Request& request, Respond respond) {
     if (const std::string user = user_of_volume(service.service, name); !user.empty()) {
         throw Problem{409, "volume " + name + " is attached to microVM " + user};
     }
-    if (entry.body.host != service.host) {
+    expect_unchanging(service, name);
+    if (entry.body.host == service.host) {
+        return remove_own(service, entry, std::move(respond));
+    }
+    const bool is_left = service.service.mirror.find_host(entry.body.host) == nullptr;
+    if (entry.body.storage.empty() || !service.changes.reaches(entry.body.storage) || !is_left) {
         throw Problem{409, "volume " + name + " is on host " + entry.body.host};
     }
-    expect_unchanging(service, name);
-    service.changes.remove(
-        entry.body, entry.revision,
-        [&service, name] { return user_of_volume(service.service, name); },
-        [respond = std::move(respond)](const std::optional<node::VolumeFailure>& failure) mutable {
-            respond(failure ? to_response(to_problem(*failure, 500)) : Response{.status = 204});
+    service.changes.adopt(
+        entry.body, service.host, entry.revision, {},
+        [&service, name,
+         respond = std::move(respond)](const std::optional<node::VolumeFailure>& failure) mutable {
+            const auto& all = service.service.mirror.objects().volumes;
+            const auto found = all.find(name);
+            if (failure) {
+                return respond(to_response(to_problem(*failure, 500)));
+            }
+            if (found == all.end() || found->second.body.host != service.host) {
+                return respond(to_response(Problem{409, "volume " + name + " was changed"}));
+            }
+            remove_own(service, found->second, std::move(respond));
         });
 }
 
 }  // namespace
 
 void reconcile_volumes(const VolumeService& service) {
-    std::map<std::string, volumes::KnownVolume> known;
-    for (const auto& [name, entry] : service.service.mirror.objects().volumes) {
-        known[name] = {entry.body.takeovers, entry.body.host == service.host};
+    const auto reconcile = [&](const std::string& storage, const volumes::VolumeFolder& folder) {
+        std::map<std::string, volumes::KnownVolume> known;
+        for (const auto& [name, entry] : service.service.mirror.objects().volumes) {
+            known[name] = {entry.body.takeovers,
+                           entry.body.host == service.host && entry.body.storage == storage};
+        }
+        folder.reconcile(known);
+    };
+    reconcile("", service.folders.own());
+    for (const auto& [name, folder] : service.folders.storages()) {
+        reconcile(name, folder);
     }
-    service.folder.reconcile(known);
 }
 
 void add_volumes(Api& api, VolumeService& service) {

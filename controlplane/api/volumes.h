@@ -6,14 +6,14 @@
 #include "controlplane/api/api.h"
 #include "controlplane/api/service.h"
 #include "controlplane/node/volume_changes.h"
-#include "controlplane/volume/volume_folder.h"
+#include "controlplane/volume/volume_folders.h"
 
 namespace shoal::rest {
 
 struct VolumeService {
     Service& service;
     node::VolumeChanges& changes;
-    const volumes::VolumeFolder& folder;
+    const volumes::VolumeFolders& folders;
     std::string host;  // this one
 };
 

@@ -54,6 +54,7 @@ const Resource& resource_of(Kind kind) {
          {{"NAME", "name"},
           {"MIB", "spec.size_mib"},
           {"HOST", "spec.host"},
+          {"STORAGE", "spec.storage"},
           {"ATTACHED TO", "attached_to"}}},
         {Kind::network,
          "network",

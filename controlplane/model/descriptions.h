@@ -39,6 +39,7 @@ inline constexpr Limits a_user{0, 255};
 inline constexpr Limits a_cmdline{0, 2047};           // a VMM's (devices/abi/address_map.h)
 inline constexpr Limits size_of_volume{1, 16 << 20};  // 16 TiB, ext4's largest file
 inline constexpr Limits some_volumes{0, 8};
+inline constexpr Limits some_storages{0, 8};
 inline constexpr Limits an_interval{1, 24LL * 60 * 60};  // a day
 inline constexpr Limits copies_of_checkpoint{1, 2};
 inline constexpr Limits a_quota{0, std::int64_t{1} << 40};
@@ -156,6 +157,7 @@ struct Description<Host> {
         optional("authority_expires", &Host::authority_expires, a_sentence),
         optional("renews_certificates", &Host::renews_certificates),
         optional("memory_pressure", &Host::memory_pressure, a_sentence),
+        optional("storages", &Host::storages, some_storages, Form::name),
     };
 };
 
@@ -356,6 +358,7 @@ struct Description<Volume> {
         required("size_mib", &Volume::size_mib, size_of_volume),
         optional("host", &Volume::host, a_name, Form::name),
         optional("takeovers", &Volume::takeovers),
+        optional("storage", &Volume::storage, a_name, Form::name),
         optional("group", &Volume::group, a_name, Form::name),
         optional("group_created", &Volume::group_created),
     };
@@ -498,6 +501,7 @@ struct Description<VolumeClaim> {
     static constexpr auto fields = std::tuple{
         required("name", &VolumeClaim::name, a_name, Form::name),
         required("size_mib", &VolumeClaim::size_mib, size_of_volume),
+        optional("storage", &VolumeClaim::storage, a_name, Form::name),
     };
 };
 

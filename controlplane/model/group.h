@@ -18,12 +18,13 @@ enum class AntiAffinity { none, host, zone };
 // back.
 enum class OnSuspicion { wait, replace };
 
-// Each member has a volume of its own: MEMBER-NAME, made on the host where the member is first
+// Each member has a volume of its own: MEMBER-NAME, made by the host where the member is first
 // started. It stays when the member goes, for the next one of its name, and is deleted with the
 // group.
 struct VolumeClaim {
     std::string name;
     std::uint64_t size_mib = 0;
+    std::string storage{};  // where they are made; empty: the member's host
 };
 
 struct Group {

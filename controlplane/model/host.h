@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "controlplane/model/resources.h"
 
@@ -30,6 +31,7 @@ struct Host {
     bool renews_certificates = false;  // it has the authority's key
     // Why it takes no more microVMs for now, in a sentence; empty: it is not under pressure.
     std::string memory_pressure{};
+    std::vector<std::string> storages{};  // that it reaches, as other hosts may: by name
 };
 
 struct SchedulingChange {

@@ -32,6 +32,17 @@ std::string to_put(const json::object& body) {
 
 }  // namespace
 
+json::array drive_overrides(const std::string& root, const std::vector<std::string>& volumes) {
+    json::array drives;
+    for (const std::string& path : volumes) {
+        drives.push_back({{"drive_id", drive_of_volume(drives.size())}, {"path_on_host", path}});
+    }
+    if (!root.empty()) {
+        drives.push_back({{"drive_id", drive_of_image}, {"path_on_host", root}});
+    }
+    return drives;
+}
+
 std::string to_request(const CloneOrder& order) {
     json::object body = to_body(order.state, order.memory, order.vsock);
     json::object clone{{"id", order.id},
@@ -54,14 +65,7 @@ std::string to_request(const RestoreOrder& order) {
         body["network_overrides"] = {
             {{"iface_id", microvm_interface}, {"host_dev_name", order.tap}}};
     }
-    json::array drives;
-    for (const std::string& path : order.volumes) {
-        drives.push_back({{"drive_id", drive_of_volume(drives.size())}, {"path_on_host", path}});
-    }
-    if (!order.root.empty()) {
-        drives.push_back({{"drive_id", drive_of_image}, {"path_on_host", order.root}});
-    }
-    if (!drives.empty()) {
+    if (json::array drives = drive_overrides(order.root, order.volumes); !drives.empty()) {
         body["drive_overrides"] = std::move(drives);
     }
     body["track_dirty_pages"] = true;

@@ -1,6 +1,7 @@
 // What a clone's VMM is asked: load the template, go on, and tell the program who it is.
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,6 +50,10 @@ struct RestoreOrder {
     std::vector<std::string> volumes{};  // the paths of its volumes here, in their order
     std::string root{};                  // the path of its image's file here; empty: it has none
 };
+
+// Of a VMM's API: where it finds the drives of a microVM that comes from elsewhere.
+[[nodiscard]] boost::json::array drive_overrides(const std::string& root,
+                                                 const std::vector<std::string>& volumes);
 
 // HTTP requests, whole.
 [[nodiscard]] std::string to_request(const CloneOrder& order);

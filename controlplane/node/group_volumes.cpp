@@ -75,14 +75,16 @@ void GroupVolumes::expect(const MicroVm& member, const GroupEntry& group,
         if (!volume.group.empty() && (volume.group != group.group.name || is_stale(volume))) {
             throw NotYet{"volume " + name + " is of another group " + volume.group};
         }
+        if (volume.storage != claim.storage) {
+            throw NotYet{"volume " + name + " is not on the storage that its group says"};
+        }
         return;
     }
     if (auto failure = failures_.extract(name); !failure.empty()) {
         throw NotYet{"volume " + name + " cannot be made: " + failure.mapped()};
     }
-    if (changes_.has_stray_file(name)) {
-        throw NotYet{"there is a file of a volume " + name +
-                     " already, which the store does not know: move it away"};
+    if (const std::string reason = changes_.why_not(name, claim.storage); !reason.empty()) {
+        throw NotYet{"volume " + name + " cannot be made: " + reason};
     }
     make(member, group, claim);
     throw NotYet{"volume " + name + " is being made", retry};
@@ -95,6 +97,7 @@ void GroupVolumes::make(const MicroVm& member, const GroupEntry& group,
     const model::Volume volume{.name = name,
                                .size_mib = claim.size_mib,
                                .host = host_,
+                               .storage = claim.storage,
                                .group = group.group.name,
                                .group_created = static_cast<std::uint64_t>(group.created)};
     changes_.create(volume,
@@ -119,6 +122,13 @@ void GroupVolumes::on_group_changed(const std::string& name) {
         if (is_stale(at->second.body) && stale_.insert(at->first).second) {
             look_soon();
         }
+    }
+}
+
+// What it looked after may be anybody's now.
+void GroupVolumes::on_host_changed(const std::string& name) {
+    if (!stale_.empty() && mirror_.find_host(name) == nullptr) {
+        look_soon();
     }
 }
 
@@ -150,10 +160,30 @@ void GroupVolumes::look() {
         const auto& volume = all.at(name);
         if (changes_.is_changing(name)) {
             look_soon(remove_retry);
-        } else if (volume.body.host == host_ && user_of(name).empty()) {
+        } else if (!user_of(name).empty()) {
+            continue;
+        } else if (volume.body.host == host_) {
             remove(volume);
+        } else if (is_orphan(volume.body)) {
+            adopt(volume);
         }
     }
+}
+
+// On a storage that this host reaches, of a host that is no longer one of the cluster's.
+bool GroupVolumes::is_orphan(const model::Volume& volume) const {
+    return !volume.storage.empty() && changes_.reaches(volume.storage) &&
+           mirror_.find_host(volume.host) == nullptr;
+}
+
+// One of the hosts that see it does so, and deletes it.
+void GroupVolumes::adopt(const Object<model::Volume>& volume) {
+    changes_.adopt(volume.body, host_, volume.revision, {},
+                   [weak = std::weak_ptr{self_}](const std::optional<VolumeFailure>&) {
+                       if (const auto self = weak.lock()) {
+                           (*self)->look_soon(remove_retry);
+                       }
+                   });
 }
 
 void GroupVolumes::remove(const Object<model::Volume>& volume) {

@@ -1,4 +1,4 @@
-// GroupVolumes: the volumes that groups want for their members (model::VolumeClaim), those on this
+// GroupVolumes: the volumes that groups want for their members (model::VolumeClaim), those of this
 // host: made when a member is started that lacks them, deleted when their group is gone and nobody
 // has them any more.
 #pragma once
@@ -32,10 +32,13 @@ public:
 private:
     void on_microvm_changed(const std::string& name) override;
     void on_group_changed(const std::string& name) override;
+    void on_host_changed(const std::string& name) override;
 
     void expect(const MicroVm& member, const GroupEntry& group, const model::VolumeClaim& claim);
     void make(const MicroVm& member, const GroupEntry& group, const model::VolumeClaim& claim);
     [[nodiscard]] bool is_stale(const model::Volume& volume) const;
+    [[nodiscard]] bool is_orphan(const model::Volume& volume) const;
+    void adopt(const Object<model::Volume>& volume);
     [[nodiscard]] std::string user_of(const std::string& volume) const;
     void look_soon(store::EventLoop::Duration delay = {});
     void look();

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "controlplane/image/image_folder.h"
+#include "controlplane/model/keys.h"
 #include "controlplane/node/clone_request.h"
 #include "controlplane/node/memory_state.h"
 #include "controlplane/template/template_folder.h"
@@ -24,6 +25,7 @@ namespace {
 constexpr std::chrono::milliseconds memory_interval{100};
 // As long as a commit takes.
 constexpr std::chrono::milliseconds address_retry{2};
+constexpr std::chrono::milliseconds adopt_retry{5};
 // A small template is read in 30 ms.
 constexpr std::chrono::milliseconds check_retry{10};
 
@@ -158,7 +160,43 @@ void HostProvisions::attach_kernel(const MicroVm& microvm, Launch& launch) {
 }
 
 // Whoever has processes of any attempt may write to what it has.
-void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) const {
+void HostProvisions::expect_unused(const MicroVm& microvm, const std::string& volume) const {
+    for (const auto& [other, entry] : mirror_.microvms()) {
+        const auto& theirs = entry.spec.volumes;
+        if (other != microvm.spec.name && std::ranges::find(theirs, volume) != theirs.end() &&
+            !runner_.attempts(other).empty()) {
+            throw NotYet{"volume " + volume + " is in use by microVM " + other};
+        }
+    }
+}
+
+// Throws NotYet.
+std::string HostProvisions::file_of(const model::Volume& volume) const {
+    const volumes::VolumeFolder* folder = volumes_.find(volume.storage);
+    if (folder == nullptr) {
+        throw NotYet{"volume " + volume.name + " is on storage " + volume.storage +
+                     ", which this host does not reach"};
+    }
+    const volumes::VolumeFile file{volume.name, volume.takeovers};
+    if (!folder->has(file)) {
+        throw NotYet{"the file of volume " + volume.name + " is gone"};
+    }
+    return folder->path_of(file);
+}
+
+// For as long as it is placed here.
+void HostProvisions::adopt(const MicroVm& microvm, const Object<model::Volume>& volume) {
+    const std::string& name = volume.body.name;
+    if (!volume_changes_.is_changing(name)) {
+        const std::string placement = model::keys::of(model::keys::placements, microvm.spec.name);
+        volume_changes_.adopt(volume.body, settings_.host, volume.revision,
+                              {{placement, microvm.placement_revision}},
+                              [](const std::optional<VolumeFailure>&) {});
+    }
+    throw NotYet{"volume " + name + " is being taken from host " + volume.body.host, adopt_retry};
+}
+
+void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) {
     group_volumes_.expect(microvm);
     auto at = launch.words.begin() + 2;  // behind `shoal run`
     for (const std::string& name : microvm.spec.volumes) {
@@ -167,22 +205,33 @@ void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) cons
         if (found == all.end()) {
             throw NotYet{"there is no volume " + name};
         }
-        if (found->second.body.host != settings_.host) {
-            throw NotYet{"volume " + name + " is on host " + found->second.body.host};
+        const model::Volume& volume = found->second.body;
+        const bool is_elsewhere = volume.host != settings_.host;
+        if (is_elsewhere && volume.storage.empty()) {
+            throw NotYet{"volume " + name + " is on host " + volume.host};
         }
-        for (const auto& [other, entry] : mirror_.microvms()) {
-            const auto& theirs = entry.spec.volumes;
-            if (other != microvm.spec.name && std::ranges::find(theirs, name) != theirs.end() &&
-                !runner_.attempts(other).empty()) {
-                throw NotYet{"volume " + name + " is in use by microVM " + other};
-            }
+        expect_unused(microvm, name);
+        const std::string file = file_of(volume);
+        if (is_elsewhere) {
+            adopt(microvm, found->second);
         }
-        const volumes::VolumeFile file{name, found->second.body.takeovers};
-        if (!volumes_.has(file)) {
-            throw NotYet{"the file of volume " + name + " is gone"};
-        }
-        at = launch.words.insert(at, {"--disk", volumes_.path_of(file)}) + 2;
+        // What one host has in its cache the next one does not see.
+        at = launch.words.insert(at, {"--disk", file + (volume.storage.empty() ? "" : ",direct")}) +
+             2;
     }
+}
+
+std::vector<std::string> HostProvisions::disks_of(const MicroVm& microvm) {
+    std::vector<std::string> files;
+    for (const std::string& name : microvm.spec.volumes) {
+        const auto& all = mirror_.objects().volumes;
+        const auto found = all.find(name);
+        if (found == all.end()) {
+            throw NotYet{"there is no volume " + name};
+        }
+        files.push_back(file_of(found->second.body));
+    }
+    return files;
 }
 
 // Locally administered; as unique as the address is.

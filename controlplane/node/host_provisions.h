@@ -15,7 +15,8 @@
 #include "controlplane/node/checkpoint/volume_takeover.h"
 #include "controlplane/node/group_volumes.h"
 #include "controlplane/node/provisions.h"
-#include "controlplane/volume/volume_folder.h"
+#include "controlplane/node/volume_changes.h"
+#include "controlplane/volume/volume_folders.h"
 
 namespace shoal::node {
 
@@ -40,13 +41,15 @@ class HostProvisions final : public Provisions {
 public:
     // Borrows all.
     HostProvisions(const Mirror& mirror, const Runner& runner, Bundles templates, Bundles images,
-                   const volumes::VolumeFolder& volumes, GroupVolumes& group_volumes,
-                   network::HostNetworks& networks, ProvisionSettings settings)
+                   const volumes::VolumeFolders& volumes, VolumeChanges& volume_changes,
+                   GroupVolumes& group_volumes, network::HostNetworks& networks,
+                   ProvisionSettings settings)
         : mirror_{mirror},
           runner_{runner},
           templates_{std::move(templates)},
           images_{std::move(images)},
           volumes_{volumes},
+          volume_changes_{volume_changes},
           group_volumes_{group_volumes},
           networks_{networks},
           settings_{std::move(settings)} {}
@@ -62,6 +65,7 @@ public:
     void prepare(const MicroVm& microvm, Launch& launch) override;
     [[nodiscard]] std::string root_of(const MicroVm& microvm) override;
     [[nodiscard]] std::string tap_of(const MicroVm& microvm) override;
+    [[nodiscard]] std::vector<std::string> disks_of(const MicroVm& microvm) override;
     void describe(const MicroVm& microvm, const Attempt& attempt,
                   model::MicroVmStatus& status) const override;
 
@@ -84,7 +88,10 @@ private:
     [[nodiscard]] std::string image_file(const std::string& name);
     void attach_image(const MicroVm& microvm, Launch& launch);
     void attach_kernel(const MicroVm& microvm, Launch& launch);
-    void attach_volumes(const MicroVm& microvm, Launch& launch) const;
+    void attach_volumes(const MicroVm& microvm, Launch& launch);
+    void expect_unused(const MicroVm& microvm, const std::string& volume) const;
+    void adopt(const MicroVm& microvm, const Object<model::Volume>& volume);
+    [[nodiscard]] std::string file_of(const model::Volume& volume) const;
     void become_clone(const MicroVm& microvm, Launch& launch) const;
     [[nodiscard]] std::string vsock_of(const MicroVm& microvm, const Attempt& attempt) const;
 
@@ -92,7 +99,8 @@ private:
     const Runner& runner_;
     Bundles templates_;
     Bundles images_;
-    const volumes::VolumeFolder& volumes_;
+    const volumes::VolumeFolders& volumes_;
+    VolumeChanges& volume_changes_;
     GroupVolumes& group_volumes_;
     network::HostNetworks& networks_;
     ProvisionSettings settings_;

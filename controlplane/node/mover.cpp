@@ -105,7 +105,8 @@ std::optional<Mover::Place> Mover::find_place(const MicroVm& microvm, const Atte
         return Place{};
     }
     try {
-        return Place{provisions_->root_of(microvm), provisions_->tap_of(microvm)};
+        return Place{provisions_->root_of(microvm), provisions_->tap_of(microvm),
+                     provisions_->disks_of(microvm)};
     } catch (const NotYet& reason) {
         const auto since = waiting_since_.emplace(attempt, loop_.now()).first->second;
         if (loop_.now() - since > longest_wait) {
@@ -129,9 +130,8 @@ std::string Mover::receive_order(const MicroVm& microvm, const Attempt& attempt,
     if (!described.vsock.empty()) {
         body += R"(,"vsock_override":{"uds_path":)" + quoted(described.vsock) + "}";
     }
-    if (!place.root.empty()) {
-        body +=
-            R"(,"drive_overrides":[{"drive_id":"root","path_on_host":)" + quoted(place.root) + "}]";
+    if (const json::array drives = drive_overrides(place.root, place.disks); !drives.empty()) {
+        body += R"(,"drive_overrides":)" + json::serialize(drives);
     }
     if (!place.tap.empty()) {
         body += R"(,"network_overrides":[{"iface_id":")" + std::string{microvm_interface} +
@@ -343,8 +343,25 @@ void Mover::arrive(const MicroVm& microvm, const Attempt& attempt) {
         store::Delete{keys::of(keys::statuses, move.from, name)},
         store::Delete{keys::of(keys::moves, name)},
     };
+    adopt_volumes(microvm, transaction);
     waiting_since_.erase(attempt);
     agent_->commit(name, std::move(transaction));
+}
+
+// Those on storages, since no others move.
+void Mover::adopt_volumes(const MicroVm& microvm, store::Transaction& transaction) const {
+    const auto& all = mirror_.objects().volumes;
+    for (const std::string& name : microvm.spec.volumes) {
+        const auto found = all.find(name);
+        if (found == all.end()) {
+            continue;
+        }
+        model::Volume volume = found->second.body;
+        volume.host = settings_.host;
+        const std::string key = keys::of(keys::volumes, name);
+        transaction.conditions.push_back({key, found->second.revision});
+        transaction.operations.emplace_back(store::Put{key, model::to_json(volume)});
+    }
 }
 
 // The guest goes on where it was.

@@ -19,6 +19,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "controlplane/node/mirror/mirror.h"
 #include "controlplane/node/process/runner.h"
@@ -80,10 +81,12 @@ private:
     struct Place {
         std::string root;  // the file of its image
         std::string tap;
+        std::vector<std::string> disks;  // the files of its volumes
     };
     using Then = std::function<void(const MicroVm&, const Status&)>;
 
     void ask(const MicroVm& microvm, const Attempt& attempt, Then then);
+    void adopt_volumes(const MicroVm& microvm, store::Transaction& transaction) const;
     void order(const Attempt& attempt, const char* target, std::string body);
     void look_later(const std::string& name);
     void start(const MicroVm& microvm, const Attempt& attempt);

@@ -118,7 +118,8 @@ bool NodeAgent::has_volumes_elsewhere(const MicroVm& microvm) const {
     return !settings_.fence.empty() &&
            std::ranges::any_of(microvm.spec.volumes, [&](const std::string& name) {
                const auto found = all.find(name);
-               return found != all.end() && found->second.body.host != settings_.host;
+               return found != all.end() && found->second.body.storage.empty() &&
+                      found->second.body.host != settings_.host;
            });
 }
 

@@ -42,6 +42,8 @@ public:
     [[nodiscard]] virtual std::string root_of(const MicroVm& microvm) = 0;
     // Its TAP in its network here, ready; empty: it has no network. Throws NotYet.
     [[nodiscard]] virtual std::string tap_of(const MicroVm& microvm) = 0;
+    // The files of its volumes here, in their order. Throws NotYet.
+    [[nodiscard]] virtual std::vector<std::string> disks_of(const MicroVm& microvm) = 0;
     // What others are to know of one that runs.
     virtual void describe(const MicroVm& microvm, const Attempt& attempt,
                           model::MicroVmStatus& status) const = 0;

@@ -24,8 +24,11 @@ void log_failure(const std::error_code& error, const std::string& what) {
 }  // namespace
 
 // The folder is a path: a worker has its own.
-void VolumeChanges::do_to_file(Step step, Then then) {
-    asio::post(parts_.workers, [&context = parts_.context, folder = parts_.folder,
+void VolumeChanges::do_to_file(const std::string& storage, Step step, Then then) {
+    if (!step) {
+        return then({}, {});
+    }
+    asio::post(parts_.workers, [&context = parts_.context, folder = *parts_.folders.find(storage),
                                 step = std::move(step), then = std::move(then)]() mutable {
         std::error_code error;
         std::string what;
@@ -39,8 +42,15 @@ void VolumeChanges::do_to_file(Step step, Then then) {
     });
 }
 
-bool VolumeChanges::has_stray_file(const std::string& name) const {
-    return parts_.folder.has({name}) && !parts_.mirror.objects().volumes.contains(name);
+std::string VolumeChanges::why_not(const std::string& name, const std::string& storage) const {
+    const volumes::VolumeFolder* folder = parts_.folders.find(storage);
+    if (folder == nullptr) {
+        return "this host does not reach storage " + storage;
+    }
+    return folder->has({name}) && !parts_.mirror.objects().volumes.contains(name)
+               ? "there is a file of a volume " + name +
+                     " already, which the store does not know: move it away"
+               : "";
 }
 
 void VolumeChanges::create(const model::Volume& volume, std::vector<store::Condition> conditions,
@@ -50,11 +60,13 @@ void VolumeChanges::create(const model::Volume& volume, std::vector<store::Condi
     const std::string key = keys::of(keys::volumes, name);
     conditions.push_back({key, 0});
     Change change{name,
+                  volume.storage,
                   {std::move(conditions), {store::Put{key, model::to_json(volume)}}},
                   [name](const volumes::VolumeFolder& folder) { folder.keep(name); },
                   [name](const volumes::VolumeFolder& folder) { folder.drop(name); },
                   std::move(done)};
     do_to_file(
+        volume.storage,
         [name, size_bytes = volume.size_mib << 20](const volumes::VolumeFolder& folder) {
             folder.prepare(name, size_bytes);
         },
@@ -63,29 +75,42 @@ void VolumeChanges::create(const model::Volume& volume, std::vector<store::Condi
         });
 }
 
+void VolumeChanges::adopt(model::Volume volume, const std::string& host, Revision revision,
+                          std::vector<store::Condition> conditions, Done done) {
+    changing_.insert(volume.name);
+    volume.host = host;
+    const std::string key = keys::of(keys::volumes, volume.name);
+    conditions.push_back({key, revision});
+    store::Transaction transaction{std::move(conditions),
+                                   {store::Put{key, model::to_json(volume)}}};
+    commit({volume.name, volume.storage, std::move(transaction), {}, {}, std::move(done)});
+}
+
 void VolumeChanges::remove(const model::Volume& volume, Revision revision, FindUser find_user,
                            Done done) {
     changing_.insert(volume.name);
     const volumes::VolumeFile file{volume.name, volume.takeovers};
     const std::string key = keys::of(keys::volumes, volume.name);
     Change change{volume.name,
+                  volume.storage,
                   {{{key, revision}}, {store::Delete{key}}},
                   [file](const volumes::VolumeFolder& folder) { folder.remove(file); },
                   [file](const volumes::VolumeFolder& folder) { folder.restore(file); },
                   std::move(done)};
-    do_to_file([file](const volumes::VolumeFolder& folder) { folder.mark_deleted(file); },
-               [this, change = std::move(change), find_user = std::move(find_user)](
-                   std::error_code error, const std::string& what) mutable {
-                   if (error && error != std::errc::no_such_file_or_directory) {
-                       return end(std::move(change), VolumeFailure{what});
-                   }
-                   if (const std::string user = find_user(); !user.empty()) {
-                       VolumeFailure failure{
-                           "volume " + change.name + " is attached to microVM " + user, {}, true};
-                       return take_back(std::move(change), std::move(failure));
-                   }
-                   commit(std::move(change));
-               });
+    do_to_file(
+        volume.storage, [file](const volumes::VolumeFolder& folder) { folder.mark_deleted(file); },
+        [this, change = std::move(change), find_user = std::move(find_user)](
+            std::error_code error, const std::string& what) mutable {
+            if (error && error != std::errc::no_such_file_or_directory) {
+                return end(std::move(change), VolumeFailure{what});
+            }
+            if (const std::string user = find_user(); !user.empty()) {
+                VolumeFailure failure{
+                    "volume " + change.name + " is attached to microVM " + user, {}, true};
+                return take_back(std::move(change), std::move(failure));
+            }
+            commit(std::move(change));
+        });
 }
 
 void VolumeChanges::commit(Change change) {
@@ -100,23 +125,27 @@ void VolumeChanges::commit(Change change) {
                        : take_back(std::move(change), std::move(failure));
         }
         const Step finish = change.finish;
-        do_to_file(finish, [this, change = std::move(change), revision = *result](
-                               std::error_code error, const std::string& what) mutable {
-            log_failure(error, what);
-            parts_.mirror.when(revision, [this, change = std::move(change)]() mutable {
-                end(std::move(change), std::nullopt);
-            });
-        });
+        const std::string storage = change.storage;
+        do_to_file(storage, finish,
+                   [this, change = std::move(change), revision = *result](
+                       std::error_code error, const std::string& what) mutable {
+                       log_failure(error, what);
+                       parts_.mirror.when(revision, [this, change = std::move(change)]() mutable {
+                           end(std::move(change), std::nullopt);
+                       });
+                   });
     });
 }
 
 void VolumeChanges::take_back(Change change, VolumeFailure failure) {
     const Step step = change.take_back;
-    do_to_file(step, [this, change = std::move(change), failure = std::move(failure)](
-                         std::error_code error, const std::string& what) mutable {
-        log_failure(error, what);
-        end(std::move(change), failure);
-    });
+    const std::string storage = change.storage;
+    do_to_file(storage, step,
+               [this, change = std::move(change), failure = std::move(failure)](
+                   std::error_code error, const std::string& what) mutable {
+                   log_failure(error, what);
+                   end(std::move(change), failure);
+               });
 }
 
 void VolumeChanges::end(Change change, const std::optional<VolumeFailure>& failure) {

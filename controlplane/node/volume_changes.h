@@ -1,5 +1,6 @@
 // VolumeChanges: volumes of this host are made and deleted, whoever wants that: the file first,
-// then the store, then the file's name (volume_folder.h says why).
+// then the store, then the file's name (volume_folder.h says why). One on a storage becomes this
+// host's by a word to the store.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -14,7 +15,7 @@
 #include "controlplane/model/volume.h"
 #include "controlplane/node/mirror/mirror.h"
 #include "controlplane/store/store.h"
-#include "controlplane/volume/volume_folder.h"
+#include "controlplane/volume/volume_folders.h"
 
 namespace shoal::node {
 
@@ -35,7 +36,7 @@ public:
         boost::asio::thread_pool& workers;
         store::Store& store;
         Mirror& mirror;
-        const volumes::VolumeFolder& folder;
+        const volumes::VolumeFolders& folders;
     };
     // Once the mirror shows it; with what went wrong, if anything did.
     using Done = std::move_only_function<void(const std::optional<VolumeFailure>& failure)>;
@@ -52,11 +53,19 @@ public:
     [[nodiscard]] bool is_changing(const std::string& name) const {
         return changing_.contains(name);
     }
-    // Whether there is a file of this name that the store does not know: somebody's data.
-    [[nodiscard]] bool has_stray_file(const std::string& name) const;
+    [[nodiscard]] bool reaches(const std::string& storage) const {
+        return parts_.folders.find(storage) != nullptr;
+    }
+    // Why a volume of this name cannot be made: this host does not reach the storage, or there is a
+    // file of this name that the store does not know, somebody's data. Empty: it can.
+    [[nodiscard]] std::string why_not(const std::string& name, const std::string& storage) const;
 
-    // Under further conditions. The store does not have it, nor is there a stray file.
+    // Under further conditions. The store does not have it, and it can be made.
     void create(const model::Volume& volume, std::vector<store::Condition> conditions, Done done);
+    // One on a storage that this host reaches, as the store had it at `revision`; under further
+    // conditions.
+    void adopt(model::Volume volume, const std::string& host, Revision revision,
+               std::vector<store::Condition> conditions, Done done);
     // Of this host, as the store had it at `revision`. Somebody may attach it meanwhile.
     void remove(const model::Volume& volume, Revision revision, FindUser find_user, Done done);
 
@@ -65,14 +74,16 @@ private:
     using Then = std::move_only_function<void(std::error_code error, const std::string& what)>;
     struct Change {
         std::string name;
+        std::string storage;
         store::Transaction transaction;
-        // What is done to the file when its record is written, or when it could not be.
+        // What is done to the file when its record is written, or when it could not be; empty:
+        // nothing.
         Step finish;
         Step take_back;
         Done done;
     };
 
-    void do_to_file(Step step, Then then);
+    void do_to_file(const std::string& storage, Step step, Then then);
     void commit(Change change);
     void take_back(Change change, VolumeFailure failure);
     void end(Change change, const std::optional<VolumeFailure>& failure);

@@ -164,6 +164,7 @@ void Catalog::regroup(const std::string& group) {
                 workload.anti_affinity = its->anti_affinity;
                 workload.host_labels = its->host_labels;
             }
+            set_place_of_volumes(microvm.volumes, workload);
             microvm.workload = workloads_.intern(std::move(workload));
             refresh(name);
         }
@@ -187,7 +188,7 @@ WorkloadRef Catalog::workload_of(const model::MicroVmSpec& spec) {
     // Of several images the root's, which is the largest.
     workload.image =
         images.empty() ? spec.from_template : model::copy_name_of_image(images.front());
-    workload.volume_host = host_of_volumes(spec.volumes, spec.group);
+    set_place_of_volumes(spec.volumes, workload);
     if (const model::Group* its = group(spec.group)) {
         workload.spreading = its->spreading;
         workload.anti_affinity = its->anti_affinity;
@@ -302,8 +303,8 @@ void Catalog::refresh_placed(const std::string& name, MicroVm& microvm) {
 WorkloadRef Catalog::where_it_can_go_on(const MicroVm& microvm) {
     Workload workload = *microvm.workload;
     workload.cpu_model = is_restorable(microvm) ? microvm.checkpoint->cpu_model : std::string{};
-    workload.volume_host =
-        is_restorable(microvm) ? std::nullopt : host_of_volumes(microvm.volumes, workload.group);
+    set_place_of_volumes(is_restorable(microvm) ? std::vector<std::string>{} : microvm.volumes,
+                         workload);
     workload.kept_on =
         is_restorable(microvm) ? microvm.checkpoint->hosts : std::vector<std::string>{};
     return workload == *microvm.workload ? microvm.workload

@@ -107,6 +107,8 @@ public:
     [[nodiscard]] model::Epoch epoch_of(HostIdx host) const;
     [[nodiscard]] store::Revision revision_of(HostIdx host) const { return hosts_[host].revision; }
     [[nodiscard]] bool is_suspected(HostIdx host) const { return hosts_[host].is_suspected; }
+    // One that no other host reaches.
+    [[nodiscard]] bool has_volume_of_host(const MicroVm& microvm) const;
     // With a spec. Nothing: none.
     [[nodiscard]] const Names* members(const std::string& group) const;
     // Its record cannot be read.
@@ -194,8 +196,8 @@ private:
     void on_synced();
 
     void set_volumes(const std::string& name, MicroVm& microvm, std::vector<std::string> volumes);
-    [[nodiscard]] std::optional<std::string> host_of_volumes(
-        const std::vector<std::string>& volumes, const std::string& group) const;
+    // Where it can run, for its volumes.
+    void set_place_of_volumes(const std::vector<std::string>& volumes, Workload& workload) const;
     void relocate_users(const std::string& volume);
     HostIdx host_of(const std::string& name);
     HostInfo& info_of(HostIdx host);
@@ -221,9 +223,13 @@ private:
     Names damaged_groups_;
     std::unordered_map<std::string, Names> members_;
     std::unordered_map<std::string, MicroVm> microvms_;
-    std::unordered_map<std::string, std::string> volume_hosts_;  // by volume
-    std::unordered_map<std::string, Names> volume_users_;        // by volume: microVMs with a spec
-    std::unordered_map<std::string, failover::Time> settling_;   // since
+    struct VolumePlace {
+        std::string host;
+        std::string storage;  // whose hosts will all do; empty: its host alone
+    };
+    std::unordered_map<std::string, VolumePlace> volumes_;      // by name
+    std::unordered_map<std::string, Names> volume_users_;       // by volume: microVMs with a spec
+    std::unordered_map<std::string, failover::Time> settling_;  // since
     Pending pending_;
     Names lost_;
     Names to_stop_;

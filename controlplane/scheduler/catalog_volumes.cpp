@@ -1,5 +1,6 @@
-// Where microVMs' volumes are, and so where they can run: a volume leaves its host only with the
-// checkpoint of its microVM (Catalog::where_it_can_go_on).
+// Where microVMs' volumes are, and so where they can run: a volume that is a host's leaves it only
+// with the checkpoint of its microVM (Catalog::where_it_can_go_on).
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/model/volume.h"
@@ -13,12 +14,12 @@ void Catalog::on_volume(const std::string& name, const store::Entry& entry) {
     if (!volume) {
         return on_volume_gone(name);
     }
-    volume_hosts_[name] = std::move(volume->host);
+    volumes_[name] = {std::move(volume->host), std::move(volume->storage)};
     relocate_users(name);
 }
 
 void Catalog::on_volume_gone(const std::string& name) {
-    volume_hosts_.erase(name);
+    volumes_.erase(name);
     relocate_users(name);
 }
 
@@ -38,22 +39,44 @@ void Catalog::set_volumes(const std::string& name, MicroVm& microvm,
     microvm.volumes = std::move(volumes);
 }
 
-// Nothing: any host will do. Empty: no host has all of them. What a group's member lacks is made
-// where it is placed.
-std::optional<std::string> Catalog::host_of_volumes(const std::vector<std::string>& volumes,
-                                                    const std::string& group) const {
-    std::optional<std::string> host;
+// No volume_host: any that reaches the storages will do. An empty one: no host has all of them.
+// What a group's member lacks is made by the host where it is placed.
+void Catalog::set_place_of_volumes(const std::vector<std::string>& volumes,
+                                   Workload& workload) const {
+    workload.volume_host.reset();
+    workload.storages.clear();
+    if (volumes.empty()) {
+        return;
+    }
+    if (const model::Group* its = group(workload.group)) {
+        for (const model::VolumeClaim& claim : its->volumes) {
+            workload.storages.push_back(claim.storage);
+        }
+    }
     for (const std::string& volume : volumes) {
-        const auto found = volume_hosts_.find(volume);
-        if (found == volume_hosts_.end() && !group.empty()) {
+        const auto found = volumes_.find(volume);
+        if (found == volumes_.end() && !workload.group.empty()) {
             continue;
         }
-        if (found == volume_hosts_.end() || (host && *host != found->second)) {
-            return std::string{};
+        if (found != volumes_.end() && !found->second.storage.empty()) {
+            workload.storages.push_back(found->second.storage);
+        } else {
+            const std::string host = found == volumes_.end() ? "" : found->second.host;
+            const bool is_one = !workload.volume_host || *workload.volume_host == host;
+            workload.volume_host = is_one ? host : "";
         }
-        host = found->second;
     }
-    return host;
+    std::erase(workload.storages, "");
+    std::ranges::sort(workload.storages);
+    const auto repeated = std::ranges::unique(workload.storages);
+    workload.storages.erase(repeated.begin(), repeated.end());
+}
+
+bool Catalog::has_volume_of_host(const MicroVm& microvm) const {
+    return std::ranges::any_of(microvm.volumes, [this](const std::string& volume) {
+        const auto found = volumes_.find(volume);
+        return found == volumes_.end() || found->second.storage.empty();
+    });
 }
 
 void Catalog::relocate_users(const std::string& volume) {
@@ -65,7 +88,7 @@ void Catalog::relocate_users(const std::string& volume) {
         MicroVm& microvm = microvms_.at(name);
         Workload workload = *microvm.workload;
         unlist(name, microvm);
-        workload.volume_host = host_of_volumes(microvm.volumes, workload.group);
+        set_place_of_volumes(microvm.volumes, workload);
         microvm.workload = workloads_.intern(std::move(workload));
         refresh(name);
     }

@@ -93,7 +93,7 @@ std::optional<std::string> Controller::why_immovable(const std::string& name) {
     if (!microvm->is_running) {
         return "it does not run";
     }
-    if (!microvm->volumes.empty()) {
+    if (catalog_.has_volume_of_host(*microvm)) {
         return "its volumes are files of host " + host.name;
     }
     if (failed_moves_.contains(name)) {

@@ -26,6 +26,8 @@ const char* text_of(Misfit misfit) {
             return "of another CPU model";
         case Misfit::volumes:
             return "without its volumes";
+        case Misfit::storages:
+            return "without the storage of its volumes";
         case Misfit::group_on_host:
             return "with one of the group";
         case Misfit::group_in_zone:
@@ -62,6 +64,12 @@ bool has_labels(const HostState& host, const model::Labels& wanted) {
     });
 }
 
+bool has_storages(const HostState& host, const std::vector<std::string>& wanted) {
+    return std::ranges::all_of(wanted, [&host](const std::string& storage) {
+        return std::ranges::find(host.facts.storages, storage) != host.facts.storages.end();
+    });
+}
+
 std::optional<Misfit> misfit_by_facts(const HostState& host, const Workload& workload) {
     if (!workload.zone.empty() && workload.zone != host.facts.zone) {
         return Misfit::zone;
@@ -74,6 +82,9 @@ std::optional<Misfit> misfit_by_facts(const HostState& host, const Workload& wor
     }
     if (workload.volume_host && *workload.volume_host != host.facts.name) {
         return Misfit::volumes;
+    }
+    if (!has_storages(host, workload.storages)) {
+        return Misfit::storages;
     }
     return std::nullopt;
 }

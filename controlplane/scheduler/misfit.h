@@ -20,6 +20,7 @@ enum class Misfit {
     labels,
     cpu_model,
     volumes,
+    storages,
     group_on_host,
     group_in_zone,
     memory,
@@ -27,7 +28,7 @@ enum class Misfit {
     microvms,
 };
 
-inline constexpr std::size_t misfit_count = 13;
+inline constexpr std::size_t misfit_count = 14;
 
 // But for the room that is left: whatever else forbids it.
 [[nodiscard]] std::optional<Misfit> misfit_whatever_room(const Cluster& cluster, HostIdx host,

@@ -26,6 +26,9 @@ std::size_t hash_of(const Workload& workload) {
         mix(hash, host);
     }
     mix(hash, workload.volume_host);
+    for (const std::string& storage : workload.storages) {
+        mix(hash, storage);
+    }
     return hash;
 }
 

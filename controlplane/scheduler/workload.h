@@ -25,6 +25,7 @@ struct Workload {
     std::string cpu_model;      // of the snapshot that it is restored from; empty: it boots
     // The one that has its volumes, where they do not come along; empty: none has all of them.
     std::optional<std::string> volume_host;
+    std::vector<std::string> storages;  // which a host must reach, for its volumes: sorted
     std::string image;  // what its copies are called: hosts that have it are preferred
     std::vector<std::string> kept_on;  // hosts that have its checkpoint: preferred
 

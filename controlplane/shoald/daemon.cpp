@@ -159,7 +159,18 @@ model::Host facts_of(const Options& options, const std::string& peer_address) {
     host.cpu_model = cpu_model();
     host.allocatable = allocatable(options);
     host.renews_certificates = !options.authority_key.empty();
+    for (const auto& [name, folder] : options.storages) {
+        host.storages.push_back(name);
+    }
     return host;
+}
+
+volumes::VolumeFolders volume_folders(const Options& options) {
+    volumes::VolumeFolders folders{volumes::VolumeFolder{options.state_dir + "/volumes"}};
+    for (const auto& [name, folder] : options.storages) {
+        folders.add_storage(name, volumes::VolumeFolder{folder, options.host});
+    }
+    return folders;
 }
 
 bool is_clustered(const Options& options) {
@@ -281,12 +292,12 @@ private:
         mirror_,
         options_.host,
         {copies_of(template_folder_, templates_), copies_of(image_folder_, images_)}};
-    volumes::VolumeFolder volume_folder_;
+    volumes::VolumeFolders volume_folders_;
     boost::asio::thread_pool volume_workers_{1};  // not behind what is large
     node::VolumeChanges volume_changes_{
-        {context_, volume_workers_, *store_, mirror_, volume_folder_}};
+        {context_, volume_workers_, *store_, mirror_, volume_folders_}};
     node::GroupVolumes group_volumes_{loop_, mirror_, volume_changes_, options_.host};
-    rest::VolumeService volumes_{service_, volume_changes_, volume_folder_, options_.host};
+    rest::VolumeService volumes_{service_, volume_changes_, volume_folders_, options_.host};
     network::HostNetworks networks_;
     network::AddressBook addresses_{loop_, *store_, mirror_, options_.host};
     network::NetworkSweeper sweeper_{loop_, mirror_, runner_, networks_, options_.host};
@@ -307,13 +318,14 @@ Daemon::Daemon(const Options& options)
       service_{loop_, *store_, mirror_, nullptr},
       logs_{context_, service_, options.state_dir + "/logs"},
       template_folder_{templates::bundle_kind, options.state_dir + "/templates"},
-      volume_folder_{options.state_dir + "/volumes"},
+      volume_folders_{volume_folders(options)},
       networks_{fs::absolute(options.run_dir)},
       provisions_{mirror_,
                   runner_,
                   bundles(template_folder_, template_check_, &Peers::fetch_template),
                   bundles(image_folder_, image_check_, &Peers::fetch_image),
-                  volume_folder_,
+                  volume_folders_,
+                  volume_changes_,
                   group_volumes_,
                   networks_,
                   {options.host, options.reserved_mib, options.run_dir + "/microvms",
@@ -340,7 +352,7 @@ Daemon::Daemon(const Options& options)
         checkpointing_.emplace(
             options, find_program("shoal-vmm"),
             Checkpointing::Parts{context_, loop_, *store_, mirror_, runner_, clustered_->vmm_client,
-                                 *peers_, provisions_, volume_folder_});
+                                 *peers_, provisions_, volume_folders_.own()});
     }
     if (!options.peer_tls.certificate.empty()) {
         keep_certificate();

@@ -80,22 +80,40 @@ void take_etcd(const std::vector<std::string>& urls, const store::TlsFiles& file
     }
 }
 
-model::Labels parse_labels(const std::vector<std::string>& words) {
-    model::Labels labels;
+// `form`: of a word, for who gives another one.
+std::map<std::string, std::string> parse_pairs(const std::string& option, const std::string& form,
+                                               const std::vector<std::string>& words) {
+    std::map<std::string, std::string> pairs;
     for (const std::string& word : words) {
         const std::size_t equals = word.find('=');
         if (equals == std::string::npos || equals == 0) {
-            throw OptionsError{"--label " + word + ": give KEY=VALUE"};
+            throw OptionsError{option + " " + word + ": give " + form};
         }
-        labels[word.substr(0, equals)] = word.substr(equals + 1);
+        pairs[word.substr(0, equals)] = word.substr(equals + 1);
     }
-    return labels;
+    return pairs;
+}
+
+void check_storages(const Options& options) {
+    constexpr std::size_t most_storages = 8;
+    if (options.storages.size() > most_storages) {
+        throw OptionsError{"--storage: at most " + std::to_string(most_storages) + " storages"};
+    }
+    for (const auto& [name, folder] : options.storages) {
+        if (!model::is_name(name)) {
+            throw OptionsError{"--storage " + name + ": its name is 1 to 63 of a-z, 0-9 and '-'"};
+        }
+        if (!folder.starts_with('/')) {
+            throw OptionsError{"--storage " + name + "=" + folder + ": give the whole path"};
+        }
+    }
 }
 
 // What is checked after the parsing.
 struct RawOptions {
     std::vector<std::string> etcd;
     std::vector<std::string> labels;
+    std::vector<std::string> storages;
     store::TlsFiles tls{};
     bool plain_peers = false;
 };
@@ -168,7 +186,7 @@ void describe_cluster(CLI::App& app, Options& options, RawOptions& raw) {
         ->allow_extra_args(false);
 }
 
-void describe(CLI::App& app, Options& options) {
+void describe(CLI::App& app, Options& options, RawOptions& raw) {
     app.set_version_flag("--version", std::string{"shoald "} + host::version, "Print the version");
     app.add_option("--socket", options.socket, "The API's unix socket (RUN_DIR/shoald.socket)")
         ->type_name("PATH");
@@ -193,6 +211,11 @@ void describe(CLI::App& app, Options& options) {
     app.add_option("--max-microvms", options.max_microvms, "How many may run (default 10000)")
         ->type_name("N")
         ->check(check_whole);
+    app.add_option("--storage", raw.storages,
+                   "A folder on storage that other hosts reach, too, who give it the same name:\n"
+                   "volumes of this storage are files there; may be repeated")
+        ->type_name("NAME=DIR")
+        ->allow_extra_args(false);
     app.add_option("--cgroup-mount", options.cgroup_mount,
                    "Where control groups are mounted (default /sys/fs/cgroup)")
         ->type_name("DIR");
@@ -208,7 +231,7 @@ Options parse_options(std::span<char* const> args) {
     CLI::App app{"Runs the microVMs of one host, and keeps them running.", "shoald"};
     Options options;
     RawOptions raw;
-    describe(app, options);
+    describe(app, options, raw);
     describe_cluster(app, options, raw);
     try {
         app.parse(static_cast<int>(args.size()), args.data());
@@ -220,7 +243,9 @@ Options parse_options(std::span<char* const> args) {
         throw OptionsError{error.what()};
     }
     take_etcd(raw.etcd, raw.tls, options);
-    options.labels = parse_labels(raw.labels);
+    options.labels = parse_pairs("--label", "KEY=VALUE", raw.labels);
+    options.storages = parse_pairs("--storage", "NAME=DIR", raw.storages);
+    check_storages(options);
     check_peers(options, raw);
     if (!options.zone.empty() && !model::is_name(options.zone)) {
         throw OptionsError{"--zone " + options.zone + ": 1 to 63 of a-z, 0-9 and '-'"};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -26,6 +27,8 @@ struct Options {
     double cpu_overcommit = 1000;      // most sleep, most of the time
     std::uint64_t reserved_mib = 512;  // of the host's memory, for everything else
     std::uint64_t max_microvms = 10'000;
+    // Folders on storage that other hosts may reach as well, by the name that all of them give it.
+    std::map<std::string, std::string> storages;
     std::string cgroup_mount = "/sys/fs/cgroup";
     std::uint64_t log_limit_bytes = std::uint64_t{1} << 20;  // for each microVM
     // The cluster's etcd; without endpoints this host is alone, and its state is in SQLite.

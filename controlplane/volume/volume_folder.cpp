@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
@@ -24,6 +25,7 @@ constexpr const char* whole = ".raw";
 constexpr const char* prepared = ".new";
 constexpr const char* marked = ".deleted";
 constexpr const char* copied = ".copy";
+constexpr const char* tried = ".try";  // how a shared folder does I/O
 
 std::string stem_of(const VolumeFile& volume) {
     return volume.takeovers == 0 ? volume.name
@@ -56,11 +58,23 @@ std::vector<fs::path> files_in(const std::string& path) {
 
 }  // namespace
 
-VolumeFolder::VolumeFolder(std::string path) : path_{std::move(path)} {
+VolumeFolder::VolumeFolder(std::string path)
+    : path_{std::move(path)}, prepared_{prepared}, marked_{marked} {
     fs::create_directories(path_);
 }
 
-std::string VolumeFolder::file(const VolumeFile& volume, const char* suffix) const {
+VolumeFolder::VolumeFolder(std::string path, const std::string& host)
+    : path_{std::move(path)}, prepared_{"." + host + prepared}, marked_{"." + host + marked} {
+    const std::string name = path_ + "/" + host + tried;
+    const host::UniqueFd file{::open(name.c_str(), O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600)};
+    const int error = errno;
+    ::unlink(name.c_str());
+    if (!file) {
+        host::throw_os_error("cannot write to storage " + path_ + " with O_DIRECT", error);
+    }
+}
+
+std::string VolumeFolder::file(const VolumeFile& volume, const std::string& suffix) const {
     return path_ + "/" + stem_of(volume) + suffix;
 }
 
@@ -78,12 +92,16 @@ bool VolumeFolder::has(const VolumeFile& volume) const {
 
 void VolumeFolder::reconcile(const std::map<std::string, KnownVolume>& volumes) const {
     for (const fs::path& path : files_in(path_)) {
-        const auto volume = volume_in(path.stem());
-        const std::string suffix = path.extension();
+        const std::string name = path.filename();
+        const std::string suffix = name.substr(std::min(name.find('.'), name.size()));
+        const auto volume = volume_in(name.substr(0, name.size() - suffix.size()));
         const bool is_ours =
-            suffix == whole || suffix == prepared || suffix == marked || suffix == copied;
+            suffix == whole || suffix == prepared_ || suffix == marked_ || suffix == copied;
         if (!volume || !is_ours) {
-            host::log(host::LogLevel::warn, path.string() + " is no file of ours");
+            const bool is_of_another_host = name.ends_with(prepared) || name.ends_with(marked);
+            if (prepared_ == prepared || !is_of_another_host) {
+                host::log(host::LogLevel::warn, path.string() + " is no file of ours");
+            }
             continue;
         }
         const auto known = volumes.find(volume->name);
@@ -114,7 +132,7 @@ void VolumeFolder::delete_stale(const std::string& name, const KnownVolume& volu
 }
 
 void VolumeFolder::prepare(const std::string& name, std::uint64_t size_bytes) const {
-    const std::string path = file({name}, prepared);
+    const std::string path = file({name}, prepared_);
     const host::UniqueFd file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
     if (!file) {
         host::throw_os_error("cannot create " + path);
@@ -128,23 +146,23 @@ void VolumeFolder::prepare(const std::string& name, std::uint64_t size_bytes) co
 }
 
 void VolumeFolder::keep(const std::string& name) const {
-    rename(file({name}, prepared), path_of({name}));
+    rename(file({name}, prepared_), path_of({name}));
 }
 
 void VolumeFolder::drop(const std::string& name) const {
-    unlink(file({name}, prepared));
+    unlink(file({name}, prepared_));
 }
 
 void VolumeFolder::mark_deleted(const VolumeFile& volume) const {
-    rename(path_of(volume), file(volume, marked));
+    rename(path_of(volume), file(volume, marked_));
 }
 
 void VolumeFolder::restore(const VolumeFile& volume) const {
-    rename(file(volume, marked), path_of(volume));
+    rename(file(volume, marked_), path_of(volume));
 }
 
 void VolumeFolder::remove(const VolumeFile& volume) const {
-    unlink(file(volume, marked));
+    unlink(file(volume, marked_));
 }
 
 void VolumeFolder::install(const VolumeFile& volume, std::uint64_t size_bytes) const {

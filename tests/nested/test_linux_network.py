@@ -10,6 +10,7 @@ from api_guest import COMMAND_S, KERNEL, MIB, guest_rss, new_guest, wait_for_rss
 from harness import Failure, expect, run, temporary_folder, test
 from linux_guest import BY_64_BIT
 from netns import Network
+from ram_disk import ram_disk
 
 TCP_MIB = 64
 MEMORY_MIB = 5120  # 3 GiB below the hole, 2 GiB above 4 GiB
@@ -26,7 +27,7 @@ MTU_FEATURE = 3
 @test("Linux: network: ping, TCP both ways with checksums and TSO, two interfaces, pause and resume; free pages are reported; "
       "all above 4 GiB, and a block device past both page caches, too")
 def _():
-    with temporary_folder() as folder, Network(taps=2) as network, ram_disk() as disk, \
+    with temporary_folder() as folder, Network(taps=2) as network, ram_disk(DISK_MIB) as disk, \
             new_guest(folder, network, ["direct_io"]) as guest:
         guest.api.put("/drives/ram", drive_id="ram", is_root_device=False, path_on_host=disk, io_engine="Async",
                       direct_io=True)
@@ -75,17 +76,6 @@ def _():
         expect(pinger.returncode == 0 and " 0% packet loss" in output, output)
         for number, tap in enumerate(network.taps):
             expect_counted(guest, number, tap)
-
-
-@contextlib.contextmanager
-def ram_disk():
-    """A block device of the host's that has no file system and may be read past the page cache."""
-    module = next((KERNEL / "lib").rglob("brd.ko"))
-    expect(run(["busybox", "insmod", module, "rd_nr=1", f"rd_size={DISK_MIB << 10}"]).code == 0, "insmod brd")
-    try:
-        yield "/dev/ram0"
-    finally:
-        run(["busybox", "rmmod", "brd"])
 
 
 def use_disk(guest, disk):

@@ -291,6 +291,7 @@ public:
     }
     std::string root_of(const MicroVm&) override { return {}; }
     std::string tap_of(const MicroVm&) override { return {}; }
+    std::vector<std::string> disks_of(const MicroVm&) override { return {}; }
     void describe(const MicroVm&, const Attempt&, model::MicroVmStatus&) const override {}
 };
 

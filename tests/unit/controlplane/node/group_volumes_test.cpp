@@ -90,7 +90,7 @@ public:
         return failure;
     }
     [[nodiscard]] std::string path(const std::string& name) const {
-        return volume_folder.path_of({name});
+        return volume_folders.own().path_of({name});
     }
     [[nodiscard]] bool has_record(const std::string& name) const {
         return mirror.objects().volumes.contains(name);
@@ -103,9 +103,9 @@ public:
     store::test::EventLoopRunner runner;
     store::MemoryStore store{runner.loop()};
     Mirror mirror{runner.loop(), store};
-    volumes::VolumeFolder volume_folder{scratch.file("volumes")};
+    volumes::VolumeFolders volume_folders{volumes::VolumeFolder{scratch.file("volumes")}};
     boost::asio::thread_pool workers{1};
-    VolumeChanges changes{{runner.context(), workers, store, mirror, volume_folder}};
+    VolumeChanges changes{{runner.context(), workers, store, mirror, volume_folders}};
     GroupVolumes volumes{runner.loop(), mirror, changes, "here"};
     bool is_watching = false;
 };
@@ -186,6 +186,44 @@ TEST_CASE("a volume that users have made is taken, and stays theirs; another gro
         {.name = "g-0-data", .size_mib = 2, .host = "here", .group = "g-0", .group_created = 1});
     world.place("g-0");
     CHECK(world.start("g-0") == "volume g-0-data is of another group g-0");
+}
+
+TEST_CASE("volumes on a storage are made there, and deleted by one host once theirs is no more") {
+    World world;
+    model::Group group = World::group(1);
+    group.volumes[0].storage = "shared";
+    world.put(keys::of(keys::groups, "g"), model::to_json(group));
+    CHECK(world.start("g-0") ==
+          "volume g-0-data cannot be made: this host does not reach storage shared");
+    const std::string path = world.scratch.file("shared");
+    fs::create_directory(path);
+    world.volume_folders.add_storage("shared", volumes::VolumeFolder{path, "here"});
+    CHECK(world.start("g-0").empty());
+    CHECK(fs::exists(path + "/g-0-data.raw"));
+    CHECK_FALSE(fs::exists(world.path("g-0-data")));
+    model::Volume volume = world.mirror.objects().volumes.at("g-0-data").body;
+    CHECK(volume.storage == "shared");
+
+    // Another host has attached it since, and is to delete it as long as it is one of the
+    // cluster's.
+    model::Host other;
+    other.name = "other";
+    world.put(keys::of(keys::hosts, "other"), model::to_json(other));
+    volume.host = "other";
+    world.put_volume(volume);
+    world.delete_group();
+    world.forget("g-0");
+    world.runner.run_until([&] { return world.mirror.find("g-0") == nullptr; });
+    CHECK(world.has_record("g-0-data"));
+    world.commit({{}, {store::Delete{keys::of(keys::hosts, "other")}}});
+    world.run_until_gone("g-0-data");
+    CHECK(fs::is_empty(path));
+}
+
+TEST_CASE("a volume that is not where its group wants it is not taken") {
+    World world;
+    world.put_volume({.name = "g-0-data", .size_mib = 2, .host = "here", .storage = "shared"});
+    CHECK(world.start("g-0") == "volume g-0-data is not on the storage that its group says");
 }
 
 TEST_CASE("somebody's file of that name is not overwritten, and a full disk is said") {

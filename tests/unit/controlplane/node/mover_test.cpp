@@ -97,10 +97,12 @@ public:
     [[nodiscard]] std::string tap_of(const MicroVm&) override {
         return no_tap.empty() ? tap : throw NotYet{no_tap};
     }
+    [[nodiscard]] std::vector<std::string> disks_of(const MicroVm&) override { return disks; }
 
     std::string root;  // empty: it is not there
     std::string tap;
     std::string no_tap;  // why there is none
+    std::vector<std::string> disks;
 };
 
 class Pair : public ManualStore {
@@ -241,6 +243,35 @@ TEST_CASE("a destination has the image first, and its VMM takes it from there") 
         REQUIRE(pair.move());
         CHECK(pair.move()->failure.empty());
     }
+}
+
+TEST_CASE("a volume on a storage is where the destination has it, and becomes the destination's") {
+    FakeProvisions provisions;
+    provisions.root = "/images/x/root.erofs";
+    provisions.disks = {"/mnt/disks/v.raw"};
+    Pair pair{&provisions};
+    model::MicroVmSpec spec;
+    spec.name = "a";
+    spec.program = "/bin/true";
+    spec.volumes = {"v"};
+    pair.put(keys::of(keys::microvms, "a"), model::to_json(spec));
+    pair.put(keys::of(keys::volumes, "v"),
+             model::to_json(
+                 model::Volume{.name = "v", .size_mib = 1, .host = "from", .storage = "disks"}));
+    pair.look();
+    pair.begin();
+    REQUIRE(pair.to.vmm.orders.size() == 1);
+    CHECK(pair.to.vmm.orders[0].ends_with(
+        R"("drive_overrides":[{"drive_id":"disk0","path_on_host":"/mnt/disks/v.raw"},)"
+        R"({"drive_id":"root","path_on_host":"/images/x/root.erofs"}]})"));
+    const auto volume = [&] {
+        return model::from_json<model::Volume>(pair.value(keys::of(keys::volumes, "v")));
+    };
+    CHECK(volume().host == "from");
+    pair.to.vmm.phase = "Running";
+    pair.look();
+    CHECK(pair.placed() == "to");
+    CHECK(volume().host == "to");
 }
 
 TEST_CASE("a guest on a network finds a TAP of its destination's, or stays") {

@@ -161,6 +161,28 @@ TEST_CASE("what has a volume stays on the draining host, which says why") {
           std::vector<std::string>{"vm: its volumes are files of host h1"});
 }
 
+TEST_CASE("what has its volume on a storage leaves for a host that reaches it") {
+    Fixture fixture;
+    for (const char* name : {"h1", "h2", "h3"}) {
+        fixture.put_host(name);
+        fixture.beat(name, {1, 1});
+    }
+    const auto reach = [&](const char* name) {
+        auto host = model::from_json<model::Host>(fixture.get(keys::of(keys::hosts, name))->value);
+        host.storages = {"shared"};
+        fixture.put(keys::of(keys::hosts, name), model::to_json(host));
+    };
+    reach("h3");
+    fixture.put(keys::of(keys::volumes, "disk"),
+                model::to_json(model::Volume{
+                    .name = "disk", .size_mib = 1, .host = "h1", .storage = "shared"}));
+    fixture.add_running("vm", "h1", {"disk"});
+    fixture.put_host("h1", model::Scheduling::draining);
+    fixture.run(200ms);
+    REQUIRE(fixture.move("vm"));
+    CHECK(fixture.move("vm")->to == "h3");
+}
+
 TEST_CASE("a move that failed is tried again, later") {
     Draining fixture;
     fixture.remove(keys::of(keys::moves, "vm0"));

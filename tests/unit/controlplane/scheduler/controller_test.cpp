@@ -161,6 +161,45 @@ TEST_CASE("a group's member lacks volumes at first, and later runs where they ar
     CHECK(has_outdated);  // One at a time.
 }
 
+TEST_CASE("what has its volumes on a storage runs on any host that reaches it") {
+    Fixture fixture;
+    for (const char* name : {"h1", "h2", "h3"}) {
+        fixture.add_host(name);
+    }
+    const auto reach = [&](const char* name, std::vector<std::string> storages) {
+        auto host = model::from_json<model::Host>(fixture.get(keys::of(keys::hosts, name))->value);
+        host.storages = std::move(storages);
+        fixture.put(keys::of(keys::hosts, name), model::to_json(host));
+    };
+    reach("h1", {"one"});
+    reach("h2", {"one", "two"});
+    const auto put_volume = [&](const char* name, const char* storage) {
+        fixture.put(keys::of(keys::volumes, name),
+                    model::to_json(model::Volume{
+                        .name = name, .size_mib = 1, .host = "h1", .storage = storage}));
+    };
+    put_volume("a", "one");
+    put_volume("b", "two");
+    fixture.put_volume("own", "h3");
+    fixture.add_attached("both", {"a", "b"});
+    fixture.add_attached("apart", {"a", "own"});
+    model::Group group;
+    group.name = "g";
+    group.count = 3;
+    group.microvm.program = "/bin/true";
+    group.volumes = {{"data", 1, "two"}, {"more", 1, "two"}};
+    fixture.put(keys::of(keys::groups, "g"), model::to_json(group));
+    fixture.live({"h1", "h2", "h3"});
+    CHECK(fixture.placement("both")->host == "h2");
+    CHECK_FALSE(fixture.placement("apart"));
+    CHECK(fixture.status(keys::no_host, "apart")->reason ==
+          "3 hosts: 2 without its volumes, 1 without the storage of its volumes");
+    for (const char* name : {"g-0", "g-1", "g-2"}) {  // whose volumes nobody has made yet
+        REQUIRE(fixture.placement(name));
+        CHECK(fixture.placement(name)->host == "h2");
+    }
+}
+
 TEST_CASE("what a lost host had is placed again, or has failed, as each microVM wants it") {
     Fixture fixture;
     fixture.add_host("h1");

@@ -66,6 +66,15 @@ TEST_CASE("each filter refuses what it is for, and only that") {
         workload.volume_host = "";
         CHECK(misfit(cluster, host, workload) == Misfit::volumes);
     }
+    SUBCASE("storages of volumes") {
+        workload.storages = {"fast"};
+        CHECK(misfit(cluster, host, workload) == Misfit::storages);
+        facts.storages = {"large", "fast"};
+        cluster.put_host(facts);
+        CHECK_FALSE(misfit(cluster, host, workload));
+        workload.storages = {"fast", "other"};
+        CHECK(misfit(cluster, host, workload) == Misfit::storages);
+    }
     SUBCASE("one of the group on the host") {
         workload.group = "web";
         workload.anti_affinity = model::AntiAffinity::host;

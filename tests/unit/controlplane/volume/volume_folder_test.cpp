@@ -73,6 +73,33 @@ TEST_CASE("a change that was begun is finished or taken back, as the store says;
     }
 }
 
+TEST_CASE("hosts that share a folder touch nothing that another one has begun") {
+    const store::test::ScratchFolder scratch;
+    const std::string path = scratch.file("shared");
+    CHECK_THROWS_AS((VolumeFolder{path, "h1"}), std::system_error);
+    fs::create_directory(path);
+    const VolumeFolder one{path, "h1"};
+    const VolumeFolder two{path, "h2"};
+    CHECK(fs::is_empty(path));
+    one.prepare("a", 1 << 20);
+    two.prepare("b", 1 << 20);
+    one.prepare("c", 1 << 20);
+    one.keep("c");
+    two.mark_deleted({"c"});
+    const auto has = [&path](const char* name) { return fs::exists(path + "/" + name); };
+    // Neither is in the store: what was begun here is taken back.
+    one.reconcile({});
+    CHECK_FALSE(has("a.h1.new"));
+    CHECK(has("b.h2.new"));
+    CHECK(has("c.h2.deleted"));
+    two.reconcile({{"b", {0, true}}, {"c", {0, false}}});
+    CHECK(one.has({"b"}));
+    CHECK_FALSE(one.has({"c"}));
+    one.reconcile({{"b", {0, false}}});
+    CHECK(two.has({"b"}));
+    CHECK_FALSE(has("c.h2.deleted"));
+}
+
 TEST_CASE("what others have taken over is deleted; what is taken over here now is not touched") {
     const store::test::ScratchFolder scratch;
     const std::string path = scratch.file("volumes");
