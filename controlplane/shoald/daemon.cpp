@@ -2,6 +2,7 @@
 #include "controlplane/shoald/daemon.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -138,6 +139,21 @@ std::string cpu_model() {
 
 std::uint64_t times(std::uint64_t number, double ratio) {
     return static_cast<std::uint64_t>(static_cast<double>(number) * ratio);
+}
+
+// As many as this process may have descriptors for: its end of a microVM's, and its supervisor.
+std::uint64_t most_microvms(std::uint64_t wanted) {
+    constexpr std::uint64_t of_each = 2;
+    constexpr std::uint64_t of_others = 1024;  // the API, other hosts, the store
+    rlimit limit{};
+    host::check_os(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+    const std::uint64_t room = limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, of_others);
+    if (room / of_each < wanted) {
+        host::log(host::LogLevel::warn, "the limit of " + std::to_string(limit.rlim_cur) +
+                                            " descriptors lets " + std::to_string(room / of_each) +
+                                            " microVMs run, not " + std::to_string(wanted));
+    }
+    return std::min(wanted, room / of_each);
 }
 
 model::Resources allocatable(const Options& options) {
@@ -480,7 +496,8 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
 
 }  // namespace
 
-void run(const Options& options) {
+void run(Options options) {
+    options.max_microvms = most_microvms(options.max_microvms);
     Daemon{options}.run();
 }
 

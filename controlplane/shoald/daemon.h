@@ -7,6 +7,6 @@ namespace shoal::daemon {
 
 // Until SIGTERM or SIGINT; the microVMs go on. Makes the folders that are missing. Throws
 // std::runtime_error with one sentence.
-void run(const Options& options);
+void run(Options options);
 
 }  // namespace shoal::daemon

@@ -208,7 +208,8 @@ void describe(CLI::App& app, Options& options, RawOptions& raw) {
                    "Of the host's memory, not for microVMs (default 512)")
         ->type_name("MIB")
         ->check(check_whole);
-    app.add_option("--max-microvms", options.max_microvms, "How many may run (default 10000)")
+    app.add_option("--max-microvms", options.max_microvms,
+                   "How many may run (default 10000), fewer if the limit of descriptors is low")
         ->type_name("N")
         ->check(check_whole);
     app.add_option("--storage", raw.storages,

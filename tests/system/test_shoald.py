@@ -73,6 +73,13 @@ def control_group():
         expect(limits == [(32 + 64) << 20], f"{limits}")
 
 
+@test("shoald: fewer microVMs are admitted where the limit of descriptors is low", needs_kvm=False)
+def admits_by_descriptors():
+    with temporary_folder() as folder, Daemon(folder, "--host", "h", within=("prlimit", "--nofile=1030:1030")) as daemon:
+        daemon.wait(lambda: daemon.request("GET", "/v1/hosts/h")[0] == 200, "the host to be known")
+        expect(daemon.done("GET", "/v1/hosts/h")["spec"]["allocatable"]["microvms"] == 3, "how many it admits")
+
+
 @test("shoald: what is wrong with a request is said in a problem of RFC 9457")
 def refuses():
     with temporary_folder() as folder, Daemon(folder, "--max-microvms", "1") as daemon:
