@@ -4,10 +4,14 @@ import os
 import re
 import time
 
-from cluster import seeded
+from cluster import RUNNING, seeded
 from harness import BUSYBOX, expect, run, temporary_folder, test
 from test_shoald_networks import SERVE, when_networks
 from wires import WiredCluster
+
+# Says who it is, and what only its memory knows, to whoever asks.
+MARKED = f"""{BUSYBOX} cat /dev/clone > /tmp/words; {BUSYBOX} od -An -N8 -tx8 /dev/urandom >> /tmp/words
+while :; do {BUSYBOX} nc -l -p 7 < /tmp/words; done"""
 
 
 @contextlib.contextmanager
@@ -122,6 +126,46 @@ def _():
         one.wait(lambda: not one.list(), "the microVMs to go")
         one.wait(lambda: not cluster.etcd.list("/addresses/"), "their addresses to be taken back")
         one.done("DELETE", "/v1/networks/n")
+
+
+@test("wires: a clone on a network moves, and goes on from a checkpoint, with the address that it has")
+@when_networks
+def _():
+    with wired(3) as cluster:
+        one = cluster.hosts[0]
+        one.done("POST", "/v1/networks", {"name": "n", "subnet": "10.78.1.0/24"})
+        one.done("POST", "/v1/templates", {"name": "t", "network": True, "program": BUSYBOX, "arguments": ["sh", "-c", MARKED],
+                                           "memory_mib": 64})
+        one.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "cordoned"})
+        one.done("POST", "/v1/microvms", {"name": "a", "template": "t", "network": "n", "on_host_failure": "restore",
+                                          "checkpoint": {"interval_s": 1, "copies": 1}})
+
+        def expect_answer(but=()):
+            """At its address, on a host that is none of these. That host, and the address with what it says."""
+            status = one.wait(lambda: (found := one.microvm("a")["status"])["phase"] == RUNNING and found["host"] not in but and found,
+                              f"it to run, not on {but}")
+            host = cluster.host(status["host"])
+            words = host.wire.network.command([BUSYBOX, "nc", "-w", "5", status["address"], "7"])
+            said = one.wait(lambda: run(words).out, f"{status['address']} to answer on {host.name}")
+            expect(said.startswith(b"a\0"), f"{said}")
+            return host, (status["address"], said)
+
+        first, before = expect_answer()
+        one.done("PUT", f"/v1/hosts/{first.name}/scheduling", {"scheduling": "draining"})
+        second, moved = expect_answer(but=["h0", first.name])
+        expect(moved == before, f"{before} became {moved}")
+        one.wait(lambda: taps(first) == 0, "the TAP that it had to go")
+        one.done("PUT", f"/v1/hosts/{first.name}/scheduling", {"scheduling": "enabled"})
+        moved_at = one.microvm("a")["checkpoint"]
+        one.wait(lambda: (record := one.microvm("a")["checkpoint"]) and record["hosts"] and record != moved_at, "a checkpoint")
+        second.kill_host()
+        _, restored = expect_answer(but=["h0", second.name])
+        expect(restored == before, f"{before} became {restored}")
+        second.start()
+        cluster.wait_for_return(one, second)
+        one.wait(one.delete_page, "it to go")
+        for path in ("/v1/templates/t", "/v1/networks/n"):
+            one.done("DELETE", path)
 
 
 @test("wires: a microVM runs where its volume is, and waits for that host when it dies")
