@@ -57,12 +57,12 @@ class Member(Daemon):
         self.name = name
         self.links = []
         urls = [word for url in self.reach(etcd) for word in ("--etcd", url)]
-        super().__init__(folder, "--host", name, *urls, *options, within=within)
+        super().__init__(folder, "--host", name, *urls, *etcd.client_options(), *options, within=within)
 
     def reach(self, etcd):
         """How it gets to etcd: by cables that tests can pull."""
         self.links = [Link(port) for port in etcd.ports]
-        return [f"http://127.0.0.1:{link.port}" for link in self.links]
+        return [etcd.url(link.port) for link in self.links]
 
     def set_cable(self, state):
         for link in self.links:
@@ -93,10 +93,11 @@ class Member(Daemon):
 class Cluster:
     """`with Cluster(folder, 3) as cluster:` at the end everything is deleted, and nothing may be left."""
 
-    def __init__(self, folder, hosts, etcd_members=1, options=(), etcd_flushes=False):
+    def __init__(self, folder, hosts, etcd_members=1, options=(), etcd_flushes=False, etcd_tls=False):
         """`options` of each shoald; a function: by the host's name."""
         self.folder = pathlib.Path(folder)
         self.options = options
+        self.etcd_tls = etcd_tls
         self.etcd = self.make_etcd(etcd_members, etcd_flushes)
         self.hosts = []
         try:
@@ -146,7 +147,7 @@ class Cluster:
         return self.hosts[-1]
 
     def make_etcd(self, members, flushes):
-        return Etcd(self.folder, members, flushes=flushes)
+        return Etcd(self.folder, members, flushes=flushes, tls=self.etcd_tls)
 
     def make_member(self, name, options):
         return Member(self.folder / name, name, self.etcd, *options)

@@ -5,9 +5,11 @@ import json
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import time
 
+from certificates import make_authority, make_certificate
 from harness import ENVIRONMENT, TIME_SCALE, Failure, expect
 
 
@@ -25,12 +27,14 @@ def free_ports(count):
 class Etcd:
     """`with Etcd(folder, members) as etcd:` an etcd that answers."""
 
-    def __init__(self, folder, members=1, address="127.0.0.1", network=None, flushes=False):
+    def __init__(self, folder, members=1, address="127.0.0.1", network=None, flushes=False, tls=False):
         """In a network namespace (netns.py) that has the address, or on the loopback interface."""
         self.folder = pathlib.Path(folder)
         self.address = address
         self.network = network
         self.flushes = flushes
+        self.scheme = "https" if tls else "http"
+        self.files = self.make_certificates() if tls else None
         ports = free_ports(2 * members)
         self.ports = ports[:members]
         self.peers = ports[members:]
@@ -47,8 +51,23 @@ class Etcd:
         for member in range(len(self.processes)):
             self.kill(member)
 
+    def make_certificates(self):
+        """{"server", "client": what certificates.py says of it}, of one authority."""
+        make_authority(self.folder, "etcd-ca")
+        return {who: make_certificate(self.folder, "etcd-ca", f"etcd-{who}", f"IP:{self.address}") for who in ("server", "client")}
+
+    def url(self, port):
+        return f"{self.scheme}://{self.address}:{port}"
+
     def urls(self):
-        return [f"http://{self.address}:{port}" for port in self.ports]
+        return [self.url(port) for port in self.ports]
+
+    def client_options(self):
+        """What shoald is told beside the URLs."""
+        if self.files is None:
+            return []
+        files = self.files["client"]
+        return ["--etcd-ca", files["authority_path"], "--etcd-cert", files["certificate_path"], "--etcd-key", files["key_path"]]
 
     def start(self, member):
         cluster = ",".join(f"m{number}=http://{self.address}:{port}" for number, port in enumerate(self.peers))
@@ -60,6 +79,10 @@ class Etcd:
                      # As README.md says, of members that are near each other.
                      "--heartbeat-interval", "50", "--election-timeout", "500"]
             words += [] if self.flushes else ["--unsafe-no-fsync"]
+            if self.files is not None:
+                files = self.files["server"]
+                words += ["--cert-file", files["certificate_path"], "--key-file", files["key_path"], "--client-cert-auth",
+                          "--trusted-ca-file", files["authority_path"]]
             self.processes[member] = subprocess.Popen(self.network.command(words) if self.network else words,
                                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
 
@@ -67,7 +90,12 @@ class Etcd:
         connection = self.network.socket() if self.network else socket.socket()
         connection.settimeout(2)
         connection.connect((self.address, self.ports[member]))
-        return connection
+        if self.files is None:
+            return connection
+        files = self.files["client"]
+        context = ssl.create_default_context(cafile=files["authority_path"])
+        context.load_cert_chain(files["certificate_path"], files["key_path"])
+        return context.wrap_socket(connection, server_hostname=self.address)
 
     def call(self, member, path, **body):
         """The answer of etcd's JSON gateway; nothing while the member does not answer."""

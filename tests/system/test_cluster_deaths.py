@@ -94,12 +94,13 @@ def play_death(cluster, fences, dead, hurt_member):
     return elected, heard, decided
 
 
-@test("cluster: a host that dies with etcd's leader, or while that hangs, is taken over in time, and no other is fenced",
+@test("cluster: a host that dies with etcd's leader, or while that hangs, is taken over in time, and no other is fenced; over TLS",
       needs_kvm=False)
 def _():
     rounds = int(os.environ.get("SHOAL_ROUNDS") or 1)
     dice = seeded()
-    with temporary_folder() as folder, EmptyCluster(folder, 3, etcd_members=3) as cluster, Fences(cluster.hosts) as fences:
+    with temporary_folder() as folder, EmptyCluster(folder, 3, etcd_members=3, etcd_tls=True) as cluster, \
+            Fences(cluster.hosts) as fences:
         decisions = []
         for number in range(rounds):
             dead = dice.choice([cluster.hosts[1], cluster.hosts[2], cluster.scheduler()])
@@ -137,7 +138,8 @@ def _():
 
 @test("cluster: without etcd hosts run on to their deadlines, writes are refused clearly, and all heals by itself", needs_kvm=False)
 def _():
-    with temporary_folder() as folder, EmptyCluster(folder, 3, etcd_members=3) as cluster, Fences(cluster.hosts) as fences:
+    with temporary_folder() as folder, EmptyCluster(folder, 3, etcd_members=3, etcd_tls=True) as cluster, \
+            Fences(cluster.hosts) as fences:
         host, epochs = cluster.hosts[0], cluster.epochs()
         network = {"name": "n", "subnet": "10.78.1.0/24"}
         begun = time.monotonic()
