@@ -1,22 +1,24 @@
 // What is not allowed here is dropped; what is none of our bridges' is not touched.
 #include "controlplane/network/firewall.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <exception>
 #include <stdexcept>
+#include <utility>
 
-#include "devices/host/os_error.h"
-#include "devices/host/pipe.h"
-
-extern char** environ;
+#include "controlplane/network/nft.h"
+#include "controlplane/node/provisions.h"
 
 namespace shoal::network {
 namespace {
+
+using std::chrono::steady_clock;
+
+// It takes 10 ms. Whoever waits for one that hangs asks ever more rarely, and is told so (a second:
+// provisions.h).
+constexpr std::chrono::milliseconds shortest_pause{5};
+constexpr std::chrono::milliseconds longest_pause{1000};
 
 std::string quoted(const std::string& name) {
     return '"' + name + '"';
@@ -71,41 +73,58 @@ std::string firewall_script(const std::string& table, const std::vector<GuardedB
     return script + "}\n";
 }
 
-void apply_firewall(const std::string& script) {
-    host::Pipe input = host::make_pipe();
-    host::Pipe output = host::make_pipe();
-    // Its size is that of the pipe at least: nobody waits for anybody.
-    host::check_os(::fcntl(input.write.get(), F_SETPIPE_SZ, static_cast<int>(script.size() + 1)),
-                   "F_SETPIPE_SZ");
-    if (::write(input.write.get(), script.data(), script.size()) !=
-        static_cast<ssize_t>(script.size())) {
-        host::throw_os_error("writing to nft");
+Firewall::Firewall(boost::asio::io_context& context, std::string table,
+                   std::chrono::milliseconds limit)
+    : context_{context}, table_{std::move(table)}, limit_{limit} {}
+
+void Firewall::expect_idle() const {
+    if (state_ == State::running) {
+        const auto pause =
+            std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - began_) / 2;
+        throw node::NotYet{"nft is setting the rules",
+                           std::clamp(pause, shortest_pause, longest_pause)};
     }
-    input.write = {};
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, input.read.get(), STDIN_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, output.write.get(), STDOUT_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, output.write.get(), STDERR_FILENO);
-    ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    std::array<std::string, 3> words{"nft", "-f", "-"};
-    std::array<char*, 4> argv{words[0].data(), words[1].data(), words[2].data(), nullptr};
-    pid_t pid = 0;
-    const int error = ::posix_spawnp(&pid, "nft", &actions, nullptr, argv.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    if (error != 0) {
-        host::throw_os_error("cannot run nft (of the package nftables)", error);
+}
+
+void Firewall::expect(const std::vector<GuardedBridge>& bridges) {
+    expect_idle();
+    if (bridges == bridges_ && state_ == State::set) {
+        return;
     }
-    output.write = {};
-    std::array<char, 400> said{};
-    const ssize_t count = ::read(output.read.get(), said.data(), said.size());
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    if (bridges == bridges_ && state_ == State::failed) {
+        state_ = State::unknown;
+        throw std::runtime_error{failure_};
     }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        const std::string text{said.data(), static_cast<std::size_t>(count < 0 ? 0 : count)};
-        throw std::runtime_error{"nft refuses the rules: " + text.substr(0, text.find('\n'))};
-    }
+    start(bridges);
+    expect_idle();
+}
+
+void Firewall::start(const std::vector<GuardedBridge>& bridges) {
+    bridges_ = bridges;
+    state_ = State::unknown;
+    // One that is over is joined here: it has said so with its last words.
+    thread_ =
+        std::jthread{[this, weak = std::weak_ptr{self_}, limit = limit_,
+                      script = firewall_script(table_, bridges)](const std::stop_token& stop) {
+            std::string failure;
+            try {
+                run_nft(script, limit, stop);
+            } catch (const std::exception& error) {
+                failure = error.what();
+            }
+            boost::asio::post(context_, [weak, failure] {
+                if (const auto self = weak.lock()) {
+                    (*self)->end(failure);
+                }
+            });
+        }};
+    state_ = State::running;
+    began_ = steady_clock::now();
+}
+
+void Firewall::end(const std::string& failure) {
+    state_ = failure.empty() ? State::set : State::failed;
+    failure_ = failure;
 }
 
 }  // namespace shoal::network

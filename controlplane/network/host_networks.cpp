@@ -9,6 +9,7 @@
 #include <exception>
 
 #include "controlplane/network/links.h"
+#include "controlplane/node/provisions.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
@@ -57,8 +58,8 @@ bool try_to(Step step) {
 
 }  // namespace
 
-HostNetworks::HostNetworks(const std::string& key)
-    : prefix_{"sh" + hash_letters(key, key_letters)}, table_{"shoal_" + prefix_} {}
+HostNetworks::HostNetworks(boost::asio::io_context& context, const std::string& key)
+    : prefix_{"sh" + hash_letters(key, key_letters)}, firewall_{context, "shoal_" + prefix_} {}
 
 std::string HostNetworks::tap_of(const std::string& microvm) const {
     return prefix_ + tap_kind + hash_letters(microvm, name_letters);
@@ -75,16 +76,19 @@ std::vector<std::string> HostNetworks::ours(char kind) const {
     return names;
 }
 
+// The bridge is made first, bare: a sweep that looks meanwhile sees by it that its rules are
+// wanted.
 std::string HostNetworks::attach(const std::string& microvm, const Wanted& network,
                                  const std::vector<Wanted>& all) {
+    firewall_.expect_idle();  // Many may wait: nothing else is looked at.
     const std::string bridge = bridge_of(network.name);
-    const std::vector<std::string> there = ours(bridge_kind);
-    std::set<std::string> bridges{there.begin(), there.end()};
-    bridges.insert(bridge);
-    guard(all, bridges);  // before there is anything to guard
+    std::vector<std::string> there = ours(bridge_kind);
     if (std::ranges::find(there, bridge) == there.end()) {
-        ensure_bridge(bridge, network.subnet);
+        add_bridge(bridge);
+        there.push_back(bridge);
+        guarded_.clear();
     }
+    guard(all, {there.begin(), there.end()});  // before there is anything to guard
     if (network.nat) {
         allow_forwarding();
     }
@@ -93,8 +97,8 @@ std::string HostNetworks::attach(const std::string& microvm, const Wanted& netwo
     return tap;
 }
 
-// With the rules come the bridges: one that is there may have the subnet of an earlier network of
-// this name.
+// With the rules come the bridges: one that is there may be bare, or have the subnet of an earlier
+// network of this name.
 void HostNetworks::guard(const std::vector<Wanted>& networks,
                          const std::set<std::string>& bridges) {
     std::vector<GuardedBridge> wanted;
@@ -103,15 +107,15 @@ void HostNetworks::guard(const std::vector<Wanted>& networks,
             wanted.push_back({bridge, network.subnet, network.nat});
         }
     }
-    if (is_guarding_ && wanted == guarded_) {
+    firewall_.expect(wanted);
+    is_guarding_ = true;
+    if (wanted == guarded_) {
         return;
     }
-    apply_firewall(firewall_script(table_, wanted));
     for (const GuardedBridge& bridge : wanted) {
         ensure_bridge(bridge.name, bridge.subnet);
     }
     guarded_ = std::move(wanted);
-    is_guarding_ = true;
 }
 
 bool HostNetworks::sweep(const std::set<std::string>& microvms,
@@ -135,7 +139,14 @@ bool HostNetworks::sweep(const std::set<std::string>& microvms,
         return is_done;
     }
     // The rules first: if this is cut off, the bridge that is left brings the next sweep here.
-    is_done = try_to([&] { guard(networks, {there.begin(), there.end()}); }) && is_done;
+    try {
+        guard(networks, {there.begin(), there.end()});
+    } catch (const node::NotYet&) {
+        return false;
+    } catch (const std::exception& error) {
+        host::log(host::LogLevel::error, error.what());
+        is_done = false;
+    }
     for (const std::string& bridge : there) {
         if (!wanted.contains(bridge)) {
             is_done = try_to([&] { remove_bridge(bridge); }) && is_done;

@@ -131,11 +131,16 @@ bool is_there(const std::string& name) {
 
 }  // namespace
 
-void ensure_bridge(const std::string& name, const Subnet& subnet) {
+void add_bridge(const std::string& name) {
     const Control control;
     if (!control.try_call(SIOCBRADDBR, name.c_str()) && errno != EEXIST) {
         host::throw_os_error("cannot make the bridge " + name);
     }
+}
+
+void ensure_bridge(const std::string& name, const Subnet& subnet) {
+    add_bridge(name);
+    const Control control;
     ifreq request = with_address(name, subnet.gateway());
     control.call(SIOCSIFADDR, &request, "setting the address of " + name);
     const Ipv4 mask = ~(subnet.last() - subnet.first);

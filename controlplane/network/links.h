@@ -8,7 +8,9 @@
 
 namespace shoal::network {
 
-// Each makes what is missing, and changes nothing that is as it should be.
+// Each makes what is missing, and changes nothing that is as it should be. A bridge that was only
+// added is down and has no address.
+void add_bridge(const std::string& name);
 void ensure_bridge(const std::string& name, const Subnet& subnet);
 void ensure_tap(const std::string& name, const std::string& bridge);
 

@@ -274,6 +274,8 @@ std::optional<HostProvisions::Attached> HostProvisions::attach_network(
     }
     try {
         return Attached{networks_.attach(microvm.spec.name, *found, all), *ip, found->subnet};
+    } catch (const NotYet& reason) {
+        throw NotYet{"network " + name + ": " + reason.what(), reason.retry()};
     } catch (const std::runtime_error& error) {
         throw NotYet{"network " + name + ": " + error.what()};
     }

@@ -335,7 +335,7 @@ Daemon::Daemon(const Options& options)
       logs_{context_, service_, options.state_dir + "/logs"},
       template_folder_{templates::bundle_kind, options.state_dir + "/templates"},
       volume_folders_{volume_folders(options)},
-      networks_{fs::absolute(options.run_dir)},
+      networks_{context_, fs::absolute(options.run_dir)},
       provisions_{mirror_,
                   runner_,
                   bundles(template_folder_, template_check_, &Peers::fetch_template),

@@ -1,11 +1,13 @@
 """shoald: networks, in a network namespace of the test's own."""
 import contextlib
 import os
+import pathlib
 import subprocess
 import sys
+import time
 
 from daemon import Daemon
-from harness import BUSYBOX, Failure, expect, run, temporary_folder, test
+from harness import BUSYBOX, TIME_SCALE, Failure, expect, run, temporary_folder, test
 from netns import new_namespace, why_no_network
 
 SERVE = f"while :; do echo hello | {BUSYBOX} nc -l -p 7; done"
@@ -250,3 +252,33 @@ def refused():
         daemon.wait(lambda: "given out" in daemon.microvm("two")["status"]["reason"], "the reason")
         daemon.done("DELETE", "/v1/microvms/one?grace_s=0")
         expect(running(daemon, "two") == "10.79.0.2", "the address of one")
+
+
+@test("shoald: while nft hangs requests are answered, who waits for it says so, and it goes with shoald", needs_kvm=False)
+@when_networks
+def hanging_nft():
+    with temporary_folder() as folder, Namespace() as namespace:
+        programs = pathlib.Path(folder) / "bin"
+        programs.mkdir()
+        pids = programs / "pids"
+        (programs / "nft").write_text(f"#!/bin/sh\necho $$ >> {pids}\nexec {BUSYBOX} sleep 1000\n")
+        (programs / "nft").chmod(0o700)
+        with Daemon(folder, within=(*namespace.within, "env", f"PATH={programs}:{os.environ['PATH']}")) as daemon:
+            make_networks(daemon)
+            start(daemon, "a", "n1", SERVE)
+            start(daemon, "b", "n2", SERVE)
+            slowest = 0
+
+            def is_told():
+                nonlocal slowest
+                asked = time.monotonic()
+                reasons = [item["status"]["reason"] for item in daemon.list()]
+                slowest = max(slowest, time.monotonic() - asked)
+                return all("nft is setting the rules" in reason for reason in reasons)
+
+            daemon.wait(is_told, "the reason why they do not start")
+            expect(slowest < TIME_SCALE, f"a request took {slowest:.1f} s")
+            expect(len(namespace.links()) == 2, f"more than lo and a bridge before there are rules: {namespace.links()}")
+            expect(len(pids.read_text().split()) == 1, f"more than one nft: {pids.read_text()}")
+        pid, = pids.read_text().split()
+        expect(not os.path.exists(f"/proc/{pid}"), "nft is left over")

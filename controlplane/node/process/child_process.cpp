@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,6 +64,17 @@ pid_t start_child(const std::vector<std::string>& words, int output) {
         ::_exit(127);
     }
     return child;
+}
+
+host::UniqueFd open_child(pid_t child) {
+    host::UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, child, 0))};
+    if (!process) {
+        const int error = errno;
+        ::kill(child, SIGKILL);
+        static_cast<void>(wait_for_child(child));
+        host::throw_os_error("pidfd_open of a child", error);
+    }
+    return process;
 }
 
 bool wait_for_child(pid_t child) {

@@ -6,11 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "devices/host/unique_fd.h"
+
 namespace shoal::node {
 
 // `words`: the command, its path first. Its standard output and error are `output`, its input is
 // empty; it dies with the calling thread. To be waited for. Throws std::system_error.
 [[nodiscard]] pid_t start_child(const std::vector<std::string>& words, int output);
+
+// A pidfd of a child that is still to be waited for: readable once waiting takes no time. When
+// there is none, the child is killed and waited for, and std::system_error thrown.
+[[nodiscard]] host::UniqueFd open_child(pid_t child);
 
 // Waits until it ends. Whether it ended well.
 [[nodiscard]] bool wait_for_child(pid_t child);
