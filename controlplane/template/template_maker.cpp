@@ -7,9 +7,11 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "controlplane/content/copy_file.h"
@@ -80,13 +82,24 @@ public:
     using Done = std::move_only_function<void(std::string failure)>;
 
     Making(boost::asio::io_context& context, Done done)
-        : output_{context}, done_{std::move(done)} {}
+        : output_{context}, process_{context}, done_{std::move(done)} {}
+    Making(const Making&) = delete;
+    Making& operator=(const Making&) = delete;
+    ~Making() {
+        if (child_ > 0) {
+            ::kill(child_, SIGKILL);
+            static_cast<void>(node::wait_for_child(child_));
+        }
+    }
 
     void start(const std::vector<std::string>& words) {
         host::Pipe pipe = host::make_pipe();
         output_.assign(host::check_os(::fcntl(pipe.read.get(), F_DUPFD_CLOEXEC, 0), "F_DUPFD"));
-        child_ = node::start_child(words, pipe.write.get());
+        const pid_t child = node::start_child(words, pipe.write.get());
         pipe.write = {};
+        const host::UniqueFd process = node::open_child(child);
+        child_ = child;
+        process_.assign(host::check_os(::fcntl(process.get(), F_DUPFD_CLOEXEC, 0), "F_DUPFD"));
         read();
     }
 
@@ -94,7 +107,7 @@ private:
     void read() {
         output_.async_read_some(boost::asio::buffer(buffer_),
                                 [self = shared_from_this()](error_code error, std::size_t count) {
-                                    error ? self->finish() : self->append(count);
+                                    error ? self->wait() : self->append(count);
                                 });
     }
     void append(std::size_t count) {
@@ -104,16 +117,21 @@ private:
         }
         read();
     }
-    // It has closed its output, and ends now.
+    // It has closed its output, and ends soon: on a busy host that takes a while.
+    void wait() {
+        process_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                            [self = shared_from_this()](error_code) { self->finish(); });
+    }
     void finish() {
-        const bool is_done = node::wait_for_child(child_);
+        const bool is_done = node::wait_for_child(std::exchange(child_, 0));
         const std::string words = node::last_words(text_);
         done_(is_done ? "" : words.empty() ? "shoal snapshot failed" : words);
     }
 
     boost::asio::posix::stream_descriptor output_;
+    boost::asio::posix::stream_descriptor process_;
     Done done_;
-    pid_t child_ = 0;
+    pid_t child_ = 0;  // to be waited for
     std::array<char, 4096> buffer_{};
     std::string text_;
 };
