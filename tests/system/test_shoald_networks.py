@@ -18,6 +18,7 @@ CLONE = f"{BUSYBOX} cat /dev/clone > /tmp/words; while :; do {BUSYBOX} nc -l -p 
 TELL = """
 import socket
 listener = socket.create_server(('', 7))
+print('listens', flush=True)
 connection, (address, _) = listener.accept()
 connection.sendall(b'from beyond\\n')
 connection.close()
@@ -216,6 +217,7 @@ def nat():
             side.done("ip", "link", "set", link, "up")
         server = subprocess.Popen([*beyond.within, sys.executable, "-c", TELL], stdout=subprocess.PIPE)
         try:
+            expect(server.stdout.readline() == b"listens\n", "the server has ended")
             daemon.done("POST", "/v1/networks", {"name": "n1", "subnet": "10.77.1.0/24"})
             daemon.done("POST", "/v1/networks", {"name": "n2", "subnet": "10.77.2.0/24", "nat": True})
             code, said = job(daemon, "closed", "n1", f"{BUSYBOX} nc -w 2 192.0.2.2 7")
