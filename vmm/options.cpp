@@ -130,10 +130,10 @@ void define_api(CLI::App& app, RawOptions& raw) {
         ->type_name("VCPUS,MIB");
     app.add_option(
            "--allow", options.jail.allowed_paths,
-           "Once the API listens, files are opened at and below this path only (Landlock);\n"
-           "may be repeated")
+           "Once the API listens, files are opened at and below this path only (Landlock),\n"
+           "or only read; may be repeated")
         ->allow_extra_args(false)
-        ->type_name("PATH");
+        ->type_name("PATH[,ro]");
     app.add_option("--id", options.instance_id, "The microVM's name: letters, digits, '-'")
         ->capture_default_str();
     app.add_option("--config-file", options.config_path, "Configures and starts the microVM")

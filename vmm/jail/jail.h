@@ -23,7 +23,7 @@ enum class Filters { on, off };
 struct JailOptions {
     Filters filters = is_sanitized ? Filters::off : Filters::on;
     std::string filter_path;  // other filters than ours; empty: ours
-    // Where the service may open files; empty: everywhere. See landlock.h.
+    // Where the service may open files, each PATH or PATH,ro; empty: everywhere. See landlock.h.
     std::vector<std::string> allowed_paths;
 };
 

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <string_view>
 
 #include "devices/host/os_error.h"
 #include "devices/host/unique_fd.h"
@@ -55,14 +56,18 @@ void add_rule(int rules, int place, std::uint64_t rights) {
                    "landlock_add_rule");
 }
 
-void allow(int rules, const std::string& path, const Rights& rights) {
+void allow(int rules, std::string path, const Rights& rights) {
+    constexpr std::string_view read_only = ",ro";
+    const bool is_read_only = path.ends_with(read_only);
+    path.resize(path.size() - (is_read_only ? read_only.size() : 0));
+    const std::uint64_t on_files = is_read_only ? LANDLOCK_ACCESS_FS_READ_FILE : rights.on_files;
+    const std::uint64_t on_folders = is_read_only ? LANDLOCK_ACCESS_FS_READ_DIR : rights.on_folders;
     const host::UniqueFd place{::open(path.c_str(), O_PATH | O_CLOEXEC)};
     struct stat status {};
     if (!place || ::fstat(place.get(), &status) < 0) {
         host::throw_os_error("cannot allow " + path);
     }
-    add_rule(rules, place.get(),
-             rights.on_files | (S_ISDIR(status.st_mode) ? rights.on_folders : 0));
+    add_rule(rules, place.get(), on_files | (S_ISDIR(status.st_mode) ? on_folders : 0));
 }
 
 // What a microVM needs of every host, where it is there. The folder of the process itself would be

@@ -10,7 +10,8 @@ namespace shoal::jail {
 [[nodiscard]] bool has_landlock() noexcept;
 
 // From here on this thread, and those that it starts, open, make, rename and remove files at and
-// below these paths only, besides the devices that a microVM needs. What is open stays open;
+// below these paths only, besides the devices that a microVM needs; where a path has ",ro" behind
+// it they are only read. What is open stays open;
 // sockets of others can be connected to as before. Before other threads are started, and with
 // no_new_privs. Throws std::system_error: a path is not there.
 void allow_only(std::span<const std::string> paths);

@@ -281,7 +281,7 @@ TEST_CASE("jail: with allowed paths, files elsewhere are not opened, made, moved
     for (const std::string& path : {inside, outside}) {
         REQUIRE(host::UniqueFd{::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)});
     }
-    const JailOptions options{Filters::off, {}, {in.data()}};
+    JailOptions options{Filters::off, {}, {in.data()}};
     const auto error_of = [&options](const std::function<int()>& call) {
         return end_of([&] {
                    Jail{options}.enter(Role::service);
@@ -309,6 +309,23 @@ TEST_CASE("jail: with allowed paths, files elsewhere are not opened, made, moved
               Jail{{Filters::off, {}, {"/no/such/path"}}}.enter(Role::service);
               return 0;
           }) == failed_to_enter);
+    SUBCASE("and with \",ro\" they are read, and no more") {
+        options.allowed_paths = {in.data() + std::string{",ro"}, outside + ",ro"};
+        CHECK(error_of(open(inside, O_RDONLY)) == 0);
+        CHECK(error_of(open(outside, O_RDONLY)) == 0);
+        CHECK(error_of(open(outside, O_RDWR)) == EACCES);
+        CHECK(error_of(open(inside, O_WRONLY)) == EACCES);
+        CHECK(error_of(open(made, O_CREAT | O_EXCL | O_WRONLY)) == EACCES);
+        CHECK(error_of([&] { return ::unlink(inside.c_str()); }) == EACCES);
+    }
+    SUBCASE("and a folder in one that is only read may be another one's to write in") {
+        const std::string deep = in.data() + std::string{"/deep"};
+        REQUIRE(std::filesystem::create_directory(deep));
+        options.allowed_paths = {in.data() + std::string{",ro"}, deep};
+        CHECK(error_of(open(deep + "/new", O_CREAT | O_EXCL | O_WRONLY)) == 0);
+        CHECK(error_of([&] { return ::rename((deep + "/new").c_str(), inside.c_str()); }) != 0);
+        CHECK(error_of(open(inside, O_WRONLY)) == EACCES);
+    }
     std::filesystem::remove_all(in.data());
     std::filesystem::remove_all(out.data());
 }
