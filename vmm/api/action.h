@@ -30,7 +30,7 @@ namespace shoal::api {
 
 // Of a load that is to record its working set.
 struct WorkingSetRecord {
-    std::string memory_path;
+    std::string path;
     state::SnapshotId snapshot{};
 };
 

@@ -198,7 +198,8 @@ struct SnapshotLoadParams {
     bool clock_realtime = false;
     LoadHugePages huge_pages = LoadHugePages::snapshot;
     std::optional<vmm::CloneWords> clone;
-    bool record_working_set = false;  // ours
+    bool record_working_set = false;              // ours
+    std::optional<std::string> working_set_path;  // ours
 };
 
 template <>
@@ -219,6 +220,7 @@ struct Description<SnapshotLoadParams> {
         optional("huge_pages", &Body::huge_pages),
         optional("clone", &Body::clone),
         optional("record_working_set", &Body::record_working_set),
+        optional("working_set_path", &Body::working_set_path),
     };
 };
 

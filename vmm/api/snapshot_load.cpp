@@ -34,7 +34,8 @@ vmm::MemorySource memory_source(const SnapshotLoadParams& params, const state::S
     if (is_of_handler(params)) {
         return {{}, memory_path(params), {}, {}};
     }
-    return state::open_memory(memory_path(params), snapshot);
+    return state::open_memory(memory_path(params), snapshot,
+                              params.working_set_path.value_or(std::string{}));
 }
 
 // The driver has to know that there is an address in the device's registers: it asked when it
@@ -81,7 +82,9 @@ void restore(Context& context, const SnapshotLoadParams& params) {
     }
     vmm::MemorySource memory = memory_source(params, snapshot);
     if (params.record_working_set && memory.handler_path.empty() && memory.ahead.empty()) {
-        context.working_set = WorkingSetRecord{memory_path(params), snapshot.id};
+        context.working_set = WorkingSetRecord{
+            params.working_set_path.value_or(state::working_set_beside(memory_path(params))),
+            snapshot.id};
     }
     context.microvm.restore(snapshot.microvm, std::move(memory));
     context.snapshots.loaded(
@@ -149,11 +152,10 @@ void override_devices(vmm::MicrovmConfig& config, std::span<const DriveOverride>
 void record_working_set(Context& context) {
     const auto record = std::exchange(context.working_set, std::nullopt);
     // Another may have done it meanwhile.
-    if (record && state::read_working_set(record->memory_path, record->snapshot,
+    if (record && state::read_working_set(record->path, record->snapshot,
                                           context.microvm.memory().size_bytes())
                       .empty()) {
-        state::write_working_set(record->memory_path, record->snapshot,
-                                 context.microvm.wanted_pages());
+        state::write_working_set(record->path, record->snapshot, context.microvm.wanted_pages());
     }
 }
 

@@ -107,32 +107,37 @@ void keep_old(const SnapshotPaths& paths) {
     sync_folder_of(paths.memory);
 }
 
+struct MemoryPaths {
+    std::string memory;
+    std::string working_set;
+};
+
 // Nothing: it is another snapshot's.
-std::optional<vmm::MemorySource> open_packed(const std::string& path, host::UniqueFd fd,
+std::optional<vmm::MemorySource> open_packed(const MemoryPaths& paths, host::UniqueFd fd,
                                              std::uint64_t memory_bytes, const SnapshotId& id) {
     vmm::MemorySource source;
-    auto memory = std::make_unique<PackedMemory>(path, std::move(fd), memory_bytes);
+    auto memory = std::make_unique<PackedMemory>(paths.memory, std::move(fd), memory_bytes);
     if (memory->mark().id != id) {
         return std::nullopt;
     }
-    source.ahead = read_working_set(path, id, memory_bytes);
+    source.ahead = read_working_set(paths.working_set, id, memory_bytes);
     memory->expect(source.ahead);
     source.pages = std::move(memory);
     return source;
 }
 
-std::optional<vmm::MemorySource> open_plain(const std::string& path, host::UniqueFd fd,
+std::optional<vmm::MemorySource> open_plain(const MemoryPaths& paths, host::UniqueFd fd,
                                             std::uint64_t memory_bytes, const SnapshotId& id) {
     const auto mark = read_mark(fd.get(), memory_bytes);
     if (!mark || mark->id != id) {
         return std::nullopt;
     }
     if (mark->difference) {
-        throw StateError("the memory file " + path +
+        throw StateError("the memory file " + paths.memory +
                          " has only what changed since another snapshot: rebase it first");
     }
     vmm::MemorySource source;
-    source.ahead = read_working_set(path, id, memory_bytes);
+    source.ahead = read_working_set(paths.working_set, id, memory_bytes);
     source.file = std::move(fd);
     return source;
 }
@@ -231,7 +236,8 @@ void rebase_memory(const std::string& base_path, const std::string& difference_p
     file.publish();
 }
 
-vmm::MemorySource open_memory(const std::string& path, const Snapshot& snapshot) {
+vmm::MemorySource open_memory(const std::string& path, const Snapshot& snapshot,
+                              const std::string& working_set_path) {
     const std::uint64_t size_bytes = snapshot.microvm.config.machine.mem_size_mib << 20;
     for (const std::string& name : {path, old_name(path)}) {
         if (name != path && ::access(name.c_str(), R_OK) < 0) {
@@ -239,7 +245,9 @@ vmm::MemorySource open_memory(const std::string& path, const Snapshot& snapshot)
         }
         host::UniqueFd fd = open_file(name);
         const auto open = is_packed(fd.get()) ? open_packed : open_plain;
-        if (auto source = open(name, std::move(fd), size_bytes, snapshot.id)) {
+        const MemoryPaths paths{
+            name, working_set_path.empty() ? working_set_beside(name) : working_set_path};
+        if (auto source = open(paths, std::move(fd), size_bytes, snapshot.id)) {
             return std::move(*source);
         }
     }

@@ -62,8 +62,9 @@ void rebase_memory(const std::string& base_path, const std::string& difference_p
 
 // Throws StateError for what is no state file or a damaged one, each with the path.
 [[nodiscard]] Snapshot read_state(const std::string& path);
-// The memory that belongs to `snapshot`: a file, or a compressed one's pages, with its working set.
-// Throws with one sentence.
-[[nodiscard]] vmm::MemorySource open_memory(const std::string& path, const Snapshot& snapshot);
+// The memory that belongs to `snapshot`: a file, or a compressed one's pages, with its working set,
+// which is beside it unless it has a path of its own. Throws with one sentence.
+[[nodiscard]] vmm::MemorySource open_memory(const std::string& path, const Snapshot& snapshot,
+                                            const std::string& working_set_path = {});
 
 }  // namespace shoal::state

@@ -23,11 +23,11 @@ constexpr SectionId pages_section{"working-set"};
 // With the header and the sections' heads.
 constexpr std::uint64_t max_working_set_bytes = max_working_set_pages * 4 + 4096;
 
-std::string path_of(const std::string& memory_path) {
+}  // namespace
+
+std::string working_set_beside(const std::string& memory_path) {
     return memory_path + ".working-set";
 }
-
-}  // namespace
 
 std::vector<std::byte> encode_working_set(const SnapshotId& id,
                                           std::span<const std::uint32_t> pages) {
@@ -53,9 +53,8 @@ WorkingSet decode_working_set(std::span<const std::byte> file, const SnapshotId&
     return pages;
 }
 
-WorkingSet read_working_set(const std::string& memory_path, const SnapshotId& id,
+WorkingSet read_working_set(const std::string& path, const SnapshotId& id,
                             std::uint64_t memory_bytes) {
-    const std::string path = path_of(memory_path);
     try {
         const host::UniqueFd fd{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
         if (!fd && errno == ENOENT) {
@@ -77,9 +76,9 @@ WorkingSet read_working_set(const std::string& memory_path, const SnapshotId& id
     }
 }
 
-void write_working_set(const std::string& memory_path, const SnapshotId& id,
+void write_working_set(const std::string& path, const SnapshotId& id,
                        std::span<const std::uint32_t> pages) {
-    NewFile file{path_of(memory_path)};
+    NewFile file{path};
     file.write(encode_working_set(id, pages), 0);
     file.sync();
     file.publish();

@@ -1,7 +1,7 @@
 // A working set: the pages of its memory file that a microVM used after a load; of a compressed one
-// those it waited for, in that order. It stands beside the memory file, as `<path>.working-set`: a
-// file of sections (section.h) with the snapshot's id and the pages. Nothing but speed is lost with
-// it.
+// those it waited for, in that order. It stands beside the memory file, as `<path>.working-set`,
+// unless a load names another place: a file of sections (section.h) with the snapshot's id and the
+// pages. Nothing but speed is lost with it.
 #pragma once
 
 #include <cstdint>
@@ -27,13 +27,14 @@ inline constexpr std::size_t max_working_set_pages = 1 << 20;
 [[nodiscard]] WorkingSet decode_working_set(std::span<const std::byte> file, const SnapshotId& id,
                                             std::uint64_t memory_bytes);
 
-// That of the memory file at this path. Empty: there is none, or another snapshot's, or one that
-// cannot be read, which is logged.
-[[nodiscard]] WorkingSet read_working_set(const std::string& memory_path, const SnapshotId& id,
+[[nodiscard]] std::string working_set_beside(const std::string& memory_path);
+
+// Empty: there is none, or another snapshot's, or one that cannot be read, which is logged.
+[[nodiscard]] WorkingSet read_working_set(const std::string& path, const SnapshotId& id,
                                           std::uint64_t memory_bytes);
 // Durably, or not at all, in place of one that is there. Of two processes at the same time one may
 // spoil the other's, which is found when it is read. Throws with one sentence.
-void write_working_set(const std::string& memory_path, const SnapshotId& id,
+void write_working_set(const std::string& path, const SnapshotId& id,
                        std::span<const std::uint32_t> pages);
 
 }  // namespace shoal::state

@@ -190,6 +190,18 @@ TEST_CASE("a working set is recorded once, when it was asked for") {
         std::filesystem::remove(memory + ".working-set");
         CHECK(load(true, {}) == none);  // which another records while it runs
     }
+    std::filesystem::remove(memory + ".working-set");
+    const std::string elsewhere = folder.path / "elsewhere";
+    for (const auto& expected : {none, pages}) {
+        ApiRig api;
+        api.microvm.wanted = pages;
+        REQUIRE(api.put("/snapshot/load", names + R"(,"record_working_set":true,)" +
+                                              R"("working_set_path":")" + elsewhere + "\"}")
+                    .status == Status::no_content);
+        CHECK(api.put("/snapshot/working-set", "{}").status == Status::no_content);
+        CHECK(api.microvm.read_ahead == expected);
+    }
+    CHECK_FALSE(std::filesystem::exists(memory + ".working-set"));
     ApiRig api;
     CHECK(fault_of(api.put("/snapshot/working-set", "{}")) ==
           "The requested operation is not supported before starting the microVM.");

@@ -100,12 +100,15 @@ TEST_CASE("a compressed memory is loaded with its working set, and without one")
     CHECK(open_memory(packed.paths.memory, snapshot).ahead.empty());
     // The last page's frame has nothing but the mark's behind it.
     const WorkingSet pages{memory_bytes / abi::page_size - 1, 0, 21, 16};
-    write_working_set(packed.paths.memory, snapshot.id, pages);
+    write_working_set(working_set_beside(packed.paths.memory), snapshot.id, pages);
     const vmm::MemorySource source = open_memory(packed.paths.memory, snapshot);
     CHECK(source.ahead == pages);
     CHECK(source.pages->read(0x15000).offset == 0x10000);
     write_file(packed.paths.memory + ".working-set", {'x'});
     CHECK(open_memory(packed.paths.memory, snapshot).ahead.empty());
+    const std::string elsewhere = packed.paths.memory + ".elsewhere";
+    write_working_set(elsewhere, snapshot.id, pages);
+    CHECK(open_memory(packed.paths.memory, snapshot, elsewhere).ahead == pages);
 }
 
 TEST_CASE("a damaged frame is found when it is read, and named") {

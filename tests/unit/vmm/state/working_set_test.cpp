@@ -90,27 +90,27 @@ TEST_CASE("a working set that cannot be read is none, and can be written over") 
         std::filesystem::resize_file(file, std::uint64_t{1} << 30);
     }
     SUBCASE("another snapshot's") {
-        write_working_set(memory, other, WorkingSet{1});
+        write_working_set(file, other, WorkingSet{1});
     }
-    CHECK(read_working_set(memory, id, memory_bytes).empty());
+    CHECK(read_working_set(file, id, memory_bytes).empty());
     const WorkingSet pages{3, 1};
-    write_working_set(memory, id, pages);
-    CHECK(read_working_set(memory, id, memory_bytes) == pages);
+    write_working_set(file, id, pages);
+    CHECK(read_working_set(file, id, memory_bytes) == pages);
     CHECK(std::distance(std::filesystem::directory_iterator{folder.path}, {}) == 1);
 }
 
 TEST_CASE("a working set that is no regular file is none") {
     const testing::Folder folder;
     const std::string memory = folder.path / "memory";
-    const std::string file = memory + ".working-set";
+    const std::string file = working_set_beside(memory);
     SUBCASE("a pipe that nobody writes to") {
         REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
     }
     SUBCASE("a folder") {
         REQUIRE(std::filesystem::create_directory(file));
     }
-    CHECK(read_working_set(memory, id, memory_bytes).empty());
-    CHECK_THROWS(write_working_set(memory, id, WorkingSet{1}));
+    CHECK(read_working_set(file, id, memory_bytes).empty());
+    CHECK_THROWS(write_working_set(file, id, WorkingSet{1}));
 }
 
 TEST_CASE("a working set has a limit, and keeps what was wanted first") {
