@@ -207,6 +207,13 @@ void describe_run(CLI::App& run, RunOptions& options) {
                    "File of the moment until which it may run; see shoal-vmm")
         ->type_name("FILE")
         ->needs("--api-sock");
+    run.add_option(
+           "--allow", options.allowed,
+           "The VMM opens files at and below this path, and those that these options name,\n"
+           "and no others (Landlock); may be repeated. One without an API that runs a\n"
+           "PROGRAM opens none anyway")
+        ->type_name("PATH[,ro]")
+        ->allow_extra_args(false);
     run.add_flag("--timing", options.timing, "Print when each step happened, in microseconds");
     run.add_flag("--trace-syscalls", options.trace_syscalls,
                  "Print the program's system calls, and those that are missing");

@@ -41,6 +41,8 @@ struct RunOptions : ProgramOptions {
     std::string timeout_s;                 // empty: none
     std::string api_socket;                // of the VMM's API; empty: it has none
     std::string fence;                     // the file of the guest's deadline; empty: none
+    // Where the VMM opens files besides its own, each PATH or PATH,ro; empty: everywhere.
+    std::vector<std::string> allowed;
     bool timing = false;
     bool trace_syscalls = false;
 };

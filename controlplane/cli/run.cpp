@@ -83,6 +83,8 @@ host::UniqueFd config_file(const std::string& text) {
     if (!options.fence.empty()) {
         words.insert(words.end(), {"--fence", options.fence});
     }
+    const auto allowed = allow_words(options, boot);
+    words.insert(words.end(), allowed.begin(), allowed.end());
     become(words);
 }
 

@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "controlplane/cli/cli_error.h"
 #include "controlplane/cli/installation.h"
@@ -156,6 +158,15 @@ void start(VmmProcess& vmm, const SnapshotOptions& options, const PackedProgram&
     vmm.put("/actions", {{"action_type", "InstanceStart"}});
 }
 
+// What its VMM opens: the program may be anybody's.
+std::vector<std::string> allowed_of(const SnapshotOptions& options, const PackedProgram& program) {
+    std::vector<std::string> paths{options.folder, find_unikernel() + ",ro"};
+    if (!program.root_image.empty()) {
+        paths.push_back(program.root_image + ",ro");
+    }
+    return paths;
+}
+
 }  // namespace
 
 std::string template_state(const std::string& folder) {
@@ -170,7 +181,7 @@ void snapshot(const SnapshotOptions& options) {
     std::filesystem::create_directories(options.folder);
     const PackedProgram program = pack(options, FileBytes::copied);
     const VsockPath vsock{options.folder};
-    VmmProcess vmm{find_vmm()};
+    VmmProcess vmm{find_vmm(), allowed_of(options, program)};
     start(vmm, options, program, vsock);
     wait_until_ready(vmm, options);
     vmm.patch("/vm", {{"state", "Paused"}});

@@ -68,4 +68,23 @@ std::string vmm_config(const RunOptions& options, const BootFiles& boot) {
     return boost::json::serialize(config);
 }
 
+std::vector<std::string> allow_words(const RunOptions& options, const BootFiles& boot) {
+    std::vector<std::string> paths = options.allowed;
+    if (paths.empty()) {
+        return {};
+    }
+    for (const std::string& path : {boot.kernel, boot.initramfs, boot.root_image}) {
+        // A descriptor of the process leads to memory, which has no folder that could be allowed.
+        if (!path.empty() && !path.starts_with("/proc/self/fd/")) {
+            paths.push_back(path + ",ro");
+        }
+    }
+    paths.insert(paths.end(), options.disks.begin(), options.disks.end());
+    std::vector<std::string> words;
+    for (const std::string& path : paths) {
+        words.insert(words.end(), {"--allow", path});
+    }
+    return words;
+}
+
 }  // namespace shoal::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "controlplane/cli/options.h"
 
@@ -23,5 +24,10 @@ struct BootFiles {
 
 // JSON.
 [[nodiscard]] std::string vmm_config(const RunOptions& options, const BootFiles& boot);
+
+// Words of its shoal-vmm: it opens what is named here by its path, and what the options allow. None
+// when they allow all.
+[[nodiscard]] std::vector<std::string> allow_words(const RunOptions& options,
+                                                   const BootFiles& boot);
 
 }  // namespace shoal::cli

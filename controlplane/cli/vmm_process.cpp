@@ -53,16 +53,30 @@ std::string sentence_of(const http::response<http::string_body>& answer) {
 
 }  // namespace
 
-VmmProcess::VmmProcess(const std::string& program) : connection_{context_} {
+VmmProcess::VmmProcess(const std::string& program, const std::vector<std::string>& allowed)
+    : connection_{context_} {
     Ends connection = make_connection();
     host::Pipe output = host::make_pipe();
     host::Pipe ready = host::make_pipe();
+    std::vector<std::string> words{program,
+                                   "--api-fd",
+                                   std::to_string(connection.theirs.get()),
+                                   "--ready-fd",
+                                   std::to_string(ready.write.get()),
+                                   "--level",
+                                   "Off"};
+    for (const std::string& path : allowed) {
+        words.insert(words.end(), {"--allow", path});
+    }
     const pid_t parent = ::getpid();
     pid_ = static_cast<pid_t>(host::check_os(::fork(), "fork"));
     if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (::getppid() == parent) {
-            become(program, connection.theirs.get(), output.write.get(), ready.write.get());
+            for (const int fd : {connection.theirs.get(), ready.write.get()}) {
+                ::fcntl(fd, F_SETFD, 0);
+            }
+            become(words, output.write.get());
         }
         ::_exit(1);
     }
@@ -84,18 +98,18 @@ void VmmProcess::end() {
 }
 
 // In the child.
-void VmmProcess::become(const std::string& program, int connection, int output, int ready) {
-    for (const int fd : {connection, ready}) {
-        ::fcntl(fd, F_SETFD, 0);
-    }
+void VmmProcess::become(std::vector<std::string>& words, int output) {
     const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     ::dup2(nothing, STDIN_FILENO);
     ::dup2(output, STDOUT_FILENO);
-    const std::string connection_text = std::to_string(connection);
-    const std::string ready_text = std::to_string(ready);
-    ::execl(program.c_str(), program.c_str(), "--api-fd", connection_text.c_str(), "--ready-fd",
-            ready_text.c_str(), "--level", "Off", nullptr);
-    std::fprintf(stderr, "shoal: cannot run %s\n", program.c_str());
+    std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
+    for (std::string& word : words) {
+        argv.push_back(word.data());
+    }
+    argv.push_back(nullptr);
+    ::execv(argv.front(), argv.data());
+    std::fprintf(stderr, "shoal: cannot run %s\n", argv.front());
     ::_exit(1);
 }
 

@@ -8,6 +8,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/json/object.hpp>
 #include <string>
+#include <vector>
 
 #include "devices/host/unique_fd.h"
 
@@ -15,8 +16,9 @@ namespace shoal::cli {
 
 class VmmProcess {
 public:
-    // Starts `program` (shoal-vmm) with an empty stdin, and our stderr. Throws std::system_error.
-    explicit VmmProcess(const std::string& program);
+    // Starts `program` (shoal-vmm) with an empty stdin, and our stderr. It opens files below the
+    // paths in `allowed` only, each PATH or PATH,ro; empty: everywhere. Throws std::system_error.
+    explicit VmmProcess(const std::string& program, const std::vector<std::string>& allowed = {});
     ~VmmProcess();
     VmmProcess(const VmmProcess&) = delete;
     VmmProcess& operator=(const VmmProcess&) = delete;
@@ -41,7 +43,7 @@ public:
 
 private:
     void send(const char* method, const std::string& path, const boost::json::object& body);
-    [[noreturn]] void become(const std::string& program, int connection, int output, int ready);
+    [[noreturn]] static void become(std::vector<std::string>& words, int output);
 
     pid_t pid_ = -1;
     host::UniqueFd output_;

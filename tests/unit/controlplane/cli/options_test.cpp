@@ -77,6 +77,14 @@ TEST_CASE("a kernel runs instead of a program, and takes none of its options") {
     }
 }
 
+TEST_CASE("what a VMM may open is said path by path, with a kernel and with a program") {
+    const Words paths{"/a", "/b,ro"};
+    CHECK(parse_run({"--api-sock", "s", "--allow", "/a", "--allow", "/b,ro", "prog", "--allow"})
+              .allowed == paths);
+    CHECK(parse_run({"--allow", "/a", "--allow", "/b,ro", "--kernel", "k"}).allowed == paths);
+    CHECK(parse_run({"prog"}).allowed.empty());
+}
+
 TEST_CASE("exec needs a vsock device") {
     CHECK(parse_run({"--exec", "--vsock", "v.sock", "prog"}).exec);
     CHECK_THROWS_AS(parse_run({"--exec", "prog"}), CliError);
