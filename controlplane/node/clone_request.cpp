@@ -56,6 +56,7 @@ std::string to_request(const CloneOrder& order) {
     body["clone"] = std::move(clone);
     body["track_dirty_pages"] = order.is_saved;
     body["record_working_set"] = order.records;
+    body["working_set_path"] = order.working_set;
     return to_put(body);
 }
 

@@ -32,12 +32,13 @@ struct CloneNetwork {
 struct CloneOrder {
     std::string state;  // the template's files
     std::string memory;
+    std::string working_set;
     std::string id;
     std::vector<std::string> arguments{};
     std::string vsock{};                    // the path of its own vsock device; empty: it has none
     std::optional<CloneNetwork> network{};  // nothing: its template has none
     bool is_saved = false;  // again and again, from now on: what it writes is logged
-    // Says what of the memory it uses, for those that come later, unless one has done so.
+    // Records what of the memory it uses, for those that come later, unless one has done so.
     bool records = false;
 };
 

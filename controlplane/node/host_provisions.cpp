@@ -13,6 +13,7 @@
 #include "controlplane/model/keys.h"
 #include "controlplane/node/clone_request.h"
 #include "controlplane/node/memory_state.h"
+#include "controlplane/node/process/launch.h"
 #include "controlplane/template/template_folder.h"
 
 namespace shoal::node {
@@ -297,10 +298,18 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
     expect_sound(templates_, name, name, digest);
     const std::string folder = templates_.folder.path_of(digest);
     const auto network = attach_network(microvm);
-    become_vmm(launch);
+    const std::string working_set = templates::working_set_in(folder);
+    const bool records = !std::filesystem::exists(working_set);
+    std::vector<std::string> paths{folder + ",ro"};
+    if (records) {
+        paths.push_back(templates::working_set_folder_in(folder));
+        std::filesystem::create_directory(paths.back());
+    }
+    become_vmm(launch, paths);
     launch.request = to_request(
         CloneOrder{.state = templates::state_in(folder),
                    .memory = templates::memory_in(folder),
+                   .working_set = working_set,
                    .id = microvm.spec.name,
                    .arguments = microvm.spec.arguments,
                    .vsock = vsock_of(microvm, launch.attempt),
@@ -308,7 +317,7 @@ void HostProvisions::become_clone(const MicroVm& microvm, Launch& launch) const 
                                                                    network->boot_words()}}
                                       : std::nullopt,
                    .is_saved = microvm.spec.on_host_failure == model::HostFailurePolicy::restore,
-                   .records = !std::filesystem::exists(templates::working_set_in(folder))});
+                   .records = records});
 }
 
 // Its memory file may be deleted once it is loaded: it is mapped.
@@ -319,17 +328,26 @@ void HostProvisions::become_restored(const MicroVm& microvm, Launch& launch) {
     const std::string vsock = vsock_of(microvm, launch.attempt);
     // The last one: its answer is for one start.
     auto volumes = takeover_->expect(microvm, id);
-    become_vmm(launch);
-    launch.request =
-        to_request(RestoreOrder{checkpoint_folder_->state_of(id), checkpoint_folder_->memory_of(id),
-                                vsock, tap, std::move(volumes), root});
+    const std::string state = checkpoint_folder_->state_of(id);
+    const std::string memory = checkpoint_folder_->memory_of(id);
+    std::vector<std::string> paths{state + ",ro", memory + ",ro"};
+    if (!root.empty()) {
+        paths.push_back(root + ",ro");
+    }
+    paths.insert(paths.end(), volumes.begin(), volumes.end());
+    become_vmm(launch, paths);
+    launch.request = to_request(RestoreOrder{state, memory, vsock, tap, std::move(volumes), root});
 }
 
-void HostProvisions::become_vmm(Launch& launch) const {
+void HostProvisions::become_vmm(Launch& launch, const std::vector<std::string>& paths) const {
     launch.words = {settings_.vmm, "--level", "Off"};
     if (!settings_.fence.empty()) {
         launch.words.insert(launch.words.end(), {"--fence", settings_.fence, "--api-sock",
                                                  runner_.api_socket_of(launch.attempt)});
+    }
+    for (const auto& allowed : {runner_.allowed_of(launch.attempt), paths}) {
+        const auto words = allow_words(allowed);
+        launch.words.insert(launch.words.end(), words.begin(), words.end());
     }
 }
 

@@ -83,7 +83,8 @@ private:
     // Nothing: it has no network.
     [[nodiscard]] std::optional<Attached> attach_network(const MicroVm& microvm) const;
     void become_restored(const MicroVm& microvm, Launch& launch);
-    void become_vmm(Launch& launch) const;
+    // `paths`: what it opens besides what all do.
+    void become_vmm(Launch& launch, const std::vector<std::string>& paths) const;
     // The file of an image, here and whole. Throws NotYet.
     [[nodiscard]] std::string image_file(const std::string& name);
     void attach_image(const MicroVm& microvm, Launch& launch);

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
@@ -82,13 +83,20 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
     if (settings_.address.empty()) {
         return fail(microvm, "host " + settings_.host + " has no --address for migrations");
     }
-    if (!find_place(microvm, attempt)) {
+    const auto place = find_place(microvm, attempt);
+    if (!place) {
         return;
     }
     Launch launch;
     launch.attempt = attempt;
     launch.words = {settings_.vmm, "--api-sock",   runner_.api_socket_of(attempt), "--level", "Off",
                     "--fence",     settings_.fence};
+    std::vector<std::string> paths = runner_.allowed_of(attempt);
+    if (!place->root.empty()) {
+        paths.push_back(place->root + ",ro");
+    }
+    const auto allowed = allow_words(paths);
+    launch.words.insert(launch.words.end(), allowed.begin(), allowed.end());
     launch.log = agent_->log_of(attempt.name);
     launch.time_limit_s = time_limit_left_s(microvm, wall_clock_ms());
     launch.limits = limits_of(microvm.spec);

@@ -145,6 +145,7 @@ void NodeAgent::start_attempt(const MicroVm& microvm, const Attempt& attempt) {
     }
     try {
         LaunchPaths paths{settings_.run_command, log_of(attempt.name), settings_.fence};
+        paths.allowed = runner_.allowed_of(attempt);
         if (!settings_.fence.empty()) {
             paths.api_socket = runner_.api_socket_of(attempt);
         }

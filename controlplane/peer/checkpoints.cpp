@@ -3,11 +3,13 @@
 
 #include <boost/asio/post.hpp>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include "controlplane/content/file_source.h"
+#include "controlplane/content/partial_folder.h"
 #include "controlplane/content/save.h"
 #include "controlplane/http/problem.h"
 #include "controlplane/http/target.h"
@@ -120,9 +122,10 @@ struct Checkpoints::Shipping {
     }
 };
 
-std::string Checkpoints::make_folder(std::uint64_t bytes) {
+std::string Checkpoints::make_folder(const std::string& place, std::uint64_t bytes) {
     parts_.folder.expect_room(bytes);
-    return parts_.folder.make_partial();
+    std::filesystem::create_directory(place);  // a VMM's that an older shoald has started
+    return content::make_partial_folder(place);
 }
 
 void Checkpoints::delete_folder(const std::string& folder) {

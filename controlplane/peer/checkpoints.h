@@ -34,7 +34,7 @@ public:
     Checkpoints& operator=(const Checkpoints&) = delete;
     ~Checkpoints() override = default;
 
-    [[nodiscard]] std::string make_folder(std::uint64_t bytes) override;
+    [[nodiscard]] std::string make_folder(const std::string& place, std::uint64_t bytes) override;
     void delete_folder(const std::string& folder) override;
     void ship(node::Shipment shipment, Done done) override;
     void fetch(const std::string& host, const checkpoints::CheckpointId& id,

@@ -59,6 +59,7 @@
 #include "controlplane/shoald/joining.h"
 #include "controlplane/shoald/peers.h"
 #include "controlplane/shoald/renewal.h"
+#include "controlplane/shoald/vmm_tls.h"
 #include "controlplane/store/asio_loop.h"
 #include "controlplane/store/etcd_store.h"
 #include "controlplane/store/fanned_store.h"
@@ -198,6 +199,24 @@ node::NodeSettings node_settings(const Options& options) {
             is_clustered(options) ? node::fence_path(options.run_dir) : ""};
 }
 
+// Empty: its microVMs move without encryption, or not at all.
+std::string vmm_tls_folder(const Options& options) {
+    return is_clustered(options) && !options.peer_tls.certificate.empty()
+               ? options.run_dir + "/vmm-tls"
+               : "";
+}
+
+node::RunnerSettings runner_settings(const Options& options) {
+    node::RunnerSettings settings{options.run_dir + "/microvms", find_program("shoal-supervisor"),
+                                  options.log_limit_bytes, options.cgroup_mount,
+                                  cgroup_parent(options.run_dir)};
+    if (is_clustered(options)) {
+        settings.save_folder = options.state_dir + "/saves";
+        settings.tls_folder = vmm_tls_folder(options);
+    }
+    return settings;
+}
+
 // Of a host alone: it places what is wanted by itself.
 struct Alone {
     Alone(const Options& options, store::EventLoop& loop, store::Store& store, node::Mirror& mirror)
@@ -218,15 +237,15 @@ scheduler::ControllerSettings leader_settings() {
 struct Clustered {
     Clustered(const Options& options, boost::asio::io_context& context, store::EventLoop& loop,
               store::Store& store, node::Mirror& mirror, node::Runner& runner,
-              node::NodeAgent& agent, node::HostFacts& facts)
+              node::NodeAgent& agent, node::HostFacts& facts, const store::TlsFiles& vmm_tls)
         : vmm_client{context},
           mover{loop,
                 mirror,
                 runner,
                 vmm_client,
                 {options.host, options.address, find_program("shoal-vmm"),
-                 node::fence_path(options.run_dir), options.peer_tls.certificate,
-                 options.peer_tls.key, options.peer_tls.authority}},
+                 node::fence_path(options.run_dir), vmm_tls.certificate, vmm_tls.key,
+                 vmm_tls.authority}},
           membership{loop,
                      store,
                      agent,
@@ -284,6 +303,7 @@ private:
         loop_, options_.reserved_mib,
         [this](const std::string& pressure) { facts_->set_memory_pressure(pressure); }};
     std::optional<Alone> alone_;  // or
+    std::optional<VmmTls> vmm_tls_;
     std::optional<Clustered> clustered_;
     rest::Service service_;
     rest::LogService logs_;
@@ -327,9 +347,7 @@ Daemon::Daemon(const Options& options)
     : options_{options},
       lock_{lock_folder(options)},
       store_{make_store()},
-      runner_{context_,
-              {options.run_dir + "/microvms", find_program("shoal-supervisor"),
-               options.log_limit_bytes, options.cgroup_mount, cgroup_parent(options.run_dir)}},
+      runner_{context_, runner_settings(options)},
       agent_{loop_, *store_, mirror_, runner_, node_settings(options)},
       service_{loop_, *store_, mirror_, nullptr},
       logs_{context_, service_, options.state_dir + "/logs"},
@@ -357,8 +375,13 @@ Daemon::Daemon(const Options& options)
         rest::add_renewal(peers_->api(), service_, joining_->authority());
     }
     facts_.emplace(loop_, *store_, facts_of(options, peers_ ? peers_->address() : ""));
+    if (const std::string folder = vmm_tls_folder(options); !folder.empty()) {
+        vmm_tls_.emplace(folder);
+        vmm_tls_->use(options.peer_tls);
+    }
     if (is_clustered(options)) {
-        clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_, *facts_);
+        clustered_.emplace(options, context_, loop_, *store_, mirror_, runner_, agent_, *facts_,
+                           vmm_tls_ ? vmm_tls_->files() : store::TlsFiles{});
         clustered_->mover.set_provisions(provisions_);
     } else {
         alone_.emplace(options, loop_, *store_, mirror_);
@@ -408,6 +431,9 @@ void Daemon::keep_certificate() {
     };
     const auto use = [this](const std::string& expires, const std::string& authority_expires) {
         peers_->use(options_.peer_tls);
+        if (vmm_tls_) {
+            vmm_tls_->use(options_.peer_tls);
+        }
         if (joining_) {
             joining_->use(options_.peer_tls);
         }

@@ -19,10 +19,14 @@ inline constexpr content::BundleKind bundle_kind{"template", file_names};
     return folder + "/memory";
 }
 
-// Beside them where there is one (vmm/state/working_set.h), and no part of the content: hosts do
-// not fetch it from one another.
+// Below them where there is one (vmm/state/working_set.h), and no part of the content: hosts do not
+// fetch it from one another. In a folder of its own, since the clone that records it may write
+// there, and not to what others start from.
+[[nodiscard]] inline std::string working_set_folder_in(const std::string& folder) {
+    return folder + "/working-set";
+}
 [[nodiscard]] inline std::string working_set_in(const std::string& folder) {
-    return memory_in(folder) + ".working-set";
+    return working_set_folder_in(folder) + "/pages";
 }
 
 // What a template's folder takes of the disk, and the microVM's memory.

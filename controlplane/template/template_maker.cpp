@@ -71,7 +71,8 @@ void copy_files(const std::string& from, const std::string& to) {
         content::copy_file(path_in(from), path_in(to));
     }
     std::error_code ignored;
-    fs::copy_file(working_set_in(from), working_set_in(to), ignored);
+    fs::create_directory(working_set_folder_in(to), ignored);
+    fs::copy_file(memory_in(from) + ".working-set", working_set_in(to), ignored);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ import time
 from cluster import PLAIN, Cluster, seeded, with_certificates
 from harness import PROGRAMS, expect, temporary_folder, test
 from link import PULLED, UP
+from test_jail import has_landlock
+from test_shoald_confined import expect_no_disk_of
 from test_shoald_events import read_events
 from test_shoald_images import add, folders, make_layout
 from test_shoald_templates import make
@@ -277,6 +279,8 @@ def _():
             dead.start()
             cluster.wait_for_return(asked, dead)
             asked.wait(lambda: not volume_files(dead, "a"), "what the dead host had of the volume to go")
+        if has_landlock():
+            expect_no_disk_of(host, "a", host.state_dir / "logs" / "a.log", "/etc/passwd")
         wait_for_generation(cluster, "a", record_of(cluster, "a")["generation"] + 3)
         said(host, "a")  # Nothing is broken.
         wait_for_none(cluster)

@@ -109,11 +109,17 @@ def _():
                 return datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() if moment else 0
 
             host.wait(lambda: cluster.all_alive(2), "both to be alive")
+            host.create(BUSYBOX, "sleep", "1000", name="moves", memory_mib=32)
+            left = host.wait_phase("moves", "running")["status"]["host"]
             for name in keys:
                 host.wait(lambda name=name: expires(name) > old_ends + 300 * 86400, f"the certificate of {name} to be renewed")
             described = run([SHOAL, "describe", "host", "h1", "--socket", host.socket])
             expect(b"certificate_expires: 20" in described.out and b"authority_expires: 20" in described.out, f"{described}")
             host.wait(lambda: time.time() > old_ends + 1, "the old ones to expire")
+            host.done("PUT", f"/v1/hosts/{left}/scheduling", {"scheduling": "draining"})
+            host.wait(lambda: host.microvm("moves")["status"]["host"] != left, "what was started before to move with the new ones")
+            host.done("PUT", f"/v1/hosts/{left}/scheduling", {"scheduling": "enabled"})
+            host.done("DELETE", "/v1/microvms/moves?grace_s=0")
             host.done("PUT", "/v1/hosts/h0/scheduling", {"scheduling": "cordoned"})
             host.create(BUSYBOX, "echo", "hello", name="m", restart="never")
             host.wait_phase("m", "succeeded")

@@ -39,7 +39,8 @@ def lifecycle():
             expect(words[:3] == [f"c-{number}", "argument", f"{number}"], f"{words}")
         daemon.wait(lambda: not daemon.run_folders(), "the run folders to go")
         made_of = daemon.state_dir / "templates" / made["spec"]["digest"]
-        expect(sorted(os.listdir(made_of)) == ["memory", "memory.working-set", "state"], f"what a clone used is known: {os.listdir(made_of)}")
+        expect(sorted(os.listdir(made_of)) == ["memory", "state", "working-set"], f"{os.listdir(made_of)}")
+        expect(os.listdir(made_of / "working-set") == ["pages"], f"what a clone used is known: {os.listdir(made_of / 'working-set')}")
 
 
 @test("shoald: running clones outlive shoald's kill -9, and are stopped and deleted as others are")
@@ -138,7 +139,7 @@ def imported():
         shutil.rmtree(source)
         memory = daemon.state_dir / "templates" / digests[0] / "memory"
         expect(os.stat(memory).st_blocks * 512 < 32 << 20, "zero pages are holes")
-        expect(memory.with_name("memory.working-set").read_bytes() == b"is no part of the content", "it comes along")
+        expect(memory.with_name("working-set").joinpath("pages").read_bytes() == b"is no part of the content", "it comes along")
         daemon.done("DELETE", "/v1/templates/a")
         clone(daemon, "c", template="b")
         daemon.wait_phase("c", "succeeded")

@@ -32,8 +32,10 @@ public:
     using Done = std::move_only_function<void(Shipped)>;
 
     virtual ~CheckpointOutlet() = default;
-    // A folder for a snapshot's files, of at most so many bytes. Throws std::runtime_error.
-    [[nodiscard]] virtual std::string make_folder(std::uint64_t bytes) = 0;
+    // A folder in `place`, which may be missing, for a snapshot's files, of at most so many bytes.
+    // Throws std::runtime_error.
+    [[nodiscard]] virtual std::string make_folder(const std::string& place,
+                                                  std::uint64_t bytes) = 0;
     virtual void delete_folder(const std::string& folder) = 0;
     // Calls `done` later, once; not when this has been destroyed meanwhile. The folder stays.
     virtual void ship(Shipment shipment, Done done) = 0;

@@ -125,7 +125,10 @@ void Checkpointer::begin(const std::string& name, State& state) {
     shipment.drives = microvm.spec.volumes.size();
     shipment.base = base_for(microvm, state, shipment.hosts);
     try {
-        shipment.folder = parts_.outlet.make_folder(size_of(microvm, shipment.base.has_value()));
+        // Where alone its VMM makes files.
+        shipment.folder =
+            parts_.outlet.make_folder(parts_.runner.save_folder_of(attempt_of(name, microvm)),
+                                      size_of(microvm, shipment.base.has_value()));
     } catch (const std::runtime_error& error) {
         return fail(saving, error.what());
     }

@@ -23,6 +23,14 @@ void add_environment(const model::MicroVmSpec& spec, std::vector<std::string>& w
 
 }  // namespace
 
+std::vector<std::string> allow_words(const std::vector<std::string>& paths) {
+    std::vector<std::string> words;
+    for (const std::string& path : paths) {
+        words.insert(words.end(), {"--allow", path});
+    }
+    return words;
+}
+
 CgroupLimits limits_of(const model::MicroVmSpec& spec) {
     return {spec.host_memory_mib(), spec.vcpus};
 }
@@ -43,6 +51,10 @@ Launch make_launch(const model::MicroVmSpec& spec, const Attempt& attempt,
     }
     if (!paths.api_socket.empty()) {
         words.insert(words.end(), {"--api-sock", paths.api_socket});
+    }
+    if (!spec.kernel.empty() || !paths.api_socket.empty()) {  // Any other VMM opens nothing.
+        const auto allowed = allow_words(paths.allowed);
+        words.insert(words.end(), allowed.begin(), allowed.end());
     }
     if (spec.kernel.empty()) {
         // Whatever it begins with, it is no option.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "controlplane/model/microvm.h"
 #include "controlplane/node/mirror/mirror.h"
@@ -13,9 +14,13 @@ namespace shoal::node {
 struct LaunchPaths {
     std::string run_command;  // `shoal`
     std::string log;
-    std::string fence{};       // the file of the VMM's deadline; empty: none
-    std::string api_socket{};  // of the VMM's API; empty: none
+    std::string fence{};                 // the file of the VMM's deadline; empty: none
+    std::string api_socket{};            // of the VMM's API; empty: none
+    std::vector<std::string> allowed{};  // what the VMM opens besides its own (Runner::allowed_of)
 };
+
+// Of `shoal-vmm` and of `shoal run`: no other files are opened by name.
+[[nodiscard]] std::vector<std::string> allow_words(const std::vector<std::string>& paths);
 
 // As it is admitted.
 [[nodiscard]] CgroupLimits limits_of(const model::MicroVmSpec& spec);

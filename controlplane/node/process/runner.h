@@ -57,6 +57,10 @@ public:
     [[nodiscard]] virtual Observation observe(const Attempt& attempt) const = 0;
     // Where its VMM's API is, if it has one.
     [[nodiscard]] virtual std::string api_socket_of(const Attempt& attempt) const = 0;
+    // The folder, on the disk, in which its VMM writes what is saved on other hosts.
+    [[nodiscard]] virtual std::string save_folder_of(const Attempt& attempt) const = 0;
+    // What its VMM opens by name whatever it runs, each PATH or PATH,ro (vmm/jail).
+    [[nodiscard]] virtual std::vector<std::string> allowed_of(const Attempt& attempt) const = 0;
 
     // Of an absent one. Throws std::system_error, and then it is absent still.
     virtual void start(const Launch& launch) = 0;

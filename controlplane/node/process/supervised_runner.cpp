@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "devices/host/check.h"
+#include "devices/host/durable.h"
 #include "devices/host/log.h"
 #include "devices/host/os_error.h"
 
@@ -29,6 +30,10 @@ SupervisedRunner::SupervisedRunner(boost::asio::io_context& context, RunnerSetti
       busy_timer_{context} {
     fs::create_directories(settings_.folder);
     adopt();
+    if (!settings_.save_folder.empty()) {
+        fs::create_directories(settings_.save_folder);
+        adopt_saves();
+    }
 }
 
 SupervisedRunner::~SupervisedRunner() {
@@ -70,6 +75,21 @@ void SupervisedRunner::adopt() {
     }
 }
 
+// Of VMMs that run the folders stay, since Landlock knows a folder by more than its name. What is
+// in them was for an earlier shoald.
+void SupervisedRunner::adopt_saves() {
+    for (const auto& entry : fs::directory_iterator{settings_.save_folder}) {
+        const auto attempt = attempt_in(entry.path().filename().string());
+        if (!attempt || !processes_.contains(*attempt)) {
+            host::delete_all(entry.path());
+            continue;
+        }
+        for (const auto& unfinished : fs::directory_iterator{entry.path()}) {
+            host::delete_all(unfinished.path());
+        }
+    }
+}
+
 std::vector<Attempt> SupervisedRunner::attempts(const std::string& name) const {
     std::vector<Attempt> found;
     for (auto at = processes_.lower_bound(Attempt{name, 0, 0});
@@ -96,12 +116,46 @@ std::string SupervisedRunner::api_socket_of(const Attempt& attempt) const {
     return path_of(attempt) + "/api";
 }
 
+std::string SupervisedRunner::save_folder_of(const Attempt& attempt) const {
+    return settings_.save_folder + "/" + to_folder_name(attempt);
+}
+
+std::vector<std::string> SupervisedRunner::allowed_of(const Attempt& attempt) const {
+    std::vector<std::string> paths{path_of(attempt)};
+    if (!settings_.save_folder.empty()) {
+        paths.push_back(save_folder_of(attempt));
+    }
+    if (!settings_.tls_folder.empty()) {
+        paths.push_back(settings_.tls_folder + ",ro");
+    }
+    return paths;
+}
+
+void SupervisedRunner::make_folders(const Attempt& attempt) const {
+    if (::mkdir(path_of(attempt).c_str(), 0755) < 0) {
+        host::throw_os_error("cannot create " + path_of(attempt));
+    }
+    if (!settings_.save_folder.empty()) {
+        std::error_code error;
+        fs::create_directory(save_folder_of(attempt), error);
+        if (error) {
+            fs::remove(path_of(attempt));
+            host::throw_os_error("cannot create " + save_folder_of(attempt), error.value());
+        }
+    }
+}
+
+// What cannot be deleted the next shoald finds, and tries again.
+void SupervisedRunner::delete_folders(const Attempt& attempt) const {
+    host::delete_all(path_of(attempt));
+    if (!settings_.save_folder.empty()) {
+        host::delete_all(save_folder_of(attempt));
+    }
+}
+
 void SupervisedRunner::start(const Launch& launch) {
     SHOAL_CHECK(!processes_.contains(launch.attempt));
-    const std::string path = path_of(launch.attempt);
-    if (::mkdir(path.c_str(), 0755) < 0) {
-        host::throw_os_error("cannot create " + path);
-    }
+    make_folders(launch.attempt);
     try {
         std::vector<std::string> words{settings_.supervisor, launch.log,
                                        std::to_string(settings_.log_limit_bytes),
@@ -117,8 +171,7 @@ void SupervisedRunner::start(const Launch& launch) {
         processes_.emplace(launch.attempt, process);
     } catch (...) {
         remove_cgroup(to_folder_name(launch.attempt));
-        std::error_code ignored;
-        fs::remove_all(path, ignored);
+        delete_folders(launch.attempt);
         throw;
     }
 }
@@ -137,12 +190,7 @@ void SupervisedRunner::discard(const Attempt& attempt) {
     SHOAL_CHECK(found->second->observation().state == AttemptState::ended);
     found->second->close();
     remove_cgroup(to_folder_name(attempt));
-    std::error_code error;
-    fs::remove_all(path_of(attempt), error);
-    if (error) {  // The next shoald finds it, and tries again.
-        host::log(host::LogLevel::error,
-                  "cannot delete " + path_of(attempt) + ": " + error.message());
-    }
+    delete_folders(attempt);
     processes_.erase(found);
 }
 

@@ -19,6 +19,8 @@ struct RunnerSettings {
     std::uint64_t log_limit_bytes = 0;
     std::string cgroup_mount = "/sys/fs/cgroup";
     std::string cgroup_parent;  // a name that no other shoald of this host has
+    std::string save_folder{};  // of save folders; created when it is missing; empty: none is saved
+    std::string tls_folder{};   // of what VMMs show one another; empty: nothing
 };
 
 class SupervisedRunner final : public Runner {
@@ -36,12 +38,17 @@ public:
     [[nodiscard]] std::vector<std::string> names() const override;
     [[nodiscard]] Observation observe(const Attempt& attempt) const override;
     [[nodiscard]] std::string api_socket_of(const Attempt& attempt) const override;
+    [[nodiscard]] std::string save_folder_of(const Attempt& attempt) const override;
+    [[nodiscard]] std::vector<std::string> allowed_of(const Attempt& attempt) const override;
     void start(const Launch& launch) override;
     void stop(const Attempt& attempt, std::chrono::milliseconds grace) override;
     void discard(const Attempt& attempt) override;
 
 private:
     void adopt();
+    void adopt_saves();
+    void make_folders(const Attempt& attempt) const;
+    void delete_folders(const Attempt& attempt) const;
     [[nodiscard]] std::shared_ptr<SupervisedProcess> open(const Attempt& attempt);
     [[nodiscard]] std::string path_of(const Attempt& attempt) const;
 

@@ -26,6 +26,7 @@ TEST_CASE(
     "a clone is told who and where it is, and what it writes is logged if it is to be saved") {
     CloneOrder order{.state = "/t/state",
                      .memory = "/t/memory",
+                     .working_set = "/t/set",
                      .id = "a",
                      .arguments = {"x", "\"y\""},
                      .vsock = "/run/vsock"};
@@ -33,6 +34,7 @@ TEST_CASE(
         "snapshot_path": "/t/state", "resume_vm": true, "clock_realtime": true,
         "mem_backend": {"backend_type": "File", "backend_path": "/t/memory"},
         "vsock_override": {"uds_path": "/run/vsock"}, "track_dirty_pages": false, "record_working_set": false,
+        "working_set_path": "/t/set",
         "clone": {"id": "a", "args": ["x", "\"y\""]}})"));
     order.is_saved = true;
     CHECK(body_of(to_request(order)).at("track_dirty_pages") == true);

@@ -178,7 +178,7 @@ TEST_CASE("a microVM moves: one VMM waits, the other sends, and the placement fo
     CHECK(pair.to.runner.launches[0].time_limit_s == 1);  // FakeRunner's start is long ago.
     CHECK(pair.to.runner.launches[0].words ==
           std::vector<std::string>{"/bin/shoal-vmm", "--api-sock", "/run/a", "--level", "Off",
-                                   "--fence", "/f"});
+                                   "--fence", "/f", "--allow", "/run/a", "--allow", "/saves/a"});
     CHECK(pair.from.vmm.orders.empty());
     pair.begin();
     REQUIRE(pair.to.vmm.orders.size() == 1);
@@ -224,6 +224,7 @@ TEST_CASE("a destination has the image first, and its VMM takes it from there") 
         provisions.root = "/images/x/root.erofs";
         pair.look();
         REQUIRE(pair.to.runner.launches.size() == 1);
+        CHECK(pair.to.runner.launches[0].words.back() == "/images/x/root.erofs,ro");
         pair.begin();
         REQUIRE(pair.to.vmm.orders.size() == 1);
         CHECK(pair.to.vmm.orders[0] ==

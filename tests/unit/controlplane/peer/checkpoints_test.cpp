@@ -55,7 +55,7 @@ struct Pair {
     node::Shipped ship(const CheckpointId& id, const std::string& memory,
                        const std::optional<CheckpointId>& base = {},
                        const std::string& host = "keeps", std::size_t drives = 0) {
-        const std::string folder = others.make_folder(0);
+        const std::string folder = others.make_folder(saves, 0);
         write(CheckpointFolder::state_in(folder), "state");
         write(CheckpointFolder::memory_in(folder), memory);
         std::optional<node::Shipped> result;
@@ -78,6 +78,7 @@ struct Pair {
     }
 
     store::test::ScratchFolder scratch;
+    const std::string saves = scratch.file("saves");
     store::test::EventLoopRunner runner;
     store::MemoryStore store{runner.loop()};
     node::Mirror mirror{runner.loop(), store};
@@ -105,6 +106,7 @@ TEST_CASE("a checkpoint is on the other host's disk when it is told to be, and c
     const node::Shipped shipped = pair.ship(first, memory, {}, "keeps", 2);
     CHECK(shipped.failure.empty());
     CHECK(shipped.sent_bytes > 1 << 20);
+    CHECK(fs::exists(pair.saves));  // where its VMM may write
     REQUIRE(pair.kept.has(first));
     CHECK(read(pair.kept.memory_of(first)) == memory);
 

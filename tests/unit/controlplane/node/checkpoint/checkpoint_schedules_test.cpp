@@ -45,7 +45,7 @@ public:
 
 private:
     void call(const std::string& socket, VmmRequest request, Handler handler) override;
-    std::string make_folder(std::uint64_t) override { return "/folder"; }
+    std::string make_folder(const std::string&, std::uint64_t) override { return "/folder"; }
     void delete_folder(const std::string&) override {}
     void ship(Shipment shipment, Done done) override;
     void on_microvm_changed(const std::string& name) override { sweep(name); }

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "controlplane/model/json.h"
 #include "controlplane/model/keys.h"
 #include "tests/unit/controlplane/node/manual_store.h"
@@ -55,7 +57,8 @@ class FakeOutlet final : public CheckpointOutlet {
 public:
     explicit FakeOutlet(store::EventLoop& loop) : loop_{loop} {}
 
-    std::string make_folder(std::uint64_t) override {
+    std::string make_folder(const std::string& place, std::uint64_t) override {
+        places.insert(place);
         ++folders;
         return "/folder";
     }
@@ -72,6 +75,7 @@ public:
     bool is_stuck = false;
     std::string failure;
     int folders = 0;  // that are there
+    std::set<std::string> places;
     std::vector<Shipment> shipments;
     std::vector<Done> waiting;
 
@@ -185,6 +189,7 @@ TEST_CASE("volumes are saved with the memory, by the files that their drives get
     world.add("b", {"v"});
     world.pass(seconds{11});
     REQUIRE(world.outlet.shipments.size() == 2);
+    CHECK(world.outlet.places == std::set<std::string>{"/saves/a", "/saves/b"});
     CHECK(world.outlet.shipments[0].drives == 0);
     CHECK(world.outlet.shipments[1].drives == 1);
     CHECK(world.vmm.orders[0].find("drive_id") == std::string::npos);

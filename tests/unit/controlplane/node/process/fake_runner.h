@@ -37,6 +37,12 @@ public:
     [[nodiscard]] std::string api_socket_of(const Attempt& attempt) const override {
         return "/run/" + attempt.name;
     }
+    [[nodiscard]] std::string save_folder_of(const Attempt& attempt) const override {
+        return "/saves/" + attempt.name;
+    }
+    [[nodiscard]] std::vector<std::string> allowed_of(const Attempt& attempt) const override {
+        return {"/run/" + attempt.name, save_folder_of(attempt)};
+    }
     void start(const Launch& launch) override {
         if (is_broken) {
             throw std::system_error{EAGAIN, std::generic_category(), "fork"};

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "controlplane/node/rfc3339.h"
 
 namespace shoal::node::test {
@@ -27,6 +29,34 @@ TEST_CASE("a microVM with a kernel of its own runs no program and has no environ
     CHECK(make_launch(spec, {}, {"/bin/shoal", "/log", "/fence", "/api"}).words ==
           std::vector<std::string>{"/bin/shoal", "run", "--memory", "256", "--vcpus", "1",
                                    "--fence", "/fence", "--api-sock", "/api"});
+}
+
+TEST_CASE("what a VMM may open becomes words of one that opens files") {
+    model::MicroVmSpec spec;
+    spec.name = "a";
+    const LaunchPaths with_api{"/bin/shoal", "/log", "/fence", "/api", {"/run/a", "/tls,ro"}};
+    LaunchPaths alone = with_api;
+    alone.fence = {};
+    alone.api_socket = {};
+    const std::vector<std::string> words{"--allow", "/run/a", "--allow", "/tls,ro"};
+    const auto has_them = [&](const LaunchPaths& paths) {
+        const auto all = make_launch(spec, {}, paths).words;
+        const auto found = std::ranges::search(all, words);
+        return !found.empty() && std::ranges::find(all, "--") >= found.end();
+    };
+    SUBCASE("a program with an API, before the program's own words") {
+        spec.program = "/bin/true";
+        CHECK(has_them(with_api));
+    }
+    SUBCASE("a kernel, with an API and without") {
+        spec.kernel = "k";
+        CHECK(has_them(with_api));
+        CHECK(has_them(alone));
+    }
+    SUBCASE("a program without an API is run by a VMM that opens nothing") {
+        spec.program = "/bin/true";
+        CHECK_FALSE(has_them(alone));
+    }
 }
 
 TEST_CASE("a time limit goes on where a microVM has moved to") {
