@@ -79,7 +79,10 @@ std::vector<std::string> allow_words(const RunOptions& options, const BootFiles&
             paths.push_back(path + ",ro");
         }
     }
-    paths.insert(paths.end(), options.disks.begin(), options.disks.end());
+    for (const std::string& disk : options.disks) {
+        const host::DiskWord word = host::parse_disk_word(disk);
+        paths.push_back(word.path + (word.is_read_only ? ",ro" : ""));
+    }
     std::vector<std::string> words;
     for (const std::string& path : paths) {
         words.insert(words.end(), {"--allow", path});

@@ -95,6 +95,7 @@ void Mover::start(const MicroVm& microvm, const Attempt& attempt) {
     if (!place->root.empty()) {
         paths.push_back(place->root + ",ro");
     }
+    paths.insert(paths.end(), place->disks.begin(), place->disks.end());
     const auto allowed = allow_words(paths);
     launch.words.insert(launch.words.end(), allowed.begin(), allowed.end());
     launch.log = agent_->log_of(attempt.name);

@@ -42,14 +42,14 @@ TEST_CASE("what a kernel does not have is not in its configuration") {
 TEST_CASE(
     "a VMM opens what its configuration names and what is allowed, and only if that is said") {
     RunOptions options;
-    options.disks = {"/data", "/old,ro"};
+    options.disks = {"/data", "/old,ro", "/shared,direct"};
     const BootFiles boot{"/k", "/proc/self/fd/7", "/root.erofs", "quiet", RootDevice::plain};
     CHECK(allow_words(options, boot).empty());
     options.allowed = {"/run/a", "/tls,ro"};
     CHECK(allow_words(options, boot) ==
           std::vector<std::string>{"--allow", "/run/a", "--allow", "/tls,ro", "--allow", "/k,ro",
                                    "--allow", "/root.erofs,ro", "--allow", "/data", "--allow",
-                                   "/old,ro"});
+                                   "/old,ro", "--allow", "/shared"});
 }
 
 }  // namespace shoal::cli::test

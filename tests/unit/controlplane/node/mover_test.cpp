@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "controlplane/model/json.h"
@@ -260,6 +261,9 @@ TEST_CASE("a volume on a storage is where the destination has it, and becomes th
              model::to_json(
                  model::Volume{.name = "v", .size_mib = 1, .host = "from", .storage = "disks"}));
     pair.look();
+    REQUIRE(pair.to.runner.launches.size() == 1);
+    const auto& words = pair.to.runner.launches[0].words;
+    CHECK(std::ranges::find(words, "/mnt/disks/v.raw") != words.end());  // it may open it
     pair.begin();
     REQUIRE(pair.to.vmm.orders.size() == 1);
     CHECK(pair.to.vmm.orders[0].ends_with(
