@@ -68,8 +68,8 @@ void Catalog::set_place_of_volumes(const std::vector<std::string>& volumes,
     }
     std::erase(workload.storages, "");
     std::ranges::sort(workload.storages);
-    const auto repeated = std::ranges::unique(workload.storages);
-    workload.storages.erase(repeated.begin(), repeated.end());
+    workload.storages.erase(std::unique(workload.storages.begin(), workload.storages.end()),
+                            workload.storages.end());
 }
 
 bool Catalog::has_volume_of_host(const MicroVm& microvm) const {
