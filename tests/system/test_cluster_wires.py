@@ -194,6 +194,6 @@ def _():
         two.start()
         expect(one.wait_phase("writer", "running")["status"]["host"] == "h1", "its host")
         one.done("DELETE", "/v1/microvms/writer?grace_s=0")
-        one.wait_gone("writer")
+        two.wait_gone("writer")
         two.done("DELETE", "/v1/volumes/disk")
         one.done("DELETE", "/v1/volumes/other")
