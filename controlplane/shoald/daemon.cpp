@@ -142,19 +142,13 @@ std::uint64_t times(std::uint64_t number, double ratio) {
     return static_cast<std::uint64_t>(static_cast<double>(number) * ratio);
 }
 
-// As many as this process may have descriptors for: its end of a microVM's, and its supervisor.
-std::uint64_t most_microvms(std::uint64_t wanted) {
+// For how many this process may have descriptors: its end of a microVM's, and its supervisor.
+std::uint64_t most_microvms() {
     constexpr std::uint64_t of_each = 2;
     constexpr std::uint64_t of_others = 1024;  // the API, other hosts, the store
     rlimit limit{};
     host::check_os(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-    const std::uint64_t room = limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, of_others);
-    if (room / of_each < wanted) {
-        host::log(host::LogLevel::warn, "the limit of " + std::to_string(limit.rlim_cur) +
-                                            " descriptors lets " + std::to_string(room / of_each) +
-                                            " microVMs run, not " + std::to_string(wanted));
-    }
-    return std::min(wanted, room / of_each);
+    return (limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, of_others)) / of_each;
 }
 
 model::Resources allocatable(const Options& options) {
@@ -523,8 +517,15 @@ void Daemon::on_ready(const store::Result<store::Revision>& ready) {
 }  // namespace
 
 void run(Options options) {
-    options.max_microvms = most_microvms(options.max_microvms);
-    Daemon{options}.run();
+    const std::uint64_t wanted = options.max_microvms;
+    options.max_microvms = std::min(wanted, most_microvms());
+    Daemon daemon{options};
+    if (options.max_microvms < wanted) {
+        host::log(host::LogLevel::warn, "the limit of descriptors lets " +
+                                            std::to_string(options.max_microvms) +
+                                            " microVMs run, not " + std::to_string(wanted));
+    }
+    daemon.run();
 }
 
 }  // namespace shoal::daemon
