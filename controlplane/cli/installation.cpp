@@ -44,6 +44,16 @@ std::string find_helper(const std::string& name) {
     throw CliError("there is no " + name + " at " + built + " or " + installed);
 }
 
+void exec(std::vector<std::string>& words) {
+    std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
+    for (std::string& word : words) {
+        argv.push_back(word.data());
+    }
+    argv.push_back(nullptr);
+    ::execv(argv.front(), argv.data());
+}
+
 std::string find_unikernel() {
     if (const char* chosen = std::getenv("SHOAL_GUEST")) {
         return chosen;

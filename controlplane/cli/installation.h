@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace shoal::cli {
 
@@ -9,6 +10,8 @@ namespace shoal::cli {
 [[nodiscard]] std::string find_vmm();
 // Another program that was built or installed with this one. Throws CliError.
 [[nodiscard]] std::string find_helper(const std::string& name);
+// This process becomes the program of the first word. Returns when that cannot be run.
+void exec(std::vector<std::string>& words);
 // $SHOAL_GUEST, or the unikernel that was built or installed with this program. Throws CliError.
 [[nodiscard]] std::string find_unikernel();
 

@@ -51,13 +51,7 @@ std::vector<std::string> vmm_words(const RunOptions& options, const std::string&
 }
 
 [[noreturn]] void become(std::vector<std::string>& words) {
-    std::vector<char*> argv;
-    argv.reserve(words.size() + 1);
-    for (std::string& word : words) {
-        argv.push_back(word.data());
-    }
-    argv.push_back(nullptr);
-    ::execv(argv.front(), argv.data());
+    exec(words);
     host::throw_os_error("cannot run " + words.front());
 }
 

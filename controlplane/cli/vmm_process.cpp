@@ -19,6 +19,7 @@
 #include <cstdlib>
 
 #include "controlplane/cli/cli_error.h"
+#include "controlplane/cli/installation.h"
 #include "devices/host/os_error.h"
 #include "devices/host/pipe.h"
 
@@ -102,14 +103,8 @@ void VmmProcess::become(std::vector<std::string>& words, int output) {
     const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     ::dup2(nothing, STDIN_FILENO);
     ::dup2(output, STDOUT_FILENO);
-    std::vector<char*> argv;
-    argv.reserve(words.size() + 1);
-    for (std::string& word : words) {
-        argv.push_back(word.data());
-    }
-    argv.push_back(nullptr);
-    ::execv(argv.front(), argv.data());
-    std::fprintf(stderr, "shoal: cannot run %s\n", argv.front());
+    exec(words);
+    std::fprintf(stderr, "shoal: cannot run %s\n", words.front().c_str());
     ::_exit(1);
 }
 
