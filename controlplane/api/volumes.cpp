@@ -119,8 +119,7 @@ void remove(VolumeService& service, const Request& request, Respond respond) {
     if (entry.body.host == service.host) {
         return remove_own(service, entry, std::move(respond));
     }
-    const bool is_left = service.service.mirror.find_host(entry.body.host) == nullptr;
-    if (entry.body.storage.empty() || !service.changes.reaches(entry.body.storage) || !is_left) {
+    if (!service.changes.is_orphan(entry.body)) {
         throw Problem{409, "volume " + name + " is on host " + entry.body.host};
     }
     service.changes.adopt(

@@ -164,16 +164,10 @@ void GroupVolumes::look() {
             continue;
         } else if (volume.body.host == host_) {
             remove(volume);
-        } else if (is_orphan(volume.body)) {
+        } else if (changes_.is_orphan(volume.body)) {
             adopt(volume);
         }
     }
-}
-
-// On a storage that this host reaches, of a host that is no longer one of the cluster's.
-bool GroupVolumes::is_orphan(const model::Volume& volume) const {
-    return !volume.storage.empty() && changes_.reaches(volume.storage) &&
-           mirror_.find_host(volume.host) == nullptr;
 }
 
 // One of the hosts that see it does so, and deletes it.

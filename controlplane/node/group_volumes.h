@@ -37,7 +37,6 @@ private:
     void expect(const MicroVm& member, const GroupEntry& group, const model::VolumeClaim& claim);
     void make(const MicroVm& member, const GroupEntry& group, const model::VolumeClaim& claim);
     [[nodiscard]] bool is_stale(const model::Volume& volume) const;
-    [[nodiscard]] bool is_orphan(const model::Volume& volume) const;
     void adopt(const Object<model::Volume>& volume);
     [[nodiscard]] std::string user_of(const std::string& volume) const;
     void look_soon(store::EventLoop::Duration delay = {});

@@ -201,12 +201,8 @@ void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) {
     group_volumes_.expect(microvm);
     auto at = launch.words.begin() + 2;  // behind `shoal run`
     for (const std::string& name : microvm.spec.volumes) {
-        const auto& all = mirror_.objects().volumes;
-        const auto found = all.find(name);
-        if (found == all.end()) {
-            throw NotYet{"there is no volume " + name};
-        }
-        const model::Volume& volume = found->second.body;
+        const Object<model::Volume>& record = record_of(mirror_, name);
+        const model::Volume& volume = record.body;
         const bool is_elsewhere = volume.host != settings_.host;
         if (is_elsewhere && volume.storage.empty()) {
             throw NotYet{"volume " + name + " is on host " + volume.host};
@@ -214,7 +210,7 @@ void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) {
         expect_unused(microvm, name);
         const std::string file = file_of(volume);
         if (is_elsewhere) {
-            adopt(microvm, found->second);
+            adopt(microvm, record);
         }
         // What one host has in its cache the next one does not see.
         at = launch.words.insert(at, {"--disk", file + (volume.storage.empty() ? "" : ",direct")}) +
@@ -225,12 +221,7 @@ void HostProvisions::attach_volumes(const MicroVm& microvm, Launch& launch) {
 std::vector<std::string> HostProvisions::disks_of(const MicroVm& microvm) {
     std::vector<std::string> files;
     for (const std::string& name : microvm.spec.volumes) {
-        const auto& all = mirror_.objects().volumes;
-        const auto found = all.find(name);
-        if (found == all.end()) {
-            throw NotYet{"there is no volume " + name};
-        }
-        files.push_back(file_of(found->second.body));
+        files.push_back(file_of(record_of(mirror_, name).body));
     }
     return files;
 }

@@ -30,6 +30,17 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+// What the store has of a volume. Throws NotYet.
+[[nodiscard]] inline const Object<model::Volume>& record_of(const Mirror& mirror,
+                                                            const std::string& volume) {
+    const auto& all = mirror.objects().volumes;
+    const auto found = all.find(volume);
+    if (found == all.end()) {
+        throw NotYet{"there is no volume " + volume};
+    }
+    return found->second;
+}
+
 // On the loop's thread.
 class Provisions {
 public:

@@ -56,6 +56,11 @@ public:
     [[nodiscard]] bool reaches(const std::string& storage) const {
         return parts_.folders.find(storage) != nullptr;
     }
+    // On a storage that this host reaches, of a host that is no longer one of the cluster's.
+    [[nodiscard]] bool is_orphan(const model::Volume& volume) const {
+        return !volume.storage.empty() && reaches(volume.storage) &&
+               parts_.mirror.find_host(volume.host) == nullptr;
+    }
     // Why a volume of this name cannot be made: this host does not reach the storage, or there is a
     // file of this name that the store does not know, somebody's data. Empty: it can.
     [[nodiscard]] std::string why_not(const std::string& name, const std::string& storage) const;

@@ -42,15 +42,6 @@ void copy(const Step& step, const checkpoints::CheckpointFolder& checkpoints,
     volumes.install(step.volume, step.size_bytes);
 }
 
-const Object<model::Volume>& record_of(const Mirror& mirror, const std::string& name) {
-    const auto& all = mirror.objects().volumes;
-    const auto found = all.find(name);
-    if (found == all.end()) {
-        throw NotYet{"there is no volume " + name};
-    }
-    return found->second;
-}
-
 }  // namespace
 
 std::vector<std::string> VolumeTakeover::expect(const MicroVm& microvm, const CheckpointId& id) {
